@@ -1,0 +1,4 @@
+"""Benchmarks: `af bench`.
+
+The one place, with the clock, where wall time is measured.
+"""

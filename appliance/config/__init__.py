@@ -1,0 +1,4 @@
+"""Settings: their schema, sources and secrets.
+
+Must never be read at import time.
+"""

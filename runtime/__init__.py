@@ -1,0 +1,4 @@
+"""The deterministic core: definitions, planners, journal, engine, agents and tools.
+
+Must never import `models`, `redaction`, `appliance` or `tui`.
+"""

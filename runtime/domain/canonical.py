@@ -1,0 +1,112 @@
+"""Canonical JSON (RFC 8785), its digest, and a strict parser.
+
+Hashes in the journal, the audit log and definitions are taken over these bytes, so two equal values
+have one spelling. Most values need only sorted keys and plain numbers, which the C encoder writes as
+RFC 8785 does; a value with any number that it would spell differently takes the reference encoder.
+"""
+
+import json
+from hashlib import sha256
+from typing import TypeAlias, Union
+
+import rfc8785
+
+from runtime.errors import Invalid
+
+Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+
+MAX_DEPTH = 100
+MAX_INTEGER = 2**53 - 1
+
+_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False)
+
+
+def encode(value: object) -> bytes:
+    """Write a JSON value as RFC 8785 bytes.
+
+    Raises Invalid for NaN, infinities, integers beyond ±(2^53-1), lone surrogates, keys that are not
+    text, types that are not JSON's, and nesting deeper than 100.
+    """
+    try:
+        if _is_plain(value, MAX_DEPTH):
+            return _encoder.encode(value).encode()
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # it raises for what is not JSON
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, ValueError, TypeError) as error:
+        raise Invalid("json.not_canonical", f"the value has no canonical JSON form: {_reason(error)}") from None
+
+
+def digest(value: object) -> str:
+    """`sha256:` and 64 hex digits over the canonical bytes of a value."""
+    return "sha256:" + sha256(encode(value)).hexdigest()
+
+
+def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
+    """Read JSON strictly: no duplicate keys, no NaN, no nesting deeper than `max_depth`."""
+    try:
+        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError:
+        raise Invalid("json.too_deep", f"JSON is nested deeper than {max_depth} levels") from None
+    except UnicodeDecodeError as error:
+        raise Invalid("json.not_utf8", f"JSON must be UTF-8; byte {error.start} is not") from None
+    except json.JSONDecodeError as error:
+        raise Invalid("json.malformed", f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    if _depth_exceeds(value, max_depth):
+        raise Invalid("json.too_deep", f"JSON is nested deeper than {max_depth} levels")
+    return value
+
+
+def _is_plain(value: object, depth: int) -> bool:
+    """Whether the C encoder spells the value as RFC 8785 does. Raises ValueError when it is nested too deep."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if kind is int:
+        return -MAX_INTEGER <= value <= MAX_INTEGER  # type: ignore[operator]  # kind is int
+    if kind is float:
+        # repr() and ECMAScript agree on fractions in this range; 1.0, -0.0, 1e-05 and 1e+16 they spell differently
+        return 1e-4 <= abs(value) < 1e15 and value % 1 != 0  # type: ignore[arg-type,operator]  # kind is float
+    if depth == 0:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    if kind is dict:
+        # ASCII keys sort alike by code point and by UTF-16 unit
+        return all(
+            type(key) is str and key.isascii() and _is_plain(item, depth - 1)
+            for key, item in value.items()  # type: ignore[attr-defined]  # kind is dict
+        )
+    if kind is list or kind is tuple:
+        return all(_is_plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]  # kind is list or tuple
+    return False
+
+
+def _depth_exceeds(value: object, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth + 1):
+        level = [
+            item
+            for node in level
+            if isinstance(node, (dict, list))
+            for item in (node.values() if isinstance(node, dict) else node)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members: dict[str, Json] = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Invalid("json.duplicate_key", f"the key {twice!r} stands twice in one object")
+    return members
+
+
+def _no_constant(name: str) -> Json:
+    raise Invalid("json.not_a_number", f"{name} is not JSON; use null or a text")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        return "a text holds a lone surrogate"
+    return str(error) or type(error).__name__
+

@@ -1,0 +1,70 @@
+"""What a planner wants done. Commands stand in the journal behind the event they were decided on."""
+
+from typing import ClassVar, Literal, TypeAlias
+
+import msgspec
+
+from runtime.domain.event import ErrorInfo
+from runtime.domain.ids import AgentId, StepId
+
+RUN_TIMER = "run"
+"""The timer that bounds the whole run; every other timer is named after the step it bounds."""
+
+
+class StartStep(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Have an agent act."""
+
+    TYPE: ClassVar[str] = "step.scheduled"
+    step: StepId
+    agent: AgentId | None = None
+    """None when it is the agent of the state's own name."""
+    attempt: int = 1
+    delay_ms: int = 0
+    """How long to wait first, counted from the entry's time; the back-off of a retry."""
+    via: tuple[str, ...] = ()
+    """States passed through on the way here that only decide."""
+    why: str = ""
+    """The condition that led here; empty for a plain on_success."""
+
+
+class AwaitSignal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Wait until somebody signals; the payload becomes the step's output."""
+
+    TYPE: ClassVar[str] = "signal.awaited"
+    step: StepId
+    signal: str
+    timeout_ms: int = 0
+    """0: wait without end."""
+    via: tuple[str, ...] = ()
+    why: str = ""
+
+
+class SetTimer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Fire a timer `delay_ms` after the entry's time."""
+
+    TYPE: ClassVar[str] = "timer.set"
+    timer: str
+    delay_ms: int
+
+
+class StopStep(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Stop a step that is running or waiting."""
+
+    TYPE: ClassVar[str] = "step.stopped"
+    step: StepId
+
+
+class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """End the run; always its last entry. Its output is the last step's."""
+
+    TYPE: ClassVar[str] = "run.finished"
+    status: Literal["succeeded", "failed", "cancelled"]
+    state: str = ""
+    """The final state; empty when the run ended outside its plan."""
+    error: ErrorInfo | None = None
+    via: tuple[str, ...] = ()
+    why: str = ""
+
+
+Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | FinishRun
+COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, FinishRun)

@@ -1,0 +1,104 @@
+"""What happened to a run: the facts that a journal keeps and that replay feeds back in.
+
+A journal is a sequence of entries. Each append holds one fact and the commands that were decided on it
+(`runtime.domain.command`). Fields at their default are not written.
+"""
+
+from typing import ClassVar, TypeAlias
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.ids import DefinitionHash, StepId, TenantId
+
+
+class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something failed, as data."""
+
+    code: str
+    """Stable, such as `step.timeout`."""
+    message: str
+    retryable: bool = False
+
+
+class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a step consumed."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd_micros: int = 0
+
+    def plus(self, other: "Usage") -> "Usage":
+        """The sum of both."""
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cost_usd_micros + other.cost_usd_micros,
+        )
+
+
+NO_USAGE = Usage()
+
+
+class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody asked for a run; always the first entry."""
+
+    TYPE: ClassVar[str] = "run.started"
+    workflow: str
+    definition: DefinitionHash
+    input: Json
+    tenant: TenantId = TenantId("default")
+    actor: str = ""
+    """Who asked: an API key's name, `cli`, a trigger; empty when unknown."""
+
+
+class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An agent answered."""
+
+    TYPE: ClassVar[str] = "step.succeeded"
+    step: StepId
+    output: Json
+    attempt: int = 1
+    usage: Usage = NO_USAGE
+    duration_ms: int = 0
+    evidence: dict[str, Json] | None = None
+    """What answered and why it can be believed: backend, model, engine fingerprint, scores."""
+
+
+class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An agent's attempt failed, ran out of time, or could not start."""
+
+    TYPE: ClassVar[str] = "step.failed"
+    step: StepId
+    error: ErrorInfo
+    attempt: int = 1
+    usage: Usage = NO_USAGE
+    duration_ms: int = 0
+
+
+class TimerFired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A timer that a command set came due."""
+
+    TYPE: ClassVar[str] = "timer.fired"
+    timer: str
+
+
+class SignalReceived(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A person or another program answered a waiting step."""
+
+    TYPE: ClassVar[str] = "signal.received"
+    name: str
+    payload: Json = None
+    actor: str = ""
+
+
+class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody wants the run stopped."""
+
+    TYPE: ClassVar[str] = "cancel.requested"
+    reason: str = ""
+    actor: str = ""
+
+
+Event: TypeAlias = RunStarted | StepSucceeded | StepFailed | TimerFired | SignalReceived | CancelRequested
+EVENTS: tuple[type[Event], ...] = (RunStarted, StepSucceeded, StepFailed, TimerFired, SignalReceived, CancelRequested)

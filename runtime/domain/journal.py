@@ -1,0 +1,101 @@
+"""The journal's format, version 1: how an entry becomes canonical bytes and a hash, and back.
+
+An entry's envelope is the RFC 8785 form of
+
+    {"at": "2026-01-31T12:00:00.000000Z", "data": {…}, "run": "r-…", "seq": 3, "type": "step.succeeded", "v": 1}
+
+and its hash is SHA-256 over these bytes. `data` holds the fields of the event or command of that type.
+`seq` counts a run's entries from 1 without gaps. A reader for every version ever written stays here.
+"""
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TypeAlias
+
+import msgspec
+
+from runtime.domain.canonical import encode
+from runtime.domain.command import COMMANDS, Command
+from runtime.domain.event import EVENTS, Event
+from runtime.domain.ids import RunId
+from runtime.errors import Corrupt
+
+VERSION = 1
+
+Body: TypeAlias = Event | Command
+
+_READERS_V1: dict[str, msgspec.json.Decoder[Body]] = {
+    body.TYPE: msgspec.json.Decoder(body) for body in (*EVENTS, *COMMANDS)
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of a run's journal."""
+
+    seq: int
+    """From 1, without gaps within the run."""
+    at_us: int
+    """Microseconds since 1970-01-01 UTC; equal within one append, never decreasing within a run."""
+    body: Body
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An entry as it is stored."""
+
+    run: RunId
+    seq: int
+    at_us: int
+    type: str
+    data: bytes
+    """RFC 8785 bytes of the body's fields."""
+    hash: bytes
+    """32 bytes: SHA-256 of the envelope."""
+    v: int = VERSION
+
+
+def write(run: RunId, entry: Entry) -> Row:
+    """Encode an entry. Raises Invalid when its data has no canonical form (NaN, huge integers, lone surrogates)."""
+    data = encode(msgspec.to_builtins(entry.body))
+    kind = entry.body.TYPE
+    envelope = _envelope(run, entry.seq, entry.at_us, kind, data)
+    return Row(run, entry.seq, entry.at_us, kind, data, sha256(envelope).digest())
+
+
+def read(row: Row) -> Entry:
+    """Decode a row of any version, checking its hash. Raises Corrupt when its bytes are not what was written."""
+    if row.v != VERSION:
+        raise Corrupt(
+            "journal.unknown_version",
+            f"entry {row.seq} of run {row.run!r} has journal version {row.v}; this program reads up to {VERSION}",
+        )
+    if sha256(envelope_of(row)).digest() != row.hash:
+        raise Corrupt(
+            "journal.hash_mismatch",
+            f"entry {row.seq} of run {row.run!r} does not match its hash; restore the journal from a backup",
+            run=row.run,
+            seq=row.seq,
+        )
+    try:
+        return Entry(row.seq, row.at_us, _READERS_V1[row.type].decode(row.data))
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise Corrupt(
+            "journal.unreadable", f"entry {row.seq} of run {row.run!r} cannot be read as {row.type!r}: {error}"
+        ) from None
+
+
+def envelope_of(row: Row) -> bytes:
+    """The bytes that a row's hash covers."""
+    return _envelope(row.run, row.seq, row.at_us, row.type, row.data)
+
+
+def rfc3339(at_us: int) -> str:
+    """Write an instant with six decimals: `2026-01-31T12:00:00.000000Z`."""
+    instant = _EPOCH + timedelta(microseconds=at_us)
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond:06d}Z"
+
+
+def _envelope(run: RunId, seq: int, at_us: int, kind: str, data: bytes) -> bytes:
+    # members in key order; ids and types are plain ASCII, so this is the canonical spelling
+    head = f'{{"at":"{rfc3339(at_us)}","data":'.encode()
+    return head + data + f',"run":"{run}","seq":{seq},"type":"{kind}","v":{VERSION}}}'.encode()

@@ -1,0 +1,248 @@
+"""RunState, and the fold that makes it from a journal.
+
+A state belongs to one fold: `apply` changes it in place and reads nothing but its arguments, so folding
+the same entries always gives the same state.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.event import (
+    NO_USAGE,
+    CancelRequested,
+    ErrorInfo,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    TimerFired,
+    Usage,
+)
+from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId, state_of
+from runtime.domain.journal import Body, Entry
+from runtime.errors import Corrupt
+
+RunStatus = Literal["new", "running", "waiting", "succeeded", "failed", "cancelled"]
+StepStatus = Literal["running", "waiting", "succeeded", "failed", "stopped"]
+FINAL: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class StepState(msgspec.Struct, kw_only=True):
+    """The latest attempt of one step."""
+
+    step: StepId
+    agent: AgentId | None
+    attempt: int
+    status: StepStatus
+    scheduled_us: int
+    due_us: int
+    """When the attempt may start; later than `scheduled_us` by a retry's back-off."""
+    signal: str = ""
+    ended_us: int = 0
+    duration_ms: int = 0
+    output: Json = None
+    error: ErrorInfo | None = None
+    usage: Usage = NO_USAGE
+    evidence: dict[str, Json] | None = None
+    why: str = ""
+
+
+class RunState(msgspec.Struct, kw_only=True):
+    """Everything a journal says about its run at one sequence number."""
+
+    run: RunId
+    seq: int = 0
+    at_us: int = 0
+    status: RunStatus = "new"
+    workflow: str = ""
+    definition: DefinitionHash = DefinitionHash("")
+    tenant: TenantId = DEFAULT_TENANT
+    actor: str = ""
+    input: Json = None
+    started_us: int = 0
+    ended_us: int = 0
+    steps: dict[StepId, StepState] = {}
+    """In the order in which they were first scheduled."""
+    visits: dict[str, int] = {}
+    """How often each state was entered."""
+    path: list[str] = []
+    """States in the order entered, those that only decide and the final one included."""
+    open: dict[StepId, None] = {}
+    """Steps that run or wait now, oldest first."""
+    timers: dict[str, int] = {}
+    """Due time in microseconds of each timer that is set."""
+    last: StepId | None = None
+    """The step that answered last; its output is the run's."""
+    usage: Usage = NO_USAGE
+    error: ErrorInfo | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more can happen to this run."""
+        return self.status in FINAL
+
+    @property
+    def output(self) -> Json:
+        """What the run has answered so far: the output of the step that answered last."""
+        return None if self.last is None else self.steps[self.last].output
+
+    def awaited(self) -> dict[str, StepId]:
+        """The signals this run waits for, and the step each would answer."""
+        return {self.steps[step].signal: step for step in self.open if self.steps[step].status == "waiting"}
+
+
+def fold(run: RunId, entries: Iterable[Entry]) -> RunState:
+    """The state after all entries. Raises Corrupt at a gap in the sequence."""
+    state = RunState(run=run)
+    for entry in entries:
+        apply(state, entry)
+    return state
+
+
+def apply(state: RunState, entry: Entry) -> None:
+    """Fold one entry into the state. Raises Corrupt when it is not the next one."""
+    if entry.seq != state.seq + 1:
+        raise Corrupt(
+            "journal.gap", f"run {state.run!r}: entry {entry.seq} follows {state.seq}; expected {state.seq + 1}"
+        )
+    state.seq = entry.seq
+    state.at_us = entry.at_us
+    _APPLY[type(entry.body)](state, entry.body)
+
+
+def _started(state: RunState, event: RunStarted) -> None:
+    state.status = "running"
+    state.workflow, state.definition = event.workflow, event.definition
+    state.tenant, state.actor, state.input = event.tenant, event.actor, event.input
+    state.started_us = state.at_us
+
+
+def _scheduled(state: RunState, command: StartStep) -> None:
+    state.path.extend(command.via)
+    step = state.steps.get(command.step)
+    if step is None:
+        _enter(state, command.step)
+        state.steps[command.step] = step = StepState(
+            step=command.step,
+            agent=command.agent,
+            attempt=0,
+            status="running",
+            scheduled_us=state.at_us,
+            due_us=state.at_us,
+            why=command.why,
+        )
+    step.agent = command.agent
+    step.attempt = command.attempt
+    step.status = "running"
+    step.due_us = state.at_us + command.delay_ms * 1000
+    state.open[command.step] = None
+    state.status = "running"
+
+
+def _awaited(state: RunState, command: AwaitSignal) -> None:
+    state.path.extend(command.via)
+    _enter(state, command.step)
+    state.steps[command.step] = StepState(
+        step=command.step,
+        agent=None,
+        attempt=1,
+        status="waiting",
+        scheduled_us=state.at_us,
+        due_us=state.at_us,
+        signal=command.signal,
+        why=command.why,
+    )
+    state.open[command.step] = None
+    if command.timeout_ms:
+        state.timers[command.step] = state.at_us + command.timeout_ms * 1000
+    if all(state.steps[step].status == "waiting" for step in state.open):
+        state.status = "waiting"
+
+
+def _enter(state: RunState, step: StepId) -> None:
+    name = state_of(step)
+    state.visits[name] = state.visits.get(name, 0) + 1
+    state.path.append(name)
+
+
+def _succeeded(state: RunState, event: StepSucceeded) -> None:
+    step = _end(state, event.step, "succeeded")
+    step.output, step.evidence, step.error = event.output, event.evidence, None
+    step.duration_ms = event.duration_ms
+    _spend(state, step, event.usage)
+    state.last = event.step
+
+
+def _failed(state: RunState, event: StepFailed) -> None:
+    step = _end(state, event.step, "failed")
+    step.error, step.duration_ms = event.error, event.duration_ms
+    _spend(state, step, event.usage)
+
+
+def _spend(state: RunState, step: StepState, usage: Usage) -> None:
+    if usage is not NO_USAGE:
+        step.usage = step.usage.plus(usage)
+        state.usage = state.usage.plus(usage)
+
+
+def _signalled(state: RunState, event: SignalReceived) -> None:
+    answered = state.awaited().get(event.name)
+    if answered is not None:
+        step = _end(state, answered, "succeeded")
+        step.output = event.payload
+        state.last = answered
+        state.status = "running"
+
+
+def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
+    record = state.steps[step]
+    record.status = status
+    record.ended_us = state.at_us
+    state.open.pop(step, None)
+    state.timers.pop(step, None)
+    return record
+
+
+def _timer_set(state: RunState, command: SetTimer) -> None:
+    state.timers[command.timer] = state.at_us + command.delay_ms * 1000
+
+
+def _timer_fired(state: RunState, event: TimerFired) -> None:
+    state.timers.pop(event.timer, None)
+
+
+def _stopped(state: RunState, command: StopStep) -> None:
+    _end(state, command.step, "stopped")
+
+
+def _cancel_requested(state: RunState, event: CancelRequested) -> None:
+    """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
+
+
+def _finished(state: RunState, command: FinishRun) -> None:
+    state.path.extend(command.via)
+    if command.state:
+        state.path.append(command.state)
+    state.status, state.error = command.status, command.error
+    state.ended_us = state.at_us
+    state.open.clear()
+    state.timers.clear()
+
+
+_APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
+    RunStarted: _started,
+    StepSucceeded: _succeeded,
+    StepFailed: _failed,
+    TimerFired: _timer_fired,
+    SignalReceived: _signalled,
+    CancelRequested: _cancel_requested,
+    StartStep: _scheduled,
+    AwaitSignal: _awaited,
+    SetTimer: _timer_set,
+    StopStep: _stopped,
+    FinishRun: _finished,
+}

@@ -1,0 +1,1 @@
+"""Tests: a mirror of the tree, and the suites that cross it."""

@@ -1,0 +1,56 @@
+"""What every test gets: no network beyond loopback, a data folder of its own, repeatable properties."""
+
+import ipaddress
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+_NAME_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
+_SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
+
+
+class NetworkDenied(AssertionError):
+    """A test tried to reach something beyond loopback."""
+
+
+def _is_local(host: object) -> bool:
+    if host in (None, "", b"", "localhost", b"localhost"):
+        return True
+    name = host.decode(errors="replace") if isinstance(host, bytes) else str(host)
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _deny_network(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _NAME_LOOKUPS:
+        host = arguments[0]
+    elif event in _SENDS and isinstance(arguments[1], tuple):  # a UNIX socket's address is a str or bytes
+        host = arguments[1][0]
+    else:
+        return
+    if not _is_local(host):
+        raise NetworkDenied(f"{event} to {host!r}: the suite reaches nothing beyond loopback")
+
+
+# An audit hook sees every socket of the process, those made by C extensions through the socket module included,
+# and cannot be taken off again by a test.
+sys.addaudithook(_deny_network)
+
+
+@pytest.fixture(autouse=True)
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Point AGENTFLOW_DATA at an empty folder of this test's own."""
+    folder = tmp_path / "agentflow-data"
+    monkeypatch.setenv("AGENTFLOW_DATA", str(folder))
+    monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
+    yield folder
