@@ -225,7 +225,7 @@ def _cancel_requested(state: RunState, event: CancelRequested) -> None:
 
 def _finished(state: RunState, command: FinishRun) -> None:
     state.path.extend(command.via)
-    if command.state:
+    if command.state and state.path[-1:] != [command.state]:
         state.path.append(command.state)
     state.status, state.error = command.status, command.error
     state.ended_us = state.at_us

@@ -1,0 +1,79 @@
+"""What a model is asked and what it answers, the same for every backend."""
+
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+
+
+class ChatMessage(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A question to a chat model. Equal requests have equal answers from one engine."""
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    schema: dict[str, Json] | None = None
+    """JSON Schema that the answer's text must satisfy as JSON; None: free text."""
+
+
+class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished answer."""
+
+    text: str
+    finish_reason: Literal["stop", "length"]
+    input_tokens: int
+    output_tokens: int
+    backend: str
+    """Dotted id of what answered, such as `model.llama_cpp`."""
+    model: str
+    fingerprint: str
+    """Identifies engine build, weights, context and sampling; equal fingerprints promise equal bytes."""
+
+
+class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a streamed answer; the last one carries the reply."""
+
+    text: str
+    reply: ChatReply | None = None
+
+
+class EmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Texts to turn into vectors."""
+
+    model: str
+    texts: tuple[str, ...]
+
+
+class EmbedReply(msgspec.Struct, frozen=True, kw_only=True):
+    """One unit-length vector per text, in order."""
+
+    vectors: bytes
+    """float32 little-endian, texts × dimensions, row by row."""
+    dimensions: int
+    input_tokens: int
+    backend: str
+    model: str
+    fingerprint: str
+
+
+class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backend says of itself."""
+
+    backend: str
+    model: str
+    zone: str
+    """`local`, `site` or `cloud:<region>`."""
+    context_tokens: int
+    is_loaded: bool
+    detail: dict[str, Json] = {}

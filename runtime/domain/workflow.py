@@ -1,0 +1,138 @@
+"""A workflow's definition as types: what the YAML means once it has been read and checked.
+
+`appliance.loader` makes these from YAML; nothing else constructs them outside tests. All are frozen.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.problem import Problem
+
+PlannerKind = Literal["fsm", "behavior_tree", "llm"]
+
+
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """When a retryable failure is tried again: exponential back-off with jitter."""
+
+    max_attempts: int = 3
+    """The first attempt included; 1 never retries."""
+    initial_ms: int = 500
+    multiplier: float = 2.0
+    max_ms: int = 30_000
+    jitter_ratio: float = 0.2
+    """Share of the delay that varies, 0–1; the variation is derived from run, step and attempt."""
+
+
+class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Which model an agent asks, and how."""
+
+    provider: str = "local"
+    name: str = ""
+    """The model's name in the catalogue; empty: the provider's default."""
+    kind: str = "chat"
+    """`chat`, `embedding`, `classifier` or `endpoint`."""
+    temperature: float = 0.0
+    max_tokens: int = 256
+    seed: int = 0
+    options: dict[str, Json] = {}
+    """Keys that only this kind knows (`examples`, `text`, `label`, `threshold`, `endpoint`, `answers`, …)."""
+
+
+class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent: a role, what runs it, and its limits."""
+
+    id: AgentId
+    type: str
+    """One of the twelve kinds: `llm`, `rag`, `ml_model`, `http`, `custom`, `fsm`, …"""
+    role: str = ""
+    model: ModelSpec | None = None
+    prompt: str = ""
+    """A Jinja template over the run's data; `{{ input.message }}`."""
+    input: Json = None
+    """What the agent is given: a template, or a mapping of them; None: the run's input."""
+    output_schema: dict[str, Json] | None = None
+    """JSON Schema 2020-12 that the agent's output must satisfy."""
+    memory: dict[str, Json] = {}
+    planner: dict[str, Json] | None = None
+    tools: tuple[str, ...] = ()
+    policies: dict[str, Json] = {}
+    concurrency: int = 0
+    """How many tasks at once over all runs; 0: the kind's own default."""
+    retry: RetryPolicy = RetryPolicy()
+    timeout_ms: int = 60_000
+    """Bound on one attempt."""
+    fallback_agent: AgentId | None = None
+    config: dict[str, Json] = {}
+    """Keys that only this kind knows (`url`, `handler`, `folder`, …)."""
+
+
+class Branch(msgspec.Struct, frozen=True):
+    """A condition and the state it leads to."""
+
+    condition: str
+    target: str
+
+
+class FsmState(msgspec.Struct, frozen=True, kw_only=True):
+    """One state of a finite state machine."""
+
+    name: str
+    agent: AgentId | None = None
+    """None: the agent of the state's own name, or, where there is none, a state that only decides."""
+    wait_for: str = ""
+    """The signal that this state waits for; its payload is the state's output."""
+    on_success: str = ""
+    on_error: str = ""
+    branches: tuple[Branch, ...] = ()
+    """`conditional_transitions`, tried in order before `on_success`."""
+    condition: str = ""
+    on_true: str = ""
+    on_false: str = ""
+    timeout_ms: int = 0
+    """Bound on one attempt or on the wait; 0: the agent's own, or none for a wait."""
+    retry: RetryPolicy | None = None
+    """None: the agent's own."""
+
+    def targets(self) -> tuple[str, ...]:
+        """Every state that this one can lead to."""
+        named = (*(b.target for b in self.branches), self.on_true, self.on_false, self.on_success, self.on_error)
+        return tuple(dict.fromkeys(target for target in named if target))
+
+
+class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A finite state machine over the workflow's agents."""
+
+    states: dict[str, FsmState]
+    initial_state: str
+    final_states: frozenset[str]
+    """Entering one of these ends the run, after its agent has answered when it has one."""
+
+
+class Workflow(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition, pinned by its hash."""
+
+    name: str
+    hash: DefinitionHash
+    description: str = ""
+    agents: dict[AgentId, AgentSpec] = {}
+    planner: PlannerKind = "fsm"
+    fsm: FsmSpec | None = None
+    timeout_ms: int = 0
+    """Bound on the whole run; 0: none."""
+    max_steps: int = 1_000
+    """Bound on the steps of one run, so that a loop ends."""
+    input_schema: dict[str, Json] | None = None
+    output: Json = None
+    """A template, or a mapping of them, over the run's data; None: the last step's output."""
+    policies: dict[str, Json] = {}
+    document: dict[str, Json] = {}
+    """The normalised definition that the hash covers; reading it back gives this workflow again."""
+    files: dict[str, str] = {}
+    """Relative path of each project file that the definition names → its sha256 in hex."""
+    folder: str = ""
+    """Where those files lie now; not covered by the hash."""
+    problems: tuple[Problem, ...] = ()
+    """Warnings and refusals found while loading; never errors."""

@@ -1,0 +1,199 @@
+"""The seams of the house: Protocols that more than one thing implements, each with one contract suite.
+
+Nothing here has behaviour. Constructors store; `start` and `stop` act.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.command import Command
+from runtime.domain.egress import Cleared
+from runtime.domain.event import NO_USAGE, Event, Usage
+from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
+from runtime.domain.journal import Entry, Row
+from runtime.domain.run import RunState
+from runtime.domain.workflow import AgentSpec
+
+
+class Planner(Protocol):
+    """Decides what to do next. Pure: equal state and event give equal commands. Built once per definition."""
+
+    def decide(self, state: RunState, event: Event) -> Sequence[Command]:
+        """The commands that follow from `event`, which has already been folded into `state`."""
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt at one step, as an agent sees it."""
+
+    run: RunId
+    step: StepId
+    state: str
+    agent: AgentId
+    attempt: int
+    tenant: TenantId
+    workflow: str
+    definition: DefinitionHash
+    input: Json
+    """The agent's `input:` rendered over the run's data; the run's input when it has none."""
+    data: dict[str, Json]
+    """What templates see: `input`, `steps` (state → output) and `last` (the last output)."""
+    idempotency_key: str
+    """Equal for every attempt at this step, also after a crash: `run/step`."""
+
+
+class StepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent answered."""
+
+    output: Json
+    usage: Usage = NO_USAGE
+    evidence: dict[str, Json] | None = None
+
+
+class ModelAccess(Protocol):
+    """The models as an agent reaches them: routed, cleared by the guard, counted."""
+
+    async def complete(self, request: ChatRequest) -> ChatReply:
+        """Ask a chat model. Raises Refused, Unavailable or StepFailure."""
+
+    async def embed(self, request: EmbedRequest) -> EmbedReply:
+        """Embed texts. Raises Refused, Unavailable or StepFailure."""
+
+
+class StepContext(Protocol):
+    """What an agent may reach while it acts."""
+
+    models: ModelAccess
+    folder: str
+    """The definition's own files, read-only, as they were when the definition was stored."""
+
+    async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
+        """Call a tool of the agent's `tools:` list. Raises Refused for any other."""
+
+
+class Agent(Protocol):
+    """Acts on tasks. One instance serves every run of its definition; `act` may run concurrently."""
+
+    async def start(self) -> None:
+        """Get ready (load examples, index a folder, spawn a worker). Called once, before the first task."""
+
+    async def stop(self) -> None:
+        """Release what `start` took. Safe to call twice."""
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        """Do the task. Cancellation really stops the work. Raises StepFailure, Refused, Unavailable or Invalid."""
+
+
+AgentFactory = Callable[[AgentSpec, str], Agent]
+"""Makes an agent from its specification and the folder of its definition's files."""
+
+
+class ModelBackend(Protocol):
+    """One way to run models."""
+
+    id: str
+    """Dotted id, such as `model.llama_cpp`."""
+
+    async def start(self) -> None:
+        """Get ready to answer; loading a model may wait until it is first asked."""
+
+    async def stop(self) -> None:
+        """Release everything, workers included. Safe to call twice."""
+
+    async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
+        """Answer. Cancellation stops the work. Raises Invalid (too long, bad schema), Unavailable or StepFailure."""
+
+    def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
+        """Answer piece by piece; the last chunk carries the reply."""
+
+    async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
+        """One vector per text."""
+
+    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+        """Exact input tokens of (role, content) pairs with the model's own template and tokenizer."""
+
+    def describe(self) -> Sequence[ModelInfo]:
+        """The models this backend can answer with."""
+
+
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of runs."""
+
+    run: RunId
+    workflow: str
+    definition: DefinitionHash
+    tenant: TenantId
+    status: str
+    created_us: int
+    updated_us: int
+    seq: int
+
+
+class StateStore(Protocol):
+    """The durable journal of every run, with its index and the definitions that runs are pinned to."""
+
+    async def append(
+        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+    ) -> int:
+        """Write the entries of one decision in a single transaction; return the run's last sequence number.
+
+        Durable when this returns. The first append of a run (expected_seq 0) starts with RunStarted and may bind
+        an idempotency key. Raises SequenceConflict, Conflict (key taken), StoreFull or Invalid.
+        """
+
+    async def read(self, run: RunId, *, after_seq: int = 0, limit: int = 1_000) -> Sequence[Row]:
+        """Rows of one run behind `after_seq`, in order."""
+
+    async def runs(
+        self, *, status: Sequence[str] = (), workflow: str = "", limit: int = 100, before: RunId | None = None
+    ) -> Sequence[RunSummary]:
+        """Newest first; `before` pages on."""
+
+    async def run(self, run: RunId) -> RunSummary:
+        """One run. Raises NotFound."""
+
+    async def run_by_key(self, idempotency_key: str) -> RunId | None:
+        """The run that an idempotency key was bound to."""
+
+    def follow(self, cursor: int = 0) -> AsyncIterator[tuple[int, Row]]:
+        """Every row of every run behind `cursor` in the order of their commits, then new ones as they become durable."""
+
+    async def head(self) -> int:
+        """The cursor behind the newest row; 0 when there is none."""
+
+    async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
+        """Keep a definition; saving one twice is no error."""
+
+    async def definition(self, definition: DefinitionHash) -> tuple[str, bytes]:
+        """Name and document. Raises NotFound."""
+
+    async def definitions(self) -> Sequence[tuple[str, DefinitionHash, int]]:
+        """Name, hash and time saved, newest first."""
+
+
+class Clock(Protocol):
+    """Time and new ids, so that neither is taken anywhere else."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970-01-01 UTC; never decreases within a process."""
+
+    async def sleep_until(self, at_us: int) -> None:
+        """Return at or after the instant."""
+
+    def new_run_id(self) -> RunId:
+        """A fresh id; later ids sort after earlier ones."""
+
+
+class Tool(Protocol):
+    """A capability that agents call by name."""
+
+    id: str
+
+    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
+        """Run it. A repeated key has the effect once and returns the same answer."""
+
+
+Sleep = Callable[[float], Awaitable[None]]
