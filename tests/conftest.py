@@ -3,7 +3,6 @@
 import ipaddress
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,9 +47,9 @@ sys.addaudithook(_deny_network)
 
 
 @pytest.fixture(autouse=True)
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point AGENTFLOW_DATA at an empty folder of this test's own."""
     folder = tmp_path / "agentflow-data"
     monkeypatch.setenv("AGENTFLOW_DATA", str(folder))
     monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
-    yield folder
+    return folder

@@ -1,0 +1,65 @@
+# Everything a checkout can do. `make` alone lists it.
+# Each stamp is named after a hash of what it depends on, so a step that is done costs nothing and needs no network.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+LOCKED := install --no-deps --require-hashes
+hash = $(shell { cat $(1); echo "$(2)"; } 2>/dev/null | sha256sum | cut -c1-16)
+
+STAMPS := $(VENV)/stamps
+BASE := $(STAMPS)/base-$(call hash,pyproject.toml packaging/requirements.lock packaging/requirements-build.lock packaging/requirements-llama.lock packaging/llama_wheel.py,$(CURDIR))
+DEV := $(STAMPS)/dev-$(call hash,packaging/requirements-dev.lock,$(notdir $(BASE)))
+MODELS := $(STAMPS)/models-$(call hash,packaging/requirements.lock,$(HOME) $(XDG_DATA_HOME) $(AGENTFLOW_DATA))
+
+.PHONY: help setup demo test check pyz lock clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(BASE) $(MODELS)  ## .venv with the af command, and the local models
+	@echo "ready: $(VENV)/bin/af --help"
+
+demo: $(BASE) $(MODELS)  ## set up, then answer three customers of a bank, offline
+	@$(VENV)/bin/af demo support
+
+test: $(DEV) $(MODELS) check  ## set up, then every check and every test
+	$(PY) -m pytest
+
+check: $(DEV)  ## the checks that run nothing: style, types, layers
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+pyz: $(BASE)  ## dist/agentflow.pyz, the one file
+	$(PY) packaging/build.py
+
+lock:  ## resolve the requirements again (uses uv)
+	bash packaging/lock.sh
+
+clean:  ## remove what was built; .venv and the caches of the user stay
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(PY):
+	@bash packaging/venv.sh $(VENV)
+
+$(BASE): | $(PY)
+	$(PIP) $(LOCKED) -r packaging/requirements.lock -r packaging/requirements-build.lock
+	wheel=$$($(PY) packaging/llama_wheel.py); $(PIP) install --no-deps --no-index --force-reinstall "$$wheel"
+	$(PIP) install --no-deps --no-index --no-build-isolation --editable .
+	@mkdir -p $(STAMPS); rm -f $(STAMPS)/base-*; touch $@
+
+$(DEV): $(BASE)
+	$(PIP) $(LOCKED) -r packaging/requirements-dev.lock
+	@rm -f $(STAMPS)/dev-*; touch $@
+
+$(MODELS): | $(BASE)
+	$(VENV)/bin/af models fetch
+	@touch $@
