@@ -1,0 +1,52 @@
+"""The sources of the house as syntax trees, read once for all guards."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("appliance", "models", "redaction", "runtime", "tui")
+FIRST_PARTY = (*PACKAGES, "agentflow", "tests")
+
+
+@cache
+def shipped_files() -> tuple[Path, ...]:
+    """Every Python file of what is installed, relative to the checkout."""
+    found = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    return tuple(sorted(path.relative_to(ROOT) for path in [*found, ROOT / "agentflow.py"] if path.exists()))
+
+
+@cache
+def all_files() -> tuple[Path, ...]:
+    """Every Python file of the checkout, tests and packaging scripts included."""
+    found = [path for folder in ("tests", "packaging") for path in (ROOT / folder).rglob("*.py")]
+    return tuple(sorted([*shipped_files(), *(path.relative_to(ROOT) for path in found)]))
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    """The syntax tree of a file of the checkout."""
+    return ast.parse((ROOT / path).read_bytes(), filename=str(path))
+
+
+def imported(path: Path) -> Iterator[tuple[str, int]]:
+    """Each module that `path` names in an import anywhere in the file, and the line; imports of strings included."""
+    for node in ast.walk(tree(path)):
+        match node:
+            case ast.Import(names=names):
+                yield from ((alias.name, node.lineno) for alias in names)
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                yield module, node.lineno
+                yield from ((f"{module}.{alias.name}", node.lineno) for alias in names)
+            case ast.Call(func=function, args=[ast.Constant(value=str(module)), *_]) if ast.unparse(function) in (
+                "import_module",
+                "importlib.import_module",
+                "__import__",
+            ):
+                yield module, node.lineno
+
+
+def is_inside(path: Path, places: list[str]) -> bool:
+    """Whether `path` is one of `places` or lies in one."""
+    return any(path.is_relative_to(place) for place in places)

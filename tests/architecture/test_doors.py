@@ -1,0 +1,45 @@
+"""Every library has one door: swapping, auditing or removing it touches one place."""
+
+import sys
+import tomllib
+from pathlib import Path
+
+from tests.architecture.source import FIRST_PARTY, ROOT, imported, is_inside, shipped_files
+
+DOORS = tomllib.loads((ROOT / "tests/architecture/doors.toml").read_text())
+LIBRARIES: dict[str, list[str]] = DOORS["libraries"]
+STANDARD: dict[str, list[str]] = DOORS["standard"]
+
+
+def test_each_library_is_imported_through_its_door_only() -> None:
+    """A second importer makes a library impossible to swap, and a way out impossible to guard."""
+    strays = []
+    for path in shipped_files():
+        for module, line in imported(path):
+            library = module.partition(".")[0]
+            if library in FIRST_PARTY or library in sys.stdlib_module_names:
+                continue
+            if library not in LIBRARIES:
+                strays.append(f"{path}:{line} imports {library!r}, which tests/architecture/doors.toml does not list")
+            elif not is_inside(path, LIBRARIES[library]):
+                strays.append(f"{path}:{line} imports {library!r}; its door is {' or '.join(LIBRARIES[library])}")
+    assert strays == []
+
+
+def test_the_standard_library_leads_out_through_the_doors_only() -> None:
+    """`smtplib` or `socket` send as well as any client library does."""
+    strays = [
+        f"{path}:{line} imports {module!r}; allowed in {places or 'no place'}"
+        for path in shipped_files()
+        for module, line in imported(path)
+        for way_out, places in STANDARD.items()
+        if (module == way_out or module.startswith(f"{way_out}.")) and not is_inside(path, places)
+    ]
+    assert sorted(set(strays)) == []
+
+
+def test_the_doors_lead_into_the_house() -> None:
+    """A door into a folder that was renamed guards nothing."""
+    rooms = {place for places in [*LIBRARIES.values(), *STANDARD.values()] for place in places}
+    missing = [room for room in sorted(rooms) if not (ROOT / Path(room).parts[0]).is_dir()]
+    assert missing == []
