@@ -7,18 +7,23 @@ RFC 8785 does; a value with any number that it would spell differently takes the
 
 import json
 from hashlib import sha256
-from typing import TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import rfc8785
 
 from runtime.errors import Invalid
 
-Json: TypeAlias = Union[None, bool, int, float, str, list["Json"], dict[str, "Json"]]
+if TYPE_CHECKING:
+    Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+else:
+    Json = Any  # msgspec cannot resolve a type that names itself; what it decodes from JSON is of this type anyway
 
 MAX_DEPTH = 100
 MAX_INTEGER = 2**53 - 1
 
-_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False)
+_encoder = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
+)
 
 
 def encode(value: object) -> bytes:
@@ -109,4 +114,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, UnicodeEncodeError):
         return "a text holds a lone surrogate"
     return str(error) or type(error).__name__
-
