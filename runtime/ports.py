@@ -3,7 +3,7 @@
 Nothing here has behaviour. Constructors store; `start` and `stop` act.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -15,6 +15,7 @@ from runtime.domain.egress import Cleared
 from runtime.domain.event import NO_USAGE, Event, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
+from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
 from runtime.domain.run import RunState
 from runtime.domain.workflow import AgentSpec
 
@@ -172,6 +173,31 @@ class StateStore(Protocol):
 
     async def definitions(self) -> Sequence[tuple[str, DefinitionHash, int]]:
         """Name, hash and time saved, newest first."""
+
+
+class MemoryStore(Protocol):
+    """Documents that agents search by meaning and by words. No call reaches another tenant's."""
+
+    async def save(self, collection: Collection, documents: Sequence[Document]) -> None:
+        """Put documents into a collection, each in place of the one of its source; all of them or none.
+
+        Raises Invalid for a vector that is not float32 bytes, StoreFull when the disk is.
+        """
+
+    async def search(self, collection: Collection, query: MemoryQuery) -> Sequence[Recalled]:
+        """The passages that fit best, best first, ties by source and position. An unknown collection is empty."""
+
+    async def forget(self, collection: Collection, sources: Sequence[str] | None = None) -> int:
+        """Forget some documents, or with None the whole collection; return how many there were."""
+
+    async def sources(self, collection: Collection) -> Mapping[str, str]:
+        """Source → digest of every document of a collection."""
+
+    async def known_vectors(self, tenant: TenantId, model: str, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """The vectors kept for these digests of texts; digests without one are left out."""
+
+    async def keep_vectors(self, tenant: TenantId, model: str, vectors: Mapping[bytes, bytes]) -> None:
+        """Keep vectors by the digest of their text, so that no text is embedded twice."""
 
 
 class Clock(Protocol):
