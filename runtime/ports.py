@@ -160,7 +160,7 @@ class StateStore(Protocol):
         """The run that an idempotency key was bound to."""
 
     def follow(self, cursor: int = 0) -> AsyncIterator[tuple[int, Row]]:
-        """Every row of every run behind `cursor` in the order of their commits, then new ones as they become durable."""
+        """Every row of every run behind `cursor`, in commit order, then new ones as they become durable."""
 
     async def head(self) -> int:
         """The cursor behind the newest row; 0 when there is none."""
