@@ -136,3 +136,19 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """Where those files lie now; not covered by the hash."""
     problems: tuple[Problem, ...] = ()
     """Warnings and refusals found while loading; never errors."""
+
+
+class AttemptLimits(msgspec.Struct, frozen=True):
+    """What bounds the attempts at one step."""
+
+    retry: RetryPolicy
+    timeout_ms: int
+
+
+def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLimits:
+    """The limits of an agent in a state: the state's own where it sets them, else the agent's."""
+    spec = workflow.agents[agent]
+    own = workflow.fsm.states.get(state) if workflow.fsm else None
+    if own is None:
+        return AttemptLimits(spec.retry, spec.timeout_ms)
+    return AttemptLimits(own.retry or spec.retry, own.timeout_ms or spec.timeout_ms)

@@ -1,0 +1,95 @@
+"""Templates over a run's data, for prompts and inputs.
+
+`{{ path.to.value }}` alone gives the value itself, whatever its type. Anything else is a Jinja text, rendered in
+a sandbox that reaches no attribute of Python's own. The source document's `{{.goal}}` is read as `{{ goal }}`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from jinja2 import ChainableUndefined, TemplateError
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from runtime.domain.canonical import Json
+from runtime.errors import Invalid, StepFailure
+
+Render = Callable[[Mapping[str, Json]], Json]
+
+MAX_RENDERED = 1_000_000
+"""Characters that one template may grow to."""
+
+_PATH = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}\s*")
+_DOTTED = re.compile(r"\{\{(-?)\s*\.(?=[A-Za-z_])")
+
+
+class Template:
+    """A compiled template, or mapping or list of them."""
+
+    def __init__(self, source: Json) -> None:
+        self._names: set[str] = set()
+        self._render = self._compile(source)
+        self.names = frozenset(self._names)
+        """The names that it reads."""
+
+    def render(self, data: Mapping[str, Json]) -> Json:
+        """The value over `data`. Raises StepFailure when the template cannot be rendered."""
+        return self._render(data)
+
+    def _compile(self, source: Json) -> Render:
+        if isinstance(source, str):
+            return self._compile_text(source)
+        if isinstance(source, dict):
+            members = {key: self._compile(item) for key, item in source.items()}
+            return lambda data: {key: render(data) for key, render in members.items()}
+        if isinstance(source, list):
+            items = [self._compile(item) for item in source]
+            return lambda data: [render(data) for render in items]
+        return lambda data: source
+
+    def _compile_text(self, text: str) -> Render:
+        text = _DOTTED.sub(r"{{\1 ", text)
+        if "{" not in text:
+            return lambda data: text
+        if found := _PATH.fullmatch(text):
+            root, *path = found[1].split(".")
+            self._names.add(root)
+            return lambda data: _walk(data.get(root), path)
+        environment = _environment()
+        try:
+            self._names |= find_undeclared_variables(environment.parse(text))
+            template = environment.from_string(text)
+        except TemplateError as error:
+            raise Invalid("template.invalid", f"not a template: {error}") from None
+
+        def render(data: Mapping[str, Json]) -> Json:
+            try:
+                rendered = template.render(data)
+            except (TemplateError, TypeError, ArithmeticError, ValueError, LookupError, RecursionError) as error:
+                raise StepFailure(
+                    "template.failed", f"the template cannot be rendered: {type(error).__name__}"
+                ) from None
+            if len(rendered) > MAX_RENDERED:
+                raise StepFailure("template.too_long", f"the template grew beyond {MAX_RENDERED:,} characters")
+            return rendered
+
+        return render
+
+
+def _walk(value: Json, path: list[str]) -> Json:
+    for key in path:
+        if isinstance(value, dict):
+            value = value.get(key)
+        elif isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        else:
+            return None
+    return value
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(undefined=ChainableUndefined, autoescape=False)
+    environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
+    environment.globals.clear()  # no `range`, `cycler` or `lipsum`: a template reads, it does not compute
+    return environment

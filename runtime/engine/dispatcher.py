@@ -1,0 +1,156 @@
+"""Carries out one attempt at a step: finds the agent, waits for its bulkhead, bounds it in time, and turns
+whatever happens into an event.
+
+An agent is made when a definition first needs it and serves every run of that definition.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from runtime.agents.context import AgentContext
+from runtime.agents.templates import Template
+from runtime.domain.canonical import Json, encode
+from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
+from runtime.domain.ids import AgentId, DefinitionHash, state_of
+from runtime.domain.run import RunState, StepState
+from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
+from runtime.engine.schemas import validator
+from runtime.errors import AgentFlowError, StepFailure
+from runtime.planners.scope import scope
+from runtime.ports import Agent, AgentFactory, Clock, ModelAccess, StepResult, Task, Tool
+
+MAX_OUTPUT_BYTES = 1_048_576
+"""Canonical bytes of one step's output."""
+DEFAULT_CONCURRENCY = 16
+
+log = logging.getLogger(__name__)
+
+
+class Desk:
+    """One agent of one definition, ready to work."""
+
+    def __init__(self, spec: AgentSpec, agent: Agent) -> None:
+        self.spec = spec
+        self.agent = agent
+        self.bulkhead = asyncio.Semaphore(spec.concurrency or DEFAULT_CONCURRENCY)
+        self.template = None if spec.input is None else Template(spec.input)
+        self.names = (self.template.names if self.template else frozenset()) | Template(spec.prompt).names
+        self.output_schema = None if spec.output_schema is None else validator(spec.output_schema)
+
+
+class Dispatcher:
+    """Runs attempts."""
+
+    def __init__(
+        self, *, make_agent: AgentFactory, models: ModelAccess, tools: Mapping[str, Tool], clock: Clock
+    ) -> None:
+        self._make_agent = make_agent
+        self._models = models
+        self._tools = tools
+        self._clock = clock
+        self._desks: dict[tuple[DefinitionHash, AgentId], asyncio.Task[Desk]] = {}
+
+    async def attempt(self, workflow: Workflow, state: RunState, step: StepState) -> Event:
+        """Try the step once; the event says how it ended. Cancelling this stops the agent."""
+        agent = step.agent or AgentId(state_of(step.step))
+        number, started_us = step.attempt, self._clock.now_us()
+        try:
+            desk = await self._desk(workflow, agent)
+            async with desk.bulkhead:
+                result = await self._act(workflow, state, step, desk)
+        except AgentFlowError as error:
+            failure = ErrorInfo(error.code, error.message, error.retryable)
+        except Exception as error:  # an agent's bug must not take the engine down
+            log.exception("agent %s crashed in run %s", agent, state.run)
+            failure = ErrorInfo(
+                "agent.crashed", f"agent {agent!r} raised {type(error).__name__}; the log has the details"
+            )
+        else:
+            return StepSucceeded(
+                step=step.step,
+                output=result.output,
+                attempt=number,
+                usage=result.usage,
+                duration_ms=(self._clock.now_us() - started_us) // 1_000,
+                evidence=result.evidence,
+            )
+        duration_ms = (self._clock.now_us() - started_us) // 1_000
+        return StepFailed(step=step.step, error=failure, attempt=number, duration_ms=duration_ms)
+
+    async def stop(self) -> None:
+        """Stop every agent."""
+        desks, self._desks = self._desks, {}
+        for ready in desks.values():
+            if ready.done() and not ready.cancelled() and ready.exception() is None:
+                await ready.result().agent.stop()
+            else:
+                ready.cancel()
+
+    async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
+        task = _task(workflow, state, step, desk)
+        context = AgentContext(task, desk.spec, folder=workflow.folder, models=self._models, tools=self._tools)
+        timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1_000) as bound:
+                result = await desk.agent.act(task, context)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise StepFailure(
+                "step.timeout",
+                f"step {step.step!r} took over {timeout_ms / 1_000:g} s; raise 'timeout' of its state or agent",
+                retryable=True,
+            ) from None
+        _check_output(result.output, desk)
+        return result
+
+    async def _desk(self, workflow: Workflow, agent: AgentId) -> Desk:
+        key = (workflow.hash, agent)
+        ready = self._desks.get(key)
+        if ready is None or (ready.done() and (ready.cancelled() or ready.exception() is not None)):
+            ready = asyncio.create_task(self._open_desk(workflow, agent))
+            self._desks[key] = ready
+        # one caller's cancellation must not stop an agent that others wait for
+        return ready.result() if ready.done() else await asyncio.shield(ready)
+
+    async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
+        spec = workflow.agents[agent]
+        desk = Desk(spec, self._make_agent(spec, workflow.folder))
+        await desk.agent.start()
+        return desk
+
+
+def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> Task:
+    data = scope(state, desk.names) if desk.names else {}
+    return Task(
+        run=state.run,
+        step=step.step,
+        state=state_of(step.step),
+        agent=desk.spec.id,
+        attempt=step.attempt,
+        tenant=state.tenant,
+        workflow=workflow.name,
+        definition=workflow.hash,
+        input=state.input if desk.template is None else desk.template.render(data),
+        data=data,
+        idempotency_key=f"{state.run}/{step.step}",
+    )
+
+
+def _check_output(output: Json, desk: Desk) -> None:
+    size = len(encode(output))
+    if size > MAX_OUTPUT_BYTES:
+        raise StepFailure(
+            "step.output_too_large",
+            f"agent {desk.spec.id!r} answered with {size:,} bytes; the limit is {MAX_OUTPUT_BYTES:,}",
+        )
+    if desk.output_schema is not None:
+        wrong = next(desk.output_schema.iter_errors(output), None)
+        if wrong is not None:
+            place = "/".join(str(part) for part in wrong.instance_path) or "the output"
+            raise StepFailure(
+                "step.output_invalid",
+                f"agent {desk.spec.id!r} broke its output_schema at {place!r} (rule {list(wrong.schema_path)})",
+                retryable=True,
+            )

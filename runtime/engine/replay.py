@@ -1,0 +1,72 @@
+"""Replay: fold a journal and decide everything again; the first difference is the answer."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from runtime.domain.canonical import encode
+from runtime.domain.event import EVENTS, Event
+from runtime.domain.ids import RunId
+from runtime.domain.journal import Body, Entry
+from runtime.domain.run import RunState, apply
+from runtime.ports import Planner
+
+
+class Divergence(msgspec.Struct, frozen=True, kw_only=True):
+    """The first place where deciding again gave something else than the journal holds."""
+
+    run: RunId
+    seq: int
+    recorded: str
+    """Canonical JSON of the recorded command, or `nothing`."""
+    decided: str
+    """Canonical JSON of what the planner decides now, or `nothing`."""
+
+    def __str__(self) -> str:
+        return f"run {self.run!r} diverges at entry {self.seq}: recorded {self.recorded}, decided {self.decided}"
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay found."""
+
+    state: RunState
+    decisions: int
+    """Events that were decided on again."""
+    divergence: Divergence | None = None
+
+
+def replay(run: RunId, entries: Sequence[Entry], planner: Planner) -> Replay:
+    """Fold `entries` and re-decide every event. Raises Corrupt at a gap."""
+    state = RunState(run=run)
+    expected: list[Body] = []
+    decisions = 0
+    for entry in entries:
+        if isinstance(entry.body, EVENTS):
+            if expected:
+                return _diverged(state, decisions, entry.seq, None, expected[0])
+            apply(state, entry)
+            expected = _decide(planner, state, entry.body)
+            decisions += 1
+            continue
+        decided = expected.pop(0) if expected else None
+        if decided is None or _spell(decided) != _spell(entry.body):
+            return _diverged(state, decisions, entry.seq, entry.body, decided)
+        apply(state, entry)
+    if expected:
+        return _diverged(state, decisions, state.seq + 1, None, expected[0])
+    return Replay(state=state, decisions=decisions)
+
+
+def _decide(planner: Planner, state: RunState, event: Event) -> list[Body]:
+    return list(planner.decide(state, event))
+
+
+def _diverged(state: RunState, decisions: int, seq: int, recorded: Body | None, decided: Body | None) -> Replay:
+    divergence = Divergence(run=state.run, seq=seq, recorded=_spell(recorded), decided=_spell(decided))
+    return Replay(state=state, decisions=decisions, divergence=divergence)
+
+
+def _spell(body: Body | None) -> str:
+    if body is None:
+        return "nothing"
+    return f"{body.TYPE} {encode(msgspec.to_builtins(body)).decode()}"

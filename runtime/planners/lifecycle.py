@@ -1,0 +1,70 @@
+"""What every planner shares: retries with back-off, the run's own time limit, and cancellation.
+
+Whatever it does not settle itself goes to the plan inside: the machine, the tree or the model's plan.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+from runtime.domain.command import RUN_TIMER, Command, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.event import CancelRequested, ErrorInfo, Event, RunStarted, StepFailed, TimerFired
+from runtime.domain.ids import AgentId, RunId, StepId, state_of
+from runtime.domain.run import RunState
+from runtime.domain.workflow import RetryPolicy, Workflow, attempt_limits
+from runtime.errors import Unavailable
+from runtime.planners.fsm import FsmPlanner
+from runtime.ports import Planner
+
+
+def planner_for(workflow: Workflow) -> Planner:
+    """Build the planner of a definition. Raises Unavailable for a kind that this build does not run."""
+    if workflow.planner != "fsm" or workflow.fsm is None:
+        raise Unavailable(
+            "planner.unavailable",
+            f"{workflow.name!r} is planned by {workflow.planner!r}, which this version loads but cannot run; "
+            "use planner type fsm",
+            retryable=False,
+        )
+    return LifecyclePlanner(workflow, FsmPlanner(workflow))
+
+
+class LifecyclePlanner:
+    """Wraps a plan with the rules that hold for all of them."""
+
+    def __init__(self, workflow: Workflow, plan: Planner) -> None:
+        self._workflow = workflow
+        self._plan = plan
+
+    def decide(self, state: RunState, event: Event) -> Sequence[Command]:
+        """The commands that follow from `event`, which has been folded into `state`."""
+        match event:
+            case RunStarted() if self._workflow.timeout_ms:
+                return [SetTimer(timer=RUN_TIMER, delay_ms=self._workflow.timeout_ms), *self._plan.decide(state, event)]
+            case StepFailed() if (retry := self._retry(state, event)) is not None:
+                return [retry]
+            case CancelRequested(reason=reason):
+                return _stop_all(state, FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", reason)))
+            case TimerFired(timer=timer) if timer == RUN_TIMER:
+                late = ErrorInfo("run.timeout", f"the run took longer than {self._workflow.timeout_ms / 1000:g} s")
+                return _stop_all(state, FinishRun(status="failed", error=late))
+        return self._plan.decide(state, event)
+
+    def _retry(self, state: RunState, event: StepFailed) -> StartStep | None:
+        agent = state.steps[event.step].agent
+        name = state_of(event.step)
+        policy = attempt_limits(self._workflow, name, agent or AgentId(name)).retry
+        if not event.error.retryable or event.attempt >= policy.max_attempts:
+            return None
+        delay_ms = backoff_ms(policy, state.run, event.step, event.attempt)
+        return StartStep(step=event.step, agent=agent, attempt=event.attempt + 1, delay_ms=delay_ms)
+
+
+def backoff_ms(policy: RetryPolicy, run: RunId, step: StepId, attempt: int) -> int:
+    """How long to wait behind the `attempt`-th failure: exponential, capped, with jitter derived from the names."""
+    delay = min(policy.initial_ms * policy.multiplier ** (attempt - 1), policy.max_ms)
+    share = int.from_bytes(sha256(f"{run}/{step}/{attempt}".encode()).digest()[:4], "big") / 2**32
+    return max(1, round(delay * (1 + policy.jitter_ratio * (2 * share - 1))))
+
+
+def _stop_all(state: RunState, finish: FinishRun) -> list[Command]:
+    return [*(StopStep(step=step) for step in state.open), finish]

@@ -1,0 +1,67 @@
+"""The names that a condition or a template can read from a run."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.ids import step_id
+from runtime.domain.run import RunState
+
+LAST_OUTPUT = frozenset({"response", "output", "result", "last"})
+"""Names of the output of the step that answered last."""
+
+
+def scope(state: RunState, names: Iterable[str]) -> dict[str, Json]:
+    """The values of `names`, those that there are.
+
+    `input` is the run's input, `steps` maps each state to its latest output, `response` (also `output`, `result`,
+    `last`) is the last output, `error` the last error, `visits` how often each state was entered. Any other name
+    is looked up as a state's output, then as a key of the last output, then as a key of the input.
+    """
+    found: dict[str, Json] = {}
+    for name in names:
+        if name == "input":
+            found[name] = state.input
+        elif name in LAST_OUTPUT:
+            found[name] = state.output
+        elif name == "steps":
+            found[name] = outputs(state)
+        elif name == "error":
+            found[name] = last_error(state)
+        elif name == "visits":
+            found[name] = dict(state.visits)
+        else:
+            _look_up(state, name, found)
+    return found
+
+
+def outputs(state: RunState) -> dict[str, Json]:
+    """Each state's latest output, of the states that have one."""
+    answered: dict[str, Json] = {}
+    for name, visit in state.visits.items():
+        step = state.steps.get(step_id(name, visit))
+        if step is not None and step.status == "succeeded":
+            answered[name] = step.output
+    return answered
+
+
+def last_error(state: RunState) -> Json:
+    """The error of the step that failed last, as {code, message}; None when none has."""
+    failed = [step for step in state.steps.values() if step.error is not None]
+    if not failed:
+        return None
+    error: Json = msgspec.to_builtins(max(failed, key=lambda step: step.ended_us).error)
+    return error
+
+
+def _look_up(state: RunState, name: str, found: dict[str, Json]) -> None:
+    visit = state.visits.get(name)
+    step = state.steps.get(step_id(name, visit)) if visit else None
+    if step is not None and step.status == "succeeded":
+        found[name] = step.output
+        return
+    for holder in (state.output, state.input):
+        if isinstance(holder, dict) and name in holder:
+            found[name] = holder[name]
+            return
