@@ -1,0 +1,72 @@
+"""The one file as an operator runs it: from a read-only folder, on a machine with no network at all."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PYZ = CHECKOUT / "dist" / "agentflow.pyz"
+
+# A network namespace holds nothing, not even a loopback device that is up; the bind mount makes `$1` read-only,
+# for root too. What follows `$1` runs in there.
+SEALED = ["unshare", "--map-root-user", "--net", "--mount", "sh", "-euc"]
+SEAL = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; shift; exec "$@"'
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def run_sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
+    """Run the file with arguments, sealed off; it unpacks itself once for all tests of this module."""
+    if subprocess.run([*SEALED, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine does not permit unprivileged namespaces (unshare --map-root-user --net --mount)")
+    subprocess.run([sys.executable, str(CHECKOUT / "packaging" / "build.py")], check=True)
+    folder = tmp_path_factory.mktemp("stick")
+    shutil.copy(PYZ, folder)
+    home = tmp_path_factory.mktemp("home")
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {"PATH": os.environ["PATH"], "HOME": str(home), "SHIV_ROOT": str(home / "shiv")} | environment
+        command = [*SEALED, SEAL, "sh", str(folder), sys.executable, PYZ.name, *arguments]
+        return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120, check=False)
+
+    yield run
+    shutil.rmtree(home)
+
+
+def test_the_file_holds_every_library(run_sealed: Run) -> None:
+    """What was pruned or stripped too far fails at its first import, at a customer's."""
+    libraries = "cel_expr_python cryptography granian httpx jsonpath_rfc9535 jsonschema_rs litestar llama_cpp msgspec"
+    libraries += " numpy onnxruntime prometheus_client re2 rfc8785 sqlcipher3 sqlite_vec tokenizers uvloop yaml"
+    load = f"import {', '.join(libraries.split())}; print(llama_cpp.llama_supports_mmap(), litestar.__file__)"
+    loaded = run_sealed("-c", load, SHIV_INTERPRETER="1")
+    assert loaded.returncode == 0, loaded.stderr
+    assert "/shiv/agentflow.pyz_" in loaded.stdout
+
+
+def test_the_folder_of_the_file_is_read_only_and_the_network_gone(run_sealed: Run) -> None:
+    """The seal itself: the other tests prove nothing on a machine that is open."""
+    probe = (
+        "import os, socket\n"
+        "for attempt in (lambda: open('written', 'w'), lambda: socket.create_connection(('127.0.0.1', 9))):\n"
+        "    try: attempt()\n"
+        "    except OSError as error: print(os.strerror(error.errno))\n"
+    )
+    sealed = run_sealed("-c", probe, SHIV_INTERPRETER="1")
+    assert ["Read-only file system", "Network is unreachable"] == sealed.stdout.splitlines()
+
+
+def test_another_python_is_told_which_one_is_needed(run_sealed: Run) -> None:
+    """The compiled parts fit one Python; without the check the failure is an unreadable import error."""
+    start = (
+        "import sys, zipfile\nsys.version_info = (3, 10, 0)\nexec(zipfile.ZipFile('agentflow.pyz').read('__main__.py'))"
+    )
+    refused = run_sealed("-c", start, SHIV_INTERPRETER="1")
+    assert refused.returncode == 1
+    assert "was built for Python 3." in refused.stderr
+    assert "this is 3.10" in refused.stderr
