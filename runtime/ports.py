@@ -13,6 +13,7 @@ from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, E
 from runtime.domain.command import Command
 from runtime.domain.egress import Cleared
 from runtime.domain.event import NO_USAGE, Event, Usage
+from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
 from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
@@ -64,10 +65,18 @@ class ModelAccess(Protocol):
         """Embed texts. Raises Refused, Unavailable or StepFailure."""
 
 
+class HttpAccess(Protocol):
+    """HTTP as an agent reaches it: cleared by the guard, sent through the door."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send one request. Raises Refused (policy), Unavailable (no answer) or Invalid (no such URL)."""
+
+
 class StepContext(Protocol):
     """What an agent may reach while it acts."""
 
     models: ModelAccess
+    http: HttpAccess
     folder: str
     """The definition's own files, read-only, as they were when the definition was stored."""
 

@@ -5,20 +5,28 @@ from collections.abc import Mapping
 from runtime.domain.canonical import Json
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
-from runtime.ports import ModelAccess, Task, Tool
+from runtime.ports import HttpAccess, ModelAccess, Task, Tool
 
 
 class AgentContext:
     """One task's view of the house."""
 
     def __init__(
-        self, task: Task, spec: AgentSpec, *, folder: str, models: ModelAccess, tools: Mapping[str, Tool]
+        self,
+        task: Task,
+        spec: AgentSpec,
+        *,
+        folder: str,
+        models: ModelAccess,
+        http: HttpAccess,
+        tools: Mapping[str, Tool],
     ) -> None:
         self._task = task
         self._spec = spec
         self._tools = tools
         self.folder = folder
         self.models = models
+        self.http = http
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other."""

@@ -18,7 +18,12 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A question to a chat model. Equal requests have equal answers from one engine."""
 
     model: str
+    """The model's name; empty: the provider's default."""
     messages: tuple[ChatMessage, ...]
+    provider: str = "local"
+    """Who answers: `local`, `scripted`, or another provider that policy allows."""
+    options: dict[str, Json] = {}
+    """Keys that only this provider knows, such as the `answers` of a scripted model."""
     max_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0

@@ -18,7 +18,7 @@ from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
 from runtime.engine.schemas import validator
 from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.scope import scope
-from runtime.ports import Agent, AgentFactory, Clock, ModelAccess, StepResult, Task, Tool
+from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, ModelAccess, StepResult, Task, Tool
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
@@ -43,10 +43,17 @@ class Dispatcher:
     """Runs attempts."""
 
     def __init__(
-        self, *, make_agent: AgentFactory, models: ModelAccess, tools: Mapping[str, Tool], clock: Clock
+        self,
+        *,
+        make_agent: AgentFactory,
+        models: ModelAccess,
+        http: HttpAccess,
+        tools: Mapping[str, Tool],
+        clock: Clock,
     ) -> None:
         self._make_agent = make_agent
         self._models = models
+        self._http = http
         self._tools = tools
         self._clock = clock
         self._desks: dict[tuple[DefinitionHash, AgentId], asyncio.Task[Desk]] = {}
@@ -89,7 +96,9 @@ class Dispatcher:
 
     async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
         task = _task(workflow, state, step, desk)
-        context = AgentContext(task, desk.spec, folder=workflow.folder, models=self._models, tools=self._tools)
+        context = AgentContext(
+            task, desk.spec, folder=workflow.folder, models=self._models, http=self._http, tools=self._tools
+        )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:
             async with asyncio.timeout(timeout_ms / 1_000) as bound:
