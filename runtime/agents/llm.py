@@ -1,0 +1,65 @@
+"""The `llm` agent: a prompt template in, free text or a schema-checked object out."""
+
+import json
+from typing import cast
+
+from runtime.agents.templates import Template
+from runtime.domain.canonical import Json, parse
+from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
+from runtime.domain.event import Usage
+from runtime.domain.workflow import AgentSpec, ModelSpec
+from runtime.errors import Invalid, StepFailure
+from runtime.ports import StepContext, StepResult, Task
+
+
+class LlmAgent:
+    """Asks a chat model. Its output is `{text}`, or the object that `output_schema` describes."""
+
+    def __init__(self, spec: AgentSpec) -> None:
+        self._spec = spec
+        self._model = spec.model or ModelSpec()
+        self._prompt = Template(spec.prompt) if spec.prompt else None
+
+    async def start(self) -> None:
+        """Nothing to get ready; the model loads when it is first asked."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        """Ask the model once."""
+        reply = await ctx.models.complete(self._request(task))
+        return StepResult(
+            output=self._output(reply),
+            usage=Usage(reply.input_tokens, reply.output_tokens),
+            evidence={"backend": reply.backend, "model": reply.model, "fingerprint": reply.fingerprint},
+        )
+
+    def _request(self, task: Task) -> ChatRequest:
+        prompt = self._prompt.render({**task.data, "task": task.input}) if self._prompt else task.input
+        content = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False, sort_keys=True)
+        system = (ChatMessage("system", self._spec.role),) if self._spec.role else ()
+        return ChatRequest(
+            provider=self._model.provider,
+            model=self._model.name,
+            messages=(*system, ChatMessage("user", content)),
+            max_tokens=self._model.max_tokens,
+            temperature=self._model.temperature,
+            seed=self._model.seed,
+            stop=tuple(cast("list[str]", self._model.options.get("stop", ()))),
+            schema=self._spec.output_schema,
+            options=self._model.options,
+        )
+
+    def _output(self, reply: ChatReply) -> Json:
+        if self._spec.output_schema is None:
+            return {"text": reply.text}
+        try:
+            return parse(reply.text)
+        except Invalid:
+            raise StepFailure(
+                "llm.not_json",
+                f"agent {self._spec.id!r}: model {reply.model!r} did not answer with JSON "
+                f"({reply.output_tokens} tokens, finish reason {reply.finish_reason!r}); raise max_tokens",
+                retryable=False,
+            ) from None

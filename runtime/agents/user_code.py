@@ -1,0 +1,117 @@
+"""The program in which a project's own Python functions run: one call at a time, JSON lines in and out.
+
+It is started as a script by its path, with Python's isolated mode, and imports nothing of ours: a project's
+`models.py` never meets the appliance's. The first line names the folder and file; each further line is a call.
+While a call runs, the function may ask for a tool: a line goes out, and the next line in is its answer.
+"""
+
+import contextlib
+import importlib.util
+import json
+import os
+import sys
+import traceback
+from typing import Any, TextIO
+
+
+class Context:
+    """What a function gets as its second argument."""
+
+    def __init__(self, facts: dict[str, Any], wire: "Wire") -> None:
+        self.run_id: str = facts["run_id"]
+        self.step: str = facts["step"]
+        self.attempt: int = facts["attempt"]
+        self.idempotency_key: str = facts["idempotency_key"]
+        self._wire = wire
+
+    def tool(self, name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401  # a tool answers any JSON value
+        """Have the host run a tool that the agent's `tools:` list grants; returns the tool's answer."""
+        self._wire.send({"tool": name, "arguments": arguments})
+        answer = self._wire.receive()
+        if "error" in answer:
+            error = RuntimeError(answer["error"]["message"])
+            error.code = answer["error"]["code"]  # type: ignore[attr-defined]  # read back by _failure
+            raise error
+        return answer["result"]
+
+
+class Wire:
+    """JSON lines to and from the host."""
+
+    def __init__(self, source: TextIO, sink: TextIO) -> None:
+        self._source = source
+        self._sink = sink
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Write one line."""
+        self._sink.write(json.dumps(message, ensure_ascii=True) + "\n")
+        self._sink.flush()
+
+    def receive(self) -> dict[str, Any]:
+        """Read one line; the end of the input ends the program."""
+        line = self._source.readline()
+        if not line:
+            sys.exit(0)
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+
+def main() -> None:
+    """Load the project's module, then serve calls until the host closes the pipe."""
+    _die_with_parent()
+    # prints of user code must not mix with the answers
+    sink = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    wire = Wire(os.fdopen(os.dup(0), encoding="utf-8"), sink)
+    place = wire.receive()
+    try:
+        module = _load(place["folder"], place["file"])
+    except BaseException as error:  # whatever a module raises while it loads
+        wire.send({"error": _failure(error, place["file"])})
+        return
+    wire.send({"ready": sorted(name for name, value in vars(module).items() if callable(value))})
+    while True:
+        call = wire.receive()
+        try:
+            answer = getattr(module, call["function"])(call["input"], Context(call["context"], wire))
+            wire.send({"result": answer})
+        except SystemExit:
+            raise
+        except BaseException as error:  # the call failed; the worker goes on
+            traceback.print_exc()
+            wire.send({"error": _failure(error, place["file"])})
+
+
+def _load(folder: str, file: str) -> Any:  # noqa: ANN401  # a module
+    sys.path.insert(0, folder)
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location(
+        "project_" + os.path.splitext(os.path.basename(file))[0], os.path.join(folder, file)
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _failure(error: BaseException, file: str) -> dict[str, Any]:
+    """The kind and place of an error, never its text: that may hold what the function was given."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(file)]
+    place = f"{file}:{frames[-1].lineno}" if frames else file
+    code = getattr(error, "code", None)
+    if isinstance(code, str):  # raised on purpose, with a code and a text meant for operators
+        return {"code": code, "message": str(error), "retryable": bool(getattr(error, "retryable", False))}
+    return {"code": "custom.raised", "message": f"{place} raised {type(error).__name__}", "retryable": False}
+
+
+def _die_with_parent() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        import ctypes  # only Linux has what this asks for
+
+        pr_set_pdeathsig, sigkill = 1, 9
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
+
+
+if __name__ == "__main__":
+    main()

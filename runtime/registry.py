@@ -1,0 +1,32 @@
+"""Kinds by dotted id, and where each lives: names can be listed without importing anything."""
+
+from importlib import import_module
+
+from runtime.errors import NotFound
+
+KINDS = {
+    "agent.llm": "runtime.agents.llm:LlmAgent",
+    "agent.rag": "runtime.agents.rag:RagAgent",
+    "agent.ml_model": "runtime.agents.ml_model:MlModelAgent",
+    "agent.http": "runtime.agents.http:HttpAgent",
+    "agent.custom": "runtime.agents.custom:CustomAgent",
+    "agent.fsm": "runtime.agents.fsm:FsmAgent",
+    "tool.create_ticket": "runtime.tools.tickets:CreateTicket",
+}
+PLANNED_AGENTS = frozenset({"database", "human_task", "rules_engine", "vision_model", "web_search", "wasm"})
+"""Agent types that load and validate but do not run yet."""
+
+
+def kinds(family: str) -> tuple[str, ...]:
+    """The names of a family, such as `agent`: `llm`, `rag`, …"""
+    return tuple(sorted(kind.removeprefix(f"{family}.") for kind in KINDS if kind.startswith(f"{family}.")))
+
+
+def load(kind: str) -> object:
+    """Import what a dotted id names. Raises NotFound with the ids that there are."""
+    place = KINDS.get(kind)
+    if place is None:
+        family = kind.partition(".")[0]
+        raise NotFound("kind.unknown", f"there is no {kind!r}; known: {', '.join(kinds(family))}")
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
