@@ -33,7 +33,7 @@ def run_sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {"PATH": os.environ["PATH"], "HOME": str(home), "SHIV_ROOT": str(home / "shiv")} | environment
         command = [*SEALED, SEAL, "sh", str(folder), sys.executable, PYZ.name, *arguments]
-        return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=300, check=False)
 
     yield run
     shutil.rmtree(home)
