@@ -18,7 +18,6 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A question to a chat model. Equal requests have equal answers from one engine."""
 
     model: str
-    """`provider/name`, or the bare name of a local model; the gateway routes it and backends see the bare name."""
     """The model's name; empty: the provider's default."""
     messages: tuple[ChatMessage, ...]
     provider: str = "local"
@@ -31,8 +30,6 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     schema: dict[str, Json] | None = None
     """JSON Schema that the answer's text must satisfy as JSON; None: free text."""
-    options: dict[str, Json] = {}
-    """Keys that only one backend knows (`answers` of the scripted one): the agent's `model:` options."""
 
 
 class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +57,7 @@ class EmbedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Texts to turn into vectors."""
 
     model: str
-    """Named as in ChatRequest."""
+    """The model's name; empty: the default one. `provider/name` reaches another provider than `local`."""
     texts: tuple[str, ...]
 
 
