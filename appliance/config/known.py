@@ -1,0 +1,148 @@
+"""Every setting there is: its name, what it may be, what it is when nobody says, and what it is for.
+
+One table, so that the settings struct, `af config`, the environment and the manual never disagree.
+"""
+
+import json
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Final, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = str | int | float | list[str] | dict[str, str]
+
+ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One thing that an operator can set."""
+
+    key: str
+    """Dotted, as `config.yaml` nests it and `af config set` takes it."""
+    parse: Callable[[object], Value]
+    """Reads what a file, the environment or a flag holds. Raises ValueError with what it takes."""
+    default: Value
+    about: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it."""
+        return _VARIABLES.get(self.key) or ENVIRONMENT_PREFIX + self.key.replace(".", "_").upper()
+
+
+def one_of(*choices: str) -> Callable[[object], str]:
+    """A word out of a list."""
+
+    def parse(value: object) -> str:
+        if value not in choices:
+            near = get_close_matches(str(value), choices, n=1)
+            raise ValueError(f"one of {', '.join(choices)}{f' (did you mean {near[0]!r}?)' if near else ''}")
+        return str(value)
+
+    return parse
+
+
+def text(value: object) -> str:
+    """Any text; empty stands for the default."""
+    if not isinstance(value, str):
+        raise ValueError("a text")
+    return value
+
+
+def address(value: object) -> str:
+    """`HOST:PORT`; an IPv6 host stands in brackets; port 0 takes a free one."""
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+        raise ValueError("HOST:PORT such as 127.0.0.1:8700")
+    return f"{host}:{port}"
+
+
+def seconds(value: object) -> float:
+    """A number of seconds, 0 to an hour."""
+    try:
+        number = float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else -1.0
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 3_600:
+        raise ValueError("a number of seconds from 0 to 3600")
+    return number
+
+
+def count(value: object) -> int:
+    """A whole number, 1 to 256."""
+    is_whole = (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and value.isascii() and value.isdigit()
+    )
+    if not is_whole or not 1 <= int(str(value)) <= 256:
+        raise ValueError("a whole number from 1 to 256")
+    return int(str(value))
+
+
+def names(value: object) -> list[str]:
+    """A list of names; the environment separates them by commas."""
+    parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(part, str) for part in parts):
+        raise ValueError("a list of names, or names separated by commas")
+    return [part for part in parts if part]
+
+
+def pairs(value: object) -> dict[str, str]:
+    """A mapping from name to name; the environment gives it as JSON."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(part, str) for pair in found.items() for part in pair):
+        raise ValueError('a mapping from name to name, such as {"openai/gpt-4": "local/smollm2-135m-instruct"}')
+    return dict(found)
+
+
+SETTINGS: Final[tuple[Setting, ...]] = (
+    Setting(
+        "mode",
+        one_of("air_gapped", "restricted", "connected"),
+        "restricted",
+        "what may be reached: air_gapped nothing, restricted this machine and site_hosts, connected also the cloud",
+    ),
+    Setting("site_hosts", names, [], "hosts of the own site that agents and models may reach"),
+    Setting("listen", address, "127.0.0.1:8700", "where `af serve` listens"),
+    Setting("socket", text, "", "UNIX socket of `af serve`; empty: run/af.sock in the data folder"),
+    Setting("drain_s", seconds, 30.0, "how long a stopping server waits for running steps"),
+    Setting(
+        "durability",
+        one_of("full", "normal"),
+        "full",
+        "full survives a power cut; normal may lose the last moments before one, and is faster",
+    ),
+    Setting("models.folder", text, "", "where models lie; empty: models in the data folder"),
+    Setting(
+        "models.aliases",
+        pairs,
+        {},
+        "provider/model of a definition → provider/model that answers in its place",
+    ),
+    Setting(
+        "models.isolation",
+        one_of("process", "thread"),
+        "process",
+        "process survives a crash of the model; thread saves memory and does not",
+    ),
+    Setting("models.threads", count, 1, "CPU threads of one answer"),
+    Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
+)
+
+_VARIABLES: Final = {"models.folder": "AGENTFLOW_MODELS"}
+
+OTHER_VARIABLES: Final = ("AGENTFLOW_DATA", "AGENTFLOW_DB_KEY", "AGENTFLOW_DB_KEY_FILE", "AGENTFLOW_SHARED")
+"""Variables that are read elsewhere and are no settings."""
+
+
+def setting(key: str) -> Setting | None:
+    """The setting of that name."""
+    return next((known for known in SETTINGS if known.key == key), None)
+
+
+def nearest(key: str) -> str:
+    """The known key that was probably meant; empty when none is near."""
+    return next(iter(get_close_matches(key, [known.key for known in SETTINGS], n=1, cutoff=0.5)), "")

@@ -1,0 +1,82 @@
+"""What an operator has decided about this appliance, as one frozen value.
+
+Sources, weakest first: defaults, `config.yaml` in the data folder, AGENTFLOW_* variables, command-line flags.
+Never holds a secret: the database key and API keys stay where they are kept.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from appliance.config.sources import resolve
+
+Mode = Literal["air_gapped", "restricted", "connected"]
+Durability = Literal["full", "normal"]
+Isolation = Literal["process", "thread"]
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How local models are run and names of other providers are answered."""
+
+    folder: str = ""
+    """Where models lie; empty: `models` in the data folder."""
+    aliases: dict[str, str] = {}
+    """`provider/model` of a definition → the `provider/model` that answers in its place."""
+    isolation: Isolation = "process"
+    """Whether a model runs in a process of its own, or in a thread of this one."""
+    threads: int = 1
+    """CPU threads of one answer."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting, checked."""
+
+    data: Path
+    """The data folder, absolute; everything that is written lies in it."""
+    mode: Mode = "restricted"
+    site_hosts: tuple[str, ...] = ()
+    listen: str = "127.0.0.1:8700"
+    socket: Path
+    """The UNIX socket of `af serve`, absolute."""
+    drain_s: float = 30.0
+    durability: Durability = "full"
+    models: ModelSettings = ModelSettings()
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where models lie, absolute."""
+        return self.data / Path(self.models.folder or "models").expanduser()
+
+    @property
+    def log_file(self) -> Path:
+        """The log of this appliance: JSON lines."""
+        return self.data / "logs" / "af.log"
+
+
+def load_settings(data: Path | None, env: Mapping[str, str], *, flags: Mapping[str, object] | None = None) -> Settings:
+    """The settings of a data folder; None: AGENTFLOW_DATA, else `agentflow` in the user's XDG data home.
+
+    Reads `config.yaml` there when it exists and writes nothing. Raises Invalid for an unknown key, naming the
+    nearest known one, and for a value that its setting does not take; Unavailable for a file that cannot be read.
+    """
+    folder = data_folder(data, env)
+    document: dict[str, object] = {"data": folder, "models": {}}
+    for key, resolved in resolve(folder, env, flags or {}).items():
+        group, _, name = key.rpartition(".")
+        holder = document[group] if group else document
+        assert isinstance(holder, dict), "groups are mappings"
+        holder[name] = resolved.value
+    document["socket"] = folder / Path(str(document["socket"] or "run/af.sock")).expanduser()
+    return msgspec.convert(document, Settings)
+
+
+def data_folder(data: Path | None, env: Mapping[str, str]) -> Path:
+    """The data folder that was named, else the one of AGENTFLOW_DATA, else the user's own; absolute."""
+    named = data or env.get("AGENTFLOW_DATA")
+    if named:
+        return Path(named).expanduser().absolute()
+    home = env.get("XDG_DATA_HOME") or "~/.local/share"
+    return (Path(home).expanduser() / "agentflow").absolute()

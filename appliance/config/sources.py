@@ -1,0 +1,98 @@
+"""Where settings come from: the file, the environment, the command line; and which of them decided."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+
+from appliance.config.known import SETTINGS, Setting, Value, nearest, setting
+from runtime.errors import Invalid, Unavailable
+
+FILE = "config.yaml"
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A setting's value and what gave it."""
+
+    value: Value
+    source: str
+    """`default`, `config.yaml`, the variable's name, or `flag`."""
+
+
+def resolve(data: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> dict[str, Resolved]:
+    """Every setting by key, with its source. Raises Invalid and Unavailable."""
+    found = {known.key: Resolved(known.default, "default") for known in SETTINGS}
+    for key, value in read_file(data).items():
+        found[key] = Resolved(parse(key, value, FILE), FILE)
+    for known in SETTINGS:
+        if env.get(known.variable):
+            found[known.key] = Resolved(parse(known.key, env[known.variable], known.variable), known.variable)
+    for key, value in flags.items():
+        found[key] = Resolved(parse(key, value, "flag"), "flag")
+    return found
+
+
+def parse(key: str, value: object, source: str) -> Value:
+    """Read one value. Raises Invalid, naming the source and what the setting takes."""
+    known = find(key, source)
+    try:
+        return known.parse(value)
+    except ValueError as expected:
+        raise Invalid(
+            "config.value", f"setting {key!r} ({source}) is {value!r}; expected {expected}", key=key, source=source
+        ) from None
+
+
+def find(key: str, source: str) -> Setting:
+    """The setting of that name. Raises Invalid, naming the nearest one."""
+    known = setting(key)
+    if known is None:
+        near = nearest(key)
+        advice = f"did you mean {near!r}?" if near else f"there are: {', '.join(known.key for known in SETTINGS)}"
+        raise Invalid("config.unknown_key", f"no setting is called {key!r} ({source}); {advice}", key=key)
+    return known
+
+
+def read_file(data: Path) -> dict[str, object]:
+    """What `config.yaml` says, by dotted key; nothing when there is no file. Raises Invalid and Unavailable."""
+    path = data / FILE
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise Unavailable(
+            "config.unreadable", f"{path} cannot be read: {error.strerror}; check who may read it", retryable=False
+        ) from None
+    return read_text(content, path)
+
+
+def read_text(content: bytes, path: Path) -> dict[str, object]:
+    """The settings in a file's text, by dotted key. Raises Invalid."""
+    document = _load(content, path)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise Invalid("config.no_mapping", f"{path} must hold `key: value` lines; found {type(document).__name__}")
+    return dict(_flatten(document))
+
+
+def _flatten(document: dict[object, object]) -> Iterator[tuple[str, object]]:
+    groups = {known.key.partition(".")[0] for known in SETTINGS if "." in known.key}
+    for key, value in document.items():
+        if key in groups and isinstance(value, dict):
+            yield from ((f"{key}.{name}", inner) for name, inner in value.items())
+        else:
+            yield str(key), value
+
+
+def _load(content: bytes, path: Path) -> object:
+    import yaml  # 50 ms that a command without a settings file need not pay
+
+    try:
+        return yaml.safe_load(content.decode())
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f":{mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or "it is not UTF-8 text in YAML"
+        raise Invalid("config.malformed", f"{path}{place} is not YAML: {reason}") from None
