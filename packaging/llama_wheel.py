@@ -116,7 +116,7 @@ def _check_tools() -> None:
 def _build(cache: Path, wheel: Path) -> None:
     for leftover in cache.glob("building-*"):  # of a build that was killed; the lock says nobody is in there
         shutil.rmtree(leftover)
-    _say(f"building llama-cpp-python {VERSION} once for this user; about 8 minutes of one processor core")
+    _say(f"building llama-cpp-python {VERSION} once for this user: 3 to 8 minutes of one processor core")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="building-", dir=cache) as folder:
         work = Path(folder)
@@ -173,15 +173,22 @@ def _compile(python: Path, sources: Path, work: Path, log: Path) -> Path:
     command += ["--no-cache-dir", "--wheel-dir", str(work / "raw"), str(sources)]
     with log.open("w") as written:
         process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,  # a group of its own, so that an interrupt ends the compilers too
         )
         try:
             assert process.stdout is not None
             _show_steps(line for line in process.stdout if written.write(line))
             status = process.wait()
         finally:
-            process.kill()
-            process.wait()
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     if status != 0:
         tail = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise BuildError(f"compiling failed; the last lines of {log} are:\n{tail}")
