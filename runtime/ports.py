@@ -42,7 +42,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     input: Json
     """The agent's `input:` rendered over the run's data; the run's input when it has none."""
     data: dict[str, Json]
-    """What templates see: `input`, `steps` (state → output) and `last` (the last output)."""
+    """What templates see: `input`, `steps` (state → output), `response` (the last output), `error` (the last error), and
+    whatever else the agent's templates name."""
     idempotency_key: str
     """Equal for every attempt at this step, also after a crash: `run/step`."""
 

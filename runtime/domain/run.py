@@ -77,6 +77,8 @@ class RunState(msgspec.Struct, kw_only=True):
     """Due time in microseconds of each timer that is set."""
     last: StepId | None = None
     """The step that answered last; its output is the run's."""
+    last_failed: StepId | None = None
+    """The step that failed last."""
     usage: Usage = NO_USAGE
     error: ErrorInfo | None = None
 
@@ -180,6 +182,7 @@ def _succeeded(state: RunState, event: StepSucceeded) -> None:
 def _failed(state: RunState, event: StepFailed) -> None:
     step = _end(state, event.step, "failed")
     step.error, step.duration_ms = event.error, event.duration_ms
+    state.last_failed = event.step
     _spend(state, step, event.usage)
 
 

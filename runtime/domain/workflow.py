@@ -57,6 +57,9 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """JSON Schema 2020-12 that the agent's output must satisfy."""
     memory: dict[str, Json] = {}
     planner: dict[str, Json] | None = None
+    """The agent's own planner as it stands in the definition."""
+    fsm: "FsmSpec | None" = None
+    """The same, read, when it is a state machine."""
     tools: tuple[str, ...] = ()
     policies: dict[str, Json] = {}
     concurrency: int = 0

@@ -35,7 +35,8 @@ class Desk:
         self.agent = agent
         self.bulkhead = asyncio.Semaphore(spec.concurrency or DEFAULT_CONCURRENCY)
         self.template = None if spec.input is None else Template(spec.input)
-        self.names = (self.template.names if self.template else frozenset()) | Template(spec.prompt).names
+        templates = Template([spec.input, spec.prompt])
+        self.names = frozenset({"input", "steps", "response", "error"}) | templates.names
         self.output_schema = None if spec.output_schema is None else validator(spec.output_schema)
 
 
@@ -131,7 +132,7 @@ class Dispatcher:
 
 
 def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> Task:
-    data = scope(state, desk.names) if desk.names else {}
+    data = scope(state, desk.names)
     return Task(
         run=state.run,
         step=step.step,

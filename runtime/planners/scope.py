@@ -48,10 +48,9 @@ def outputs(state: RunState) -> dict[str, Json]:
 
 def last_error(state: RunState) -> Json:
     """The error of the step that failed last, as {code, message}; None when none has."""
-    failed = [step for step in state.steps.values() if step.error is not None]
-    if not failed:
+    if state.last_failed is None:
         return None
-    error: Json = msgspec.to_builtins(max(failed, key=lambda step: step.ended_us).error)
+    error: Json = msgspec.to_builtins(state.steps[state.last_failed].error)
     return error
 
 
