@@ -92,7 +92,7 @@ def envelope_of(row: Row) -> bytes:
 def rfc3339(at_us: int) -> str:
     """Write an instant with six decimals: `2026-01-31T12:00:00.000000Z`."""
     instant = _EPOCH + timedelta(microseconds=at_us)
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.") + f"{instant.microsecond:06d}Z"
+    return f"{instant.isoformat(timespec='microseconds')[:26]}Z"  # strftime takes four times as long
 
 
 def _envelope(run: RunId, seq: int, at_us: int, kind: str, data: bytes) -> bytes:
