@@ -1,0 +1,205 @@
+"""Simulation: the planner alone, fed with scripted results instead of agents.
+
+No agent, model or store is touched; equal arguments give equal entries, ids and times included.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.command import RUN_TIMER, Command
+from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
+from runtime.domain.ids import StepId, state_of
+from runtime.domain.journal import Entry
+from runtime.domain.run import RunState, StepState, apply
+from runtime.domain.workflow import Workflow
+from runtime.engine.clock import ManualClock
+from runtime.errors import Invalid
+from runtime.planners.lifecycle import planner_for
+from runtime.ports import Planner
+
+MAX_EVENTS = 10_000
+"""Events of one simulation; signals that lead back to their own wait would go on for ever."""
+
+
+class Succeeds(msgspec.Struct, frozen=True):
+    """The step's agent answers, or somebody signals with this payload."""
+
+    output: Json
+
+
+class Fails(msgspec.Struct, frozen=True):
+    """The step's agent fails; a step that waits is not answered in time."""
+
+    error: ErrorInfo
+
+
+Outcome: TypeAlias = Succeeds | Fails
+Script: TypeAlias = Mapping[str, Sequence[Outcome]]
+"""State → what its visits and retries come to, in order; the last one repeats."""
+
+SUCCESS = Succeeds({})
+"""What a state comes to that the script does not name."""
+FAILURE = Fails(ErrorInfo("simulated.failure", "scripted failure"))
+LETTERS: Mapping[str, Outcome] = {"S": SUCCESS, "F": FAILURE}
+
+
+class Beat(msgspec.Struct, frozen=True):
+    """One event, and the commands that were decided on it."""
+
+    seq: int
+    at_us: int
+    event: Event
+    commands: tuple[Command, ...]
+
+
+class Simulation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the planner did."""
+
+    beats: tuple[Beat, ...]
+    state: RunState
+    unused: tuple[str, ...]
+    """States of the script that were never entered."""
+
+
+def simulate(workflow: Workflow, input: Json, script: Script) -> Simulation:  # `input`: its name in every format
+    """Plan a run of `workflow` whose steps come to what `script` says, until it is final or waits for nobody.
+
+    Steps take no time; back-offs and time limits pass on a clock that is moved by hand. Raises Unavailable for a
+    planner that this build does not run, Invalid for more than 10,000 events.
+    """
+    stage = _Stage(workflow)
+    stage.play(RunStarted(workflow=workflow.name, definition=workflow.hash, input=input))
+    for event in stage.coming(script):
+        stage.play(event)
+    entered = set(stage.state.path)
+    unused = tuple(sorted(name for name in script if name not in entered))
+    return Simulation(beats=tuple(stage.beats), state=stage.state, unused=unused)
+
+
+def script_of(document: Json) -> dict[str, list[Outcome]]:
+    """Read {state: outcome | [outcome, …]}. Raises Invalid, naming the state.
+
+    An outcome is `S` (succeeds with {}), `F` (fails for good), a row of these letters, {output: …},
+    {error: {code, message, retryable}} or {signal: payload}.
+    """
+    if not isinstance(document, dict):
+        raise Invalid("outcomes.not_a_mapping", "outcomes must be a mapping from state to outcome, such as answer: SF")
+    return {
+        state: [outcome for item in _listed(given) for outcome in _outcomes(state, item)]
+        for state, given in document.items()
+    }
+
+
+class _Stage:
+    """The state, the planner and the clock of one simulation."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._planner: Planner = planner_for(workflow)
+        self._clock = ManualClock()
+        self.state = RunState(run=self._clock.new_run_id())
+        self.beats: list[Beat] = []
+
+    def play(self, event: Event) -> None:
+        """Fold the event, decide on it, fold the commands."""
+        at_us = self._clock.now_us()
+        seq = self.state.seq + 1
+        apply(self.state, Entry(seq, at_us, event))
+        commands = tuple(self._planner.decide(self.state, event))
+        for number, command in enumerate(commands, start=seq + 1):
+            apply(self.state, Entry(number, at_us, command))
+        self.beats.append(Beat(seq, at_us, event, commands))
+
+    def coming(self, script: Script) -> Iterator[Event]:
+        """The events that follow from the script, one at a time, as long as there are any."""
+        turns: dict[str, int] = {}
+        while not self.state.is_final:
+            if len(self.beats) >= MAX_EVENTS:
+                raise Invalid("simulation.endless", f"still going after {MAX_EVENTS:,} events; look for a loop")
+            event = self._next(lambda state: _turn(script, turns, state))
+            if event is None:
+                return
+            yield event
+
+    def _next(self, take: Callable[[str], Outcome]) -> Event | None:
+        """What happens first: a step that is due, or a timer; None when all there is waits without end."""
+        steps = [(self.state.steps[step].due_us, step) for step in self.state.open]
+        due_us, first = min(steps, default=(0, StepId("")))
+        run_ends_us = self.state.timers.get(RUN_TIMER)
+        if run_ends_us is not None and (not first or run_ends_us < due_us):
+            self._move_to(run_ends_us)
+            return TimerFired(timer=RUN_TIMER)
+        if not first:
+            return None
+        self._move_to(due_us)
+        return self._comes_to(self.state.steps[first], take(state_of(first)))
+
+    def _comes_to(self, step: StepState, outcome: Outcome) -> Event | None:
+        match outcome:
+            case Succeeds(output=output) if step.status == "waiting":
+                return SignalReceived(name=step.signal, payload=output)
+            case Succeeds(output=output):
+                return StepSucceeded(step=step.step, output=output, attempt=step.attempt)
+            case Fails() if step.status == "waiting":
+                return self._let_wait(step)
+            case Fails(error=error):
+                return StepFailed(step=step.step, error=error, attempt=step.attempt)
+
+    def _let_wait(self, step: StepState) -> Event | None:
+        timers = {name: due_us for name, due_us in self.state.timers.items() if name in (step.step, RUN_TIMER)}
+        if not timers:
+            return None
+        timer = min(timers, key=lambda name: timers[name])
+        self._move_to(timers[timer])
+        return TimerFired(timer=timer)
+
+    def _move_to(self, at_us: int) -> None:
+        self._clock.advance(max(0, at_us - self._clock.now_us()) / 1e6)
+
+
+def _turn(script: Script, turns: dict[str, int], state: str) -> Outcome:
+    outcomes = script.get(state) or (SUCCESS,)
+    turn = turns.get(state, 0)
+    turns[state] = turn + 1
+    return outcomes[min(turn, len(outcomes) - 1)]
+
+
+def _listed(given: Json) -> Sequence[Json]:
+    return given if isinstance(given, list) else [given]
+
+
+def _outcomes(state: str, item: Json) -> Iterator[Outcome]:
+    match item:
+        case str() if item and set(item) <= set(LETTERS):
+            yield from (LETTERS[letter] for letter in item)
+        case {"output": output, **rest} if not rest:
+            yield Succeeds(output)
+        case {"signal": payload, **rest} if not rest:
+            yield Succeeds(payload)
+        case {"error": dict() as error, **rest} if not rest:
+            yield Fails(_error(state, error))
+        case _:
+            raise Invalid(
+                "outcomes.unknown",
+                f"state {state!r} has outcome {item!r}; expected S, F, a row of these letters, output: …, "
+                "error: {code, message, retryable} or signal: …",
+            )
+
+
+def _error(state: str, error: Mapping[str, Json]) -> ErrorInfo:
+    given = {"code": FAILURE.error.code, "message": FAILURE.error.message} | dict(error)
+    try:
+        return msgspec.convert(given, _ScriptedError).info()
+    except msgspec.ValidationError as reason:
+        raise Invalid("outcomes.error", f"state {state!r} has an error that can't be read: {reason}") from None
+
+
+class _ScriptedError(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    code: str
+    message: str
+    retryable: bool = False
+
+    def info(self) -> ErrorInfo:
+        return ErrorInfo(self.code, self.message, self.retryable)
