@@ -1,0 +1,63 @@
+"""Templates give values or text, and reach nothing but the data they are given."""
+
+import pytest
+
+from runtime.agents.templates import Template
+from runtime.domain.canonical import Json
+from runtime.errors import Invalid, StepFailure
+
+DATA: dict[str, Json] = {"input": {"message": "hi", "n": 2}, "steps": {"a": {"hits": [{"id": "x"}]}}, "goal": "win"}
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("{{ input.n }}", 2),
+        ("{{ steps.a.hits }}", [{"id": "x"}]),
+        ("{{ steps.a.hits.0.id }}", "x"),
+        ("{{ steps.missing.x }}", None),
+        ("{{ steps.missing.x or '' }}", ""),
+        ("Say {{ input.message }}!", "Say hi!"),
+        ("Given {{.goal}}", "Given win"),
+        ({"m": "{{ input.message }}", "k": [1, "{{ goal }}"]}, {"m": "hi", "k": [1, "win"]}),
+        ("{% for h in steps.a.hits %}{{ h.id }};{% endfor %}", "x;"),
+        ("{{ input | json }}", '{"message": "hi", "n": 2}'),
+        ("plain", "plain"),
+        (7, 7),
+    ],
+)
+def test_templates_render(source: Json, expected: Json) -> None:
+    assert Template(source).render(DATA) == expected
+
+
+def test_names_are_the_roots_that_are_read() -> None:
+    assert Template({"a": "{{ input.x }}", "b": "{{ goal }} {{ steps.z }}"}).names == {"input", "goal", "steps"}
+
+
+@pytest.mark.parametrize("source", ["{{ input.", "{% if %}", "{{ 1 +"])
+def test_what_is_no_template_is_refused_when_it_is_compiled(source: str) -> None:
+    with pytest.raises(Invalid):
+        Template(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }} x",
+        "{{ range(10) }} x",
+        "{{ input.message.format.__globals__ }}{{ 1/0 }}",
+        "{{ cycler.__init__.__globals__.os }} x",
+    ],
+)
+def test_the_sandbox_holds(source: str) -> None:
+    try:
+        rendered = Template(source).render(DATA)
+    except StepFailure:
+        return
+    assert "class" not in str(rendered)
+    assert "module" not in str(rendered)
+
+
+def test_a_template_that_explodes_is_stopped() -> None:
+    with pytest.raises(StepFailure):
+        Template("{{ 'x' * 2000000 }} y").render(DATA)
