@@ -1,0 +1,51 @@
+"""The HTTP API as one ASGI application: routes, what handlers are given, and how errors are answered."""
+
+from litestar import Litestar, Response
+from litestar.di import Provide
+
+from appliance.api import events, health, manual, runs, workflows
+from appliance.api.bodies import ApiRequest
+from appliance.api.openapi import describe
+from appliance.api.problems import MAX_BODY_BYTES, answer
+from appliance.api.service import Service
+
+HANDLERS = (
+    runs.create_run,
+    runs.list_runs,
+    runs.show_run,
+    runs.cancel_run,
+    runs.signal_run,
+    events.stream_events,
+    workflows.list_workflows,
+    workflows.show_workflow,
+    workflows.store_workflow,
+    health.healthz,
+    health.readyz,
+    health.metrics,
+    manual.openapi,
+    manual.docs,
+    manual.docs_asset,
+)
+
+
+def build_app(service: Service) -> Litestar:
+    """The router and its handlers; a `Gate` goes in front of it for each listener."""
+
+    def provide() -> Service:
+        return service
+
+    app = Litestar(
+        list(HANDLERS),
+        dependencies={"service": Provide(provide, sync_to_thread=False)},
+        exception_handlers={Exception: _answer_error},
+        openapi_config=None,  # the description is made in `openapi`
+        logging_config=None,  # errors are logged where they are answered, without bodies
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+    service.description = describe(app, service.version)
+    return app
+
+
+def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
+    problem = answer(error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
+    return Response(problem.body, status_code=problem.status, headers=problem.headers)

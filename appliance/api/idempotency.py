@@ -1,0 +1,100 @@
+"""Asking twice for one run: the Idempotency-Key header, as draft-ietf-httpapi-idempotency-key-header-07 has it.
+
+The journal is the memory. A key is bound to its run in the very append that starts the run, so it holds across
+restarts, and what was asked for (workflow and input) stands in the run's first entry, to compare a retry with.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from appliance.api.problems import HttpError
+from appliance.auth.callers import Caller
+from runtime.domain.canonical import Json, encode
+from runtime.domain.event import RunStarted
+from runtime.domain.ids import RunId
+from runtime.domain.journal import read
+from runtime.domain.workflow import Workflow
+from runtime.errors import Conflict, Invalid
+
+if TYPE_CHECKING:
+    from appliance.wiring import Appliance
+
+LONGEST_KEY = 255
+
+
+class Submitted(msgspec.Struct, frozen=True):
+    """A run that somebody asked for."""
+
+    run: RunId
+    is_replay: bool
+    """Whether an earlier request with the same key had already started it."""
+
+
+class Submissions:
+    """Starts runs, each key at most once."""
+
+    def __init__(self, appliance: Appliance) -> None:
+        self._appliance = appliance
+        self._in_flight: set[str] = set()
+
+    async def submit(self, workflow: Workflow, input: Json, caller: Caller, key: str | None) -> Submitted:
+        """Start a run, or find the one that the key stands for. The run is durable when this returns.
+
+        Raises HttpError 422 when the key stands for another request, Conflict while the first request with the
+        key is still on its way to the disk.
+        """
+        if key is None:
+            run = await self._appliance.engine.submit(workflow, input, tenant=caller.tenant, actor=caller.actor)
+            return Submitted(run, is_replay=False)
+        scoped = f"{caller.tenant}/{key}"
+        if scoped in self._in_flight:
+            raise Conflict(
+                "idempotency.in_flight",
+                "the first request with this Idempotency-Key has not been answered yet; send it again in a second",
+            )
+        self._in_flight.add(scoped)
+        try:
+            return await self._submit_once(workflow, input, caller, scoped)
+        finally:
+            self._in_flight.discard(scoped)
+
+    async def _submit_once(self, workflow: Workflow, input: Json, caller: Caller, key: str) -> Submitted:
+        known = await self._appliance.store.run_by_key(key)
+        if known is not None:
+            await self._expect_same(known, workflow, input)
+            return Submitted(known, is_replay=True)
+        run = await self._appliance.engine.submit(
+            workflow, input, tenant=caller.tenant, actor=caller.actor, idempotency_key=key
+        )
+        return Submitted(run, is_replay=False)
+
+    async def _expect_same(self, run: RunId, workflow: Workflow, input: Json) -> None:
+        first = read((await self._appliance.store.read(run, limit=1))[0]).body
+        assert isinstance(first, RunStarted), "a journal starts with RunStarted"
+        # the name, not the hash: a definition that was replaced in between does not make a retry another request
+        if (first.workflow, encode(first.input)) != (workflow.name, encode(input)):
+            raise HttpError(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "idempotency.key_reused",
+                f"this Idempotency-Key belongs to run {run!r}, which was asked for with another workflow or input; "
+                "use a new key for a new request",
+            )
+
+
+def key_of(header: str | None) -> str | None:
+    """The key in an Idempotency-Key header, with or without the quotes of a structured field. Raises Invalid."""
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) > 1 and key.startswith('"') and key.endswith('"'):
+        key = key[1:-1]
+    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Invalid(
+            "idempotency.bad_key",
+            f"an Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID; found {len(key)}",
+        )
+    return key

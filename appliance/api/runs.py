@@ -1,0 +1,195 @@
+"""Runs over HTTP: ask for one, look at it, list them, answer it, cancel it."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from msgspec import Meta
+
+from appliance.api.bodies import ApiRequest, read_json, read_query
+from appliance.api.idempotency import key_of
+from appliance.api.operations import describes
+from appliance.api.service import Service
+from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
+from runtime.domain.canonical import Json
+from runtime.domain.ids import RunId
+from runtime.domain.run import RunState, RunStatus
+
+LONGEST_WAIT_S = 600
+DEFAULT_WAIT_S = 60
+
+RUN_LINKS = {name: "run_id" for name in ("show_run", "cancel_run", "signal_run", "stream_events")}
+
+
+class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask for a run."""
+
+    workflow: Annotated[str, Meta(min_length=1, max_length=200, description="Name of a workflow, or its hash.")]
+    input: Annotated[Json, Meta(description="What the workflow works on; any JSON.")] = None
+    wait: Annotated[
+        bool | Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)],
+        Meta(description=f"Seconds to wait until the run is final or waits; true: {DEFAULT_WAIT_S}."),
+    ] = False
+
+
+class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runs to list."""
+
+    status: Annotated[list[RunStatus], Meta(description="Only these; may be given several times.")] = []
+    workflow: Annotated[str, Meta(max_length=200, description="Only runs of this workflow.")] = ""
+    limit: Annotated[int, Meta(ge=1, le=1000, description="How many at most.")] = 100
+    before: Annotated[str, Meta(max_length=64, description="Only runs older than this one.")] = ""
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """Runs, newest first."""
+
+    runs: list[RunLine]
+    next: str | None
+    """Path of the next page; null behind the last one."""
+
+
+class CancelRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a run is cancelled."""
+
+    reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Answer a waiting run."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="One of the run's `awaiting`.")]
+    payload: Annotated[Json, Meta(description="Becomes the waiting step's output; any JSON.")] = None
+
+
+@post(
+    "/v1/runs",
+    name="create_run",
+    **describes(
+        "Ask for a run; it is durable when this answers",
+        tag="runs",
+        answers={202: RunView, 200: RunView},
+        errors=(404, 409, 415, 422, 507),
+        body=CreateRun,
+        headers={"Idempotency-Key": "A text of your own: a repeated request with it finds the first one's run."},
+        links=RUN_LINKS,
+        example={"workflow": "support", "input": {"message": "My card was swallowed by the machine."}},
+    ),
+)
+async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> Response[RunView]:
+    """200 when the run was waited for and is final or waits itself; 202 otherwise."""
+    asked = await read_json(request, CreateRun)
+    key = key_of(request.headers.get("idempotency-key"))
+    workflow = await service.appliance.workflows.find(asked.workflow)
+    submitted = await service.submissions.submit(workflow, asked.input, request.user, key)
+    headers = {"location": f"/v1/runs/{submitted.run}"}
+    if submitted.is_replay:
+        headers["idempotency-replayed"] = "true"
+    if asked.wait:
+        state = await _wait(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
+        status = HTTPStatus.OK if state.is_final or state.status == "waiting" else HTTPStatus.ACCEPTED
+        return Response(await _view(service, state), status_code=status, headers=headers)
+    # nothing has been read back: the caller asked for a run, not for a look at it
+    view = await _show(service, submitted.run) if submitted.is_replay else accepted_view(submitted.run, workflow)
+    return Response(view, status_code=HTTPStatus.ACCEPTED, headers=headers)
+
+
+@get(
+    "/v1/runs",
+    name="list_runs",
+    **describes("List runs, newest first", tag="runs", answers={200: RunPage}, errors=(422,), query=RunsQuery),
+)
+async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> RunPage:
+    """`next` leads to the older ones."""
+    query = read_query(request, RunsQuery)
+    before = RunId(query.before) if query.before else None
+    found = await service.store.runs(status=query.status, workflow=query.workflow, limit=query.limit + 1, before=before)
+    page = run_lines(found[: query.limit])
+    return RunPage(page, _next_page(query, page[-1].run_id) if len(found) > query.limit else None)
+
+
+@get(
+    "/v1/runs/{run_id:str}",
+    name="show_run",
+    **describes("Show one run", tag="runs", answers={200: RunView}, errors=(404,)),
+)
+async def show_run(run_id: FromPath[str], service: NamedDependency[Service]) -> RunView:
+    """As `af run --json` prints it."""
+    return await _show(service, RunId(run_id))
+
+
+@post(
+    "/v1/runs/{run_id:str}/cancel",
+    name="cancel_run",
+    **describes(
+        "Cancel a run and stop what it is doing",
+        tag="runs",
+        answers={200: RunView},
+        errors=(404, 409, 415, 422, 507),
+        body=CancelRun,
+        is_body_optional=True,
+        example={"reason": "asked twice"},
+    ),
+)
+async def cancel_run(
+    run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
+) -> Response[RunView]:
+    """The cancellation is durable when this answers; 409 when the run is already final."""
+    asked = await read_json(request, CancelRun, empty=CancelRun())
+    await service.engine.cancel(RunId(run_id), asked.reason, actor=request.user.actor)
+    return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
+
+
+@post(
+    "/v1/runs/{run_id:str}/signal",
+    name="signal_run",
+    **describes(
+        "Answer a run that waits",
+        tag="runs",
+        answers={200: RunView},
+        errors=(404, 409, 415, 422, 507),
+        body=SignalRun,
+        example={"name": "resolved", "payload": {"answer": "A colleague has called the customer."}},
+    ),
+)
+async def signal_run(
+    run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
+) -> Response[RunView]:
+    """The signal is durable when this answers; 409 when the run does not wait for it."""
+    asked = await read_json(request, SignalRun)
+    await service.engine.signal(RunId(run_id), asked.name, asked.payload, actor=request.user.actor)
+    return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
+
+
+async def _wait(service: Service, run: RunId, seconds: float) -> RunState:
+    """The run's state once it is final or waits, the time is up, or the server drains."""
+    settled = asyncio.ensure_future(service.engine.wait(run))
+    draining = asyncio.ensure_future(service.lifecycle.draining.wait())
+    try:
+        await asyncio.wait({settled, draining}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if settled.done() and not settled.cancelled():
+            return settled.result()
+        return await service.engine.state(run)
+    finally:
+        settled.cancel()
+        draining.cancel()
+
+
+async def _show(service: Service, run: RunId) -> RunView:
+    return await _view(service, await service.engine.state(run))
+
+
+async def _view(service: Service, state: RunState) -> RunView:
+    return run_view(state, await service.appliance.workflows.pinned(state.definition))
+
+
+def _next_page(query: RunsQuery, last: RunId) -> str:
+    asked = [*(("status", status) for status in query.status), ("limit", str(query.limit)), ("before", last)]
+    if query.workflow:
+        asked.append(("workflow", query.workflow))
+    return f"/v1/runs?{urlencode(asked)}"

@@ -1,0 +1,77 @@
+"""What every handler works on: the appliance, the phase it is in, its metrics and its keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance.api.idempotency import Submissions
+from appliance.auth.api_keys import KeyRing, open_keys
+from appliance.lifecycle import Lifecycle
+from appliance.telemetry.metrics import Metrics
+from appliance.telemetry.projection import RunMetrics
+from appliance.telemetry.tail import Tail
+
+if TYPE_CHECKING:
+    from appliance.wiring import Appliance
+    from runtime.engine.runs import Engine
+    from runtime.ports import StateStore
+
+HEARTBEAT_S = 15.0
+
+
+class Service:
+    """Shared by all requests of one server."""
+
+    def __init__(self, appliance: Appliance, lifecycle: Lifecycle, *, version: str, heartbeat_s: float = HEARTBEAT_S):
+        self.appliance = appliance
+        self.lifecycle = lifecycle
+        self.metrics = Metrics(version)
+        self.version = version
+        self.heartbeat_s = heartbeat_s
+        """Longest silence of an event stream."""
+        self._keys = KeyRing(())
+        self.description = b""
+        """The API's OpenAPI document."""
+        self.tail = Tail(appliance.store, RunMetrics(self.metrics).project)
+        self.submissions = Submissions(appliance)
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the runs."""
+        return self.appliance.engine
+
+    @property
+    def store(self) -> StateStore:
+        """Where their journals are."""
+        return self.appliance.store
+
+    def read_keys(self) -> Path | None:
+        """Let in who has an API key from now on; the file that holds the first one, where it was just made.
+
+        Raises Refused when others may read the keys, Corrupt when they cannot be read.
+        """
+        self._keys, first = open_keys(self.appliance.settings.data / "auth", now_us=self.appliance.clock.now_us())
+        return first
+
+    def owner_of_key(self, clear_text: str) -> str | None:
+        """The name of an API key; None for one that is not known."""
+        return self._keys.owner(clear_text)
+
+    async def start(self) -> None:
+        """Serve from now on; the appliance has been started."""
+        await self.tail.start()
+        self.metrics.ready.set(1)
+        self.lifecycle.ready()
+
+    def drain(self) -> None:
+        """End what waits and streams. Safe to call twice."""
+        self.metrics.ready.set(0)
+        self.lifecycle.drain()
+        self.tail.wake_all()
+
+    async def stop(self) -> None:
+        """Stop what `start` started. Safe to call twice."""
+        self.drain()
+        await self.tail.stop()
+        self.lifecycle.stop()

@@ -1,0 +1,60 @@
+"""The page that Prometheus reads. Counts start at zero with the process; labels never hold data of a run."""
+
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
+WORK_BUCKETS_S = (0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+
+
+class Metrics:
+    """Every metric of one appliance, in a registry of its own."""
+
+    def __init__(self, version: str) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        info = Gauge(
+            "agentflow_build_info", "Which program this is; always 1.", ["version", "python"], registry=self._registry
+        )
+        info.labels(version, platform.python_version()).set(1)
+        self.ready = self._gauge("agentflow_ready", "1 while /readyz answers 200.")
+        self.streams = self._gauge("agentflow_event_streams", "Event streams that are open now.")
+        self.requests_open = self._gauge("agentflow_http_requests_open", "HTTP requests that are being answered now.")
+        self.requests = self._counter(
+            "agentflow_http_requests_total", "HTTP requests answered.", "method", "route", "status"
+        )
+        self.request_seconds = self._histogram(
+            "agentflow_http_request_duration_seconds",
+            "From a request's arrival to the start of its answer.",
+            REQUEST_BUCKETS_S,
+            "method",
+            "route",
+        )
+        self.events = self._counter("agentflow_journal_entries_total", "Journal entries made durable.", "type")
+        self.runs_started = self._counter("agentflow_runs_started_total", "Runs asked for.", "workflow")
+        self.runs_finished = self._counter("agentflow_runs_finished_total", "Runs ended.", "workflow", "status")
+        self.run_seconds = self._histogram(
+            "agentflow_run_duration_seconds", "From a run's start to its end.", WORK_BUCKETS_S, "workflow"
+        )
+        self.steps = self._counter("agentflow_steps_total", "Attempts at steps that ended.", "workflow", "outcome")
+        self.step_seconds = self._histogram(
+            "agentflow_step_duration_seconds", "How long an attempt at a step took.", WORK_BUCKETS_S, "workflow"
+        )
+        self.tokens = self._counter("agentflow_model_tokens_total", "Model tokens that steps used.", "direction")
+        self.cost = self._counter("agentflow_cost_usd_total", "US dollars that steps cost.")
+
+    def page(self) -> bytes:
+        """All metrics in the Prometheus text format 0.0.4."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(name, meaning, registry=self._registry)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        return Counter(name, meaning, labels, registry=self._registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, meaning, labels, buckets=buckets, registry=self._registry)

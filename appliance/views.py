@@ -1,0 +1,173 @@
+"""Runs as people and programs see them: the documents of `af run --json`, `af runs` and the HTTP API.
+
+Written once, so that the command line and the API never disagree. Money is in US dollars, times are
+RFC 3339 UTC text, durations are milliseconds. Nothing here reads a store.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.event import ErrorInfo, Usage
+from runtime.domain.ids import DefinitionHash, RunId, StepId, state_of
+from runtime.domain.journal import rfc3339
+from runtime.domain.run import RunState, RunStatus, StepState, StepStatus
+from runtime.domain.units import USD_MICROS
+from runtime.domain.workflow import Workflow
+from runtime.errors import AgentFlowError
+from runtime.ports import RunSummary
+
+
+class UsageView(msgspec.Struct, frozen=True):
+    """Tokens and money."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+class ErrorView(msgspec.Struct, frozen=True):
+    """Why a step or a run failed."""
+
+    code: str
+    """Stable, such as `step.timeout`."""
+    message: str
+    retryable: bool
+
+
+class StepView(msgspec.Struct, frozen=True, kw_only=True):
+    """The latest attempt at one step. `result` once it succeeded, `error` once it failed, neither before."""
+
+    step: StepId
+    agent: str | None
+    """None: a step that waits for a signal."""
+    status: StepStatus
+    attempt: int
+    started_at: str
+    """When the attempt was due to start."""
+    duration_ms: int
+    usage: UsageView
+    """Of all attempts together."""
+    result: Json | msgspec.UnsetType = msgspec.UNSET
+    error: ErrorView | msgspec.UnsetType = msgspec.UNSET
+    signal: str | msgspec.UnsetType = msgspec.UNSET
+    """The signal that the step waits or waited for."""
+    evidence: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
+    """What answered: backend, model, engine fingerprint, scores."""
+
+
+class RunView(msgspec.Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    run_id: RunId
+    workflow: str
+    definition_hash: DefinitionHash
+    status: RunStatus
+    output: Json = None
+    path: list[str] = []
+    """States in the order in which they were entered."""
+    steps: list[StepView] = []
+    """In the order in which they were first scheduled."""
+    usage: UsageView = UsageView()
+    started_at: str | msgspec.UnsetType = msgspec.UNSET
+    ended_at: str | msgspec.UnsetType = msgspec.UNSET
+    """Absent while the run is not final."""
+    error: ErrorView | msgspec.UnsetType = msgspec.UNSET
+    """Why the run failed or was cancelled."""
+    awaiting: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """The signals that a waiting run waits for."""
+
+
+class RunLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of runs."""
+
+    run_id: RunId
+    workflow: str
+    definition_hash: DefinitionHash
+    status: str
+    created_at: str
+    updated_at: str
+    entries: int
+    """Journal entries so far."""
+
+
+def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
+    """The document of a run at one point of its journal; its definition, where given, says what the output is."""
+    output, error = _output(state, workflow)
+    error = state.error or error
+    return RunView(
+        run_id=state.run,
+        workflow=state.workflow,
+        definition_hash=state.definition,
+        status=state.status,
+        output=output,
+        path=list(state.path),
+        steps=[_step_view(step) for step in state.steps.values()],
+        usage=usage_view(state.usage),
+        started_at=rfc3339(state.started_us),
+        ended_at=rfc3339(state.ended_us) if state.is_final else msgspec.UNSET,
+        error=_error_view(error) if error else msgspec.UNSET,
+        awaiting=sorted(state.awaited()) or msgspec.UNSET,
+    )
+
+
+def accepted_view(run: RunId, workflow: Workflow) -> RunView:
+    """The document of a run that was made durable a moment ago and has not been looked at since."""
+    return RunView(run_id=run, workflow=workflow.name, definition_hash=workflow.hash, status="running")
+
+
+def run_lines(summaries: Iterable[RunSummary]) -> list[RunLine]:
+    """The lines of a list of runs, in the order given."""
+    return [
+        RunLine(
+            run_id=summary.run,
+            workflow=summary.workflow,
+            definition_hash=summary.definition,
+            status=summary.status,
+            created_at=rfc3339(summary.created_us),
+            updated_at=rfc3339(summary.updated_us),
+            entries=summary.seq,
+        )
+        for summary in summaries
+    ]
+
+
+def usage_view(usage: Usage) -> UsageView:
+    """Tokens as they are, money in dollars."""
+    return UsageView(usage.input_tokens, usage.output_tokens, usage.cost_usd_micros / USD_MICROS)
+
+
+def _output(state: RunState, workflow: Workflow | None) -> tuple[Json, ErrorInfo | None]:
+    """What a run answered, and why it could not be said where the workflow's own `output:` cannot be rendered."""
+    if workflow is None or workflow.output is None or state.status != "succeeded":
+        return state.output, None
+    # the template engine is loaded for the few workflows that shape their output
+    from runtime.agents.templates import Template
+    from runtime.planners.scope import scope
+
+    try:
+        template = Template(workflow.output)
+        return template.render(scope(state, template.names)), None
+    except AgentFlowError as failure:
+        return None, ErrorInfo(failure.code, f"'output:' of workflow {workflow.name!r}: {failure.message}")
+
+
+def _step_view(step: StepState) -> StepView:
+    return StepView(
+        step=step.step,
+        agent=None if step.signal else step.agent or state_of(step.step),
+        status=step.status,
+        attempt=step.attempt,
+        started_at=rfc3339(step.due_us),
+        duration_ms=step.duration_ms,
+        usage=usage_view(step.usage),
+        result=step.output if step.status == "succeeded" else msgspec.UNSET,
+        error=_error_view(step.error) if step.status == "failed" and step.error else msgspec.UNSET,
+        signal=step.signal or msgspec.UNSET,
+        evidence=step.evidence or msgspec.UNSET,
+    )
+
+
+def _error_view(error: ErrorInfo) -> ErrorView:
+    return ErrorView(error.code, error.message, error.retryable)
