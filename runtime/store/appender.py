@@ -1,0 +1,134 @@
+"""Writes decisions into the journal's tables, remembering where open runs end.
+
+Used in the writer's thread alone. What is remembered only saves reading it again, and is dropped whenever a batch
+is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from runtime.domain.ids import RunId
+from runtime.domain.journal import Row
+from runtime.domain.run import FINAL
+from runtime.errors import SequenceConflict
+from runtime.store.decision import Decision, key_taken
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+MAX_REMEMBERED = 50_000
+"""Open runs that are remembered; about 300 bytes each."""
+
+_FIND_RUN = "SELECT key, seq, status FROM run WHERE id = ?"
+_FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.run WHERE idempotency.key = ?"
+_INSERT_RUN = (
+    "INSERT INTO run(id, workflow, definition, tenant, status, created_us, updated_us, seq) VALUES(?,?,?,?,?,?,?,0)"
+)
+_INSERT_KEY = "INSERT INTO idempotency(key, run) VALUES(?,?)"
+_INSERT_EVENT = "INSERT INTO event(seq, run, run_seq, at_us, type, hash, data) VALUES(?,?,?,?,?,?,?)"
+_MOVE_RUN = "UPDATE run SET seq = ?, updated_us = ? WHERE key = ?"
+# apart from the one above, because naming the column rewrites its index entry even when the value stays
+_MOVE_RUN_TO = "UPDATE run SET seq = ?, updated_us = ?, status = ? WHERE key = ?"
+
+
+class _End:
+    """Where a run's journal ends."""
+
+    __slots__ = ("key", "seq", "status")
+
+    def __init__(self, key: int, seq: int, status: str) -> None:
+        self.key, self.seq, self.status = key, seq, status
+
+
+class Appender:
+    """The journal's writing half."""
+
+    def __init__(self) -> None:
+        self._ends: dict[RunId, _End] = {}
+        self._codes: dict[tuple[str, int], int] = {}
+        self._cursor: int | None = None
+
+    def append(self, connection: sqlite3.Connection, decision: Decision) -> int:
+        """Write the rows; return the last sequence number. Raises SequenceConflict or Conflict before any change."""
+        run, rows = decision.run, decision.rows
+        end = self._ends.get(run) or self._find(connection, run)
+        found = 0 if end is None else end.seq
+        if found != decision.expected_seq:
+            raise SequenceConflict(run, decision.expected_seq, found)
+        if end is None:
+            end = self._begin(connection, decision)
+        self._insert(connection, end.key, rows)
+        last = rows[-1]
+        if decision.status in (None, end.status):
+            connection.execute(_MOVE_RUN, (last.seq, last.at_us, end.key))
+        else:
+            end.status = decision.status
+            connection.execute(_MOVE_RUN_TO, (last.seq, last.at_us, end.status, end.key))
+        end.seq = last.seq
+        if end.status in FINAL:
+            del self._ends[run]
+        return last.seq
+
+    def forget(self) -> None:
+        """Read everything again the next time."""
+        self._ends.clear()
+        self._codes.clear()
+        self._cursor = None
+
+    def _find(self, connection: sqlite3.Connection, run: RunId) -> _End | None:
+        row = connection.execute(_FIND_RUN, (run,)).fetchone()
+        return None if row is None else self._remember(run, _End(*row))
+
+    def _begin(self, connection: sqlite3.Connection, decision: Decision) -> _End:
+        started, at_us = decision.started, decision.rows[0].at_us
+        assert started is not None, "a decision for sequence 0 starts a run"
+        key = decision.idempotency_key
+        if key is not None:
+            taken = connection.execute(_FIND_KEY, (key,)).fetchone()
+            if taken is not None:
+                raise key_taken(key, taken[0])
+        row = connection.execute(
+            _INSERT_RUN,
+            (decision.run, started.workflow, started.definition, started.tenant, "running", at_us, at_us),
+        ).lastrowid
+        assert row is not None, "an INSERT has a row id"
+        if key is not None:
+            connection.execute(_INSERT_KEY, (key, row))
+        return self._remember(decision.run, _End(row, 0, "running"))
+
+    def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> None:
+        if self._cursor is None:
+            self._cursor = int(connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
+        codes, cursor = self._codes, self._cursor
+        connection.executemany(
+            _INSERT_EVENT,
+            [
+                (
+                    cursor + place,
+                    run,
+                    row.seq,
+                    row.at_us,
+                    codes.get((row.type, row.v)) or self._code(connection, row),
+                    row.hash,
+                    row.data.decode(),
+                )
+                for place, row in enumerate(rows, 1)
+            ],
+        )
+        self._cursor = cursor + len(rows)
+
+    def _code(self, connection: sqlite3.Connection, row: Row) -> int:
+        kind = (row.type, row.v)
+        connection.execute("INSERT INTO entry_type(name, v) VALUES(?,?) ON CONFLICT DO NOTHING", kind)
+        code: int = connection.execute("SELECT code FROM entry_type WHERE name = ? AND v = ?", kind).fetchone()[0]
+        self._codes[kind] = code
+        return code
+
+    def _remember(self, run: RunId, end: _End) -> _End:
+        if len(self._ends) >= MAX_REMEMBERED:
+            self._ends.clear()
+        self._ends[run] = end
+        return end

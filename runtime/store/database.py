@@ -1,0 +1,228 @@
+"""One database file with one writer: many callers' writes become one transaction and one sync.
+
+While a transaction is under way further writes queue up, and the next transaction takes them all: a lone caller
+pays one sync per write, fifty callers share one. What is written is the business of the callers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
+
+from runtime.errors import Unavailable
+from runtime.store import driver, migrations
+from runtime.store.connection import close, connect, hop
+from runtime.store.failures import translate
+from runtime.store.key import Key
+from runtime.store.lock import DataLock
+from runtime.store.transaction import Failed, Unit, commit
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    import aiosqlite
+
+T = TypeVar("T")
+
+Durability = Literal["full", "normal"]
+"""`full`: what is acknowledged survives a power cut. `normal`: it survives a killed process, while a power cut may
+take the last writes, as a clean suffix."""
+
+MAX_BATCH = 512
+MAX_QUEUE = 20_000
+POLL_S = 0.25
+"""How often a process that only reads looks for another one's writes."""
+_WRITER_CACHE_MIB = 64
+
+
+class Database:
+    """A database file. It writes when it is given the data folder's lock, and only reads otherwise."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lock: DataLock | None,
+        key: Key | None = None,
+        durability: Durability = "full",
+        steps: Sequence[migrations.Migration] = (),
+        prepare: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        """`steps`: the schema. `prepare`: run on every connection that is opened, to load an extension."""
+        self.path = path
+        self.commits = 0
+        """Transactions of this process that have become durable."""
+        self._is_writer = lock is not None
+        self._key = key
+        self._sync: driver.Synchronous = "FULL" if durability == "full" else "NORMAL"
+        self._steps = steps
+        self._prepare = prepare
+        self._forget: list[Callable[[], None]] = []
+        self._queue: deque[tuple[Unit, asyncio.Future[object]]] = deque()
+        self._wake = asyncio.Event()
+        self._news: asyncio.Event | None = None
+        self._writer: aiosqlite.Connection | None = None
+        self._reader: aiosqlite.Connection | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the file; the writer makes it where it is missing and brings its schema up to date.
+
+        Raises Unavailable, StoreFull, Invalid, NotFound or Corrupt.
+        """
+        try:
+            if self._is_writer:
+                self._writer = await connect(self._open_writer)
+                self._committing = asyncio.create_task(self._commit_until_closed(self._writer))
+            self._reader = await connect(self._open_reader)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Write what is queued, then close. Safe to call twice; goes on to the end when its caller is cancelled."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    def on_rollback(self, forget: Callable[[], None]) -> None:
+        """Have `forget` called, in the writer's thread, when a batch was lost and memories of the file may be wrong."""
+        self._forget.append(forget)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T], *, savepoint: bool = True) -> T:
+        """Run `work` in the next transaction, in the writer's thread; durable when this returns.
+
+        What `work` raises is raised here and keeps nothing of it. Without a savepoint `work` must raise only
+        before its first change. Raises StoreFull when the disk takes no more, Unavailable when the writes come
+        faster than the disk takes them, or when the database is closed or read-only.
+        """
+        self._require_writable()
+        outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        self._queue.append((Unit(work, savepoint), outcome))
+        self._wake.set()
+        return cast(T, await outcome)
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a short query on the reader's connection; it sees every write that has returned."""
+        if self._reader is None or self._closing is not None:
+            raise _closed(self.path)
+        try:
+            return await hop(self._reader, query)
+        except Exception as error:
+            raise self._explained(error) from None
+
+    async def aside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run long work on a reading connection of its own, holding up nobody. Cancellation interrupts it."""
+        connection = await connect(self._open_reader)
+        try:
+            return await hop(connection, work)
+        except asyncio.CancelledError:
+            await connection.interrupt()
+            raise
+        except Exception as error:
+            raise self._explained(error) from None
+        finally:
+            await asyncio.shield(close(connection))
+
+    def open_copy(self, path: Path, *, writer: bool = True) -> sqlite3.Connection:
+        """Open a copy of this file with this one's key and extensions; the caller closes it. Blocks."""
+        return self._made_ready(driver.open_raw(path, key=self._key, writer=writer), lambda: None)
+
+    async def changed(self, commits: int) -> bool:
+        """Wait until there are more than `commits` commits; False when the database is closed instead.
+
+        A process that only reads cannot know: it is told to look again every quarter of a second.
+        """
+        while self.commits == commits and self._closing is None:
+            if not self._is_writer:
+                await asyncio.sleep(POLL_S)
+                break
+            if self._news is None:
+                self._news = asyncio.Event()
+            await self._news.wait()
+        return self._closing is None
+
+    async def _commit_until_closed(self, writer: aiosqlite.Connection) -> None:
+        while True:
+            while self._queue:
+                await self._commit_queued(writer)
+            if self._closing is not None:
+                return
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _commit_queued(self, writer: aiosqlite.Connection) -> None:
+        size = min(len(self._queue), MAX_BATCH)
+        batch = [self._queue.popleft() for _ in range(size)]
+        waiting = [(unit, outcome) for unit, outcome in batch if not outcome.cancelled()]
+        try:
+            outcomes = await hop(writer, commit, [unit for unit, _ in waiting], self._forget_all)
+        except Exception as error:
+            outcomes = [Failed(self._explained(error)) for _ in waiting]
+        self.commits += 1
+        for (_, outcome), value in zip(waiting, outcomes, strict=True):
+            if not outcome.done():
+                outcome.set_exception(value.error) if type(value) is Failed else outcome.set_result(value)
+        self._announce()
+
+    def _forget_all(self) -> None:
+        for forget in self._forget:
+            forget()
+
+    def _announce(self) -> None:
+        if self._news is not None:
+            self._news.set()
+            self._news = None
+
+    async def _close(self) -> None:
+        self._wake.set()
+        if self._committing is not None:
+            await asyncio.wait({self._committing})
+        while self._queue:  # only when the committing task was cancelled with its loop
+            self._queue.popleft()[1].cancel()
+        self._announce()
+        # the writer last: the last connection to close folds the log into the file, and a reader may not
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                await close(connection)
+
+    def _require_writable(self) -> None:
+        if self._writer is None or self._closing is not None:
+            raise _closed(self.path) if self._is_writer else _read_only(self.path)
+        if len(self._queue) >= MAX_QUEUE:
+            raise Unavailable("store.overloaded", f"{len(self._queue)} writes wait for {self.path}; try again later")
+
+    def _open_writer(self) -> sqlite3.Connection:
+        connection = driver.open_raw(self.path, key=self._key, sync=self._sync, cache_mib=_WRITER_CACHE_MIB)
+        return self._made_ready(connection, lambda: migrations.migrate(connection, self._steps, self.open_copy))
+
+    def _open_reader(self) -> sqlite3.Connection:
+        connection = driver.open_raw(self.path, key=self._key, writer=False)
+        return self._made_ready(connection, lambda: migrations.require_current(connection, self._steps))
+
+    def _made_ready(self, connection: sqlite3.Connection, check: Callable[[], None]) -> sqlite3.Connection:
+        try:
+            if self._prepare is not None:
+                self._prepare(connection)
+            check()
+            return connection
+        except Exception as error:
+            connection.close()
+            raise self._explained(error) from None
+
+    def _explained(self, error: Exception) -> Exception:
+        return translate(error, self.path, has_key=self._key is not None)
+
+
+def _closed(path: Path) -> Unavailable:
+    return Unavailable("store.closed", f"{path} is closed", retryable=False)
+
+
+def _read_only(path: Path) -> Unavailable:
+    return Unavailable(
+        "store.reader", f"{path} was opened for reading; write through the process that holds the data folder's lock"
+    )

@@ -1,0 +1,112 @@
+"""The journal of every run in one SQLite file: the StateStore of the appliance.
+
+A row is written once and never changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from runtime.domain.ids import DefinitionHash, RunId
+from runtime.domain.journal import Entry, Row
+from runtime.ports import RunSummary
+from runtime.store import queries
+from runtime.store.appender import Appender
+from runtime.store.backup import back_up
+from runtime.store.database import Database, Durability
+from runtime.store.decision import decision_of
+from runtime.store.key import Key
+from runtime.store.lock import DataLock
+from runtime.store.migrations import journal_steps
+from runtime.store.verification import Verified, verify
+
+JOURNAL_FILE = "journal.db"
+
+
+def journal_database(
+    folder: Path, *, lock: DataLock | None, key: Key | None = None, durability: Durability = "full"
+) -> Database:
+    """The database of a data folder that holds its journal; not opened yet. Without the lock it only reads."""
+    return Database(folder / JOURNAL_FILE, lock=lock, key=key, durability=durability, steps=journal_steps())
+
+
+class Journal:
+    """StateStore over a database that is started and stopped by whoever made it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._appender = Appender()
+        database.on_rollback(self._appender.forget)
+
+    async def append(
+        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+    ) -> int:
+        """See StateStore. Durable when this returns; other callers' appends may share the transaction."""
+        decision = decision_of(run, expected_seq, entries, idempotency_key)
+        # it looks at everything before it changes anything, so it needs no savepoint
+        return await self._database.write(lambda c: self._appender.append(c, decision), savepoint=False)
+
+    async def read(self, run: RunId, *, after_seq: int = 0, limit: int = queries.PAGE_ROWS) -> Sequence[Row]:
+        """See StateStore."""
+        return await self._database.read(lambda c: queries.rows_of(c, run, after_seq, limit))
+
+    async def runs(
+        self, *, status: Sequence[str] = (), workflow: str = "", limit: int = 100, before: RunId | None = None
+    ) -> Sequence[RunSummary]:
+        """See StateStore. Raises NotFound when `before` names no run."""
+        return await self._database.read(lambda c: queries.summaries(c, status, workflow, limit, before))
+
+    async def run(self, run: RunId) -> RunSummary:
+        """See StateStore."""
+        return await self._database.read(lambda c: queries.summary_of(c, run))
+
+    async def run_by_key(self, idempotency_key: str) -> RunId | None:
+        """See StateStore."""
+        return await self._database.read(lambda c: queries.run_of_key(c, idempotency_key))
+
+    async def follow(self, cursor: int = 0) -> AsyncIterator[tuple[int, Row]]:
+        """See StateStore. Ends when the database is stopped.
+
+        A process that only reads sees another one's rows at most a quarter of a second late.
+        """
+        is_open = True
+        while is_open:
+            commits = self._database.commits  # taken first: a commit during the read is then not slept through
+            page = await self._database.read(partial(queries.page_behind, cursor=cursor))
+            for cursor, row in page:  # the last row's cursor is where the next page begins
+                yield cursor, row
+            if not page:
+                is_open = await self._database.changed(commits)
+
+    async def head(self) -> int:
+        """See StateStore."""
+        return await self._database.read(queries.head)
+
+    async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
+        """See StateStore. One that was saved before becomes the newest of its name again."""
+        await self._database.write(lambda c: queries.save_definition(c, definition, name, document, at_us))
+
+    async def definition(self, definition: DefinitionHash) -> tuple[str, bytes]:
+        """See StateStore."""
+        return await self._database.read(lambda c: queries.definition_of(c, definition))
+
+    async def definitions(self) -> Sequence[tuple[str, DefinitionHash, int]]:
+        """See StateStore."""
+        return await self._database.read(queries.definitions)
+
+    async def verify(self, run: RunId | None = None) -> Verified:
+        """Check every row of the journal, or of one run, against its hash and its neighbours.
+
+        Raises Corrupt, naming the first bad row; NotFound when there is no such run.
+        """
+        return await self._database.aside(lambda c: verify(c, run))
+
+    async def backup(self, target: Path) -> Verified:
+        """Write a verified copy of the whole file, with the same key, while appends go on.
+
+        Durable and complete when this returns; nothing is at `target` before. Raises Conflict when something is
+        there already, StoreFull, Unavailable or Corrupt.
+        """
+        return await self._database.aside(lambda c: back_up(c, target, partial(self._database.open_copy, writer=False)))

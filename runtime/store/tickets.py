@@ -1,0 +1,117 @@
+"""The local table of tickets that workflows open for people to work on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from runtime.domain.ids import RunId, StepId, TenantId
+from runtime.errors import NotFound
+from runtime.store.database import Database
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_PREFIX = "T-"
+_COLUMNS = "key, created_us, tenant, run, step, subject, category, summary, status"
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """One ticket."""
+
+    id: str
+    """`T-000001`, counting up over all tenants."""
+    created_us: int
+    tenant: TenantId
+    run: RunId
+    """The run that opened it; empty when a person did."""
+    step: StepId
+    subject: str
+    category: str
+    summary: str
+    status: str
+    """`open` or `closed`."""
+
+
+class Tickets:
+    """Tickets in the journal's file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(
+        self,
+        *,
+        idempotency_key: str,
+        at_us: int,
+        tenant: TenantId,
+        run: RunId,
+        step: StepId,
+        subject: str,
+        category: str,
+        summary: str,
+    ) -> Ticket:
+        """Open a ticket; durable when this returns. A repeated key gives the ticket it opened the first time."""
+        values = (idempotency_key, at_us, tenant, run, step, subject, category, summary)
+        return await self._database.write(lambda connection: _create(connection, values))
+
+    async def find(self, id: str, *, tenant: TenantId) -> Ticket:
+        """One ticket. Raises NotFound, also for another tenant's."""
+        found = await self._database.read(lambda c: _select(c, "tenant = ? AND key = ?", (tenant, _key(id)), limit=1))
+        if not found:
+            raise NotFound("ticket.not_found", f"there is no ticket {id!r} here", ticket=id)
+        return found[0]
+
+    async def newest(
+        self, *, tenant: TenantId, status: str = "", limit: int = 100, before: str = ""
+    ) -> Sequence[Ticket]:
+        """A tenant's tickets, newest first; `before` is a ticket's id and pages on."""
+        wanted = "tenant = ? AND key < ? AND (status = ? OR ? = '')"
+        values = (tenant, _key(before) if before else 2**63 - 1, status, status)
+        return await self._database.read(lambda c: _select(c, wanted, values, limit=limit))
+
+
+def _create(connection: sqlite3.Connection, values: tuple[object, ...]) -> Ticket:
+    connection.execute(
+        "INSERT INTO ticket(idempotency_key, created_us, tenant, run, step, subject, category, summary) "
+        "VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(idempotency_key) DO NOTHING",
+        values,
+    )
+    return _select(connection, "idempotency_key = ?", values[:1], limit=1)[0]
+
+
+def _select(connection: sqlite3.Connection, wanted: str, values: tuple[object, ...], *, limit: int) -> Sequence[Ticket]:
+    statement = f"SELECT {_COLUMNS} FROM ticket WHERE {wanted} ORDER BY key DESC LIMIT ?"
+    return [_ticket(*row) for row in connection.execute(statement, (*values, limit)).fetchall()]
+
+
+def _ticket(
+    key: int,
+    created_us: int,
+    tenant: str,
+    run: str,
+    step: str,
+    subject: str,
+    category: str,
+    summary: str,
+    status: str,
+) -> Ticket:
+    return Ticket(
+        id=f"{_PREFIX}{key:06d}",
+        created_us=created_us,
+        tenant=TenantId(tenant),
+        run=RunId(run),
+        step=StepId(step),
+        subject=subject,
+        category=category,
+        summary=summary,
+        status=status,
+    )
+
+
+def _key(id: str) -> int:
+    """The row of an id; 0, which no row has, for what is no id."""
+    digits = id.removeprefix(_PREFIX)
+    return int(digits) if digits.isascii() and digits.isdigit() else 0
