@@ -233,3 +233,6 @@ class Tool(Protocol):
 
 
 Sleep = Callable[[float], Awaitable[None]]
+
+Progress = Callable[[str, int, int], None]
+"""Told what takes long (`classify: examples embedded`), how much of it is done, and how much there is."""
