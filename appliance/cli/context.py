@@ -1,0 +1,49 @@
+"""One invocation of `af`: its options, its settings and its terminal."""
+
+import asyncio
+import os
+from collections.abc import Coroutine
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from appliance.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
+
+Answer = TypeVar("Answer")
+
+
+class Af:
+    """What every command gets."""
+
+    def __init__(self) -> None:
+        self.terminal = Terminal()
+        self.data: Path | None = None
+
+    @cached_property
+    def settings(self) -> "Settings":
+        """The settings; read when first needed. Raises Invalid and Unavailable."""
+        from appliance.config.settings import load_settings
+
+        return load_settings(self.data, os.environ)
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder, also when the settings in it cannot be read."""
+        from appliance.config.settings import data_folder
+
+        return data_folder(self.data, os.environ)
+
+    def run(self, work: Coroutine[object, object, Answer]) -> Answer:
+        """Run asynchronous work to its end; Ctrl-C cancels it, lets it clean up, and then interrupts."""
+        from appliance.cli import logbook
+
+        logbook.open_log(self)
+        return asyncio.run(work)
+
+
+pass_af = click.make_pass_decorator(Af)

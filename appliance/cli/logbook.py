@@ -1,0 +1,85 @@
+"""Where log records go: warnings to stderr for people, JSON lines to `logs/af.log` in the data folder."""
+
+import json
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.domain.journal import rfc3339
+
+if TYPE_CHECKING:
+    from appliance.cli.context import Af
+
+FILE_BYTES = 5_000_000
+FILES_KEPT = 3
+
+_OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
+
+
+def open_log(af: "Af") -> None:
+    """Send records to stderr and, where the data folder can be written, to its log. Does nothing the second time."""
+    root = logging.getLogger()
+    if any(isinstance(handler, _Stderr) for handler in root.handlers):
+        return
+    root.setLevel(logging.DEBUG)
+    stderr = _Stderr(sys.stderr)
+    stderr.setLevel(_stderr_level(af))
+    root.addHandler(stderr)
+    path = af.data_folder / "logs" / "af.log"
+    file = _Journal(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, delay=True, encoding="utf-8")
+    file.setLevel(_file_level(af))
+    root.addHandler(file)
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs alone
+    """Short lines for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {record.getMessage()}"
+
+
+class _Journal(logging.handlers.RotatingFileHandler):
+    """One JSON object a line; a folder that can't be written costs the line, never the command."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "at": rfc3339(int(record.created * 1e6)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            "pid": record.process,
+        }
+        line |= {key: value for key, value in vars(record).items() if key not in _OWN}
+        if record.exc_info:
+            line["traceback"] = logging.Formatter().formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is None:
+            _make_private(Path(self.baseFilename).parent)
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: there is nowhere to say it."""
+
+
+def _make_private(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return
+
+
+def _stderr_level(af: "Af") -> int:
+    if af.terminal.is_quiet:
+        return logging.ERROR
+    return logging.INFO if af.terminal.is_verbose else logging.WARNING
+
+
+def _file_level(af: "Af") -> int:
+    try:
+        return logging.getLevelNamesMapping()[af.settings.log_level.upper()]
+    except Exception:  # settings that can't be read must not hide why
+        return logging.INFO

@@ -1,0 +1,56 @@
+"""Runs `af` and turns whatever happens into one line and an exit code."""
+
+import os
+import sys
+from contextlib import suppress
+
+import click
+
+from appliance.cli.context import Af
+from appliance.cli.failures import INTERRUPTED, READER_GONE, failure_of, report
+from appliance.cli.root import af
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; return the exit code. Never raises, never prints a traceback."""
+    invocation = Af()
+    # a usage error is found before --json is parsed
+    invocation.terminal.is_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show → still runs
+    try:
+        code = af.main(arguments, prog_name="af", standalone_mode=False, obj=invocation)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as asked:
+        click.echo(asked.format_message(), err=True)
+        return asked.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        invocation.terminal.complain("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return READER_GONE
+    except Exception as error:  # the edge: whatever it is, one line
+        return _say(error, invocation)
+
+
+def _say(error: Exception, invocation: Af) -> int:
+    with suppress(Exception):
+        from appliance.cli.logbook import open_log
+
+        open_log(invocation)
+    failure = failure_of(error, invocation.data_folder / "logs" / "af.log")
+    try:
+        report(failure, invocation.terminal)
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+    return failure.exit_code
+
+
+def _forget_stdout() -> None:
+    """Point stdout nowhere, so that its last flush at exit complains about nothing."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

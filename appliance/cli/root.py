@@ -1,0 +1,57 @@
+"""`af` itself: the names of its commands. Imports none of them."""
+
+import click
+
+from appliance.cli.command import Group, Lazy
+
+START, RUN, BUILD, OPERATE = "First steps", "Run and look", "Build", "Operate"
+
+COMMANDS = {
+    "demo": Lazy("appliance.cli.demo", "Answer three customers of a bank, offline.", START),
+    "doctor": Lazy("appliance.cli.doctor", "Check this machine, and say what mends it.", START),
+    "run": Lazy("appliance.cli.run", "Run a workflow, once or for every line of a file.", RUN),
+    "runs": Lazy("appliance.cli.runs", "List, show, signal, cancel and resume runs.", RUN),
+    "logs": Lazy("appliance.cli.logs", "Show what happened in a run.", RUN),
+    "replay": Lazy("appliance.cli.replay", "Decide a run again, and name the first difference.", RUN),
+    "init": Lazy("appliance.cli.templates", "Begin a project from a template.", BUILD),
+    "templates": Lazy("appliance.cli.templates", "List the templates.", BUILD),
+    "workflows": Lazy("appliance.cli.workflows", "List the workflows that can be run.", BUILD),
+    "validate": Lazy("appliance.cli.validate", "Name every problem in definitions.", BUILD),
+    "simulate": Lazy("appliance.cli.simulate", "Drive a plan with scripted results.", BUILD),
+    "memory": Lazy("appliance.cli.memory", "Fill and search long-term memory.", BUILD),
+    "serve": Lazy("appliance.cli.serve", "Serve the HTTP API and go on with open runs.", OPERATE),
+    "models": Lazy("appliance.cli.models", "Fetch, add, verify and remove local models.", OPERATE),
+    "config": Lazy("appliance.cli.config", "Show and change settings.", OPERATE),
+    "backup": Lazy("appliance.cli.backup", "Copy the journal to a file, while in use.", OPERATE),
+    "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),
+    "completion": Lazy("appliance.cli.completion", "Print the shell's completion script.", OPERATE),
+    "version": Lazy("appliance.cli.version", "Print versions.", OPERATE),
+}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from appliance.cli.version import own_version
+
+        click.echo(f"af {own_version()}")
+        ctx.exit()
+
+
+@click.group(
+    cls=Group,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    examples="""
+        af demo support
+        af run support --input '{"message": "My card was swallowed, what now?"}'
+        af runs list
+    """,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def af() -> None:
+    """Teams of AI agents as durable, replayable workflows on this machine.
+
+    Exit codes: 0 fine, 1 ran and failed, 2 bad input, 3 refused, 4 something is missing or busy.
+    """
