@@ -18,22 +18,23 @@ _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "~"}
 def set_value(data: Path, key: str, text: str | None) -> Value | None:
     """Set a setting in the file, or with None take it out of it; return the value that the file now gives.
 
-    `models.aliases.NAME` sets one alias. The file is replaced in one step, and never by one that would not load.
-    Raises Invalid and Unavailable; nothing is changed then.
+    `models.aliases.NAME` sets one alias. The file is replaced in one step; what else stands in it is not looked at,
+    so that two mistakes can be mended one after the other. Raises Invalid and Unavailable; nothing is changed then.
     """
     written = read_file(data)
     known, alias = _split(key, written)
-    before = written.pop(known, {}) if alias else written.pop(known, None)
-    settings = {name: parse(name, value, FILE) for name, value in written.items()}
     if alias:
-        aliases = parse(known, before, FILE)
+        aliases = parse(known, written.get(known, {}), FILE)
         assert isinstance(aliases, dict), "aliases are a mapping"
         others = {name: target for name, target in aliases.items() if name != alias}
-        settings[known] = others | ({alias: text} if text is not None else {})
-    elif text is not None:
-        settings[known] = parse(known, text, "command line")
+        kept: Value | None = others | ({alias: text} if text is not None else {})
+    else:
+        kept = None if text is None else parse(known, text, "command line")
+    settings = {name: value for name, value in written.items() if name != known}
+    if kept is not None:
+        settings[known] = kept
     _write(data, known.partition(".")[0], settings)
-    return settings.get(known)
+    return kept
 
 
 def _split(key: str, written: Mapping[str, object]) -> tuple[str, str]:
@@ -43,7 +44,7 @@ def _split(key: str, written: Mapping[str, object]) -> tuple[str, str]:
     return (key if key in written else find(key, "command line").key), ""
 
 
-def _write(data: Path, top: str, settings: Mapping[str, Value]) -> None:
+def _write(data: Path, top: str, settings: Mapping[str, object]) -> None:
     path = data / FILE
     block = _block(top, settings)
     try:
@@ -70,7 +71,7 @@ def _replaced(text: str, top: str, block: str) -> str:
     return "".join([*lines[:begin], block, *lines[end:]])
 
 
-def _block(top: str, settings: Mapping[str, Value]) -> str:
+def _block(top: str, settings: Mapping[str, object]) -> str:
     if top in settings:
         return f"{top}: {_spell(settings[top])}\n"
     inner = {key.partition(".")[2]: value for key, value in settings.items() if key.startswith(f"{top}.")}
@@ -78,7 +79,7 @@ def _block(top: str, settings: Mapping[str, Value]) -> str:
     return f"{top}:\n" + "".join(lines) if lines else ""
 
 
-def _spell(value: Value) -> str:
+def _spell(value: object) -> str:
     """A value on one line of YAML; JSON is YAML wherever a plain word is not."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS and not value[0].isdigit():
         return value
