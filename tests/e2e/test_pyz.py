@@ -70,3 +70,10 @@ def test_another_python_is_told_which_one_is_needed(run_sealed: Run) -> None:
     assert refused.returncode == 1
     assert "was built for Python 3." in refused.stderr
     assert "this is 3.10" in refused.stderr
+
+
+def test_help_needs_nothing(run_sealed: Run) -> None:
+    """The first thing anybody types, before there is a data folder or a model."""
+    helped = run_sealed("--help")
+    assert helped.returncode == 0, helped.stderr
+    assert "demo" in helped.stdout
