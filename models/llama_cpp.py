@@ -1,0 +1,77 @@
+"""`model.llama_cpp`: chat models in GGUF, each in a worker process (or a thread) of this program."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from models.answers import check_reply, check_request, check_texts, fingerprint
+from models.pool import Pool, PoolSettings
+from models.wire import Complete, Completed, Counted, CountTokens
+from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.egress import Cleared
+from runtime.errors import Invalid
+
+
+class LlamaCppBackend:
+    """Answers chats. Equal requests have equal bytes, whatever was asked before and however often it was restarted."""
+
+    id = "model.llama_cpp"
+
+    def __init__(self, settings: PoolSettings) -> None:
+        self._pool = Pool("chat", settings)
+
+    async def start(self) -> None:
+        """Nothing yet: a model loads when it is first asked, in half a second."""
+
+    async def stop(self) -> None:
+        """End the workers."""
+        await self._pool.stop()
+
+    async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
+        """Answer. Raises Invalid, NotFound, Corrupt, Unavailable or StepFailure."""
+        return await self._complete(cleared.payload, on_text=None)
+
+    async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
+        """Answer piece by piece. A reader that stops reading does not hold up the model."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        answering = asyncio.create_task(self._complete(cleared.payload, on_text=pieces.put_nowait))
+        answering.add_done_callback(lambda _task: pieces.put_nowait(None))
+        try:
+            while (piece := await pieces.get()) is not None:
+                yield ChatChunk(text=piece)
+            yield ChatChunk(text="", reply=await answering)
+        finally:
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+
+    async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
+        """Not here. Raises Invalid."""
+        raise Invalid(
+            "model.cannot_embed", f"model {cleared.payload.model!r} is asked for vectors, and {self.id} only chats"
+        )
+
+    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+        """Exact input tokens, the template's own included."""
+        check_texts(content for _, content in messages)
+        counted, _ = await self._pool.ask(model, CountTokens(messages=tuple(messages)))
+        assert isinstance(counted, Counted)
+        return counted.tokens
+
+    def describe(self) -> Sequence[ModelInfo]:
+        """The chat models in the model folder."""
+        return self._pool.describe(self.id)
+
+    async def _complete(self, request: ChatRequest, *, on_text: Callable[[str], None] | None) -> ChatReply:
+        check_request(request)
+        ask = Complete(request=request, stream=on_text is not None)
+        answer, loaded = await self._pool.ask(request.model, ask, on_text or (lambda _text: None))
+        assert isinstance(answer, Completed)
+        reply = ChatReply(
+            text=answer.text,
+            finish_reason=answer.finish_reason,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            backend=self.id,
+            model=request.model,
+            fingerprint=fingerprint(loaded.identity, temperature=request.temperature, seed=request.seed),
+        )
+        return check_reply(reply, request)

@@ -1,0 +1,88 @@
+"""Which backend answers for the provider and model that a definition names. Pure: a table and one function."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Literal
+
+import msgspec
+
+from models.catalog import CHAT_MODEL, EMBEDDING_MODEL, Kind
+from runtime.errors import Invalid, Refused, Unavailable
+
+LOCAL = ("local", "llama_cpp", "onnx")
+"""Providers that answer from the model folder."""
+SCRIPTED = "scripted"
+CLOUD = ("openai", "anthropic", "azure", "bedrock", "cohere", "gemini", "google", "groq", "mistral", "vertex")
+"""Providers that are somebody else's computers."""
+SITE = ("ollama", "tgi", "vllm")
+"""Providers of the site's own network that this version does not speak to."""
+
+_MAX_ALIASES = 8
+
+Zone = Literal["local"]
+
+
+class Route(msgspec.Struct, frozen=True):
+    """Where a request goes."""
+
+    backend: str
+    model: str
+    """The bare name, as the backend knows it."""
+    zone: Zone
+
+
+def find_route(provider: str, model: str, kind: Kind, aliases: Mapping[str, str]) -> Route:
+    """The backend and model for a provider and model.
+
+    `model` may itself be `provider/name`, or empty for the default. `aliases` map `provider/name`, or `provider/*`, to
+    another `provider/name`. Raises Refused for a cloud provider, Unavailable for one that is not spoken to yet, Invalid
+    for an unknown one.
+    """
+    provider, name = _follow_aliases(*_split(provider, model), aliases)
+    if provider in LOCAL:
+        backend, default = ("model.llama_cpp", CHAT_MODEL) if kind == "chat" else ("model.onnx", EMBEDDING_MODEL)
+        return Route(backend, name or default, "local")
+    if provider == SCRIPTED:
+        return Route("model.scripted", name or SCRIPTED, "local")
+    raise refusal(provider, name)
+
+
+def refusal(provider: str, model: str = "") -> Refused | Unavailable | Invalid:
+    """Why a provider that is not local does not answer, in words for the author of a definition."""
+    named = f"{provider}/{model or '*'}"
+    advice = f"use provider: local, or map it in the settings: models.aliases: {{'{named}': 'local/{CHAT_MODEL}'}}"
+    if provider in CLOUD:
+        return Refused(
+            "model.cloud_refused",
+            f"provider {provider!r} is a cloud service, and nothing leaves this machine; {advice}",
+            provider=provider,
+        )
+    if provider in SITE:
+        return Unavailable(
+            "model.provider_unavailable",
+            f"provider {provider!r} is not supported by this version; {advice}",
+            retryable=False,
+            provider=provider,
+        )
+    known = (*LOCAL, SCRIPTED, *SITE, *CLOUD)
+    near = get_close_matches(provider, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+    return Invalid("model.unknown_provider", f"there is no model provider {provider!r}; {hint}", provider=provider)
+
+
+def _split(provider: str, model: str) -> tuple[str, str]:
+    prefix, slash, name = model.partition("/")
+    if slash and provider in ("", "local"):
+        return prefix, name
+    return provider or "local", model
+
+
+def _follow_aliases(provider: str, model: str, aliases: Mapping[str, str]) -> tuple[str, str]:
+    for _ in range(_MAX_ALIASES):
+        target = aliases.get(f"{provider}/{model}") or aliases.get(f"{provider}/*")
+        if target is None:
+            return provider, model
+        provider, model = _split("", target)
+    raise Invalid(
+        "model.alias_loop", f"models.aliases in the settings lead in a circle from '{provider}/{model}'; break it there"
+    )
