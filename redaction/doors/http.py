@@ -1,0 +1,208 @@
+"""The door for HTTP: the only module that imports httpx. It sends what the guard has cleared, and nothing else.
+
+A name is resolved once; the addresses are checked, and the connection goes to one of those, so that a second answer
+of the name server changes nothing. No proxies, no `.netrc`, no redirects to elsewhere, no unbounded replies.
+"""
+
+import asyncio
+import ipaddress
+import re
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from urllib.parse import urljoin
+
+import httpx
+from msgspec.structs import replace
+
+from redaction.addresses import check_addresses
+from runtime.domain.egress import Cleared
+from runtime.domain.http import HttpReply, HttpRequest
+from runtime.errors import Invalid, Refused, StepFailure, Unavailable
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+MAX_REDIRECTS = 5
+MAX_CLIENTS = 64
+"""Hosts whose connections are kept; the one used longest ago is closed first."""
+
+_CONNECT_S = 10.0
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_REDIRECTS = (301, 302, 303, 307, 308)
+_OWN_HEADERS = ("host", "connection", "content-length", "transfer-encoding", "accept-encoding")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+
+
+def destination_of(url: str) -> str:
+    """The `host:port` that a URL would be sent to, as this door reads it. Raises Invalid."""
+    return _host_and_port(_parse(url))
+
+
+class HttpDoor:
+    """Sends requests over kept connections."""
+
+    def __init__(self, *, resolve: Resolve | None = None) -> None:
+        """`resolve` gives the addresses of a name and port; None: the system's resolver."""
+        self._resolve = resolve or _system_resolve
+        self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
+        self._tls: ssl.SSLContext | None = None
+
+    async def stop(self) -> None:
+        """Close every connection. Safe to call twice."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
+            await client.aclose()
+
+    async def send(self, cleared: Cleared[HttpRequest]) -> HttpReply:
+        """Send one request and read the reply, whatever its status.
+
+        Follows redirects within the same origin. Raises Refused (address, redirect), Unavailable (no answer in time),
+        StepFailure (reply too large) or Invalid (URL, method, headers).
+        """
+        request = cleared.payload
+        url = _parse(request.url)
+        host = _host_and_port(url)
+        if cleared.destination.host != host:
+            raise Refused(
+                "egress.other_destination", f"leave was granted for {cleared.destination.host!r}, not for {host!r}"
+            )
+        _check_shape(request)
+        try:
+            async with asyncio.timeout(request.timeout_s):
+                return await self._follow(request, url)
+        except (TimeoutError, httpx.TimeoutException):
+            message = f"{host} gave no complete answer within {request.timeout_s:g} s"
+            raise Unavailable("http.timeout", message) from None
+        except httpx.ConnectError:
+            raise Unavailable("http.unreachable", f"no connection to {host}: it refuses, or is not there") from None
+        except httpx.LocalProtocolError:
+            raise Invalid("http.bad_request", f"the request for {host} has a header that HTTP does not allow") from None
+        except httpx.TransportError as error:
+            message = f"the connection to {host} broke off ({type(error).__name__})"
+            raise Unavailable("http.broken", message) from None
+
+    async def _follow(self, request: HttpRequest, url: httpx.URL) -> HttpReply:
+        for _ in range(MAX_REDIRECTS + 1):
+            reply = await self._send_once(request, url)
+            target = reply.headers.get("location")
+            if reply.status not in _REDIRECTS or target is None:
+                return reply
+            origin, url = url, _parse(urljoin(str(url), target))
+            if (url.scheme, _host_and_port(url)) != (origin.scheme, _host_and_port(origin)):
+                raise Refused(
+                    "http.redirect_refused",
+                    f"{_host_and_port(origin)} redirects to {_host_and_port(url)}; only redirects within one host are "
+                    "followed. Call the other host by its own URL",
+                )
+            if reply.status == 303 or (reply.status in (301, 302) and request.method == "POST"):
+                request = replace(request, method="GET", body=b"")
+        raise Unavailable(
+            "http.redirect_loop", f"{_host_and_port(url)} redirected {MAX_REDIRECTS + 1} times", retryable=False
+        )
+
+    async def _send_once(self, request: HttpRequest, url: httpx.URL) -> HttpReply:
+        addresses = await self._addresses(url)
+        for number, address in enumerate(addresses, 1):
+            try:
+                return await self._exchange(request, url, address)
+            except httpx.ConnectError:  # nothing was sent yet, so the next address may have it
+                if number == len(addresses):
+                    raise
+        raise AssertionError("a resolved name has an address")
+
+    async def _addresses(self, url: httpx.URL) -> Sequence[str]:
+        host = _host_and_port(url)
+        addresses = await self._resolve(url.raw_host.decode(), _port(url))
+        if not addresses:
+            raise Unavailable("http.unresolvable", f"{host} has no address")
+        check_addresses(host, addresses)
+        return addresses
+
+    async def _exchange(self, request: HttpRequest, url: httpx.URL, address: str) -> HttpReply:
+        client = await self._client(url)
+        async with client.stream(
+            request.method,
+            url.copy_with(host=address),
+            headers={**request.headers, "host": url.netloc.decode(), "accept-encoding": "identity"},
+            content=request.body or None,
+            timeout=httpx.Timeout(request.timeout_s, connect=min(_CONNECT_S, request.timeout_s)),
+            extensions={"sni_hostname": url.raw_host.decode()},
+        ) as response:
+            body = await _read(response, request.max_reply_bytes, _host_and_port(url))
+            headers = dict(response.headers.multi_items())
+            return HttpReply(status=response.status_code, headers=headers, body=body)
+
+    async def _client(self, url: httpx.URL) -> httpx.AsyncClient:
+        """The client of one origin. Each has its own: connections to one address must not serve two names."""
+        key = (url.scheme, _host_and_port(url))
+        client = self._clients.pop(key, None)
+        if client is None:
+            client = httpx.AsyncClient(verify=self._tls_context(), trust_env=False, follow_redirects=False)
+        self._clients[key] = client  # moved to the end: used last
+        if len(self._clients) > MAX_CLIENTS:
+            oldest = next(iter(self._clients))
+            await self._clients.pop(oldest).aclose()
+        return client
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()  # the system's authorities, so that a site's own one counts
+        return self._tls
+
+
+async def _read(response: httpx.Response, limit: int, host: str) -> bytes:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise StepFailure(
+            "http.encoded_reply", f"{host} sent a compressed reply, which was not asked for", retryable=False
+        )
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > limit:
+            raise StepFailure(
+                "http.reply_too_large", f"{host} sent more than the {limit:,} bytes that are accepted", retryable=False
+            )
+    return bytes(body)
+
+
+def _check_shape(request: HttpRequest) -> None:
+    if not _METHOD.fullmatch(request.method):
+        raise Invalid("http.bad_method", f"{request.method[:20]!r} is not an HTTP method")
+    taken = [name for name in request.headers if name.lower() in _OWN_HEADERS]
+    if taken:
+        raise Invalid("http.own_header", f"the header {taken[0]!r} is set by the door; leave it out")
+
+
+def _parse(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError, UnicodeError):
+        raise Invalid("http.bad_url", "the URL can't be read; write http://host:port/path") from None
+    if parsed.scheme not in _DEFAULT_PORTS or not parsed.raw_host:
+        raise Invalid("http.bad_url", "the URL must begin with http:// or https:// and name a host")
+    if parsed.userinfo:
+        raise Invalid("http.credentials_in_url", f"the URL for {parsed.host} holds a name or password; use a header")
+    return parsed
+
+
+def _host_and_port(url: httpx.URL) -> str:
+    host = url.raw_host.decode()
+    return f"[{host}]:{_port(url)}" if ":" in host else f"{host}:{_port(url)}"
+
+
+def _port(url: httpx.URL) -> int:
+    return url.port or _DEFAULT_PORTS[url.scheme]
+
+
+async def _system_resolve(name: str, port: int) -> Sequence[str]:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        pass
+    else:
+        return [name]
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        raise Unavailable("http.unresolvable", f"the name {name!r} has no address here") from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
