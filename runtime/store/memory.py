@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009) with its usual 60.
+# Reciprocal rank fusion (Cormack, Clarke and Büttcher 2009) with its usual 60. CROSS JOIN keeps SQLite from reading
+# the whole collection first.
 _FUSION = """
-WITH near AS (SELECT value AS id, key + 1 AS place FROM json_each(:near)),
-spoken AS (
+WITH near AS MATERIALIZED (SELECT value AS id, key + 1 AS place FROM json_each(:near)),
+spoken AS MATERIALIZED (
   SELECT passage.id, bm25, row_number() OVER (ORDER BY bm25, source, position) AS place
   FROM (SELECT rowid AS id, rank AS bm25 FROM {words} WHERE {words} MATCH :words ORDER BY rank LIMIT :candidates)
   JOIN passage USING(id) JOIN document ON document.id=passage.document
@@ -38,10 +39,10 @@ fused AS (
   SELECT id, 1.0 / (60 + place) AS part, 0.0 AS bm25 FROM near
   UNION ALL SELECT id, 1.0 / (60 + place), bm25 FROM spoken
 ),
-scored AS (SELECT id, sum(part) AS score, min(bm25) AS bm25 FROM fused GROUP BY id)
+scored AS MATERIALIZED (SELECT id, sum(part) AS score, min(bm25) AS bm25 FROM fused GROUP BY id)
 SELECT passage.id, source, position, data, heading, text, vector, score,
   coalesce(bm25 / (SELECT min(bm25) FROM spoken), 0.0) AS words_ratio
-FROM scored JOIN passage USING(id) JOIN document ON document.id=passage.document
+FROM scored CROSS JOIN passage USING(id) JOIN document ON document.id=passage.document
 WHERE passage.collection=:collection AND length(vector)=:size
 ORDER BY score DESC, source, position LIMIT :limit
 """

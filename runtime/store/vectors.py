@@ -15,8 +15,10 @@ from runtime.errors import Invalid
 if TYPE_CHECKING:
     import sqlite3
 
-CANDIDATES = 80
-"""How many passages the bit index proposes; 0.98 of the true ten nearest are among them at 10,000 (measured)."""
+CANDIDATES = 160
+"""How many passages the bit index proposes; 99 % of the ten truly nearest are among them at 9,000 real questions."""
+READ_ALL_UP_TO = 500
+"""Passages of a collection that are compared one by one: as fast as the index, and exact."""
 
 _FLOAT_BYTES = 4
 
@@ -90,7 +92,7 @@ def remove(connection: sqlite3.Connection, passages: Iterable[tuple[int, bytes]]
 def nearest(connection: sqlite3.Connection, collection: int, query: bytes) -> Sequence[int]:
     """The passages nearest to a query, nearest first, ties by source and position."""
     ids = None if _must_read_all(connection, collection, query) else _by_bits(connection, collection, query)
-    rows = _read(connection, collection, ids)
+    rows = [row for row in _read(connection, collection, ids) if len(row[1]) == len(query)]
     near = [
         (-cosine, *row[2:], row[0]) for row, cosine in zip(rows, cosines([row[1] for row in rows], query), strict=True)
     ]
@@ -132,9 +134,9 @@ def _must_read_all(connection: sqlite3.Connection, collection: int, query: bytes
     if connection.execute("SELECT 1 FROM unindexed WHERE collection=?", (collection,)).fetchone():
         return True
     few = connection.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM passage WHERE collection=? LIMIT ?)", (collection, CANDIDATES + 1)
+        "SELECT count(*) FROM (SELECT 1 FROM passage WHERE collection=? LIMIT ?)", (collection, READ_ALL_UP_TO + 1)
     ).fetchone()[0]
-    return bool(few <= CANDIDATES)
+    return bool(few <= READ_ALL_UP_TO)
 
 
 def _by_bits(connection: sqlite3.Connection, collection: int, query: bytes) -> Sequence[int]:
@@ -149,11 +151,12 @@ def _by_bits(connection: sqlite3.Connection, collection: int, query: bytes) -> S
 def _read(
     connection: sqlite3.Connection, collection: int, ids: Sequence[int] | None
 ) -> Sequence[tuple[int, bytes, str, int]]:
-    """(passage, vector, source, position) of the passages with these ids, or of all, as far as `query` compares."""
+    """(passage, vector, source, position) of a collection's passages, of all or of those with these ids."""
+    chosen = "" if ids is None else "AND passage.id IN (SELECT value FROM json_each(:ids))"
     return connection.execute(
         "SELECT passage.id, vector, source, position FROM passage JOIN document ON document.id=passage.document "
-        "WHERE passage.collection=:collection AND (:ids IS NULL OR passage.id IN (SELECT value FROM json_each(:ids)))",
-        {"collection": collection, "ids": None if ids is None else json.dumps(ids)},
+        f"WHERE passage.collection=:collection {chosen}",
+        {"collection": collection, "ids": json.dumps(ids)},
     ).fetchall()
 
 

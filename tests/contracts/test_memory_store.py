@@ -77,7 +77,7 @@ async def test_what_was_saved_is_found_whole(store: MemoryStore) -> None:
 
 async def test_meaning_and_words_both_find(store: MemoryStore) -> None:
     """A passage that only one of the searches finds is found; one that both find comes first."""
-    far = [document(f"far-{n:03}", "Nothing of the kind.", away(1, n)) for n in range(200)]
+    far = [document(f"far-{n:03}", "Nothing of the kind.", away(1, n)) for n in range(600)]
     await store.save(ACME, [*far, document("meaning", "Nothing of the kind.", away(0.1))])
     await store.save(ACME, [document("words", "The IBAN stands on the statement.", unit([-1.0] * DIMENSIONS))])
     await store.save(ACME, [document("both", "Your IBAN.", away(0.2))])
@@ -90,8 +90,8 @@ async def test_meaning_and_words_both_find(store: MemoryStore) -> None:
 
 async def test_the_nearest_come_first_among_many(store: MemoryStore) -> None:
     """More documents than the index proposes, so that proposing and rescoring are both needed."""
-    steps = [(index * 37) % 200 for index in range(200)]
-    await store.save(ACME, [document(f"{step:03}", "", away(step / 200)) for step in steps])
+    steps = [(index * 37) % 600 for index in range(600)]
+    await store.save(ACME, [document(f"{step:03}", "", away(step / 600)) for step in steps])
     found = await store.search(ACME, query("", away(0), limit=5))
     assert sources(found) == ["000", "001", "002", "003", "004"]
 

@@ -1,0 +1,167 @@
+"""Brings a folder of Markdown and text files into a collection, and keeps it in step with the folder.
+
+A file that has not changed costs a read and a hash; a changed one is cut and embedded again; one that has gone
+is forgotten. Every file is saved by itself, so that a call after an interruption goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.memory import Collection, Document, Passage, Quote
+from runtime.domain.problem import Problem
+from runtime.errors import Invalid, NotFound
+from runtime.memory import passages
+from runtime.memory.embedding import Embedder
+
+SUFFIXES = frozenset({".md", ".markdown", ".txt"})
+MAX_FILE_BYTES = 10_000_000
+
+Progress = Callable[[int, int, int], None]
+"""Told how many files are done, of how many, and how many bytes were read so far."""
+
+
+class Ingested(msgspec.Struct, frozen=True, kw_only=True):
+    """What an ingestion did."""
+
+    documents: int
+    """In the collection now."""
+    saved: int
+    forgotten: int
+    size_bytes: int
+    """Of all files that were read."""
+    problems: tuple[Problem, ...]
+    """Files that could not be taken, each with the reason; what the collection had of them stays."""
+
+
+async def ingest(
+    folder: Path, collection: Collection, *, embedder: Embedder, progress: Progress = lambda *_: None
+) -> Ingested:
+    """Make the collection say what the folder's files say.
+
+    Raises NotFound when there is no such folder, and what embedding and saving raise. A file that cannot be taken
+    is named in the outcome's problems and holds up nothing else.
+    """
+    memory = embedder.memory
+    names = list_files(folder)
+    known = await memory.sources(collection)
+    engine = await embedder.engine()
+    problems: list[Problem] = []
+    size_bytes = saved = 0
+    for done, name in enumerate(names):
+        progress(done, len(names), size_bytes)
+        try:
+            content = _read(folder, name)
+            size_bytes += len(content)
+            digest = sha256(f"{passages.FORMAT} {engine} ".encode() + content).hexdigest()
+            if known.get(name) == digest:
+                continue
+            reading = passages.read(_text(content))
+        except Invalid as error:
+            problems.append(Problem(code=error.code, message=error.message, file=_printable(name)))
+            continue
+        await memory.save(collection, [await _document(name, digest, reading, collection, embedder)])
+        saved += 1
+    gone = sorted(set(known) - set(names))
+    forgotten = await memory.forget(collection, gone) if gone else 0
+    progress(len(names), len(names), size_bytes)
+    return Ingested(
+        documents=len(await memory.sources(collection)),
+        saved=saved,
+        forgotten=forgotten,
+        size_bytes=size_bytes,
+        problems=tuple(problems),
+    )
+
+
+def list_files(folder: Path) -> Sequence[str]:
+    """Paths of the files to take, relative to the folder, in order; hidden ones are left out. Raises NotFound."""
+    if not folder.is_dir():
+        raise NotFound("ingest.no_folder", f"there is no folder {str(folder)!r} to take articles from")
+    names: list[str] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names += [
+            (Path(place) / name).relative_to(folder).as_posix()
+            for name in files
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+    return sorted(names)
+
+
+def content_digest(folder: Path) -> str:
+    """64 hex digits over the names and bytes of the files to take. Raises NotFound."""
+    names = list_files(folder)
+    total = sha256()
+    for name in names:
+        try:
+            content = sha256(_read(folder, name)).hexdigest()
+        except Invalid as error:
+            content = error.code
+        total.update(f"{len(name)} {name} {content} ".encode("utf-8", "surrogateescape"))
+    return total.hexdigest()
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if name != _printable(name):
+        raise Invalid("ingest.name", "its name is not UTF-8; rename it")
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise Invalid("ingest.outside", "it is a link to a file outside the folder; put a copy into the folder")
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise Invalid("ingest.too_large", f"it has {size:,} bytes, over the {MAX_FILE_BYTES:,} allowed; split it")
+        return path.read_bytes()
+    except OSError as error:
+        raise Invalid("ingest.unreadable", f"it cannot be read: {error.strerror}") from None
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid("ingest.not_utf8", f"it is not UTF-8 text; byte {error.start} is not") from None
+
+
+async def _document(
+    name: str, digest: str, reading: passages.Reading, collection: Collection, embedder: Embedder
+) -> Document:
+    data = _data(name, reading.fields)
+    title = data["title"]
+    headings = [
+        f"{title}: {part.heading}" if part.heading not in ("", title) else str(title) for part in reading.sections
+    ]
+    texts = [f"{heading}. {part.text}" for heading, part in zip(headings, reading.sections, strict=True)]
+    texts += [sentence for section in reading.sections for sentence in section.sentences]
+    vectors = iter(await embedder.embed_once(texts, tenant=collection.tenant))
+    found = [next(vectors) for _ in reading.sections]
+    return Document(
+        source=name,
+        digest=digest,
+        data=data,
+        passages=tuple(
+            Passage(
+                heading=heading,
+                text=section.text,
+                vector=vector,
+                quotes=tuple(Quote(sentence, next(vectors)) for sentence in section.sentences),
+            )
+            for heading, section, vector in zip(headings, reading.sections, found, strict=True)
+        ),
+    )
+
+
+def _data(name: str, fields: Mapping[str, str]) -> dict[str, Json]:
+    stem = Path(name).stem
+    return {**fields, "id": fields.get("id") or stem, "title": fields.get("title") or stem.replace("-", " ")}
