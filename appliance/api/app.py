@@ -1,7 +1,11 @@
 """The HTTP API as one ASGI application: routes, what handlers are given, and how errors are answered."""
 
-from litestar import Litestar, Response
+from collections import defaultdict
+from http import HTTPStatus
+
+from litestar import Litestar, Response, route
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 
 from appliance.api import events, health, manual, runs, workflows
 from appliance.api.bodies import ApiRequest
@@ -35,7 +39,7 @@ def build_app(service: Service) -> Litestar:
         return service
 
     app = Litestar(
-        list(HANDLERS),
+        [*_options(), *HANDLERS],
         dependencies={"service": Provide(provide, sync_to_thread=False)},
         exception_handlers={Exception: _answer_error},
         openapi_config=None,  # the description is made in `openapi`
@@ -44,6 +48,23 @@ def build_app(service: Service) -> Litestar:
     )
     service.description = describe(app, service.version)
     return app
+
+
+def _options() -> list[HTTPRouteHandler]:
+    """An answer to OPTIONS for each path; the router's own would name the methods of the path's first handler only."""
+    methods: defaultdict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
+    for handler in HANDLERS:
+        for path in handler.paths:
+            methods[path] |= handler.http_methods
+    return [_options_of(path, ", ".join(sorted(allowed))) for path, allowed in methods.items()]
+
+
+def _options_of(path: str, allowed: str) -> HTTPRouteHandler:
+    @route(path, http_method="OPTIONS", status_code=HTTPStatus.NO_CONTENT)
+    async def options() -> Response[None]:
+        return Response(None, headers={"allow": allowed})
+
+    return options
 
 
 def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:

@@ -9,7 +9,7 @@ import difflib
 import json
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar, get_args, get_origin
 
 import msgspec
 from litestar import Request
@@ -69,10 +69,16 @@ def expect_type(request: ApiRequest, allowed: frozenset[str]) -> str:
 
 def read_query(request: ApiRequest, shape: type[Shape]) -> Shape:
     """Read the query string as `shape`; lists take repeated names. Raises InvalidBody with every finding."""
-    lists = {field.name for field in msgspec.structs.fields(shape) if getattr(field.type, "__origin__", None) is list}
+    lists = {field.encode_name for field in msgspec.structs.fields(shape) if takes_many(field)}
     given = request.query_params.dict()
     value = {name: values if name in lists or len(values) > 1 else values[0] for name, values in given.items()}
     return shaped(value, shape, strict=False, what="query")
+
+
+def takes_many(field: msgspec.structs.FieldInfo) -> bool:
+    """Whether a query field may be given several times."""
+    shape = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+    return get_origin(shape) is list
 
 
 def shaped(value: object, shape: type[Shape], *, strict: bool = True, what: str = "body") -> Shape:

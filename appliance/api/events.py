@@ -5,6 +5,7 @@ hash covers. A client that was cut off goes on with Last-Event-ID; one that has 
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from appliance.api.bodies import ApiRequest
-from appliance.api.operations import describes
+from appliance.api.operations import Header, describes
 from appliance.api.problems import HttpError
 from appliance.api.service import Service
 from runtime.domain.command import FinishRun
@@ -25,6 +26,7 @@ from runtime.domain.run import FINAL
 
 PAGE = 200
 RECONNECT_MS = 2000
+LAST_EVENT_PATTERN = "^[0-9]{1,15}$"
 
 
 @get(
@@ -35,7 +37,11 @@ RECONNECT_MS = 2000
         tag="runs",
         answers={200: "text/event-stream", 204: None},
         errors=(400, 404),
-        headers={"Last-Event-ID": "Sequence number of the last entry that you have; absent: from the start."},
+        headers={
+            "Last-Event-ID": Header(
+                "Sequence number of the last entry that you have; absent: from the start.", LAST_EVENT_PATTERN
+            )
+        },
     ),
 )
 async def stream_events(
@@ -91,7 +97,7 @@ def _event(row: Row) -> bytes:
 def _last_seen(header: str | None) -> int:
     if header is None:
         return 0
-    if not header.isascii() or not header.isdecimal() or len(header) > 15:
+    if not re.fullmatch(LAST_EVENT_PATTERN, header, re.ASCII):
         message = "Last-Event-ID is the sequence number of a journal entry, such as 17"
         raise HttpError(HTTPStatus.BAD_REQUEST, "events.bad_last_event_id", message)
     return int(header)

@@ -6,6 +6,7 @@ restarts, and what was asked for (workflow and input) stands in the run's first 
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from runtime.errors import Conflict, Invalid
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
 
-LONGEST_KEY = 255
+KEY_PATTERN = "^[!-~]([ -~]{0,253}[!-~])?$"
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -89,12 +90,11 @@ def key_of(header: str | None) -> str | None:
     """The key in an Idempotency-Key header, with or without the quotes of a structured field. Raises Invalid."""
     if header is None:
         return None
-    key = header.strip()
-    if len(key) > 1 and key.startswith('"') and key.endswith('"'):
-        key = key[1:-1]
-    if not 0 < len(key) <= LONGEST_KEY or not key.isascii() or not key.isprintable():
+    key = header[1:-1] if len(header) > 2 and header[0] == header[-1] == '"' else header
+    if not re.fullmatch(KEY_PATTERN, key):
         raise Invalid(
             "idempotency.bad_key",
-            f"an Idempotency-Key is 1 to {LONGEST_KEY} printable ASCII characters, such as a UUID; found {len(key)}",
+            "an Idempotency-Key is 1 to 255 printable ASCII characters with no space at its ends, such as a UUID; "
+            f"found {len(key)} characters",
         )
     return key

@@ -7,13 +7,13 @@ by the very structs that decode them, and answers link to the operations that ta
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from inspect import cleandoc
-from typing import get_origin
 
 import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from appliance.api.bodies import takes_many
 from appliance.api.operations import KEY, Operation
 from appliance.api.problems import MEDIA_TYPE, ProblemDocument
 from runtime.domain.canonical import Json
@@ -23,6 +23,8 @@ KEY_SCHEME = "apiKey"
 EVERYWHERE = (400, 421, 500)
 WITH_KEY = (401, 503)
 WITH_BODY = (408, 413)
+TAKING_A_RUN = ("show_run", "cancel_run", "signal_run", "stream_events")
+TAGS = ("runs", "workflows", "health", "manual")
 DESCRIPTION = """\
 Runs teams of AI agents as deterministic, replayable workflows on one server with no internet.
 
@@ -36,7 +38,7 @@ Object = dict[str, Json]
 
 def describe(app: Litestar, version: str) -> bytes:
     """The whole description as JSON."""
-    operations = sorted(_operations(app), key=lambda found: (found[0], found[1]))
+    operations = sorted(_operations(app), key=lambda found: (TAGS.index(found[3].tag), found[0], found[1]))
     shapes = _shapes(operation for _, _, _, operation in operations)
     references, schemas = msgspec.json.schema_components(shapes, ref_template=REFS)
     refs = dict(zip(shapes, references, strict=True))
@@ -47,6 +49,7 @@ def describe(app: Litestar, version: str) -> bytes:
         "openapi": "3.1.0",
         "info": {"title": "AgentFlow", "version": version, "description": DESCRIPTION},
         "security": [{KEY_SCHEME: []}],
+        "tags": [{"name": tag} for tag in TAGS],
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -108,14 +111,15 @@ def _query_parameters(operation: Operation) -> Iterator[Object]:
     for field in msgspec.structs.fields(operation.query):
         schema = msgspec.json.schema(field.type)
         described = {"description": schema.pop("description", "")}
-        if get_origin(field.type) is not list and field.default is not msgspec.NODEFAULT:
+        if not takes_many(field) and field.default is not msgspec.NODEFAULT:
             schema["default"] = field.default
         yield {"name": field.encode_name, "in": "query", "required": field.required, "schema": schema, **described}
 
 
 def _header_parameters(operation: Operation) -> Iterator[Object]:
-    for name, meaning in operation.headers.items():
-        yield {"name": name, "in": "header", "required": False, "description": meaning, "schema": {"type": "string"}}
+    for name, header in operation.headers.items():
+        schema: Object = {"type": "string", "pattern": header.pattern}
+        yield {"name": name, "in": "header", "required": False, "description": header.meaning, "schema": schema}
 
 
 def _body(operation: Operation, refs: dict[type, Object]) -> Object:
@@ -137,13 +141,15 @@ def _answers(operation: Operation, refs: dict[type, Object]) -> Object:
             answer["content"] = {shape: {}}
         elif shape is not None:
             answer["content"] = {"application/json": {"schema": refs[shape]}}
-        if operation.links:
-            answer["links"] = {
-                name: {"operationId": name, "parameters": {place: f"$response.body#/{place}"}}
-                for name, place in operation.links.items()
-            }
+        if operation.run_at:
+            answer["links"] = _links(operation.run_at)
         answers[str(status)] = answer
     return answers
+
+
+def _links(run_at: str) -> Object:
+    where: Object = {"run_id": f"$response.body#{run_at}"}
+    return {name: {"operationId": name, "parameters": where} for name in TAKING_A_RUN}
 
 
 def _errors(operation: Operation) -> Object:

@@ -13,6 +13,14 @@ Answers: TypeAlias = dict[int, "type[msgspec.Struct] | str | None"]
 """Status → shape of the JSON answer, or another media type, or None for an answer without a body."""
 
 
+class Header(msgspec.Struct, frozen=True):
+    """A request header that an operation reads."""
+
+    meaning: str
+    pattern: str
+    """ECMA regular expression of the values that it takes."""
+
+
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """One operation, as far as its route does not say it."""
 
@@ -26,10 +34,9 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     media_types: tuple[str, ...] = ("application/json",)
     """Of the body."""
     query: type[msgspec.Struct] | None = None
-    headers: dict[str, str] = {}
-    """Request header → what it is for."""
-    links: dict[str, str] = {}
-    """Name of an operation that takes the answer's run → where in the answer the run's id is."""
+    headers: dict[str, Header] = {}
+    run_at: str = ""
+    """JSON Pointer of a run's id in the answer, which the operations on a run take."""
     is_document: bool = False
     """Whether the body is any YAML or JSON document."""
     is_public: bool = False

@@ -106,7 +106,7 @@ def answer(error: Exception, request_id: str) -> Answer:
         type=f"{URN}{error.code}",
         title=_title(error),
         status=error.http_status,
-        detail=error.message,
+        detail=_detail(error),
         instance=request_id,
         errors=_faults(error) or msgspec.UNSET,
     )
@@ -144,6 +144,11 @@ def _title(error: AgentFlowError) -> str:
     if isinstance(error, HttpError):
         return HTTPStatus(error.http_status).phrase
     return next(title for kind, title in TITLES.items() if isinstance(error, kind))
+
+
+def _detail(error: AgentFlowError) -> str:
+    # a definition's message goes on to list what `errors` holds
+    return error.message.partition("\n")[0].rstrip(":") if isinstance(error, InvalidDefinition) else error.message
 
 
 def _headers(error: AgentFlowError) -> dict[str, str]:

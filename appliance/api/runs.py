@@ -12,8 +12,8 @@ from litestar.params import FromPath
 from msgspec import Meta
 
 from appliance.api.bodies import ApiRequest, read_json, read_query
-from appliance.api.idempotency import key_of
-from appliance.api.operations import describes
+from appliance.api.idempotency import KEY_PATTERN, key_of
+from appliance.api.operations import Header, describes
 from appliance.api.service import Service
 from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
@@ -22,8 +22,6 @@ from runtime.domain.run import RunState, RunStatus
 
 LONGEST_WAIT_S = 600
 DEFAULT_WAIT_S = 60
-
-RUN_LINKS = {name: "run_id" for name in ("show_run", "cancel_run", "signal_run", "stream_events")}
 
 
 class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,8 +74,12 @@ class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         answers={202: RunView, 200: RunView},
         errors=(404, 409, 415, 422, 507),
         body=CreateRun,
-        headers={"Idempotency-Key": "A text of your own: a repeated request with it finds the first one's run."},
-        links=RUN_LINKS,
+        headers={
+            "Idempotency-Key": Header(
+                "A text of your own: a repeated request with it finds the first one's run.", KEY_PATTERN
+            )
+        },
+        run_at="/run_id",
         example={"workflow": "support", "input": {"message": "My card was swallowed by the machine."}},
     ),
 )
@@ -102,7 +104,14 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
 @get(
     "/v1/runs",
     name="list_runs",
-    **describes("List runs, newest first", tag="runs", answers={200: RunPage}, errors=(422,), query=RunsQuery),
+    **describes(
+        "List runs, newest first",
+        tag="runs",
+        answers={200: RunPage},
+        errors=(404, 422),
+        query=RunsQuery,
+        run_at="/runs/0/run_id",
+    ),
 )
 async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> RunPage:
     """`next` leads to the older ones."""
@@ -116,7 +125,7 @@ async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> R
 @get(
     "/v1/runs/{run_id:str}",
     name="show_run",
-    **describes("Show one run", tag="runs", answers={200: RunView}, errors=(404,)),
+    **describes("Show one run", tag="runs", answers={200: RunView}, errors=(404,), run_at="/run_id"),
 )
 async def show_run(run_id: FromPath[str], service: NamedDependency[Service]) -> RunView:
     """As `af run --json` prints it."""

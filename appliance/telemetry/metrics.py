@@ -2,7 +2,7 @@
 
 import platform
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -14,6 +14,7 @@ class Metrics:
     """Every metric of one appliance, in a registry of its own."""
 
     def __init__(self, version: str) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each, which nobody reads
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         info = Gauge(
