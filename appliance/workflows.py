@@ -1,0 +1,141 @@
+"""The workflows that can be run here: an operator's own, the templates that come with the program, and every
+definition that a run was ever pinned to.
+
+A definition is kept once under its hash, together with copies of the files it names, so that a run goes on with
+exactly what it started with, whatever happens to the project's folder.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from appliance import loader
+from runtime.domain.canonical import encode
+from runtime.domain.ids import DefinitionHash
+from runtime.domain.workflow import Workflow
+from runtime.errors import Invalid, NotFound, Unavailable
+from runtime.ports import Clock, StateStore
+
+TEMPLATES = Path(__file__).parent / "templates"
+FILE = "workflow.yaml"
+
+
+class WorkflowLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of workflows."""
+
+    name: str
+    source: str
+    """`published`, put here by an operator, or `template`, part of the program."""
+    folder: Path
+
+
+class WorkflowCatalogue:
+    """Finds workflows by name, path or hash, and keeps what runs are pinned to."""
+
+    def __init__(self, *, data: Path, store: StateStore, clock: Clock, is_writer: bool) -> None:
+        self._published = data / "workflows"
+        self._pinned = data / "definitions"
+        self._store = store
+        self._clock = clock
+        self._is_writer = is_writer
+        self._known: dict[DefinitionHash, Workflow] = {}
+
+    def list(self) -> Sequence[WorkflowLine]:
+        """The published workflows, then the templates that none of them hides, by name."""
+        lines: dict[str, WorkflowLine] = {}
+        for source, root in (("template", TEMPLATES), ("published", self._published)):
+            for file in sorted(root.glob(f"*/{FILE}")):
+                lines[file.parent.name] = WorkflowLine(name=file.parent.name, source=source, folder=file.parent)
+        return sorted(lines.values(), key=lambda line: (line.source, line.name))
+
+    def names(self) -> Sequence[str]:
+        """What `find` finds by name."""
+        return [line.name for line in self.list()]
+
+    async def find(self, name: str, *, allow_paths: bool = False) -> Workflow:
+        """The workflow of a name or a definition's hash, ready to run; with `allow_paths` also of a file or folder.
+
+        Paths are for whoever sits at this machine, never for callers over the network.
+        Raises NotFound with the names that there are, InvalidDefinition with every problem.
+        """
+        if name.startswith("sha256:"):
+            return await self.pinned(DefinitionHash(name))
+        for line in self.list():
+            if line.name == name:
+                return await self._keep(loader.load(line.folder))
+        if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
+            return await self._keep(loader.load(Path(name)))
+        known = ", ".join(self.names())
+        raise NotFound(
+            "workflow.unknown",
+            f"there is no workflow {name!r} here, nor a folder of that name; known: {known or 'none'}",
+        )
+
+    async def pinned(self, definition: DefinitionHash) -> Workflow:
+        """The workflow with this hash, as it was when a run was first started with it. Raises NotFound."""
+        if definition not in self._known:
+            _, document = await self._store.definition(definition)
+            folder = self._folder_of(definition)
+            self._known[definition] = loader.from_document(document, str(folder))
+        return self._known[definition]
+
+    async def put(self, document: bytes, *, name: str) -> Workflow:
+        """Publish a workflow of one file under a name. Raises InvalidDefinition, and keeps what was there before."""
+        _check_name(name)
+        self._published.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._published))
+        try:
+            (draft / FILE).write_bytes(document)
+            workflow = loader.load(draft)
+            if workflow.name != name:
+                raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
+            kept = await self._keep(workflow)
+            target = self._published / name
+            target.mkdir(exist_ok=True)
+            os.replace(draft / FILE, target / FILE)
+            return kept
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+    async def _keep(self, workflow: Workflow) -> Workflow:
+        """Keep the definition and copies of its files; the workflow whose files are those copies."""
+        if workflow.hash in self._known or not self._is_writer:
+            return self._known.get(workflow.hash, workflow)
+        folder = self._folder_of(workflow.hash)
+        if not folder.exists():
+            _copy_files(workflow, folder)
+        await self._store.save_definition(workflow.hash, workflow.name, encode(workflow.document), self._clock.now_us())
+        kept = msgspec.structs.replace(workflow, folder=str(folder))
+        self._known[workflow.hash] = kept
+        return kept
+
+    def _folder_of(self, definition: DefinitionHash) -> Path:
+        return self._pinned / definition.removeprefix("sha256:")[:32]
+
+
+def _copy_files(workflow: Workflow, folder: Path) -> None:
+    """Copy every file that the definition names; the folder appears whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
+    try:
+        for name in workflow.files:
+            target = draft / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(workflow.folder) / name, target)
+        os.replace(draft, folder)
+    except OSError as error:
+        if not folder.exists():  # somebody else may have put the same one there
+            raise Unavailable(
+                "workflow.not_kept", f"cannot copy the files of workflow {workflow.name!r}: {error.strerror}"
+            ) from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _check_name(name: str) -> None:
+    if not name or not all(part.isalnum() for part in name.replace("_", "-").split("-")):
+        raise Invalid("workflow.name", f"{name!r} is no name for a workflow; use letters, digits, '-' and '_'")

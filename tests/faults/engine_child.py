@@ -1,0 +1,90 @@
+"""A process for the kill test: an engine under load that tells its parent what it has promised.
+
+    python -m tests.faults.engine_child FOLDER DIARY BOOT RUNS
+
+On stdout: `submitted RUN` and `finished RUN STATUS`, each printed only after the engine said so. In DIARY, opened for
+appending: `BOOT RUN STEP` whenever an agent starts to act. Ends by itself when RUNS runs have finished.
+"""
+
+from runtime.store import driver
+
+driver.install()
+
+import asyncio  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from appliance.bench.workload import chain  # noqa: E402
+from runtime.domain.ids import DefinitionHash  # noqa: E402
+from runtime.domain.workflow import Workflow  # noqa: E402
+from runtime.engine.clock import SystemClock  # noqa: E402
+from runtime.engine.dispatcher import Dispatcher  # noqa: E402
+from runtime.engine.runs import Engine  # noqa: E402
+from runtime.ports import StepContext, StepResult, Task  # noqa: E402
+from runtime.store.journal import Journal, journal_database  # noqa: E402
+from runtime.store.lock import hold  # noqa: E402
+
+WORKFLOW = chain(5)
+AT_ONCE = 12
+
+
+class DiaryAgent:
+    """Notes that it acts, then lets others go first a few times."""
+
+    def __init__(self, diary: int, boot: str) -> None:
+        self._diary = diary
+        self._boot = boot
+
+    async def start(self) -> None:
+        """Nothing to get ready."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        """Answer with the step's name."""
+        os.write(self._diary, f"{self._boot} {task.run} {task.step}\n".encode())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return StepResult(output=task.step)
+
+
+async def main() -> None:
+    """Recover what an earlier process left, then keep runs going."""
+    folder, diary, boot, wanted = sys.argv[1:]
+    clock = SystemClock()
+    database = journal_database(Path(folder), lock=hold(Path(folder), what="kill test", now_us=clock.now_us()))
+    await database.start()
+    agent = DiaryAgent(os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND), boot)
+
+    async def pinned(definition: DefinitionHash) -> Workflow:
+        return WORKFLOW
+
+    dispatcher = Dispatcher(
+        make_agent=lambda spec, folder: agent,
+        models=None,  # type: ignore[arg-type]  # the agent asks for none of these
+        http=None,  # type: ignore[arg-type]
+        tools={},
+        clock=clock,
+    )
+    engine = Engine(store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=clock)
+    await engine.start()
+    left = iter(range(int(wanted)))
+
+    async def load() -> None:
+        for _ in left:
+            run = await engine.submit(WORKFLOW, None)
+            print("submitted", run, flush=True)
+            state = await engine.wait(run)
+            print("finished", run, state.status, flush=True)
+
+    await asyncio.gather(*(load() for _ in range(AT_ONCE)))
+    while engine.health().live_runs:  # what was recovered
+        await asyncio.sleep(0)
+    await engine.stop()
+    await database.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,110 @@
+"""An engine over a real journal, with agents that a test scripts and a clock that it moves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from runtime.domain.canonical import Json
+from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, Workflow
+from runtime.engine.clock import ManualClock, SystemClock
+from runtime.engine.dispatcher import Dispatcher
+from runtime.engine.runs import Engine
+from runtime.ports import Clock, StepContext, StepResult, Task
+from runtime.store.database import Database
+from runtime.store.journal import Journal, journal_database
+from runtime.store.lock import DataLock, hold
+
+Behaviour = Callable[[Task], Awaitable[Json]]
+
+
+class ScriptedAgent:
+    """Does what the test says for its id; answers with the task's input otherwise."""
+
+    def __init__(self, spec: AgentSpec, stage: "Stage") -> None:
+        self._spec = spec
+        self._stage = stage
+
+    async def start(self) -> None:
+        self._stage.started.append(self._spec.id)
+
+    async def stop(self) -> None:
+        self._stage.stopped.append(self._spec.id)
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        self._stage.acted.append((task.step, task.attempt))
+        behave = self._stage.behaviours.get(self._spec.id)
+        return StepResult(output=task.input if behave is None else await behave(task))
+
+
+class Stage:
+    """Builds engines over one database file, as successive processes would."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.clock: Clock = SystemClock()
+        self.behaviours: dict[str, Behaviour] = {}
+        self.acted: list[tuple[str, int]] = []
+        self.started: list[str] = []
+        self.stopped: list[str] = []
+        self.workflows: dict[DefinitionHash, Workflow] = {}
+        self._open: list[tuple[Engine, Database, DataLock]] = []
+
+    async def engine(self, *, recover: bool = True) -> Engine:
+        lock = hold(self._folder, what="test", now_us=0)
+        database = journal_database(self._folder, lock=lock)
+        await database.start()
+
+        async def pinned(definition: DefinitionHash) -> Workflow:
+            return self.workflows[definition]
+
+        dispatcher = Dispatcher(
+            make_agent=lambda spec, folder: ScriptedAgent(spec, self),
+            models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
+            http=None,  # type: ignore[arg-type]
+            tools={},
+            clock=self.clock,
+        )
+        engine = Engine(store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=self.clock)
+        self._open.append((engine, database, lock))
+        await engine.start(recover=recover)
+        return engine
+
+    def workflow(self, *states: FsmState, **agent: object) -> Workflow:
+        """A workflow over agents named as the states; the last target is final."""
+        names = [state.name for state in states if not state.wait_for]
+        agents = {AgentId(name): AgentSpec(id=AgentId(name), type="x", **agent) for name in names}  # type: ignore[arg-type]
+        fsm = FsmSpec(
+            states={state.name: state for state in states},
+            initial_state=states[0].name,
+            final_states=frozenset({"done"}),
+        )
+        made = Workflow(name="w", hash=DefinitionHash(f"sha256:{len(self.workflows)}"), agents=agents, fsm=fsm)
+        self.workflows[made.hash] = made
+        return made
+
+    async def close(self) -> None:
+        for engine, database, lock in self._open:
+            await engine.stop()
+            await database.stop()
+            lock.release()
+        self._open.clear()
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    await stage.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Let the loop run until something holds."""
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0)
+
+
+__all__ = ["ManualClock", "Stage", "until"]
