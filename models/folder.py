@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from models.catalog import Kind
-from runtime.errors import Conflict, Corrupt, Invalid, NotFound, StoreFull, Unavailable
+from runtime.errors import Conflict, Invalid, NotFound, StoreFull, Unavailable
 
 MANIFEST = "manifest.json"
 FILES: Mapping[Kind, tuple[str, ...]] = {"chat": ("model.gguf",), "embedding": ("model.onnx", "tokenizer.json")}
@@ -67,13 +67,21 @@ def locate(environment: Mapping[str, str], data: Path) -> Path:
 
 
 def list_models(folder: Path) -> list[Manifest]:
-    """Every model in the folder, by name. Files are not hashed: `verify` does that."""
-    names = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}") if _NAME.fullmatch(path.parent.name))
-    return [find(folder, name) for name in names]
+    """Every model with a readable manifest, by name. Files are not hashed: `verify` does that."""
+    models = []
+    for name in model_names(folder):
+        with suppress(Invalid):
+            models.append(find(folder, name))
+    return models
+
+
+def model_names(folder: Path) -> list[str]:
+    """The names of all models in the folder, damaged ones included."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}") if _NAME.fullmatch(path.parent.name))
 
 
 def find(folder: Path, name: str) -> Manifest:
-    """The manifest of one model. Raises NotFound, or Corrupt when it can't be read."""
+    """The manifest of one model. Raises NotFound, or Invalid when it can't be read."""
     path = folder / _checked(name) / MANIFEST
     try:
         manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
@@ -92,7 +100,7 @@ def find(folder: Path, name: str) -> Manifest:
 
 
 def verify(folder: Path, name: str) -> Manifest:
-    """The manifest, when every file has the size and hash it names. Raises NotFound or Corrupt."""
+    """The manifest, when every file has the size and hash it names. Raises NotFound, or Invalid for a damaged one."""
     manifest = find(folder, name)
     for file in manifest.files:
         check_file(folder / name / file.name, file, model=name)
@@ -100,7 +108,7 @@ def verify(folder: Path, name: str) -> Manifest:
 
 
 def check_file(path: Path, expected: ModelFile, *, model: str) -> None:
-    """Hash a file and compare. Raises Corrupt, saying what was found."""
+    """Hash a file and compare. Raises Invalid, saying what was found."""
     try:
         found = measure(path)
     except OSError as error:
@@ -126,7 +134,7 @@ def remove(folder: Path, name: str) -> Manifest | None:
         find(folder, name)
     try:
         manifest = find(folder, name)
-    except Corrupt:
+    except Invalid:
         manifest = None
     with exclusive(folder):
         doomed = folder / f"{_STAGING}removed-{name}"
@@ -200,7 +208,7 @@ def missing(folder: Path, names: Sequence[str]) -> list[str]:
     for name in names:
         try:
             verify(folder, name)
-        except (NotFound, Corrupt):
+        except Invalid:  # not there, or damaged
             absent.append(name)
     return absent
 
@@ -214,9 +222,9 @@ def _checked(name: str) -> str:
     return name
 
 
-def _corrupt(name: str, what: str) -> Corrupt:
+def _corrupt(name: str, what: str) -> Invalid:
     advice = f"Nothing was loaded. Put it right with: af models rm {name}, then af models fetch or af models add"
-    return Corrupt("model.corrupt", f"model {name!r}: {what}. {advice}", model=name)
+    return Invalid("model.corrupt", f"model {name!r}: {what}. {advice}", model=name)
 
 
 def _unwritable(folder: Path, error: OSError) -> Unavailable:

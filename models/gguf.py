@@ -30,7 +30,7 @@ class ChatModel:
     """A loaded GGUF model with its own tokenizer and chat template."""
 
     def __init__(self, file: Path, *, context_tokens: int, threads: int) -> None:
-        """Load `file`. Raises Corrupt, Invalid (no chat template), or Unavailable (engine or memory is missing)."""
+        """Load `file`. Raises Invalid (damaged, no chat template), or Unavailable (engine or memory is missing)."""
         self._library = library_for(file)
         try:
             self._llama = self._library.Llama(str(file), **load_options(context_tokens, threads))

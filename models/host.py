@@ -77,7 +77,7 @@ class WorkerHost:
     async def call(self, ask: AnyAsk, *, on_text: Callable[[str], None] = lambda _text: None) -> Final:
         """Ask when it is our turn. Cancelling this stops the work.
 
-        Raises what the engine raised (Invalid, Corrupt, StepFailure, …), or Unavailable when the worker died, hung or
+        Raises what the engine raised (Invalid, StepFailure, …), or Unavailable when the worker died, hung or
         is resting.
         """
         async with self._turn:

@@ -27,7 +27,7 @@ class LlamaCppBackend:
         await self._pool.stop()
 
     async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
-        """Answer. Raises Invalid, NotFound, Corrupt, Unavailable or StepFailure."""
+        """Answer. Raises Invalid (a damaged model too), NotFound, Unavailable or StepFailure."""
         return await self._complete(cleared.payload, on_text=None)
 
     async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import ModuleType
 
-from runtime.errors import Corrupt, Invalid, Unavailable
+from runtime.errors import Invalid, Unavailable
 
 GGUF_MAGIC = b"GGUF"
 BATCH_TOKENS = 64
@@ -34,7 +34,7 @@ def load_options(context_tokens: int, threads: int) -> dict[str, object]:
     }
 
 
-def load_error(file: Path, error: ValueError) -> Corrupt | Unavailable:
+def load_error(file: Path, error: ValueError) -> Invalid | Unavailable:
     """What the library's only kind of error means."""
     if "context" in str(error):
         return Unavailable(
@@ -42,7 +42,7 @@ def load_error(file: Path, error: ValueError) -> Corrupt | Unavailable:
             f"{file.name}: no memory for a context of this size. Give the model a smaller one, or the machine more",
             retryable=False,
         )
-    return Corrupt(
+    return Invalid(
         "model.unreadable",
         f"{file.name} is damaged, or of a kind that this engine does not know; nothing was loaded",
     )

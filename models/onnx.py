@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from models.folder import Manifest
 from models.wire import Embedded, Inspected, Stopped
-from runtime.errors import Corrupt, Invalid, Unavailable
+from runtime.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ class EmbeddingModel:
     """A loaded model and its tokenizer: mean pooling over the tokens, then unit length."""
 
     def __init__(self, folder: Path, *, threads: int) -> None:
-        """Load model.onnx and tokenizer.json of `folder`. Raises Corrupt, or Unavailable when the engine is missing."""
+        """Load model.onnx and tokenizer.json of `folder`. Raises Invalid, or Unavailable when the engine is missing."""
         try:
             import onnxruntime  # heavy, and only a worker needs it
             import tokenizers
@@ -50,7 +50,7 @@ class EmbeddingModel:
                 str(folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # both libraries raise bare exceptions of their own
-            raise Corrupt(
+            raise Invalid(
                 "model.unreadable",
                 f"model.onnx or tokenizer.json can't be loaded ({type(error).__name__}); nothing was loaded",
             ) from None
