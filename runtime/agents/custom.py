@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class CustomAgent:
     """Calls `handler: file.py:function` with the task's input and a context."""
 
-    def __init__(self, spec: AgentSpec, folder: str) -> None:
+    def __init__(self, spec: AgentSpec, *, folder: str) -> None:
         file, _, function = str(spec.config.get("handler", "")).partition(":")
         if not file or not function:
             raise Invalid("custom.no_handler", f"agent {spec.id!r} needs 'handler', such as actions.py:compose")

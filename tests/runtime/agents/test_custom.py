@@ -118,7 +118,9 @@ async def test_a_deliberate_failure_keeps_its_code(project: Path) -> None:
 
 
 async def test_cancelling_a_call_kills_its_process(project: Path) -> None:
-    agent = CustomAgent(AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:hang"}), str(project))
+    agent = CustomAgent(
+        AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:hang"}), folder=str(project)
+    )
     await agent.start()
     note = project / "pid"
     hanging = asyncio.create_task(agent.act(task({"file": str(note)}), Host()))  # type: ignore[arg-type]
@@ -136,7 +138,9 @@ async def test_cancelling_a_call_kills_its_process(project: Path) -> None:
 async def test_a_worker_that_dies_is_unavailable_and_the_next_call_gets_a_new_one(project: Path) -> None:
     with pytest.raises(Unavailable):
         await call(project, "die")
-    agent = CustomAgent(AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:pid"}), str(project))
+    agent = CustomAgent(
+        AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:pid"}), folder=str(project)
+    )
     await agent.start()
     first = await agent.act(task(), Host())  # type: ignore[arg-type]
     second = await agent.act(task(), Host())  # type: ignore[arg-type]

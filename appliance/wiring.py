@@ -1,0 +1,136 @@
+"""The only place that builds what lives as long as the process, and puts it together."""
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from appliance.config.settings import Settings
+from appliance.egress import GuardedHttp
+from appliance.workflows import WorkflowCatalogue
+from models.embeddings import OnnxBackend
+from models.gateway import Gateway
+from models.llama_cpp import LlamaCppBackend
+from models.pool import PoolSettings
+from models.scripted import ScriptedBackend
+from redaction.doors.http import HttpDoor
+from redaction.guard import Guard
+from redaction.policy import EgressPolicy
+from runtime import registry
+from runtime.domain.workflow import AgentSpec
+from runtime.engine.clock import SystemClock
+from runtime.engine.dispatcher import Dispatcher
+from runtime.engine.runs import Engine
+from runtime.errors import NotFound
+from runtime.ports import Agent, Progress
+from runtime.store.journal import Journal, journal_database
+from runtime.store.key import key_from
+from runtime.store.lock import DataLock, hold
+from runtime.store.memory import Memory
+from runtime.store.tickets import Tickets
+from runtime.tools.tickets import CreateTicket
+
+MEMORY_FILE = "memory.db"
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Appliance:
+    """One data folder, open: its store, models, workflows and engine.
+
+    With `writer` it holds the folder's lock and runs workflows; without, it only reads, beside a process that writes.
+    """
+
+    def __init__(
+        self, settings: Settings, *, writer: bool = True, what: str = "af", progress: Progress = silent
+    ) -> None:
+        self.settings = settings
+        self.clock = SystemClock()
+        self._is_writer = writer
+        self._what = what
+        self._progress = progress
+        self._opened = AsyncExitStack()
+        self._guard = Guard(EgressPolicy(mode=settings.mode, site_hosts=settings.site_hosts))
+        pool = PoolSettings(
+            folder=settings.models_folder,
+            mode=settings.models.isolation,
+            threads=settings.models.threads,
+            logs=settings.data / "logs",
+        )
+        self.models = Gateway(
+            [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend()],
+            self._guard,
+            aliases=settings.models.aliases,
+        )
+        self.store: Journal
+        self.memory: Memory
+        self.tickets: Tickets
+        self.workflows: WorkflowCatalogue
+        self.engine: Engine
+
+    async def start(self, *, recover: bool = True) -> None:
+        """Open the data folder; a writer also takes up unfinished runs when `recover` is set.
+
+        Raises Unavailable (`data.locked`, read-only, wrong key, no such folder for a reader), StoreFull or Corrupt;
+        nothing stays open then.
+        """
+        try:
+            await self._open(recover=recover)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Drain for the settings' time, then close everything in reverse order. Safe to call twice."""
+        await self._opened.aclose()
+
+    async def _open(self, *, recover: bool) -> None:
+        data, key = self.settings.data, key_from(os.environ)
+        lock = self._lock(data)
+        journal = journal_database(data, lock=lock, key=key, durability=self.settings.durability)
+        await journal.start()
+        self._opened.push_async_callback(journal.stop)
+        self.store, self.tickets = Journal(journal), Tickets(journal)
+        self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
+        await self.memory.start()
+        self._opened.push_async_callback(self.memory.stop)
+        await self.models.start()
+        self._opened.push_async_callback(self.models.stop)
+        door = HttpDoor()
+        self._opened.push_async_callback(door.stop)
+        self.workflows = WorkflowCatalogue(data=data, store=self.store, clock=self.clock, is_writer=self._is_writer)
+        dispatcher = Dispatcher(
+            make_agent=self._make_agent,
+            models=self.models,
+            http=GuardedHttp(self._guard, door),
+            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock)},
+            clock=self.clock,
+        )
+        self.engine = Engine(
+            store=self.store, definitions=self.workflows.pinned, dispatcher=dispatcher, clock=self.clock
+        )
+        if self._is_writer:
+            self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
+            await self.engine.start(recover=recover)
+
+    def _lock(self, data: Path) -> DataLock | None:
+        if not self._is_writer:
+            return None
+        return self._opened.enter_context(hold(data, what=self._what, now_us=self.clock.now_us()))
+
+    def _make_agent(self, spec: AgentSpec, folder: str) -> Agent:
+        """An agent of the registered kind, with the parts of the house that its kind needs."""
+        kind = f"agent.{spec.type}"
+        make = registry.load(kind)
+        parts: dict[str, object] = {}
+        if kind in ("agent.rag", "agent.ml_model"):
+            parts = {"models": self.models, "memory": self.memory, "progress": self._progress, "folder": folder}
+        if kind == "agent.ml_model":
+            parts["cache"] = self.settings.data / "cache"
+        if kind == "agent.custom":
+            parts["folder"] = folder
+        if not callable(make):
+            raise NotFound("kind.not_callable", f"{kind!r} is registered, and is nothing that makes agents")
+        agent: Agent = make(spec, **parts)
+        return agent
