@@ -1,16 +1,17 @@
 """HTTP for agents and tools: every request is cleared by the guard, then sent through the door."""
 
-from redaction.doors.http import HttpDoor, destination_of
+from redaction.doors.http import destination_of
 from redaction.guard import Guard
 from runtime.domain.egress import Destination, Outbound
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from runtime.ports import Egress
 
 
 class GuardedHttp:
     """Implements HttpAccess."""
 
-    def __init__(self, guard: Guard, door: HttpDoor) -> None:
+    def __init__(self, guard: Guard, door: Egress) -> None:
         self._guard = guard
         self._door = door
 

@@ -42,8 +42,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     input: Json
     """The agent's `input:` rendered over the run's data; the run's input when it has none."""
     data: dict[str, Json]
-    """What templates see: `input`, `steps` (state → output), `response` (the last output), `error` (the last error), and
-    whatever else the agent's templates name."""
+    """What templates see: `input`, `steps` (state → output), `response` (the last output), `error` (the last error),
+    and whatever else the agent's templates name."""
     idempotency_key: str
     """Equal for every attempt at this step, also after a crash: `run/step`."""
 
@@ -71,6 +71,13 @@ class HttpAccess(Protocol):
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send one request. Raises Refused (policy), Unavailable (no answer) or Invalid (no such URL)."""
+
+
+class Egress(Protocol):
+    """A door to the outside. It sends what the guard has cleared, and nothing else."""
+
+    async def send(self, cleared: Cleared[HttpRequest]) -> HttpReply:
+        """Send and return the reply, whatever its status. Raises Refused, Unavailable, StepFailure or Invalid."""
 
 
 class StepContext(Protocol):
