@@ -94,7 +94,7 @@ def _own_manifest(source: Path, files: tuple[ModelFile, ...]) -> Manifest | None
     if manifest.files != files:
         raise Invalid(
             "model.damaged",
-            f"the files in {source} are not those that its {models_folder.MANIFEST} names; copy it again",
+            f"the files in {source} are not those that its manifest names; copy it again",
         )
     return manifest
 

@@ -3,6 +3,7 @@
 A table, no behaviour: nothing here opens a file or a connection.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -98,12 +99,12 @@ CATALOG: tuple[KnownModel, ...] = (
 )
 
 
-def known(name: str) -> KnownModel:
+def known(name: str, catalog: Sequence[KnownModel] = CATALOG) -> KnownModel:
     """The catalogue's entry for `name`. Raises NotFound, naming what there is."""
-    for model in CATALOG:
+    for model in catalog:
         if model.name == name:
             return model
-    names = ", ".join(model.name for model in CATALOG)
+    names = ", ".join(model.name for model in catalog)
     raise NotFound(
         "model.unknown",
         f"no model {name!r} can be fetched by name; there are: {names}. Bring your own with: af models add FILE",

