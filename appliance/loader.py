@@ -1,0 +1,147 @@
+"""Reads definitions: a YAML file or folder → a typed workflow, or every problem with its line.
+
+Never runs what a document names, and opens no file outside the document's folder.
+"""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import cast
+
+import msgspec
+
+from appliance.loading.build import workflow_of
+from appliance.loading.documents import kind_of_document, read_fragment, read_workflow
+from appliance.loading.files import ProjectFiles
+from appliance.loading.node import Node, from_json
+from appliance.loading.place import Reading
+from appliance.loading.report import Report
+from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
+from runtime.domain.canonical import Json, digest, encode, parse
+from runtime.domain.ids import DefinitionHash
+from runtime.domain.problem import Problem
+from runtime.domain.workflow import Workflow
+from runtime.errors import Invalid, InvalidDefinition, NotFound
+
+FILE = "workflow.yaml"
+"""The document of a project's folder."""
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a document is, and everything that is wrong with it."""
+
+    file: str
+    kind: str
+    """`workflow`, a fragment's key (`planner`, …), `state_machine`, `behavior_tree`, `kubernetes` or `nothing`."""
+    problems: tuple[Problem, ...]
+    workflow: Workflow | None = None
+    """None for other kinds, and for a workflow with errors."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether no problem is an error."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+
+def load(path: Path, *, aliases: Collection[str] = ()) -> Workflow:
+    """Read a workflow from a YAML file, or from the `workflow.yaml` of a folder.
+
+    `aliases`: the `provider/model` names that the settings answer with another model; they are not refused.
+    Raises NotFound or Invalid when the file cannot be read, InvalidDefinition with every problem it has.
+    """
+    file = _file_of(path)
+    checked = check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases)
+    if checked.workflow is not None:
+        return checked.workflow
+    if checked.is_valid:
+        message = f"this is a document of kind {checked.kind!r}, not a workflow"
+        hint = "a workflow has a name and agents"
+        raise InvalidDefinition(str(file), [Problem(code="document.kind", message=message, file=str(file), hint=hint)])
+    raise InvalidDefinition(str(file), checked.problems)
+
+
+def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
+    """Say what a file or folder holds, with problems of every severity; never raises for what is in it."""
+    file = _file_of(path)
+    try:
+        data = _read(file)
+    except Invalid as error:
+        problem = Problem(code=error.code, message=error.message, file=str(file))
+        return Checked(file=str(file), kind="nothing", problems=(problem,))
+    return check_bytes(data, file=str(file), folder=file.parent, aliases=aliases)
+
+
+def check_bytes(data: bytes, *, file: str = "", folder: Path | None = None, aliases: Collection[str] = ()) -> Checked:
+    """The same for a document in memory; `folder` holds the files that it names, `file` is what problems call it."""
+    report = Report()
+    text = decode(data, report, file)
+    documents = [] if text is None else read_documents(text, report, file=file)
+    kind = kind_of_document(documents)
+    reading = Reading(report, ProjectFiles(folder), frozenset(aliases))
+    workflow = None
+    if kind == "nothing":
+        _explain_nothing(documents, report, file)
+    elif kind != "kubernetes":
+        if len(documents) > 1:
+            message = "expected one document, found several; '---' begins another"
+            report.add(Problem(code="yaml.documents", message=message, file=file, line=documents[1].line))
+        if kind == "workflow":
+            workflow = _workflow(documents[0], reading, folder=str(folder or ""))
+        else:
+            read_fragment(documents[0], kind, reading)
+    return Checked(file=file, kind=kind, problems=report.problems(), workflow=workflow)
+
+
+def from_document(document: bytes | dict[str, Json], folder: str, *, aliases: Collection[str] = ()) -> Workflow:
+    """The workflow of a stored document again, equal to the one that it was stored for, with the same hash.
+
+    `folder` holds copies of its files; they are not looked at. Raises Invalid for what is no stored definition.
+    """
+    found = parse(document) if isinstance(document, bytes) else document
+    files = found.get("files", {}) if isinstance(found, dict) else {}
+    stored = cast("dict[str, str]", files if isinstance(files, dict) else {})
+    reading = Reading(Report(), ProjectFiles(None, stored=stored), frozenset(aliases))
+    workflow = _workflow(from_json(found), reading, folder=folder)
+    if workflow is None:
+        raise InvalidDefinition("the stored definition", reading.report.problems())
+    return workflow
+
+
+def _workflow(node: Node, reading: Reading, *, folder: str) -> Workflow | None:
+    """The workflow of a tree, or None when it has errors."""
+    found = read_workflow(node, reading)
+    files = reading.files.hashes
+    if files:
+        found["files"] = dict(files)
+    try:
+        # written and read once, so that a stored document and a fresh one are the same to the last key's order
+        document: dict[str, Json] = json.loads(encode(found))
+    except Invalid as error:
+        reading.report.add(Problem(code=error.code, message=error.message, file=node.file, line=node.line))
+    if reading.report.has_errors:
+        return None
+    definition = DefinitionHash(digest(document))
+    problems = reading.report.problems()
+    return workflow_of(document, definition=definition, files=files, folder=folder, problems=problems)
+
+
+def _file_of(path: Path) -> Path:
+    return path / FILE if path.is_dir() else path
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if not file.is_file():
+            raise NotFound("file.not_found", f"there is no file {str(file)!r}")
+        with file.open("rb") as source:
+            return source.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise Invalid("file.unreadable", f"{str(file)!r} cannot be read: {error.strerror}") from None
+
+
+def _explain_nothing(documents: list[Node], report: Report, file: str) -> None:
+    if report.has_errors:
+        return
+    empty = all(node.value is None for node in documents)
+    message = "the document is empty" if empty else "expected a mapping with name, agents, …, found something else"
+    report.add(Problem(code="document.empty" if empty else "document.kind", message=message, file=file, line=1))

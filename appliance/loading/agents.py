@@ -1,0 +1,248 @@
+"""Agents: their keys, what each type cannot do without, and what this version does not run."""
+
+from appliance.loading.files import ProjectFiles
+from appliance.loading.handlers import keep_handler
+from appliance.loading.keys import AGENT_MEMORY, POLICIES, inactive, json_schema, method, retry, template, template_text
+from appliance.loading.node import Node
+from appliance.loading.place import Place
+from appliance.loading.planners import planner
+from appliance.loading.shapes import (
+    Shape,
+    anything,
+    characters,
+    choice,
+    duration,
+    list_of,
+    mapping_of,
+    name,
+    number,
+    ratio,
+    record,
+    text,
+    whole,
+)
+from runtime.domain.canonical import Json
+from runtime.domain.spelling import did_you_mean
+from runtime.errors import Invalid
+from runtime.registry import PLANNED_AGENTS, kinds
+
+LOCAL_PROVIDERS = ("local", "llama_cpp", "scripted")
+SITE_PROVIDERS = ("ollama", "vllm", "tgi")
+CLOUD_PROVIDERS = ("openai", "anthropic", "azure", "bedrock", "cohere", "google", "groq", "mistral")
+PROVIDERS = (*LOCAL_PROVIDERS, *SITE_PROVIDERS, *CLOUD_PROVIDERS)
+OWN_KEYS = {
+    "handler": "custom",
+    "url": "http",
+    "method": "http",
+    "headers": "http",
+    "body": "http",
+}
+"""Keys of one agent type alone; they end up in the agent's config."""
+
+_MODEL = record(
+    "a model",
+    {
+        "provider": choice(*PROVIDERS),
+        "model": text,
+        "name": text,
+        "kind": choice("chat", "embedding", "classifier", "endpoint"),
+        "temperature": number(0, 2),
+        "max_tokens": whole(1, 1_000_000),
+        "seed": whole(0, 2**32 - 1),
+        "stop": list_of(characters, what="a list of texts"),
+        "endpoint": template_text,
+        "examples": text,
+        "text": text,
+        "label": text,
+        "threshold": ratio,
+        "neighbours": whole(1, 1_000),
+        "reject_below": number(-1, 1),
+        "embedding_model": text,
+        "answers": anything,
+    },
+)
+
+
+def _model(node: Node, place: Place) -> Json:
+    """A model as a mapping, or as `provider/name`; `name` is another word for `model`."""
+    if isinstance(node.value, str):
+        provider, slash, model = node.value.partition("/")
+        if not slash:
+            provider, model = "local", node.value
+        parts = {"provider": Node(provider, node.file, node.line), "model": Node(model, node.file, node.line)}
+        node = Node({key: part for key, part in parts.items() if part.value}, node.file, node.line)
+    found = _MODEL(node, place)
+    if not isinstance(found, dict):
+        return None
+    if "name" in found:
+        if "model" in found:
+            place.error("key.conflict", "'model' and 'name' are two names of one thing; keep one", node)
+        found["model"] = found.pop("name")
+    _check_provider(found, node, place)
+    return found
+
+
+def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
+    provider = model.get("provider", "local")
+    full_name = f"{provider}/{model.get('model', '')}"
+    if provider in LOCAL_PROVIDERS or full_name in place.reading.aliases:
+        return
+    if provider in CLOUD_PROVIDERS:
+        message = f"provider {provider!r} is a cloud service"
+    elif provider in SITE_PROVIDERS:
+        message = f"provider {provider!r} is not part of this version"
+    else:
+        return
+    hint = f"use provider: local, or map {full_name!r} with models.aliases in the settings"
+    place.child("provider").refuse("model.provider", message, node.find(("provider",))[0], hint)
+
+
+_KEYS: dict[str, Shape] = {
+    "id": name,
+    "type": text,
+    "role": text,
+    "model": _model,
+    "prompt": template_text,
+    "input": template,
+    "output_schema": json_schema,
+    "memory": AGENT_MEMORY,
+    "planner": planner(is_lenient=True),
+    "tools": list_of(name, what="a list of tool names"),
+    "policies": inactive(POLICIES),
+    "concurrency": whole(1, 10_000),
+    "retry": retry,
+    "timeout": duration,
+    "fallback_agent": inactive(name),
+    "config": mapping_of(anything, what="a mapping of settings of this agent's type", key=None),
+    "handler": text,
+    "url": template_text,
+    "method": method,
+    "headers": mapping_of(template_text, what="a mapping from header names to texts", key=None),
+    "body": template,
+}
+_AGENT = record("an agent", _KEYS, required=("type",))
+
+
+def agent(node: Node, place: Place) -> Json:
+    """One agent, with everything that can be known of it alone."""
+    found = _AGENT(node, place)
+    if not isinstance(found, dict) or not isinstance(node.value, dict):
+        return found
+    own_name = place.path.rpartition(".")[2]
+    if found.get("id", own_name) != own_name:
+        place.child("id").error(
+            "agent.id", f"the agent's id is its key, {own_name!r}; leave 'id' out", node.value["id"]
+        )
+    kind = found.get("type")
+    if isinstance(kind, str) and _check_type(kind, node, place):
+        _check_keys(kind, found, node, place)
+        _check_needs(kind, found, node, place)
+        _check_tools(kind, found, node, place)
+        _keep_files(found, node, place)
+    return found
+
+
+def _check_type(kind: str, node: Node, place: Place) -> bool:
+    running = kinds("agent")
+    at = node.find(("type",))[0]
+    if kind in PLANNED_AGENTS:
+        message = f"agents of type {kind!r} do not run in this version"
+        place.child("type").refuse("agent.type", message, at, f"types that run: {', '.join(running)}")
+    elif kind not in running:
+        known = sorted({*running, *PLANNED_AGENTS})
+        message = f"there is no agent type {kind[:40]!r}; known: {', '.join(known)}"
+        place.child("type").error("agent.type", message, at, did_you_mean(kind, known))
+        return False
+    return True
+
+
+def _check_keys(kind: str, found: dict[str, Json], node: Node, place: Place) -> None:
+    for key, owner in OWN_KEYS.items():
+        if key in found and kind != owner:
+            message = f"{key!r} is a key of agents of type {owner!r}, not {kind!r}"
+            place.child(key).add("key.misplaced", message, node, line=node.key_line(key))
+    config = found.get("config")
+    for key in config if isinstance(config, dict) else ():
+        if key in OWN_KEYS and key in found:
+            place.child(key).error("key.conflict", f"{key!r} stands in the agent and in its config; keep one", node)
+
+
+def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) -> None:
+    """What an agent of this type cannot run without."""
+    config, model, long_term = _part(found, "config"), _part(found, "model"), _part(found, "memory", "long_term")
+    if kind == "custom" and not {"handler"} & (found.keys() | config.keys()):
+        message = "an agent of type 'custom' runs a function of the project"
+        place.refuse("agent.no_handler", message, node, "add handler: file.py:function")
+    if kind == "http" and not {"url"} & (found.keys() | config.keys()) and "endpoint" not in model:
+        place.error("key.missing", "an agent of type 'http' needs 'url'", node)
+    if kind == "ml_model" and len({"examples", "endpoint"} & model.keys()) != 1:
+        message = "an agent of type 'ml_model' needs either model.examples (a CSV file) or model.endpoint (a URL)"
+        place.child("model").error("key.missing", message, node.find(("model",))[0])
+    if kind == "rag" and not {"folder", "collection"} & long_term.keys():
+        message = "an agent of type 'rag' searches a folder of articles"
+        place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
+    if kind == "fsm":
+        _check_decides(found, node, place)
+    if kind != "fsm" and "planner" in found:
+        message = f"an agent of type {kind!r} does not follow a planner of its own in this version"
+        place.child("planner").warn("agent.planner", message, node.find(("planner",))[0])
+
+
+def _check_decides(found: dict[str, Json], node: Node, place: Place) -> None:
+    """The machine of an `fsm` agent leads from condition to condition; other agents are the workflow's to run."""
+    if "planner" not in found:
+        place.error("key.missing", "an agent of type 'fsm' needs 'planner'", node)
+    for own_name, state in _part(found, "planner", "definition", "states").items():
+        if isinstance(state, dict) and state.keys() & {"agent", "wait_for"}:
+            message = f"state {own_name!r} of an agent of type 'fsm' can only decide, not run an agent or wait"
+            hint = "move it to the workflow's planner"
+            place.child("planner").refuse("state.not_pure", message, node.find(("planner",))[0], hint)
+
+
+def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) -> None:
+    tools = found.get("tools")
+    if not isinstance(tools, list) or not tools:
+        return
+    at = node.find(("tools",))[0]
+    if kind != "custom":
+        if kind not in PLANNED_AGENTS:
+            message = f"an agent of type {kind!r} calls no tools in this version"
+            place.child("tools").warn("agent.tools", message, at)
+        return
+    absent = [str(tool) for tool in tools if tool not in kinds("tool")]
+    if absent:
+        message = f"not among the tools of this version ({', '.join(kinds('tool'))}): {', '.join(absent)}"
+        place.child("tools").warn("tool.unknown", message, at, "a call to one of them is refused")
+
+
+def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:
+    """Make the files that the agent names part of the definition."""
+    named = (
+        (("handler",), keep_handler),
+        (("config", "handler"), keep_handler),
+        (("model", "examples"), _keep),
+        (("memory", "long_term", "folder"), _keep),
+    )
+    for path, keep in named:
+        value = _part(found, *path[:-1]).get(path[-1])
+        if not isinstance(value, str):
+            continue
+        try:
+            keep(value, place.reading.files)
+        except Invalid as error:
+            at = place
+            for key in path:
+                at = at.child(key)
+            at.error(error.code, error.message, node.find(path)[0])
+
+
+def _keep(file: str, files: ProjectFiles) -> None:
+    files.keep(file)
+
+
+def _part(found: dict[str, Json], *path: str) -> dict[str, Json]:
+    """A mapping inside a mapping; empty where there is none."""
+    part: Json = found
+    for key in path:
+        part = part.get(key) if isinstance(part, dict) else None
+    return part if isinstance(part, dict) else {}

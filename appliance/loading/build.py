@@ -1,0 +1,189 @@
+"""A normalised definition → the types that the engine runs. Trusts what the checks let through."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from appliance.loading.property_order import restore
+from runtime.domain.canonical import Json
+from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.problem import Problem
+from runtime.domain.units import milliseconds
+from runtime.domain.workflow import (
+    AgentSpec,
+    Branch,
+    FsmSpec,
+    FsmState,
+    ModelSpec,
+    PlannerKind,
+    RetryPolicy,
+    Workflow,
+)
+from runtime.planners.sequence import sequence_fsm
+
+Document: TypeAlias = dict[str, Json]
+
+_OWN_MODEL_KEYS = frozenset({"provider", "model", "kind", "temperature", "max_tokens", "seed"})
+_CONFIG_KEYS = ("handler", "url", "method", "headers", "body")
+
+
+def workflow_of(
+    document: Document,
+    *,
+    definition: DefinitionHash,
+    files: Mapping[str, str],
+    folder: str,
+    problems: tuple[Problem, ...],
+) -> Workflow:
+    """The workflow that a checked document means. Equal documents give equal workflows, whatever they came from."""
+    plan = _mapping(document["planner"])
+    section = _mapping(document.get("workflow"))
+    return Workflow(
+        name=_text(document["name"]),
+        hash=definition,
+        description=_text(document.get("description")),
+        agents={AgentId(name): agent_of(name, _mapping(each)) for name, each in _mapping(document["agents"]).items()},
+        planner=_planner_kind(plan),
+        fsm=_plan_of(plan),
+        timeout_ms=_milliseconds(section.get("timeout"), 0),
+        max_steps=_int(section.get("max_steps"), 1_000),
+        input_schema=_schema(document.get("input_schema")),
+        output=document.get("output"),
+        policies=_mapping(document.get("policies")),
+        document=document,
+        files=dict(files),
+        folder=folder,
+        problems=problems,
+    )
+
+
+def agent_of(name: str, found: Document) -> AgentSpec:
+    """One agent of a checked document."""
+    plan = _mapping(found.get("planner"))
+    definition = plan.get("definition") if plan.get("type") == "fsm" else None
+    model = found.get("model")
+    kind = _text(found["type"])
+    fallback = found.get("fallback_agent")
+    config = {**_mapping(found.get("config")), **{key: found[key] for key in _CONFIG_KEYS if key in found}}
+    return AgentSpec(
+        id=AgentId(name),
+        type=kind,
+        role=_text(found.get("role")),
+        model=model_of(_mapping(model)) if model is not None else ModelSpec() if kind == "llm" else None,
+        prompt=_text(found.get("prompt")),
+        input=found.get("input"),
+        output_schema=_schema(found.get("output_schema")),
+        memory=_mapping(found.get("memory")),
+        planner=plan or None,
+        fsm=fsm_of(definition, undefined_is_final=True) if isinstance(definition, dict) else None,
+        tools=tuple(map(_text, _list(found.get("tools")))),
+        policies=_mapping(found.get("policies")),
+        concurrency=_int(found.get("concurrency"), 0),
+        retry=retry_of(_mapping(found.get("retry"))),
+        timeout_ms=_milliseconds(found.get("timeout"), 60_000),
+        fallback_agent=AgentId(_text(fallback)) if fallback is not None else None,
+        config=config,
+    )
+
+
+def model_of(found: Document) -> ModelSpec:
+    """Which model, and how it is asked."""
+    guessed = "classifier" if "examples" in found else "endpoint" if "endpoint" in found else "chat"
+    return ModelSpec(
+        provider=_text(found.get("provider")) or "local",
+        name=_text(found.get("model")),
+        kind=_text(found.get("kind")) or guessed,
+        temperature=_float(found.get("temperature"), 0.0),
+        max_tokens=_int(found.get("max_tokens"), 256),
+        seed=_int(found.get("seed"), 0),
+        options={key: value for key, value in found.items() if key not in _OWN_MODEL_KEYS},
+    )
+
+
+def retry_of(found: Document) -> RetryPolicy:
+    """When a failure is tried again."""
+    usual = RetryPolicy()
+    initial_ms = _milliseconds(found.get("initial"), usual.initial_ms)
+    return RetryPolicy(
+        max_attempts=_int(found.get("max_attempts"), usual.max_attempts),
+        initial_ms=initial_ms,
+        multiplier=_float(found.get("multiplier"), usual.multiplier),
+        max_ms=max(initial_ms, _milliseconds(found.get("max"), usual.max_ms)),
+        jitter_ratio=_float(found.get("jitter"), usual.jitter_ratio),
+    )
+
+
+def fsm_of(definition: Document, *, undefined_is_final: bool = False) -> FsmSpec:
+    """A state machine. Without `final_states`, every state without transitions is final."""
+    states = {name: _state_of(name, _mapping(each)) for name, each in _mapping(definition.get("states")).items()}
+    if "final_states" in definition:
+        final = {name for name in _list(definition["final_states"]) if isinstance(name, str)}
+    else:
+        final = {state.name for state in states.values() if not state.targets()}
+    if undefined_is_final:
+        final |= {target for state in states.values() for target in state.targets() if target not in states}
+    return FsmSpec(states=states, initial_state=_text(definition.get("initial_state")), final_states=frozenset(final))
+
+
+def _state_of(name: str, found: Document) -> FsmState:
+    agent, retry = found.get("agent"), found.get("retry")
+    return FsmState(
+        name=name,
+        agent=AgentId(_text(agent)) if agent is not None else None,
+        wait_for=_text(found.get("wait_for")),
+        on_success=_text(found.get("on_success")),
+        on_error=_text(found.get("on_error")),
+        branches=tuple(map(_branch_of, _list(found.get("conditional_transitions")))),
+        condition=_text(found.get("condition")),
+        on_true=_text(found.get("on_true")),
+        on_false=_text(found.get("on_false")),
+        timeout_ms=_milliseconds(found.get("timeout"), 0),
+        retry=retry_of(_mapping(retry)) if retry is not None else None,
+    )
+
+
+def _branch_of(found: Json) -> Branch:
+    members = _mapping(found)
+    return Branch(_text(members.get("condition")), _text(members.get("target")))
+
+
+def _planner_kind(plan: Document) -> PlannerKind:
+    match plan["type"]:
+        case "behavior_tree":
+            return "behavior_tree"
+        case "llm":
+            return "llm"
+    return "fsm"
+
+
+def _plan_of(plan: Document) -> FsmSpec | None:
+    if "agents" in plan:
+        return sequence_fsm([AgentId(_text(name)) for name in _list(plan["agents"])])
+    return fsm_of(_mapping(plan.get("definition"))) if plan["type"] == "fsm" else None
+
+
+def _schema(found: Json) -> Document | None:
+    return _mapping(restore(found)) if found is not None else None
+
+
+def _milliseconds(found: Json, default: int) -> int:
+    return default if found is None else milliseconds(found)
+
+
+def _text(found: Json) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _int(found: Json, default: int) -> int:
+    return found if isinstance(found, int) else default
+
+
+def _float(found: Json, default: float) -> float:
+    return float(found) if isinstance(found, int | float) else default
+
+
+def _list(found: Json) -> list[Json]:
+    return found if isinstance(found, list) else []
+
+
+def _mapping(found: Json) -> Document:
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,226 @@
+"""Whole documents: a workflow, a fragment of one, or a deployment manifest.
+
+Reads a tree into its normalised form: planner files and texts as data, every spelling of one thing the same.
+"""
+
+from collections.abc import Collection
+
+import msgspec
+
+from appliance.loading.agents import agent
+from appliance.loading.build import fsm_of
+from appliance.loading.keys import (
+    MEMORY,
+    POLICIES,
+    SLA,
+    TENANTS,
+    TOOL_REGISTRY,
+    TOOL_SECURITY,
+    TRIGGERS,
+    inactive,
+    json_schema,
+    template,
+)
+from appliance.loading.node import Node
+from appliance.loading.place import Machine, Place, Reading
+from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, TREE_KEYS, planner, refuse_inactive
+from appliance.loading.shapes import (
+    Shape,
+    anything,
+    choice,
+    duration,
+    mapping_of,
+    money,
+    name,
+    record,
+    text,
+    texts,
+    whole,
+)
+from runtime.domain.canonical import Json
+from runtime.domain.spelling import did_you_mean
+from runtime.domain.validate import fsm_problems
+
+VERSION = 1
+
+_AGENTS = mapping_of(agent, what="a mapping from agent names to agents")
+_PLANNER_KEYS = (
+    "definition",
+    "transitions",
+    "agents",
+    *FSM_KEYS,
+    *TREE_KEYS,
+    "model",
+    "deterministic_scaffolding",
+    "template",
+)
+"""Keys of a planner that may stand in `workflow` itself, beside its type."""
+
+_WORKFLOW_SECTION = record(
+    "workflow",
+    {
+        "type": choice(*PLANNER_TYPES),
+        "timeout": duration,
+        "max_steps": whole(1, 1_000_000),
+        "sla": inactive(SLA),
+        "cost_budget": inactive(money),
+        "quality_gates": inactive(texts),
+        "human_review": inactive(choice("optional", "required", "never")),
+        "planner": planner(is_lenient=False),
+        **dict.fromkeys(_PLANNER_KEYS, anything),
+    },
+)
+
+
+def _version(node: Node, place: Place) -> Json:
+    if node.value != VERSION or isinstance(node.value, bool):
+        place.error("version.unknown", f"this program reads version {VERSION} of definitions", node, "version: 1")
+    return VERSION
+
+
+_KEYS: dict[str, Shape] = {
+    "version": _version,
+    "name": name,
+    "description": text,
+    "agents": _AGENTS,
+    "planner": planner(is_lenient=False),
+    "workflow": _WORKFLOW_SECTION,
+    "triggers": TRIGGERS,
+    "policies": inactive(POLICIES),
+    "memory": inactive(MEMORY),
+    "tool_security": inactive(TOOL_SECURITY),
+    "tool_registry": inactive(TOOL_REGISTRY),
+    "input_schema": json_schema,
+    "output": template,
+}
+_WORKFLOW = record("a workflow", _KEYS, required=("name", "agents"))
+_STORED = record("a workflow", {**_KEYS, "files": anything}, required=("name", "agents"))
+
+_FRAGMENTS: dict[str, Shape] = {
+    "planner": planner(is_lenient=True),
+    "memory": MEMORY,
+    "agents": _AGENTS,
+    "tool_security": TOOL_SECURITY,
+    "tool_registry": TOOL_REGISTRY,
+    "tenants": TENANTS,
+}
+
+
+def kind_of_document(documents: list[Node]) -> str:
+    """What the documents of a file are: `workflow`, a fragment's name, `state_machine`, `kubernetes`, `nothing`."""
+    mappings = [set(node.value) for node in documents if isinstance(node.value, dict)]
+    if not mappings:
+        return "nothing"
+    if all(keys >= {"apiVersion", "kind"} for keys in mappings):
+        return "kubernetes"
+    keys = mappings[0]
+    if keys & _FRAGMENTS.keys() and keys <= _FRAGMENTS.keys():
+        return "+".join(key for key in _FRAGMENTS if key in keys)
+    if "states" in keys and keys <= {*FSM_KEYS}:
+        return "state_machine"
+    if keys == {"root"}:
+        return "behavior_tree"
+    return "workflow"
+
+
+def read_fragment(node: Node, kind: str, reading: Reading) -> None:
+    """Check a fragment as far as it goes; what it refers to may stand elsewhere."""
+    place = Place(reading)
+    if kind == "behavior_tree":
+        TREE(node, place)
+    elif kind == "state_machine":
+        definition = FSM(node, place)
+        if isinstance(definition, dict) and "states" in definition:
+            reading.machines.append(Machine("", node, definition, is_lenient=True))
+    else:
+        record("a document", _FRAGMENTS)(node, place)
+    for machine in reading.machines:
+        _check_machine(machine, None, reading)
+
+
+def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
+    """The normalised definition; usable when the report has no errors."""
+    place = Place(reading)
+    found = (_STORED if reading.files.are_stored else _WORKFLOW)(node, place)
+    if not isinstance(found, dict):
+        return {}
+    found.pop("files", None)
+    agents = found.get("agents")
+    names = list(agents) if isinstance(agents, dict) else []
+    if "agents" in found and not names:
+        place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
+    _choose_planner(found, names, node, place)
+    for machine in reading.machines:
+        # the states of an agent's own machine only decide; none runs another agent
+        _check_machine(machine, None if machine.is_lenient else names, reading)
+    return {"version": VERSION, **found}
+
+
+def _choose_planner(found: dict[str, Json], agents: list[str], node: Node, place: Place) -> None:
+    """Find the workflow's one planner, or make the sequence of its agents explicit."""
+    section = found.get("workflow")
+    section = section if isinstance(section, dict) else {}
+    section_node = node.member("workflow") or Node({}, node.file, node.line)
+    planners = [
+        found.pop("planner", None),
+        section.pop("planner", None),
+        _planner_in_place(section, section_node, place),
+    ]
+    given = [each for each in planners if isinstance(each, dict)]
+    kind = section.get("type")
+    if len(given) > 1:
+        message = "a workflow has one planner; it stands at the top, in workflow.planner, or in workflow itself"
+        place.child("workflow").error("planner.conflict", message, section_node)
+    elif given and kind is not None and given[0].get("type") != kind:
+        message = f"workflow.type is {kind!r}, but the planner's type is {given[0].get('type')!r}"
+        place.child("workflow").error("planner.conflict", message, section_node)
+    elif not given and not _names_planner(node) and not _names_planner(section_node):
+        if kind in PLANNER_TYPES[:3]:
+            message = f"workflow.type is {kind!r}, but there is no planner"
+            place.child("workflow").error("planner.missing", message, section_node, "add planner: {type, definition}")
+        elif kind is not None:
+            refuse_inactive(str(kind), section_node, place.child("workflow"))
+        given = [{"type": kind or "sequential", "agents": [*agents]}]
+    if given:
+        found["planner"] = given[0]
+        _check_sequence(given[0], agents, node, place)
+
+
+def _planner_in_place(section: dict[str, Json], node: Node, place: Place) -> Json:
+    """The planner whose keys stand in `workflow` itself, moved out of it."""
+    if not isinstance(node.value, dict) or node.value.keys().isdisjoint(_PLANNER_KEYS):
+        return None
+    members = {key: value for key, value in node.value.items() if key in ("type", *_PLANNER_KEYS)}
+    for key in _PLANNER_KEYS:
+        section.pop(key, None)
+    return planner(is_lenient=False)(
+        Node(members, node.file, node.line, node.column, node.keys), place.child("workflow")
+    )
+
+
+def _check_sequence(chosen: dict[str, Json], agents: Collection[str], node: Node, place: Place) -> None:
+    order = chosen.get("agents")
+    if not isinstance(order, list):
+        return
+    at = node.find(("planner", "agents"))[0]
+    for index, each in enumerate(order):
+        if isinstance(each, str) and each not in agents:
+            message = f"agent {each!r} is not defined; agents are {', '.join(sorted(agents))}"
+            place.child("planner.agents").error("agent.undefined", message, at, did_you_mean(each, agents))
+        if each in order[:index]:
+            message = f"agent {each!r} stands twice in the sequence; a state machine can visit one twice"
+            place.child("planner.agents").error("planner.twice", message, at, "use type: fsm")
+
+
+def _check_machine(machine: Machine, agents: Collection[str] | None, reading: Reading) -> None:
+    fsm = fsm_of(machine.definition)
+    for problem in fsm_problems(fsm, agents, is_lenient=machine.is_lenient):
+        node, line = machine.node.find(tuple(problem.path.split(".")))
+        path = f"{machine.path}.{problem.path}" if machine.path else problem.path
+        reading.report.add(msgspec.structs.replace(problem, path=path, file=node.file, line=line))
+
+
+def _names_planner(node: Node) -> bool:
+    """Whether a planner stands there, be it one that could not be read."""
+    planner_node = node.member("planner")
+    return planner_node is not None and planner_node.value is not None

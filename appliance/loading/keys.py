@@ -1,0 +1,245 @@
+"""The keys of a definition that stand on their own: limits, memory, policies, triggers, tools, tenants.
+
+They keep the source document's spelling. Agents, planners and whole documents have modules of their own.
+"""
+
+from appliance.loading import property_order
+from appliance.loading.node import Node
+from appliance.loading.place import Place
+from appliance.loading.shapes import (
+    Shape,
+    anything,
+    boolean,
+    choice,
+    duration,
+    either,
+    is_text,
+    list_of,
+    mapping_of,
+    matching,
+    money,
+    name,
+    number,
+    percent,
+    rate,
+    ratio,
+    record,
+    size,
+    text,
+    texts,
+    whole,
+    wrong,
+)
+from runtime.domain.canonical import Json
+from runtime.domain.units import milliseconds
+from runtime.errors import Invalid
+
+REMOTE_MEMORY = ("pinecone", "weaviate", "qdrant", "pgvector")
+_COUNT = whole(1, 1_000_000_000)
+
+
+def inactive(shape: Shape) -> Shape:
+    """A key that is checked and kept, but that nothing acts on in this version."""
+
+    def checked(node: Node, place: Place) -> Json:
+        key = place.path.rpartition(".")[2]
+        place.warn("key.not_active", f"{key!r} is checked and kept, but has no effect in this version", node)
+        return shape(node, place)
+
+    return checked
+
+
+def template(node: Node, place: Place) -> Json:
+    """A template, or a mapping or list of them, that compiles."""
+    # the template engine is loaded when a document has a template
+    from runtime.agents.templates import Template
+
+    value = anything(node, place)
+    try:
+        Template(value)
+    except Invalid as error:
+        place.error(error.code, error.message, node)
+    return value
+
+
+def template_text(node: Node, place: Place) -> Json:
+    """A template that is one text."""
+    return None if text(node, place) is None else template(node, place)
+
+
+def json_schema(node: Node, place: Place) -> Json:
+    """A JSON Schema that compiles and refers to nothing outside itself."""
+    # the validator is a large library; most documents need none
+    from runtime.engine.schemas import validator
+
+    value = property_order.restore(anything(node, place))
+    if not isinstance(value, dict):
+        wrong(node, place, "a JSON Schema: a mapping with type, properties, required, …")
+        return None
+    try:
+        validator(value)
+    except Invalid as error:
+        place.error(error.code, error.message, node)
+    return property_order.annotate(value)
+
+
+_RETRY = record(
+    "retry",
+    {
+        "max_attempts": whole(1, 100),
+        "initial": duration,
+        "multiplier": number(1, 100),
+        "max": duration,
+        "jitter": ratio,
+    },
+)
+
+
+def retry(node: Node, place: Place) -> Json:
+    """When a failure is tried again."""
+    found = _RETRY(node, place)
+    if not isinstance(found, dict) or not {"initial", "max"} <= found.keys():
+        return found
+    if milliseconds(found["initial"]) > milliseconds(found["max"]):
+        place.child("max").error("value.range", "'max' is below 'initial'", node.find(("max",))[0])
+    return found
+
+
+POLICIES = record(
+    "policies",
+    {
+        "cost_budget": money,
+        "cost_budget_tokens": _COUNT,
+        "rate_limit": rate,
+        "permissions": texts,
+        "sla_response_time": duration,
+        "escalation_threshold": either(
+            _COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text
+        ),
+        "human_review_threshold": ratio,
+        "appeals_process": either(boolean, choice("enabled", "disabled"), is_text),
+    },
+)
+
+
+def _backend(node: Node, place: Place) -> Json:
+    backend = choice("local", "sqlite", *REMOTE_MEMORY)(node, place)
+    if backend in REMOTE_MEMORY:
+        place.refuse(
+            "memory.remote",
+            f"memory backend {backend!r} is a service that this version does not reach",
+            node,
+            "leave 'backend' out: the local memory answers",
+        )
+    return backend
+
+
+_LAYERS: dict[str, Shape] = {
+    "short_term": record(
+        "short_term",
+        {"enabled": boolean, "ttl_minutes": number(0, 5_256_000), "max_items": _COUNT, "cost_budget_tokens": _COUNT},
+    ),
+    "long_term": record(
+        "long_term",
+        {
+            "enabled": boolean,
+            "backend": _backend,
+            "embedding_model": text,
+            "k": whole(1, 1_000),
+            "cache_ttl_minutes": number(0, 5_256_000),
+            "cost_budget_dollars": money,
+            "folder": text,
+            "collection": name,
+        },
+    ),
+    "episodic": record("episodic", {"enabled": boolean, "retention_days": _COUNT, "compression_ratio": ratio}),
+    "summarizer": record(
+        "summarizer",
+        {"enabled": boolean, "cadence": choice("hourly", "daily", "weekly", "on_size"), "model": text},
+    ),
+}
+MEMORY = record("memory", _LAYERS)
+AGENT_MEMORY = record(
+    "memory", {layer: shape if layer == "long_term" else inactive(shape) for layer, shape in _LAYERS.items()}
+)
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
+method = choice(*_METHODS)
+_TRIGGERS: dict[str, Shape] = {
+    "http_endpoint": record("http_endpoint", {"path": matching(r"/\S*", "a path such as /chat"), "method": method}),
+    "email_webhook": inactive(record("email_webhook", {"provider": text})),
+    "slack_integration": inactive(record("slack_integration", {"channel": text})),
+}
+TRIGGERS = list_of(record("a trigger", _TRIGGERS), what="a list of triggers such as {http_endpoint: {path: /chat}}")
+
+_AUDIT_LEVEL = choice("none", "basic", "full")
+TOOL_SECURITY = record(
+    "tool_security",
+    {
+        "default_sandbox": choice("gvisor", "bubblewrap", "docker", "process", "wasm"),
+        "network_policy": choice("allow_all", "deny_all", "custom"),
+        "filesystem_access": choice("none", "read_only", "custom"),
+        "resource_limits": record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration}),
+        "audit_level": _AUDIT_LEVEL,
+    },
+)
+TOOL_REGISTRY = record(
+    "tool_registry",
+    {
+        "tools": mapping_of(
+            record(
+                "a tool",
+                {
+                    "type": name,
+                    "description": text,
+                    "permissions": texts,
+                    "cost_per_call": money,
+                    "rate_limit": rate,
+                    "security_level": choice("low", "medium", "high"),
+                    "timeout": duration,
+                    "input_schema": json_schema,
+                    "output_schema": json_schema,
+                },
+                required=("type",),
+            ),
+            what="a mapping from tool names to tools",
+        ),
+        "rbac": record(
+            "rbac",
+            {
+                "roles": mapping_of(
+                    record("a role", {"allowed_tools": texts, "cost_budget": money}),
+                    what="a mapping from role names to roles",
+                )
+            },
+        ),
+    },
+)
+TENANTS = mapping_of(
+    record(
+        "a tenant",
+        {
+            "namespace": text,
+            "database_schema": text,
+            "resource_quotas": record(
+                "resource_quotas",
+                {
+                    "max_agents": _COUNT,
+                    "max_workflows": _COUNT,
+                    "cost_budget": money,
+                    "storage_gb": number(0, 1_000_000_000),
+                },
+            ),
+            "security_policy": record(
+                "security_policy",
+                {
+                    "tool_allowlist": texts,
+                    "network_policy": choice("restricted", "open"),
+                    "audit_level": _AUDIT_LEVEL,
+                },
+            ),
+        },
+    ),
+    what="a mapping from tenant ids to tenants",
+)
+SLA = either(percent, duration, lambda node: not (is_text(node) and str(node.value).strip().endswith("%")))

@@ -1,0 +1,71 @@
+"""Where a check stands in a document, and what all checks of one document share."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from appliance.loading.files import ProjectFiles
+from appliance.loading.node import Node
+from appliance.loading.report import Report
+from runtime.domain.canonical import Json
+from runtime.domain.problem import Problem, Severity
+
+
+@dataclass(slots=True, frozen=True)
+class Machine:
+    """A state machine found in the document, to be checked when all agents are known."""
+
+    path: str
+    node: Node
+    definition: dict[str, Json]
+    is_lenient: bool
+
+
+@dataclass(slots=True)
+class Reading:
+    """One document being read."""
+
+    report: Report
+    files: ProjectFiles
+    aliases: Collection[str] = ()
+    """`provider/model` names that the settings answer with another model."""
+    machines: list[Machine] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
+class Place:
+    """The key path of the value under inspection."""
+
+    reading: Reading
+    path: str = ""
+
+    def child(self, key: str | int) -> "Place":
+        """The place of a member."""
+        return Place(self.reading, f"{self.path}.{key}" if self.path else str(key))
+
+    def error(self, code: str, message: str, at: Node, hint: str = "") -> None:
+        """What stands at `at` keeps the document from loading."""
+        self.add(code, message, at, hint)
+
+    def warn(self, code: str, message: str, at: Node, hint: str = "") -> None:
+        """What stands at `at` loads, and is worth a look."""
+        self.add(code, message, at, hint, "warning")
+
+    def refuse(self, code: str, message: str, at: Node, hint: str = "") -> None:
+        """What stands at `at` loads, and a run is refused with this message."""
+        self.add(code, message, at, hint, "refusal")
+
+    def add(
+        self, code: str, message: str, at: Node, hint: str = "", severity: Severity = "error", *, line: int = 0
+    ) -> None:
+        """Report a problem in the line of `at`, or in another line of the same file."""
+        self.reading.report.add(
+            Problem(
+                code=code,
+                message=message,
+                file=at.file,
+                line=line or at.line,
+                path=self.path,
+                hint=hint,
+                severity=severity,
+            )
+        )

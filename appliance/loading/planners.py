@@ -1,0 +1,269 @@
+"""Planners in all their forms: states in place, under `definition`, as YAML in a text, or by file name.
+
+Every form of one plan is read as the same `{type, definition}`, so that formatting does not change its hash.
+"""
+
+from pathlib import PurePath
+
+from appliance.loading.keys import retry
+from appliance.loading.node import Node
+from appliance.loading.place import Machine, Place
+from appliance.loading.shapes import (
+    Shape,
+    boolean,
+    choice,
+    duration,
+    list_of,
+    mapping_of,
+    name,
+    record,
+    text,
+    whole,
+    wrong,
+)
+from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
+from runtime.domain.canonical import Json
+from runtime.errors import Invalid, NotFound
+
+PLANNER_TYPES = ("fsm", "behavior_tree", "llm", "sequential", "sequential_with_feedback")
+_INACTIVE = {
+    "behavior_tree": "use type: fsm",
+    "llm": "use type: fsm",
+    "sequential_with_feedback": "use type: sequential; its gates would not be checked",
+}
+FSM_KEYS = ("states", "initial_state", "final_states")
+TREE_KEYS = ("root",)
+
+
+def condition(node: Node, place: Place) -> Json:
+    """A CEL or JSONPath condition that compiles."""
+    # CEL is 50 MB of shared library; documents without conditions do without it
+    from runtime.planners.conditions import compile_condition
+
+    if not isinstance(node.value, str):
+        hint = "put it in quotes" if isinstance(node.value, bool) else ""
+        place.error("condition.invalid", "expected a condition such as response.confidence < 0.7", node, hint)
+        return None
+    try:
+        for warning in compile_condition(node.value).warnings:
+            place.warn("condition.spelling", warning, node)
+    except Invalid as error:
+        place.error(error.code, error.message, node)
+    return node.value
+
+
+_STATE = record(
+    "a state",
+    {
+        "agent": name,
+        "on_success": name,
+        "on_error": name,
+        "condition": condition,
+        "on_true": name,
+        "on_false": name,
+        "conditional_transitions": list_of(
+            record(
+                "a conditional transition",
+                {"condition": condition, "target": name},
+                required=("condition", "target"),
+            ),
+            what="a list of {condition, target}",
+        ),
+        "timeout": duration,
+        "retry": retry,
+        "wait_for": name,
+    },
+)
+
+
+def _state(node: Node, place: Place) -> Json:
+    return {} if node.value is None else _STATE(node, place)
+
+
+FSM = record(
+    "a state machine",
+    {
+        "states": mapping_of(_state, what="a mapping from state names to states"),
+        "initial_state": name,
+        "final_states": list_of(name, what="a list of state names"),
+    },
+    required=("states",),
+)
+
+NODE_NEEDS = {
+    **dict.fromkeys(("sequence", "selector", "parallel"), ("children",)),
+    **dict.fromkeys(("invert", "retry", "timeout", "repeat", "force_success", "force_failure"), ("child",)),
+    "condition": ("check",),
+    "action": ("agent",),
+    "conditional_selector": ("conditions",),
+}
+"""What a behaviour tree's node of each type cannot do without."""
+
+
+def _tree_node(node: Node, place: Place) -> Json:
+    found = _TREE_NODE(node, place)
+    kind = found.get("type") if isinstance(found, dict) else None
+    for key in NODE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
+        if isinstance(found, dict) and key not in found:
+            place.error("key.missing", f"a node of type {kind!r} needs {key!r}", node)
+    return found
+
+
+_TREE_NODE = record(
+    "a node of a behaviour tree",
+    {
+        "type": choice(*NODE_NEEDS),
+        "name": text,
+        "children": list_of(_tree_node, what="a list of nodes", least=1),
+        "child": _tree_node,
+        "check": condition,
+        "agent": name,
+        "success_policy": choice("all", "any"),
+        "conditions": list_of(
+            record("a branch", {"expression": condition, "default": boolean, "child": _tree_node}, required=("child",)),
+            what="a list of {expression, child}",
+            least=1,
+        ),
+        "attempts": whole(1, 100),
+        "times": whole(1, 1_000),
+        "timeout": duration,
+    },
+    required=("type",),
+)
+TREE = record("a behaviour tree", {"root": _tree_node}, required=("root",))
+
+
+def planner(*, is_lenient: bool) -> Shape:
+    """A planner in any form, read as `{type, …}`; `is_lenient` for one that the workflow does not follow itself."""
+    types = PLANNER_TYPES[:3] if is_lenient else PLANNER_TYPES
+
+    def shape(node: Node, place: Place) -> Json:
+        if not isinstance(node.value, dict):
+            wrong(node, place, "a planner: a mapping with type, definition")
+            return None
+        if "type" not in node.value:
+            place.error("key.missing", "a planner needs 'type'", node, f"one of {', '.join(types)}")
+            return None
+        kind = choice(*types)(node.value["type"], place.child("type"))
+        if not isinstance(kind, str):
+            return None
+        refuse_inactive(kind, node, place)
+        match kind:
+            case "fsm":
+                return _machine_planner(node, place, is_lenient=is_lenient)
+            case "behavior_tree":
+                return _definition_planner(node, place, kind, TREE_KEYS, TREE, is_lenient=is_lenient)
+            case "llm":
+                return _LLM(node, place)
+        return _SEQUENCE(node, place)
+
+    return shape
+
+
+_LLM = record(
+    "a planner of type llm",
+    {
+        "type": text,
+        "model": text,
+        "deterministic_scaffolding": boolean,
+        "max_steps": whole(1, 1_000),
+        "template": text,
+    },
+    required=("model",),
+)
+_SEQUENCE = record(
+    "a sequential planner",
+    {"type": text, "agents": list_of(name, what="a list of agent names", least=1)},
+    required=("agents",),
+)
+
+
+def refuse_inactive(kind: str, node: Node, place: Place) -> None:
+    """Refuse runs of a planner type that is read but not run; `node` is the mapping that holds `type`."""
+    hint = _INACTIVE.get(kind)
+    if hint is not None:
+        message = f"planner type {kind!r} is checked and kept, but does not run in this version"
+        place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
+
+
+def _machine_planner(node: Node, place: Place, *, is_lenient: bool) -> Json:
+    def machine(content: Node, at: Place) -> Json:
+        definition = FSM(content, at)
+        if isinstance(definition, dict) and "states" in definition:
+            at.reading.machines.append(Machine(at.path, content, definition, is_lenient))
+        return definition
+
+    return _definition_planner(node, place, "fsm", FSM_KEYS, machine, is_lenient=is_lenient)
+
+
+def _definition_planner(
+    node: Node, place: Place, kind: str, direct_keys: tuple[str, ...], content: Shape, *, is_lenient: bool
+) -> Json:
+    """Read a planner whose plan stands under `definition`, or, by its first key, in the planner itself."""
+    assert isinstance(node.value, dict), "planner() has looked"
+    if direct_keys[0] in node.value:
+        direct = {key: value for key, value in node.value.items() if key != "type"}
+        definition = content(Node(direct, node.file, node.line, node.column, node.keys), place)
+        return {"type": kind, "definition": definition}
+    resolve = _definition(content, is_lenient=is_lenient)
+    keys = {"type": text, "definition": resolve, **({"transitions": resolve} if kind == "fsm" else {})}
+    found = record(f"a planner of type {kind}", keys)(node, place)
+    assert isinstance(found, dict), "a record of a mapping is one"
+    plans = [found[key] for key in ("definition", "transitions") if key in found]
+    if len(plans) > 1:
+        place.error("key.conflict", "'definition' and 'transitions' are two names of one thing; keep one", node)
+    if all(node.value[key].value is None for key in ("definition", "transitions") if key in node.value) and not plans:
+        hint = f"{direct_keys[0]} in place, or definition: a mapping, a YAML text or a file name"
+        place.error("key.missing", f"a planner of type {kind} needs 'definition'", node, hint)
+    return {"type": kind, "definition": plans[0] if plans else None}
+
+
+def _definition(content: Shape, *, is_lenient: bool) -> Shape:
+    def shape(node: Node, place: Place) -> Json:
+        if not isinstance(node.value, str):
+            return content(node, place)
+        if _is_yaml(node.value):
+            report = place.reading.report
+            documents = read_documents(node.value, report, file=node.file, first_line=node.text_line)
+            return _only(documents, content, node, place)
+        if not node.value.endswith((".yaml", ".yml", ".json")):
+            message = "expected a mapping, a YAML text or the name of a .yaml file"
+            place.error("planner.definition", message, node)
+            return None
+        return _from_file(node, place, content, is_lenient=is_lenient)
+
+    return shape
+
+
+def _is_yaml(value: str) -> bool:
+    return "\n" in value or ": " in value or value.startswith("{")
+
+
+def _from_file(node: Node, place: Place, content: Shape, *, is_lenient: bool) -> Json:
+    file_name = str(node.value)
+    reading = place.reading
+    try:
+        data = reading.files.read(file_name, max_bytes=MAX_BYTES)
+    except NotFound as error:
+        # the name stays in the document, so that it is refused again when it is read back
+        hint = "add the file, or write the definition in its place"
+        place.add("planner.no_file", error.message, node, hint, "refusal" if is_lenient else "error")
+        return file_name
+    except Invalid as error:
+        place.error(error.code, error.message, node)
+        return None
+    file = str(PurePath(node.file).parent / file_name)
+    source = decode(data, reading.report, file)
+    documents = [] if source is None else read_documents(source, reading.report, file=file)
+    return _only(documents, content, node, place)
+
+
+def _only(documents: list[Node], content: Shape, node: Node, place: Place) -> Json:
+    """Read the one document that a definition must be; when there is none, the reason has been told or it is empty."""
+    if len(documents) == 1:
+        return content(documents[0], place)
+    if documents:
+        place.error("yaml.documents", "expected one YAML document, found several", documents[1])
+    elif not place.reading.report.has_errors:
+        place.error("value.empty", "the definition is empty", node)
+    return None
