@@ -45,7 +45,7 @@ def _within_mode(outbound: Outbound[Payload], policy: EgressPolicy) -> Outbound[
         raise Refused(
             "egress.air_gapped",
             f"{outbound.purpose} wants to reach {_place(outbound)}, and this appliance is air-gapped: nothing leaves "
-            "it. The rule is egress.mode in the settings",
+            "it. The rule is mode in the settings",
             zone=destination.zone,
             host=destination.host,
         )
@@ -62,7 +62,7 @@ def _within_zone(outbound: Outbound[Payload], policy: EgressPolicy) -> Outbound[
             "egress.cloud_refused",
             f"{outbound.purpose} wants to reach {_place(outbound)}, beyond the site's own network; nothing goes there "
             "without redaction, which this version does not have. If the host is the site's own, add it to "
-            "egress.site_hosts in the settings",
+            "site_hosts in the settings",
             zone=destination.zone,
             host=destination.host,
         )
@@ -70,7 +70,7 @@ def _within_zone(outbound: Outbound[Payload], policy: EgressPolicy) -> Outbound[
         raise Refused(
             "egress.undeclared_host",
             f"{outbound.purpose} wants to reach {_place(outbound)}, which is not a declared host of this site. Add it "
-            "to egress.site_hosts in the settings",
+            "to site_hosts in the settings",
             zone=destination.zone,
             host=destination.host,
         )

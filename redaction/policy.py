@@ -9,7 +9,7 @@ EgressMode = Literal["air_gapped", "restricted", "connected"]
 
 
 class EgressPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings under `egress:`."""
+    """The settings `mode` and `site_hosts`."""
 
     mode: EgressMode = "restricted"
     """`air_gapped`: nothing leaves this process and its workers. `restricted`: loopback and declared hosts.
