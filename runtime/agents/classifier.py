@@ -107,6 +107,11 @@ def predict(classifier: Classifier, vector: NDArray[np.float32]) -> Prediction:
     )
 
 
+def as_matrix(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+    """Vectors of float32 little-endian bytes as rows."""
+    return np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1)
+
+
 def dump(classifier: Classifier) -> bytes:
     """The classifier as an .npz file; equal classifiers give equal bytes."""
     file = io.BytesIO()

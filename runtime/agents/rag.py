@@ -22,7 +22,7 @@ from runtime.ports import MemoryStore, ModelAccess, Progress, StepContext, StepR
 
 DIGITS = 6
 """Decimals that scores are rounded to, so that an answer does not depend on the last bit of a sum."""
-MAX_HITS = 50
+MAX_HITS = 1_000
 LOCAL_BACKENDS = frozenset({"", "local", "sqlite", "sqlite-vec"})
 
 log = logging.getLogger(__name__)

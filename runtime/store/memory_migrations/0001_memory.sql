@@ -34,7 +34,7 @@ CREATE TABLE quote(
   text TEXT NOT NULL,
   vector BLOB NOT NULL,
   PRIMARY KEY(passage, position)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Collections that changed while no vector index could be kept; they are searched one vector after the other.
 CREATE TABLE unindexed(
@@ -48,4 +48,4 @@ CREATE TABLE text_vector(
   digest BLOB NOT NULL,
   vector BLOB NOT NULL,
   PRIMARY KEY(tenant, model, digest)
-) STRICT, WITHOUT ROWID;
+) STRICT;
