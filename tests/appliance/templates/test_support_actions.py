@@ -197,9 +197,8 @@ class Host:
 
 
 async def act(function: str, task_input: Json) -> Json:
-    agent = CustomAgent(
-        AgentSpec(id=AgentId(function), type="custom", config={"handler": f"actions.py:{function}"}), str(SUPPORT)
-    )
+    spec = AgentSpec(id=AgentId(function), type="custom", config={"handler": f"actions.py:{function}"})
+    agent = CustomAgent(spec, folder=str(SUPPORT))
     task = Task(
         run=RunId("r-1"),
         step=StepId(function),
