@@ -85,7 +85,7 @@ def _is_plain(value: object, depth: int) -> bool:
 
 def _depth_exceeds(value: object, depth: int) -> bool:
     level = [value]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             item
             for node in level
@@ -94,7 +94,7 @@ def _depth_exceeds(value: object, depth: int) -> bool:
         ]
         if not level:
             return False
-    return True
+    return any(isinstance(node, (dict, list)) for node in level)
 
 
 def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:

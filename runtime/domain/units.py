@@ -23,7 +23,7 @@ def milliseconds(value: object) -> int:
         amount = Decimal(found[1]) * MILLISECONDS[found[2]]
     else:
         raise ValueError(f"expected a duration such as 500ms, 30s, 10m, 4h or 7d, found {value!r}")
-    if not 0 < amount <= LONGEST_MS:
+    if not amount.is_finite() or not 0 < amount <= LONGEST_MS:
         raise ValueError(f"expected a duration above 0 and up to ten years, found {value!r}")
     return int(amount) or 1
 
@@ -42,10 +42,13 @@ def usd_micros(value: object) -> int:
 
 def size_bytes(value: object) -> int:
     """Read `512MB`, `64KiB` or a bare number of bytes."""
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    if isinstance(value, str) and (found := _QUANTITY.fullmatch(value.strip())) and found[2] in BYTES:
-        return int(Decimal(found[1]) * BYTES[found[2]])
+    size = 0
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (found := _QUANTITY.fullmatch(value.strip())) and found[2] in BYTES:
+        size = int(Decimal(found[1]) * BYTES[found[2]])
+    if size > 0:
+        return size
     raise ValueError(f"expected a size such as 64KiB or 512MB, found {value!r}")
 
 
