@@ -116,11 +116,11 @@ def _workflow(node: Node, reading: Reading, *, folder: str) -> Workflow | None:
     try:
         # written and read once, so that a stored document and a fresh one are the same to the last key's order
         document: dict[str, Json] = json.loads(encode(found))
+        definition = DefinitionHash(digest(document))
     except Invalid as error:
         reading.report.add(Problem(code=error.code, message=error.message, file=node.file, line=node.line))
     if reading.report.has_errors:
         return None
-    definition = DefinitionHash(digest(document))
     problems = reading.report.problems()
     return workflow_of(document, definition=definition, files=files, folder=folder, problems=problems)
 

@@ -59,11 +59,12 @@ def matching(pattern: str, expected: str) -> Shape:
     compiled = re.compile(pattern)
 
     def shape(node: Node, place: Place) -> Json:
-        value = str(node.value) if type(node.value) in (int, float) else node.value
-        if isinstance(value, str) and compiled.fullmatch(value):
-            return plain(node)
-        found = _quoted(value) if isinstance(value, str) else kind_of(node)
-        place.error("value.form", f"expected {expected}, found {found}", node)
+        if not isinstance(node.value, str):
+            wrong(node, place, expected)
+        elif compiled.fullmatch(node.value):
+            return node.value
+        else:
+            place.error("value.form", f"expected {expected}, found {_quoted(node.value)}", node)
         return None
 
     return shape
@@ -195,7 +196,7 @@ def record(what: str, keys: Mapping[str, Shape], *, required: Collection[str] = 
 
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, dict):
-            wrong(node, place, f"{what}: a mapping with {', '.join(list(keys)[:8])}")
+            wrong(node, place, f"{what} as a mapping with {', '.join(list(keys)[:8])}")
             return None
         members: dict[str, Json] = {}
         for key, value in node.value.items():

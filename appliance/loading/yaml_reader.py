@@ -5,7 +5,6 @@ Plain values follow YAML 1.2: `yes`, `on`, `0123` and `12:30` are texts. Tags ar
 name no Python object. Never reads a file.
 """
 
-import math
 import re
 from dataclasses import dataclass, field
 
@@ -232,17 +231,19 @@ class _Builder:
             self._error("yaml.number", f"{text} is not a number that JSON has; write a finite one, or put it in quotes")
         return text
 
-    def _whole_number(self, text: str) -> int:
+    def _whole_number(self, text: str) -> int | str:
         # 20 characters hold every number up to 2^53 in any of the bases; longer ones need not be converted
         number = int(text, 0) if len(text) <= 20 else MAX_INTEGER + 1
         if abs(number) > MAX_INTEGER:
             self._error("yaml.number", f"{text[:60]} is beyond ±(2^53-1); put it in quotes to keep it as a text")
+            return text
         return number
 
-    def _fraction(self, text: str) -> float:
+    def _fraction(self, text: str) -> float | str:
         number = float(text)
-        if math.isinf(number):
-            self._error("yaml.number", f"{text[:60]} is too large for a number; put it in quotes to keep it as a text")
+        if abs(number) > MAX_INTEGER:  # canonical JSON writes it without a point, as a whole number that it refuses
+            self._error("yaml.number", f"{text[:60]} is beyond ±(2^53-1); put it in quotes to keep it as a text")
+            return text
         return number
 
     def _refuse_tag(self, tag: str | None) -> None:

@@ -31,8 +31,9 @@ class _Check:
         self._fsm = fsm
         self._agents = agents
         self._is_lenient = is_lenient
-        self._known = {*fsm.states, *fsm.final_states}
         self._problems: list[Problem] = []
+        self._final = self._mended_finals()
+        self._known = {*fsm.states, *self._final}
 
     def problems(self) -> list[Problem]:
         initial = self._name(self._fsm.initial_state, "initial_state", can_end=False)
@@ -44,6 +45,19 @@ class _Check:
         if initial:
             self._check_flow(initial, ways)
         return self._problems
+
+    def _mended_finals(self) -> set[str]:
+        """The final states; one that is a slip of a state counts as that."""
+        states = self._fsm.states
+        targets = {target for state in states.values() for target in state.targets()} | {self._fsm.initial_state}
+        final = set(self._fsm.final_states)
+        for name in sorted(self._fsm.final_states - states.keys() - targets):
+            meant = nearest(name, states.keys() - final, cutoff=SLIP_RATIO)
+            if meant:
+                message = f"final state {name!r} is not defined; states are {_listed(sorted(states))}"
+                self._add("state.undefined", message, "final_states", f"did you mean {meant!r}?")
+                final = final - {name} | {meant}
+        return final
 
     def _name(self, name: str, path: str, *, can_end: bool = True) -> str:
         """The state that a name means, mended when it is a slip; empty when there is none."""
@@ -67,7 +81,7 @@ class _Check:
         """The states that this one leads to; a final state is left by its error alone."""
         path = f"states.{state.name}"
         named = [(state.on_error, f"{path}.on_error")]
-        if state.name not in self._fsm.final_states:
+        if state.name not in self._final:
             named += [(state.on_success, f"{path}.on_success")]
             named += [(state.on_true, f"{path}.on_true"), (state.on_false, f"{path}.on_false")]
             named += [
@@ -80,8 +94,8 @@ class _Check:
         return tuple(filter(None, (self._name(target, place) for target, place in named if target)))
 
     def _check_name(self, state: FsmState) -> None:
-        if state.name == RUN_TIMER:
-            message = f"the name {RUN_TIMER!r} is taken by the timer of the whole run; name the state otherwise"
+        if state.name == RUN_TIMER and state.wait_for:
+            message = f"a state that waits cannot be called {RUN_TIMER!r}: the timer of the whole run is"
             self._add("state.reserved_name", message, f"states.{state.name}")
 
     def _check_agent(self, state: FsmState) -> None:
@@ -96,14 +110,14 @@ class _Check:
             self._add("state.two_actions", message, path)
         decides = state.condition or state.branches
         acts = state.agent is not None or state.name in self._agents or state.wait_for
-        if not acts and not decides and state.name not in self._fsm.final_states:
+        if not acts and not decides and state.name not in self._final:
             message = f"nothing happens in state {state.name!r}: it has no agent, no wait_for and no condition"
             hint = did_you_mean(state.name, self._agents) or f"add agent: or define an agent named {state.name!r}"
             self._add("state.empty", message, path, hint, "refusal" if self._is_lenient else "error")
 
     def _check_transitions(self, state: FsmState) -> None:
         path = f"states.{state.name}"
-        is_final = state.name in self._fsm.final_states
+        is_final = state.name in self._final
         if state.condition and not is_final and not (state.on_true and state.on_false) and not state.on_success:
             missing = " and ".join(key for key in ("on_true", "on_false") if not getattr(state, key))
             message = f"the condition of state {state.name!r} has no {missing}, and there is no on_success to fall to"
@@ -122,12 +136,12 @@ class _Check:
 
     def _check_flow(self, initial: str, ways: Mapping[str, tuple[str, ...]]) -> None:
         reached = _closure([initial], ways)
-        for name in (*self._fsm.states, *sorted(self._fsm.final_states - self._fsm.states.keys())):
+        for name in (*self._fsm.states, *sorted(self._final - self._fsm.states.keys())):
             if name not in reached:
                 path = f"states.{name}" if name in self._fsm.states else "final_states"
                 message = f"state {name!r} is never reached from {initial!r}"
                 self._add("state.unreachable", message, path, severity="warning" if self._is_lenient else "error")
-        ends = {name for name in reached if name in self._fsm.final_states or not ways.get(name)}
+        ends = {name for name in reached if name in self._final or not ways.get(name)}
         back: dict[str, list[str]] = {}
         for name, targets in ways.items():
             for target in targets:
