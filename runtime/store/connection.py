@@ -24,7 +24,11 @@ async def connect(open_file: Callable[[], sqlite3.Connection]) -> aiosqlite.Conn
     connection = aiosqlite.Connection(open_file, iter_chunk_size=64)
     # a connection that nobody closed must not keep the process alive; losing the thread is no worse than a kill
     connection._thread.daemon = True
-    return await connection
+    try:
+        return await connection
+    except Exception:
+        connection._thread.join()  # it is ending, and would otherwise speak to a loop that may be closed by then
+        raise
 
 
 async def hop(
@@ -41,3 +45,4 @@ async def hop(
 async def close(connection: aiosqlite.Connection) -> None:
     """Close after what is already queued, and end the thread. Safe to call twice."""
     await connection.close()
+    connection._thread.join()  # it has nothing left to do but end

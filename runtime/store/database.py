@@ -162,7 +162,7 @@ class Database:
         try:
             outcomes = await hop(writer, commit, [unit for unit, _ in waiting], self._forget_all)
         except Exception as error:
-            outcomes = [Failed(self._explained(error)) for _ in waiting]
+            outcomes = [Failed(translate(error, self.path, writing=True)) for _ in waiting]
         self.commits += 1
         for (_, outcome), value in zip(waiting, outcomes, strict=True):
             if not outcome.done():

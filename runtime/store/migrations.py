@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import Corrupt, Invalid, Unavailable
+from runtime.store.failures import concerns_every_write
 
 if TYPE_CHECKING:
     import sqlite3
@@ -141,17 +142,28 @@ def _rehearse(
         connection.execute("VACUUM INTO ?", (str(copy),))
         rehearsal = open_copy(copy)
         try:
-            before = _schema(rehearsal)
-            for step in known[version:]:
-                apply(rehearsal, step)
-            for step in reversed(known[version:]):
-                revert(rehearsal, step)
-            _require(_schema(rehearsal) == before, copy, "stepping back does not restore the schema")
-            _require(_is_sound(rehearsal), copy, "the copy is damaged")
+            _there_and_back(rehearsal, known[version:])
         finally:
             rehearsal.close()
     finally:
         copy.unlink(missing_ok=True)
+
+
+def _there_and_back(rehearsal: sqlite3.Connection, missing: Sequence[Migration]) -> None:
+    before = _schema(rehearsal)
+    try:
+        for step in missing:
+            apply(rehearsal, step)
+        for step in reversed(missing):
+            revert(rehearsal, step)
+    except Exception as error:
+        if concerns_every_write(error):
+            raise
+        raise _failed(str(error)) from error
+    if _schema(rehearsal) != before:
+        raise _failed("stepping back does not restore the schema")
+    if rehearsal.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+        raise _failed("the copy is damaged afterwards")
 
 
 def _run(connection: sqlite3.Connection, script: str) -> None:
@@ -167,16 +179,11 @@ def _schema(connection: sqlite3.Connection) -> list[tuple[str, str]]:
     return connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
 
 
-def _is_sound(connection: sqlite3.Connection) -> bool:
-    return connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-
-
-def _require(holds: bool, copy: Path, problem: str) -> None:
-    if not holds:
-        raise Corrupt(
-            "store.migration_failed",
-            f"the new schema was tried on {copy.name} and refused: {problem}. The database itself was not touched",
-        )
+def _failed(problem: str) -> Corrupt:
+    return Corrupt(
+        "store.migration_failed",
+        f"the new schema was tried on a copy of the database and failed: {problem}. The database was not touched",
+    )
 
 
 def _path(connection: sqlite3.Connection) -> Path:

@@ -90,8 +90,10 @@ class VolatileStore:
 
     async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
         """See StateStore. One that was saved before becomes the newest of its name again."""
-        self._definitions.pop(definition, None)
-        self._definitions[definition] = (name, document, at_us)
+        newest = [kept for kept, (of, _, _) in self._definitions.items() if of == name][-1:]
+        if newest != [definition]:
+            self._definitions.pop(definition, None)
+            self._definitions[definition] = (name, document, at_us)
 
     async def definition(self, definition: DefinitionHash) -> tuple[str, bytes]:
         """See StateStore."""
