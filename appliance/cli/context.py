@@ -23,6 +23,8 @@ class Af:
     def __init__(self) -> None:
         self.terminal = Terminal()
         self.data: Path | None = None
+        self.parting = ""
+        """What to say when this is interrupted now."""
 
     @cached_property
     def settings(self) -> "Settings":

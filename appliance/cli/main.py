@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
         click.echo(asked.format_message(), err=True)
         return asked.exit_code
     except (KeyboardInterrupt, click.Abort):
-        invocation.terminal.complain("interrupted")
+        invocation.terminal.complain("\ninterrupted" + (f"; {invocation.parting}" if invocation.parting else ""))
         return INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()

@@ -1,0 +1,200 @@
+"""Where runs are worked on: in this process, or in the one that serves the data folder.
+
+A data folder has one writer. When it is free, this process opens it; when an `af serve` has it, what would be
+written is asked for over that server's UNIX socket, and the journal is read directly.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import msgspec
+
+from appliance.cli.journal import Store, open_journal, watch
+from appliance.views import RunView, run_view
+from redaction.doors.local import LocalDoor, Reply
+from runtime.domain.canonical import Json
+from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId
+from runtime.domain.journal import Entry
+from runtime.domain.run import RunState
+from runtime.errors import Conflict, Unavailable
+from runtime.ports import Progress
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
+    from appliance.wiring import Appliance
+    from runtime.domain.workflow import Workflow
+
+ACTOR = "cli"
+SERVED_POLL_S = 0.2
+
+OnEntry = Callable[[Entry], None]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A definition to run."""
+
+    name: str
+    definition: DefinitionHash
+
+
+class LocalRuns:
+    """Runs that this process works on."""
+
+    is_served = False
+
+    def __init__(self, appliance: "Appliance") -> None:
+        self._appliance = appliance
+        self._engine = appliance.engine
+        self._workflows: dict[DefinitionHash, Workflow] = {}
+        self.store: Store = appliance.store
+
+    async def target(self, name: str) -> Target:
+        """The definition of a name, file, folder or hash. Raises NotFound and InvalidDefinition."""
+        workflow = await self._appliance.workflows.find(name, allow_paths=True)
+        self._workflows[workflow.hash] = workflow
+        return Target(workflow.name, workflow.hash)
+
+    async def submit(self, target: Target, given: Json, *, key: str | None = None) -> RunId:
+        """Start a run, or find the one that `key` stands for; durable when this returns."""
+        scoped = None if key is None else _scoped(key)
+        if scoped is not None and (known := await self.store.run_by_key(scoped)) is not None:
+            return known
+        workflow = self._workflows[target.definition]
+        return await self._engine.submit(workflow, given, actor=ACTOR, idempotency_key=scoped)
+
+    async def begun(self, key: str) -> bool:
+        """Whether `key` stands for a run."""
+        return await self.store.run_by_key(_scoped(key)) is not None
+
+    async def settled(self, run: RunId) -> RunState:
+        """The run once it is final or waits."""
+        return await self._engine.wait(run)
+
+    async def watched(self, run: RunId, on_entry: OnEntry) -> RunState:
+        """The same, telling of each entry on the way."""
+        watching = asyncio.create_task(watch(self.store, run, on_entry))
+        try:
+            await self._engine.wait(run)
+            return await watching
+        finally:
+            watching.cancel()
+
+    async def signal(self, run: RunId, name: str, payload: Json) -> None:
+        """Answer a waiting step. Raises Conflict."""
+        await self._engine.signal(run, name, payload, actor=ACTOR)
+
+    async def cancel(self, run: RunId, reason: str) -> None:
+        """Stop a run. Raises Conflict."""
+        await self._engine.cancel(run, reason, actor=ACTOR)
+
+    async def view(self, state: RunState) -> RunView:
+        """The run's document."""
+        return run_view(state, await self._appliance.workflows.pinned(state.definition))
+
+
+class ServedRuns:
+    """Runs that a server works on."""
+
+    is_served = True
+
+    def __init__(self, door: LocalDoor, store: Store) -> None:
+        self._door = door
+        self.store = store
+
+    async def target(self, name: str) -> Target:
+        """The definition of a name or hash. Raises NotFound; Unavailable for a path, which only a writer may keep."""
+        if "/" in name or name.endswith((".yaml", ".yml", ".json")):
+            raise Unavailable(
+                "server.no_paths",
+                f"a server has the data folder, and runs what it knows by name, not the file or folder {name!r}. "
+                "Stop it, publish the workflow (PUT /v1/workflows/NAME), or use another folder: --data DIR",
+                retryable=False,
+            )
+        shown = msgspec.json.decode((await self._call("GET", f"/v1/workflows/{quote(name, safe='')}")).body)
+        return Target(shown["name"], DefinitionHash(shown["definition_hash"]))
+
+    async def submit(self, target: Target, given: Json, *, key: str | None = None) -> RunId:
+        """Start a run, or find the one that `key` stands for; durable when this returns."""
+        headers = {"idempotency-key": key} if key else {}
+        body: Json = {"workflow": target.definition, "input": given}
+        while True:
+            try:
+                reply = await self._call("POST", "/v1/runs", body, headers)
+                return RunId(msgspec.json.decode(reply.body)["run_id"])
+            except Conflict as conflict:
+                if conflict.code != "idempotency.in_flight":
+                    raise
+                await asyncio.sleep(SERVED_POLL_S)  # an interrupted batch's request is still being answered
+
+    async def begun(self, key: str) -> bool:
+        """Whether `key` stands for a run."""
+        return await self.store.run_by_key(_scoped(key)) is not None
+
+    async def settled(self, run: RunId) -> RunState:
+        """The run once it is final or waits. Raises Unavailable when the server goes away."""
+        return await self.watched(run, lambda _: None)
+
+    async def watched(self, run: RunId, on_entry: OnEntry) -> RunState:
+        """The same, telling of each entry on the way."""
+        watching = asyncio.create_task(watch(self.store, run, on_entry))
+        try:
+            while not (await asyncio.wait({watching}, timeout=5))[0]:
+                await self._call("GET", "/healthz")  # a server that is gone finishes nothing
+            return watching.result()
+        finally:
+            watching.cancel()
+
+    async def signal(self, run: RunId, name: str, payload: Json) -> None:
+        """Answer a waiting step. Raises Conflict."""
+        await self._call("POST", f"/v1/runs/{run}/signal", {"name": name, "payload": payload})
+
+    async def cancel(self, run: RunId, reason: str) -> None:
+        """Stop a run. Raises Conflict."""
+        await self._call("POST", f"/v1/runs/{run}/cancel", {"reason": reason})
+
+    async def view(self, state: RunState) -> RunView:
+        """The run's document."""
+        reply = await self._call("GET", f"/v1/runs/{state.run}")
+        return msgspec.json.decode(reply.body, type=RunView)
+
+    async def _call(
+        self, method: str, target: str, body: Json = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        return await asyncio.to_thread(self._door.call, method, target, body, headers=headers)
+
+
+Runs = LocalRuns | ServedRuns
+
+
+@asynccontextmanager
+async def open_runs(
+    settings: "Settings", what: str, *, progress: Progress, recover: bool = False
+) -> AsyncIterator[Runs]:
+    """The runs of a data folder, to be written. `recover`: take up what an earlier process left unfinished.
+
+    Raises Unavailable `data.locked` when a process has the folder that does not serve it, and what opening raises.
+    """
+    from appliance.wiring import Appliance
+
+    # Ctrl-C must not wait for a model: what was running goes on from its journal later
+    appliance = Appliance(msgspec.structs.replace(settings, drain_s=0.0), what=what, progress=progress)
+    try:
+        await appliance.start(recover=recover)
+    except Unavailable as error:
+        if error.code != "data.locked" or not settings.socket.exists():
+            raise
+        async with open_journal(settings) as store:
+            yield ServedRuns(LocalDoor(settings.socket), store)
+        return
+    try:
+        yield LocalRuns(appliance)
+    finally:
+        await appliance.stop()
+
+
+def _scoped(key: str) -> str:
+    """A key as the journal has it; the HTTP API scopes its callers' keys in the same way."""
+    return f"{DEFAULT_TENANT}/{key}"

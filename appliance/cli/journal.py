@@ -1,0 +1,106 @@
+"""Opens the journal to read it, beside whoever writes it, and finds runs by abbreviated ids."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtime.domain.ids import RunId
+from runtime.domain.journal import Entry, read
+from runtime.domain.run import RunState, apply
+from runtime.errors import AgentFlowError, Invalid, NotFound
+from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
+from runtime.store.key import key_from
+from runtime.store.volatile import VolatileStore
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
+    from appliance.views import RunView
+
+Store = Journal | VolatileStore
+
+NEWEST = "last"
+"""Stands for the run that was started last."""
+FULL_LENGTH = 28
+PAGE = 500
+POLL_S = 0.1
+
+
+@asynccontextmanager
+async def open_journal(settings: "Settings") -> AsyncIterator[Store]:
+    """The journal of a data folder, to be read; an empty one where nothing was run yet."""
+    if not (settings.data / JOURNAL_FILE).exists():
+        yield VolatileStore()
+        return
+    database = journal_database(settings.data, lock=None, key=key_from(os.environ), durability=settings.durability)
+    await database.start()
+    try:
+        yield Journal(database)
+    finally:
+        await database.stop()
+
+
+async def find_run(store: Store, given: str) -> RunId:
+    """The run of a whole id, a unique beginning or end of one, or `last`. Raises NotFound and Invalid."""
+    if given == NEWEST:
+        newest = await store.runs(limit=1)
+        if not newest:
+            raise NotFound("run.none", "there are no runs here yet; start one: af run support --input '{…}'")
+        return newest[0].run
+    if len(given) == FULL_LENGTH and given.startswith("r-"):
+        return (await store.run(RunId(given))).run
+    found = [run async for run in _ids(store) if run.startswith((given, f"r-{given}")) or run.endswith(given)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFound("run.unknown", f"no run's id begins or ends with {given!r}; see: af runs list")
+    shown = ", ".join(found[:3])
+    raise Invalid(
+        "run.ambiguous", f"{len(found)} runs begin or end with {given!r}, such as {shown}; give more of the id"
+    )
+
+
+async def entries(store: Store, run: RunId) -> list[Entry]:
+    """The whole journal of one run. Raises Corrupt."""
+    found: list[Entry] = []
+    while rows := await store.read(run, after_seq=len(found)):
+        found.extend(read(row) for row in rows)
+    return found
+
+
+async def watch(store: Store, run: RunId, on_entry: Callable[[Entry], None], *, until_final: bool = False) -> RunState:
+    """Tell of every entry as it becomes durable; return once the run is final, or waits unless `until_final`."""
+    state = RunState(run=run)
+    while True:
+        rows = await store.read(run, after_seq=state.seq)
+        for row in rows:
+            entry = read(row)
+            apply(state, entry)
+            on_entry(entry)
+        if state.is_final or (state.status == "waiting" and not until_final):
+            return state
+        if not rows:
+            await asyncio.sleep(POLL_S)
+
+
+async def view_of(store: Store, state: RunState, data: Path) -> "RunView":
+    """A run's document, with the output as its definition words it where that is still here."""
+    from appliance.views import run_view
+    from appliance.workflows import WorkflowCatalogue
+    from runtime.engine.clock import SystemClock
+
+    catalogue = WorkflowCatalogue(data=data, store=store, clock=SystemClock(), is_writer=False)
+    try:
+        return run_view(state, await catalogue.pinned(state.definition))
+    except AgentFlowError:
+        return run_view(state)
+
+
+async def _ids(store: Store) -> AsyncIterator[RunId]:
+    before: RunId | None = None
+    while page := await store.runs(limit=PAGE, before=before):
+        for summary in page:
+            yield summary.run
+        before = page[-1].run

@@ -1,0 +1,179 @@
+"""One run, drawn for a terminal of 80 columns: its path, its steps, its answer, and what to do next."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+import click
+import msgspec
+
+from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
+from appliance.cli.units import microseconds, money, span
+from appliance.views import ErrorView, RunView, StepView
+from runtime.domain.canonical import Json
+
+MAX_JSON_LINES = 40
+
+MARKS: dict[str, tuple[str, str]] = {
+    "succeeded": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "cancelled": ("✗", "yellow"),
+    "stopped": ("–", "yellow"),
+    "waiting": ("…", "yellow"),
+    "running": ("▸", "cyan"),
+}
+
+
+def status(word: str) -> str:
+    """A status with its mark and colour."""
+    mark, color = MARKS.get(word, (" ", "white"))
+    return click.style(f"{mark} {word}", fg=color)
+
+
+def run_report(run: RunView, *, is_full: bool = False) -> str:
+    """Everything about a run that a person wants to see after it stopped; `is_full`: long output uncut."""
+    parts = [
+        headline(run),
+        path(run),
+        steps(run),
+        *answer(run, is_full=is_full),
+        trouble(run),
+        totals(run),
+        next_steps(run),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def headline(run: RunView) -> str:
+    """Status, workflow, id, how long it took."""
+    took = ""
+    if isinstance(run.started_at, str) and isinstance(run.ended_at, str):
+        took = f"  {span((microseconds(run.ended_at) - microseconds(run.started_at)) / 1_000)}"
+    return f"{status(run.status)}  {click.style(run.workflow, bold=True)}  {run.run_id}{took}"
+
+
+def path(run: RunView) -> str:
+    """The states with arrows, wrapped between them."""
+    return arrows(run.path)
+
+
+def arrows(states: Iterable[str]) -> str:
+    """`classify → search → answer`, on as many lines as it takes."""
+    lines = ["  "]
+    for number, state in enumerate(states):
+        piece = f" → {printable(state)}" if number else printable(state)
+        if len(lines[-1]) + len(piece) > columns():
+            lines.append("   ")
+        lines[-1] += piece
+    return "\n".join(lines) if lines[-1].strip() else ""
+
+
+def steps(run: RunView) -> str:
+    """One line per step: agent, duration, tokens, and what is worth knowing."""
+    if not run.steps:
+        return ""
+    rows = [
+        (printable(step.step), printable(step.agent or "–"), _took(step), _tokens(step), _remark(step))
+        for step in run.steps
+    ]
+    header = ("STEP", "AGENT", "TOOK", "TOKENS", "")
+    return table(header, rows, right=(2, 3), indent=2)
+
+
+def answer(run: RunView, *, is_full: bool = False) -> Iterator[str]:
+    """The answer as text, with its sources; any other output as JSON."""
+    output = run.output
+    if isinstance(output, dict) and isinstance(output.get("answer"), str) and output["answer"]:
+        yield paragraphs(str(output["answer"]))
+        rest = {key: value for key, value in output.items() if key not in ("answer", "citations") and value}
+        yield citations(output.get("citations"))
+        yield "\n".join(f"  {click.style(printable(key), dim=True)}  {compact(value)}" for key, value in rest.items())
+    elif isinstance(output, str):
+        yield paragraphs(output)
+    elif output not in (None, {}):
+        yield _json(output, is_full=is_full)
+
+
+def citations(found: Json) -> str:
+    """`Sources`, one line each."""
+    if not isinstance(found, list) or not found:
+        return ""
+    lines = []
+    for citation in found:
+        named = citation if isinstance(citation, dict) else {"article": citation}
+        article, title = compact(named.get("article", "")), compact(named.get("title") or named.get("source") or "")
+        lines.append("  " + clip(f"{click.style('source', dim=True)}  {article}  {title}".rstrip(), columns() - 2))
+    return "\n".join(lines)
+
+
+def trouble(run: RunView) -> str:
+    """Why the run failed and in which step."""
+    if not isinstance(run.error, ErrorView):
+        return ""
+    failed = next((step for step in reversed(run.steps) if isinstance(step.error, ErrorView)), None)
+    where = f"step {printable(failed.step)!r}: " if failed and failed.error == run.error else ""
+    label = click.style(f"  {'error' if run.status == 'failed' else 'reason'}[{run.error.code}]", fg="red")
+    return f"{label}\n{paragraphs(where + (run.error.message or 'no reason given'), indent=4)}"
+
+
+def totals(run: RunView) -> str:
+    """Tokens, money, and which models answered."""
+    models = dict.fromkeys(model for step in run.steps if (model := _model(step)))
+    parts = [f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens", money(run.usage.cost_usd)]
+    if models:
+        parts.append("answered by " + ", ".join(models))
+    return click.style("  " + " · ".join(parts), dim=True)
+
+
+def next_steps(run: RunView) -> str:
+    """The commands that one would type now."""
+    lines = []
+    if isinstance(run.awaiting, list):
+        names = ", ".join(run.awaiting)
+        lines.append(f"  {click.style(f'waits for {names!r}; answer with:', fg='yellow')}")
+        payload = """'{"answer": "…"}'"""
+        lines.extend(f"    af runs signal {run.run_id} {name} --data {payload}" for name in run.awaiting)
+    lines.append(click.style("  next", dim=True))
+    lines.append(f"    af runs show {run.run_id}")
+    lines.append(f"    af logs {run.run_id}")
+    if run.status in ("succeeded", "failed", "cancelled"):
+        lines.append(f"    af replay {run.run_id} --check")
+    return "\n".join(lines)
+
+
+def _took(step: StepView) -> str:
+    return span(step.duration_ms) if step.status in ("succeeded", "failed") and step.agent else "–"
+
+
+def _tokens(step: StepView) -> str:
+    used = step.usage
+    if not used.input_tokens and not used.output_tokens:
+        return "–"
+    return f"{used.input_tokens:,} + {used.output_tokens:,}" if used.output_tokens else f"{used.input_tokens:,}"
+
+
+def _remark(step: StepView) -> str:
+    remarks = []
+    if step.status != "succeeded":
+        remarks.append(status(step.status))
+    if step.attempt > 1:
+        remarks.append(f"attempt {step.attempt}")
+    if isinstance(step.signal, str):
+        remarks.append(f"signal {printable(step.signal)}")
+    if isinstance(step.error, ErrorView):
+        remarks.append(step.error.code)
+    return ", ".join(remarks)
+
+
+def _model(step: StepView) -> str:
+    if not isinstance(step.evidence, dict):
+        return ""
+    return compact(step.evidence.get("model") or "")
+
+
+def _json(value: Json, *, is_full: bool) -> str:
+    plain = json.dumps(msgspec.to_builtins(value), ensure_ascii=False, indent=2)
+    lines = [f"  {line}" for line in printable(plain).split("\n")]
+    if len(lines) > MAX_JSON_LINES and not is_full:
+        left_out = len(lines) - MAX_JSON_LINES
+        lines = [*lines[:MAX_JSON_LINES], click.style(f"  … {left_out} more lines; all of them: --json", dim=True)]
+    return "\n".join(lines)

@@ -1,0 +1,116 @@
+"""`af run`: one run, or one for every line of a file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance.cli.command import Command
+from appliance.cli.context import Af, pass_af
+from appliance.cli.documents import read_input
+from appliance.cli.words import DURATION, WORKFLOW
+
+if TYPE_CHECKING:
+    from appliance.cli.hosts import Runs
+    from appliance.cli.progress import RunProgress
+    from runtime.domain.canonical import Json
+    from runtime.domain.ids import RunId
+    from runtime.domain.run import RunState
+
+EXIT_CODES = {"failed": 1, "cancelled": 1}
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        af run support --input '{"message": "My card was swallowed, what now?"}'
+        af run ./my-desk --input @question.json --json | jq .output
+        af run support --inputs questions.jsonl --concurrency 8 > answers.jsonl
+        af run support --inputs questions.jsonl --resume > answers.jsonl
+    """,
+)
+@click.argument("workflow", type=WORKFLOW)
+@click.option("--input", "given", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
+@click.option("--inputs", metavar="FILE", type=click.Path(path_type=Path), help="A run for every line of JSON in FILE.")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="With --inputs: runs at once."
+)
+@click.option("--resume", is_flag=True, help="With --inputs: go on where the last batch of this file stopped.")
+@click.option("--jsonl", is_flag=True, help="With --inputs: lines of JSON, which is what it writes anyway.")
+@click.option("--wait/--no-wait", default=True, help="Wait for the end, or print the run's id at once.")
+@click.option("--timeout", "timeout_ms", type=DURATION, help="Wait no longer than this, such as 90s.")
+@pass_af
+def run(
+    af: Af,
+    workflow: str,
+    *,
+    given: str | None,
+    inputs: Path | None,
+    concurrency: int,
+    resume: bool,
+    jsonl: bool,
+    wait: bool,
+    timeout_ms: int | None,
+) -> int:
+    """Run WORKFLOW: a name, a file, or a project's folder.
+
+    A run that waits for a person ends this command with exit code 0 and says how to answer it; one that failed
+    with 1. With --inputs the answers come in the order of the lines: {"input", "run_id", "status", "output"}.
+    """
+    if inputs is not None:
+        if given is not None or not wait:
+            raise click.UsageError("--inputs goes with neither --input nor --no-wait")
+        from appliance.cli.batch import Batch, run_batch
+
+        return af.run(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
+    if resume or jsonl:
+        raise click.UsageError("--resume and --jsonl go with --inputs FILE")
+    return af.run(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms))
+
+
+async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None) -> int:
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.progress import RunProgress
+    from appliance.cli.report import run_report
+
+    progress = RunProgress(af.terminal)
+    try:
+        async with open_runs(af.settings, "af run", progress=progress.work) as runs:
+            submitted = await runs.submit(await runs.target(workflow), given)
+            af.parting = f"run {submitted} keeps what it has done; go on with: af runs resume {submitted}"
+            if not wait:
+                return await _leave(af, runs, submitted)
+            state = await _wait(runs, submitted, progress, timeout_ms)
+            view = await runs.view(state)
+    finally:
+        progress.clear()
+    af.terminal.say(run_report(view))
+    af.terminal.document(view)
+    return EXIT_CODES.get(view.status, 0)
+
+
+async def _leave(af: Af, runs: "Runs", submitted: "RunId") -> int:
+    af.terminal.say(submitted)
+    if runs.is_served:
+        af.terminal.note(f"look at it with: af runs show {submitted}")
+    else:
+        af.terminal.note(f"nobody works on it yet; go on with: af serve, or af runs resume {submitted}")
+    af.terminal.document({"run_id": submitted, "status": "running"})
+    return 0
+
+
+async def _wait(runs: "Runs", submitted: "RunId", progress: "RunProgress", timeout_ms: int | None) -> "RunState":
+    import asyncio
+
+    from runtime.errors import Unavailable
+
+    try:
+        async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1_000):
+            return await runs.watched(submitted, progress.step)
+    except TimeoutError:
+        go_on = f"af runs show {submitted}" if runs.is_served else f"af runs resume {submitted}"
+        raise Unavailable(
+            "run.not_finished",
+            f"run {submitted} has not ended within {(timeout_ms or 0) / 1_000:g} s; it is kept. Go on with: {go_on}",
+            run_id=submitted,
+        ) from None

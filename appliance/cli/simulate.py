@@ -1,0 +1,97 @@
+"""`af simulate`: what a plan would do, were its steps to come to this."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from appliance.cli.command import Command
+from appliance.cli.context import Af, pass_af
+from appliance.cli.documents import read_document, read_input
+from appliance.cli.entries import decided, summary
+from appliance.cli.report import arrows, status
+from appliance.cli.units import span
+from appliance.cli.words import WORKFLOW
+
+if TYPE_CHECKING:
+    from runtime.domain.canonical import Json
+    from runtime.engine.simulate import Beat, Simulation
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        af simulate support --outcomes outcomes.yaml
+        echo '{"search": "F"}' | af simulate ./my-project --outcomes -
+        af simulate support --outcomes outcomes.yaml --json | jq .path
+    """,
+)
+@click.argument("workflow", type=WORKFLOW)
+@click.option("--outcomes", required=True, metavar="FILE", help="YAML or JSON, state: outcome; - reads stdin.")
+@click.option("--input", "given", metavar="JSON", help="The run's input: JSON, @FILE, or - for stdin.")
+@pass_af
+def simulate(af: Af, workflow: str, outcomes: str, given: str | None) -> None:
+    """Drive the planner of WORKFLOW with scripted results. No agent, model or store is touched.
+
+    \b
+    An outcome is
+      S or F             success with {}, or failure; FS fails first, then succeeds
+      output: {…}        success with this output
+      error: {code, message, retryable}
+      signal: {…}        somebody answers a waiting state with this
+    or a list of these, taken in turn by visits and retries; the last one repeats.
+    A state that is not named succeeds with {}.
+    """
+    from appliance.cli.catalogue import find_definition
+    from runtime.engine.simulate import script_of, simulate
+
+    if outcomes == "-" and given == "-":
+        raise click.UsageError("only one of --outcomes and --input can be read from stdin")
+    definition = asyncio.run(find_definition(af.settings, workflow))
+    script = script_of(read_document(outcomes, "--outcomes"))
+    simulation = simulate(definition, read_input(given), script)
+    _draw(af, simulation)
+    for name in simulation.unused:
+        af.terminal.complain(f"warning: outcomes name {name!r}, which this run never entered")
+    af.terminal.document(_document(simulation, definition.name, definition.hash))
+
+
+def _draw(af: Af, simulation: "Simulation") -> None:
+    started_us = simulation.state.started_us
+    for beat in simulation.beats:
+        at = span((beat.at_us - started_us) / 1_000)
+        af.terminal.say(f"{at:>10}  {beat.event.TYPE:<17} {_without_input(beat)}".rstrip())
+        for command in beat.commands:
+            af.terminal.say(click.style(f"{'':>12}→ {command.TYPE:<15} {decided(command)}", fg="cyan"))
+    af.terminal.say(f"\n{arrows(simulation.state.path)}\n\n{status(simulation.state.status)}")
+    if simulation.state.error is not None:
+        af.terminal.say(f"  {simulation.state.error.code}: {simulation.state.error.message}")
+
+
+def _without_input(beat: "Beat") -> str:
+    from runtime.domain.event import RunStarted
+
+    return beat.event.workflow if isinstance(beat.event, RunStarted) else summary(beat.event)
+
+
+def _document(simulation: "Simulation", workflow: str, definition: str) -> dict[str, "Json"]:
+    state = simulation.state
+    return {
+        "run_id": state.run,
+        "workflow": workflow,
+        "definition_hash": definition,
+        "status": state.status,
+        "output": state.output,
+        "path": list(state.path),
+        "error": msgspec.to_builtins(state.error),
+        "decisions": [
+            {
+                "seq": beat.seq,
+                "at_ms": (beat.at_us - state.started_us) // 1_000,
+                "event": {"type": beat.event.TYPE, "data": msgspec.to_builtins(beat.event)},
+                "commands": [{"type": command.TYPE, "data": msgspec.to_builtins(command)} for command in beat.commands],
+            }
+            for beat in simulation.beats
+        ],
+    }

@@ -1,0 +1,89 @@
+"""`af init` and `af templates`: begin a project with one that works."""
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from appliance.cli.command import Command, Group
+from appliance.cli.context import Af, pass_af
+from appliance.cli.terminal import paragraphs
+from runtime.errors import Conflict, NotFound, Unavailable
+
+HIDDEN = shutil.ignore_patterns("__pycache__", "*.pyc")
+
+
+class Template(NamedTuple):
+    """A project that comes with the program."""
+
+    name: str
+    about: str
+    folder: Path
+
+
+def known_templates() -> list[Template]:
+    """Every template, by name."""
+    from appliance.workflows import FILE, TEMPLATES
+
+    return [Template(file.parent.name, _description(file), file.parent) for file in sorted(TEMPLATES.glob(f"*/{FILE}"))]
+
+
+@click.group(cls=Group, examples="af templates list")
+def templates() -> None:
+    """The projects that come with the program."""
+
+
+@templates.command("list", examples="af templates list --json")
+@pass_af
+def list_templates(af: Af) -> None:
+    """List the templates."""
+    found = known_templates()
+    for template in found:
+        af.terminal.say(f"{click.style(template.name, bold=True)}\n{paragraphs(template.about)}")
+    af.terminal.say("\nbegin a project with one: af init DIR --template NAME")
+    af.terminal.document([{"name": template.name, "description": template.about} for template in found])
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        af init my-desk --template support
+        af init my-labels --template banking77
+    """,
+)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--template", "name", default="support", show_default=True, help="Which one; see af templates list.")
+@pass_af
+def init(af: Af, folder: Path, name: str) -> None:
+    """Copy a template into DIR, which must be new or empty."""
+    template = _find(name)
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise Conflict("init.not_empty", f"{folder} is there and not empty; name a new folder")
+        shutil.copytree(template.folder, folder, ignore=HIDDEN, dirs_exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            "init.unwritable", f"{folder} cannot be written: {error.strerror or error}", retryable=False
+        ) from None
+    files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    af.terminal.say(f"{folder}: {len(files)} files of template {name!r}")
+    af.terminal.say(f"  look at it  {folder / 'workflow.yaml'}\n  check it    af validate {folder}")
+    af.terminal.say(f'  run it      af run {folder} --input \'{{"message": "…"}}\'')
+    af.terminal.document({"folder": str(folder), "template": name, "files": files})
+
+
+def _find(name: str) -> Template:
+    for template in known_templates():
+        if template.name == name:
+            return template
+    known = ", ".join(template.name for template in known_templates())
+    raise NotFound("template.unknown", f"there is no template {name!r}; there are: {known}")
+
+
+def _description(file: Path) -> str:
+    """The first line of a definition's description; a template is ours, so no reader is needed for that."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        if line.startswith("description:"):
+            return line.removeprefix("description:").strip().strip("\"'>|")
+    return ""
