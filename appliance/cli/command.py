@@ -32,8 +32,10 @@ class Command(click.Command):
         self.examples = examples
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own parameters and those that stand anywhere."""
-        return [*super().get_params(ctx), *ANYWHERE]
+        """Its own parameters and those that stand anywhere, unless it uses their name for something else."""
+        own = super().get_params(ctx)
+        taken = {spelling for param in own for spelling in param.opts}
+        return [*own, *(option for option in ANYWHERE if taken.isdisjoint(option.opts))]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Its own options first, then those that stand anywhere."""

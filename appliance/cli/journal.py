@@ -51,7 +51,7 @@ async def find_run(store: Store, given: str) -> RunId:
         return newest[0].run
     if len(given) == FULL_LENGTH and given.startswith("r-"):
         return (await store.run(RunId(given))).run
-    found = [run async for run in _ids(store) if run.startswith((given, f"r-{given}")) or run.endswith(given)]
+    found = [run async for run in run_ids(store) if run.startswith((given, f"r-{given}")) or run.endswith(given)]
     if len(found) == 1:
         return found[0]
     if not found:
@@ -60,6 +60,15 @@ async def find_run(store: Store, given: str) -> RunId:
     raise Invalid(
         "run.ambiguous", f"{len(found)} runs begin or end with {given!r}, such as {shown}; give more of the id"
     )
+
+
+async def run_ids(store: Store) -> AsyncIterator[RunId]:
+    """Every run, newest first."""
+    before: RunId | None = None
+    while page := await store.runs(limit=PAGE, before=before):
+        for summary in page:
+            yield summary.run
+        before = page[-1].run
 
 
 async def entries(store: Store, run: RunId) -> list[Entry]:
@@ -96,11 +105,3 @@ async def view_of(store: Store, state: RunState, data: Path) -> "RunView":
         return run_view(state, await catalogue.pinned(state.definition))
     except AgentFlowError:
         return run_view(state)
-
-
-async def _ids(store: Store) -> AsyncIterator[RunId]:
-    before: RunId | None = None
-    while page := await store.runs(limit=PAGE, before=before):
-        for summary in page:
-            yield summary.run
-        before = page[-1].run

@@ -118,7 +118,7 @@ def trouble(run: RunView) -> str:
 def totals(run: RunView) -> str:
     """Tokens, money, and which models answered."""
     models = dict.fromkeys(model for step in run.steps if (model := _model(step)))
-    parts = [f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens", money(run.usage.cost_usd)]
+    parts = [f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out", money(run.usage.cost_usd)]
     if models:
         parts.append("answered by " + ", ".join(models))
     return click.style("  " + " · ".join(parts), dim=True)

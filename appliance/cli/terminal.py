@@ -48,7 +48,11 @@ class Terminal:
 
     def line(self, value: object) -> None:
         """Write one value as a line of JSON to stdout, whether or not `--json` was asked for."""
-        click.echo(msgspec.json.encode(value))
+        self.raw_line(msgspec.json.encode(value))
+
+    def raw_line(self, encoded: bytes) -> None:
+        """Write a line that is JSON already."""
+        click.echo(encoded)
         sys.stdout.flush()
 
     @property

@@ -1,6 +1,7 @@
 """Replay: fold a journal and decide everything again; the first difference is the answer."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import msgspec
 
@@ -55,6 +56,12 @@ def replay(run: RunId, entries: Sequence[Entry], planner: Planner) -> Replay:
     if expected:
         return _diverged(state, decisions, state.seq + 1, None, expected[0])
     return Replay(state=state, decisions=decisions)
+
+
+def decision_digest(entries: Sequence[Entry]) -> str:
+    """`sha256:` and 64 hex digits over the commands of a journal, in order: equal decisions, equal digest."""
+    commands = (entry.body for entry in entries if not isinstance(entry.body, EVENTS))
+    return "sha256:" + sha256("\n".join(_spell(command) for command in commands).encode()).hexdigest()
 
 
 def _decide(planner: Planner, state: RunState, event: Event) -> list[Body]:

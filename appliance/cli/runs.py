@@ -1,0 +1,217 @@
+"""`af runs`: what has been run, what runs, what waits; answer it, stop it, go on with it."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from appliance.cli.command import Group
+from appliance.cli.context import Af, pass_af
+from appliance.cli.documents import read_input
+from appliance.cli.words import RUN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from appliance.views import RunView
+    from runtime.domain.ids import RunId
+    from runtime.ports import RunSummary
+
+STATUSES = ["running", "waiting", "succeeded", "failed", "cancelled"]
+
+
+@click.group(
+    cls=Group,
+    examples="""
+        af runs list --status failed
+        af runs show last
+        af runs signal last person --data '{"answer": "We have called you."}'
+    """,
+)
+def runs() -> None:
+    """List, show, signal, cancel and resume runs.
+
+    RUN is an id, a unique beginning or end of one, or `last`.
+    """
+
+
+@runs.command(
+    "list",
+    examples="""
+        af runs list
+        af runs list --status waiting --workflow support
+        af runs list --json | jq -r '.runs[].run_id'
+    """,
+)
+@click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these; repeatable.")
+@click.option("--workflow", default="", help="Only runs of this workflow.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@pass_af
+def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, limit: int) -> None:
+    """List runs, newest first."""
+    af.run(_list(af, statuses, workflow, limit))
+
+
+@runs.command("show", examples="af runs show last --json")
+@click.argument("run", type=RUN)
+@click.option("--full", "is_full", is_flag=True, help="Cut nothing.")
+@pass_af
+def show_run(af: Af, run: str, is_full: bool) -> None:
+    """Show one run: its path, steps, answer and errors."""
+    af.run(_show(af, run, is_full=is_full))
+
+
+@runs.command("cancel", examples="af runs cancel last --reason 'asked twice'")
+@click.argument("run", type=RUN)
+@click.option("--reason", default="", help="Kept in the journal.")
+@pass_af
+def cancel_run(af: Af, run: str, reason: str) -> None:
+    """Stop a run and what it is doing."""
+    view = af.run(_cancel(af, run, reason))
+    _show_outcome(af, view)
+
+
+@runs.command(
+    "signal",
+    examples="""
+        af runs signal last person --data '{"answer": "We have called you."}'
+        af runs signal 01k3 person --data @answer.json
+    """,
+)
+@click.argument("run", type=RUN)
+@click.argument("name")
+@click.option("--data", "payload", metavar="JSON", help="The answer: JSON, @FILE, or - for stdin.")
+@pass_af
+def signal_run(af: Af, run: str, name: str, payload: str | None) -> int:
+    """Answer a RUN that waits for the signal NAME, and follow it to its end."""
+    from appliance.cli.run import EXIT_CODES
+
+    view = af.run(_signal(af, run, name, payload))
+    _show_outcome(af, view)
+    return EXIT_CODES.get(view.status, 0)
+
+
+@runs.command("resume", examples="af runs resume")
+@click.argument("names", nargs=-1, type=RUN, metavar="[RUN]...")
+@pass_af
+def resume_runs(af: Af, names: tuple[str, ...]) -> int:
+    """Go on with runs that were interrupted; with all of them when none is named."""
+    from appliance.cli.run import EXIT_CODES
+
+    views = af.run(_resume(af, names))
+    for view in views:
+        _show_outcome(af, view, is_document=False)
+    if not views:
+        af.terminal.say("nothing was interrupted")
+    af.terminal.document({"runs": views})
+    return max((EXIT_CODES.get(view.status, 0) for view in views), default=0)
+
+
+async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:
+    from appliance.cli.journal import open_journal
+    from appliance.views import run_lines
+
+    async with open_journal(af.settings) as store:
+        found = await store.runs(status=statuses, workflow=workflow, limit=limit + 1)
+    _draw_list(af, found[:limit], has_more=len(found) > limit, is_filtered=bool(statuses or workflow))
+    af.terminal.document({"runs": run_lines(found[:limit]), "has_more": len(found) > limit})
+
+
+def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filtered: bool) -> None:
+    from appliance.cli.report import status
+    from appliance.cli.terminal import printable, table
+    from appliance.cli.units import ago, local_time
+    from runtime.engine.clock import SystemClock
+
+    if not found:
+        none = "no such runs" if is_filtered else "no runs yet; start one: af demo support"
+        af.terminal.say(none)
+        return
+    now_us = SystemClock().now_us()
+    rows = [
+        (s.run, status(s.status), local_time(s.created_us)[:-3], ago(s.created_us, now_us), printable(s.workflow))
+        for s in found
+    ]
+    af.terminal.say(table(("RUN", "STATUS", "STARTED", "", "WORKFLOW"), rows))
+    if has_more:
+        af.terminal.note(f"the newest {len(found)}; more with --limit")
+
+
+async def _show(af: Af, name: str, *, is_full: bool) -> None:
+    from appliance.cli.journal import entries, find_run, open_journal, view_of
+    from appliance.cli.report import run_report
+    from runtime.domain.run import fold
+
+    async with open_journal(af.settings) as store:
+        run = await find_run(store, name)
+        view = await view_of(store, fold(run, await entries(store, run)), af.settings.data)
+    af.terminal.say(run_report(view, is_full=is_full))
+    af.terminal.document(view)
+
+
+async def _cancel(af: Af, name: str, reason: str) -> "RunView":
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.progress import RunProgress
+
+    run = await _find(af, name)
+    async with open_runs(af.settings, "af runs cancel", progress=RunProgress(af.terminal).work) as opened:
+        await opened.cancel(run, reason)
+        return await opened.view(await opened.settled(run))
+
+
+async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunView":
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.progress import RunProgress
+
+    answer = None if payload is None else read_input(payload, "--data")
+    run = await _find(af, name)
+    progress = RunProgress(af.terminal)
+    try:
+        async with open_runs(af.settings, "af runs signal", progress=progress.work) as opened:
+            await opened.signal(run, signal, answer)
+            af.parting = f"the answer is kept; go on with: af runs resume {run}"
+            return await opened.view(await opened.watched(run, progress.step))
+    finally:
+        progress.clear()
+
+
+async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.journal import entries, open_journal
+    from appliance.cli.progress import RunProgress
+    from runtime.domain.run import fold
+
+    chosen = [await _find(af, name) for name in names]
+    if not chosen:
+        async with open_journal(af.settings) as store:
+            chosen = [summary.run for summary in await store.runs(status=["running"], limit=100_000)]
+    if not chosen:
+        return []
+    progress = RunProgress(af.terminal)
+    af.parting = "what was done is kept; go on with: af runs resume"
+    try:
+        async with open_runs(af.settings, "af runs resume", progress=progress.work, recover=True) as opened:
+            if opened.is_served:
+                af.terminal.note("a server has the data folder, and goes on with its runs by itself; waiting for it")
+            views = []
+            for run in chosen:
+                state = fold(run, await entries(opened.store, run))
+                settled = state if state.is_final else await opened.watched(run, progress.step)
+                views.append(await opened.view(settled))
+            return views
+    finally:
+        progress.clear()
+
+
+async def _find(af: Af, name: str) -> "RunId":
+    from appliance.cli.journal import find_run, open_journal
+
+    async with open_journal(af.settings) as store:
+        return await find_run(store, name)
+
+
+def _show_outcome(af: Af, view: "RunView", *, is_document: bool = True) -> None:
+    from appliance.cli.report import run_report
+
+    af.terminal.say(run_report(view))
+    if is_document:
+        af.terminal.document(view)

@@ -1,0 +1,72 @@
+"""`af serve`: the HTTP API, and an engine that goes on with whatever was unfinished."""
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from appliance.cli.command import Command
+from appliance.cli.context import Af, pass_af
+from runtime.errors import Invalid
+
+
+@click.command(
+    cls=Command,
+    examples="""
+        af serve
+        af serve --listen 127.0.0.1:0 --socket /run/agentflow/af.sock
+        af serve --listen 0.0.0.0:8700 --tls-cert cert.pem --tls-key key.pem
+    """,
+)
+@click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
+@click.option("--socket", type=click.Path(path_type=Path), help="The UNIX socket; otherwise run/af.sock.")
+@click.option("--drain-s", type=click.FloatRange(0, 3_600), help="How long to wait for running steps at the end.")
+@click.option("--name", "names", multiple=True, metavar="HOST", help="A further name it may be called by; repeatable.")
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, PEM.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, PEM.")
+@click.option("--insecure-listen", is_flag=True, help="Listen beyond this machine without TLS.")
+@pass_af
+def serve(
+    af: Af,
+    *,
+    listen: str | None,
+    socket: Path | None,
+    drain_s: float | None,
+    names: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    insecure_listen: bool,
+) -> None:
+    """Serve the HTTP API until SIGTERM or Ctrl-C, then let running steps end.
+
+    The first start makes an API key. The UNIX socket needs none: only this user can open it. When it is up, a line
+    that starts with READY goes to stderr. The manual of the API is at /docs.
+    """
+    if (tls_cert is None) is not (tls_key is None):
+        raise Invalid("server.half_tls", "--tls-cert and --tls-key go together; give both")
+    import uvloop
+
+    from appliance.cli import logbook
+    from appliance.server import Address, Tls, announce
+    from appliance.server import serve as serve_appliance
+    from appliance.wiring import Appliance
+
+    settings = af.settings
+    if drain_s is not None:
+        settings = msgspec.structs.replace(settings, drain_s=drain_s)
+    logbook.open_log(af)
+
+    def ready(address: Address) -> None:
+        announce(address)
+        af.terminal.document(msgspec.to_builtins(address, enc_hook=str))
+
+    serving = serve_appliance(
+        Appliance(settings, what="af serve"),
+        listen=listen or "",
+        socket=socket,
+        tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,
+        insecure_listen=insecure_listen,
+        names=names,
+        on_ready=ready,
+    )
+    uvloop.run(serving)
