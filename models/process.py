@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -116,6 +117,13 @@ class WorkerProcess:
         await self._process.wait()
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(self._obituary())
+        await self._close_pipe()
+
+    async def _close_pipe(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+            with suppress(OSError):  # what was on its way is lost with the worker
+                await self._process.stdin.wait_closed()
 
     def _hand_out(self, said: Said) -> None:
         if said.id != self._call_id or self._answer is None or self._answer.done():
