@@ -1,5 +1,6 @@
 """The one file as an operator runs it: from a read-only folder, on a machine with no network at all."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.settings import data_folder
+from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
+from models.folder import locate, missing
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYZ = CHECKOUT / "dist" / "agentflow.pyz"
+
+# Read at import, because the data folder of each test is elsewhere.
+MODELS = locate(os.environ, data_folder(None, os.environ))
 
 # A network namespace holds nothing, not even a loopback device that is up; the bind mount makes `$1` read-only,
 # for root too. What follows `$1` runs in there.
@@ -37,6 +45,17 @@ def run_sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
 
     yield run
     shutil.rmtree(home)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that holds the models and nothing else, as after `af models add`."""
+    absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
+    if absent:
+        pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
+    folder = tmp_path_factory.mktemp("data")
+    shutil.copytree(MODELS, folder / "models")
+    return folder
 
 
 def test_the_file_holds_every_library(run_sealed: Run) -> None:
@@ -77,3 +96,14 @@ def test_help_needs_nothing(run_sealed: Run) -> None:
     helped = run_sealed("--help")
     assert helped.returncode == 0, helped.stderr
     assert "demo" in helped.stdout
+
+
+def test_a_customers_question_is_answered_from_the_file_alone(run_sealed: Run, data: Path) -> None:
+    """The main job, with nothing but the file and the models: journal, recall, language model and user code."""
+    question = json.dumps({"message": "My card was swallowed by the machine at the airport, what now?"})
+    asked = run_sealed("run", "support", "--input", question, "--json", AGENTFLOW_DATA=str(data))
+    assert asked.returncode == 0, asked.stderr
+    run = json.loads(asked.stdout)
+    assert run["status"] == "succeeded"
+    assert ["classify", "search"] == run["path"][:2]
+    assert "kb-001" in [citation["article"] for citation in run["output"]["citations"]]
