@@ -34,7 +34,10 @@ def open_log(af: "Af") -> None:
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Short lines for people."""
+    """Short lines for people; what ended the command is said by `failures` in words of its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.name != "appliance.cli.failures" and super().filter(record) is not False
 
     def format(self, record: logging.LogRecord) -> str:
         return f"{record.levelname.lower()}: {record.getMessage()}"

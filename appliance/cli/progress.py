@@ -1,5 +1,7 @@
 """How far a run or a long piece of work is, on stderr while it lasts."""
 
+from time import monotonic
+
 import click
 
 from appliance.cli.terminal import StatusLine, Terminal, printable
@@ -9,13 +11,19 @@ from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.journal import Entry
 
 
+WORTH_TELLING_S = 1.0
+"""Work that is over sooner is not told of where every telling is a line."""
+
+
 class RunProgress:
     """One line that is drawn over where that can be; a line per step where not."""
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
         self.line = StatusLine(terminal)
-        self._told = ("", -1)
+        self._told = ("", 0)
+        """The work that was last told of, and how many quarters of it."""
+        self._began = monotonic()
 
     def step(self, entry: Entry) -> None:
         """Tell of a journal entry."""
@@ -32,11 +40,13 @@ class RunProgress:
 
     def work(self, what: str, done: int, total: int) -> None:
         """Tell of work that takes long, such as embedding a thousand examples."""
-        share = done * 100 // max(1, total)
+        quarters = done * 4 // max(1, total)
+        if self._told[0] != what:
+            self._told, self._began = (what, 0), monotonic()
         if self._terminal.shows_progress:
-            self.line.show(f"▸ {printable(what)}  {done:,} of {total:,}  {share} %")
-        elif self._told[0] != what or share // 25 > self._told[1] // 25:
-            self._told = (what, share)
+            self.line.show(f"▸ {printable(what)}  {done:,} of {total:,}  {done * 100 // max(1, total)} %")
+        elif quarters > self._told[1] and monotonic() - self._began > WORTH_TELLING_S:
+            self._told = (what, quarters)
             self._terminal.note(f"{printable(what)}: {done:,} of {total:,}")
 
     def clear(self) -> None:
