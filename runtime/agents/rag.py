@@ -62,7 +62,11 @@ class RagAgent:
 
     async def start(self) -> None:
         """Bring the folder into memory; files that have not changed are not embedded again."""
-        await self._collection(DEFAULT_TENANT)
+        try:
+            await self._collection(DEFAULT_TENANT)
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Stop ingesting; what is in memory stays."""

@@ -6,10 +6,13 @@ is forgotten. Every file is saved by itself, so that a call after an interruptio
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,6 +43,13 @@ class Ingested(msgspec.Struct, frozen=True, kw_only=True):
     """Files that could not be taken, each with the reason; what the collection had of them stays."""
 
 
+class _File(NamedTuple):
+    size_bytes: int
+    digest: str
+    reading: passages.Reading | None
+    """None when the collection has it already."""
+
+
 async def ingest(
     folder: Path, collection: Collection, *, embedder: Embedder, progress: Progress = lambda *_: None
 ) -> Ingested:
@@ -57,17 +67,16 @@ async def ingest(
     for done, name in enumerate(names):
         progress(done, len(names), size_bytes)
         try:
-            content = _read(folder, name)
-            size_bytes += len(content)
-            digest = sha256(f"{passages.FORMAT} {engine} ".encode() + content).hexdigest()
-            if known.get(name) == digest:
-                continue
-            reading = passages.read(_text(content))
+            # off the event loop: a large file takes seconds to read and cut
+            file = await asyncio.to_thread(_take, folder, name, engine, known.get(name))
         except Invalid as error:
             problems.append(Problem(code=error.code, message=error.message, file=_printable(name)))
             continue
-        await memory.save(collection, [await _document(name, digest, reading, collection, embedder)])
-        saved += 1
+        size_bytes += file.size_bytes
+        if file.reading is not None:
+            document = await _document(name, file.digest, file.reading, collection, embedder)
+            await memory.save(collection, [document])
+            saved += 1
     gone = sorted(set(known) - set(names))
     forgotten = await memory.forget(collection, gone) if gone else 0
     progress(len(names), len(names), size_bytes)
@@ -108,6 +117,13 @@ def content_digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+def _take(folder: Path, name: str, engine: str, known: str | None) -> _File:
+    """Read a file, and cut it unless the collection has it already. Raises Invalid with the reason it cannot be."""
+    content = _read(folder, name)
+    digest = sha256(f"{passages.FORMAT} {engine} ".encode() + content).hexdigest()
+    return _File(len(content), digest, None if digest == known else passages.read(_text(content)))
+
+
 def _read(folder: Path, name: str) -> bytes:
     path = folder / name
     if name != _printable(name):
@@ -115,9 +131,13 @@ def _read(folder: Path, name: str) -> bytes:
     if not path.resolve().is_relative_to(folder.resolve()):
         raise Invalid("ingest.outside", "it is a link to a file outside the folder; put a copy into the folder")
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise Invalid("ingest.too_large", f"it has {size:,} bytes, over the {MAX_FILE_BYTES:,} allowed; split it")
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            raise Invalid("ingest.no_file", "it is a device or a pipe; put a file there")
+        if status.st_size > MAX_FILE_BYTES:
+            raise Invalid(
+                "ingest.too_large", f"it has {status.st_size:,} bytes, over the {MAX_FILE_BYTES:,} allowed; split it"
+            )
         return path.read_bytes()
     except OSError as error:
         raise Invalid("ingest.unreadable", f"it cannot be read: {error.strerror}") from None

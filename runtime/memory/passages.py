@@ -16,6 +16,8 @@ FORMAT = 1
 
 MAX_WORDS = 200
 """Longest passage; the embedding model reads about this much."""
+MAX_CHARACTERS = 1_600
+"""Longest passage of a script without spaces, or of what is no prose."""
 MIN_WORDS = 15
 """A shorter paragraph, such as the line above a list, is joined with the next."""
 _MIN_SENTENCE_WORDS = 3
@@ -43,17 +45,17 @@ class Reading(NamedTuple):
     """A document as it was read."""
 
     fields: dict[str, str]
-    """The front matter."""
+    """The front matter; `title` is the heading that a document begins with when the front matter has none."""
     sections: tuple[Section, ...]
 
 
 def read(text: str) -> Reading:
     """Cut a document. Raises Invalid for front matter that is not one, and for a document without words."""
     fields, body = _split_front_matter(text.lstrip("\ufeff").replace("\r\n", "\n"))
-    sections: list[Section] = []
-    for heading, paragraphs in _under_headings(body):
-        fields.setdefault("title", heading)
-        sections.extend(_section(heading, group) for group in _groups(paragraphs))
+    parts = [part for part in _under_headings(body) if any(part)]
+    if parts and parts[0][0]:
+        fields.setdefault("title", parts[0][0])
+    sections = [_section(heading, text) for heading, paragraphs in parts for text in _groups(paragraphs)]
     if not sections:
         raise Invalid("ingest.empty", "the document has no text")
     return Reading(fields, tuple(sections))
@@ -128,11 +130,11 @@ def _groups(paragraphs: Sequence[str]) -> Iterator[str]:
     for paragraph in paragraphs:
         for piece in _cut(paragraph):
             joined = f"{held}\n{piece}" if held else piece
-            if held and _words(joined) > MAX_WORDS:
+            if held and _size(joined) > MAX_WORDS:
                 yield held
                 joined = piece
             held = joined
-            if _words(held) >= MIN_WORDS:
+            if _size(held) >= MIN_WORDS:
                 yield held
                 held = ""
     if held:
@@ -140,13 +142,13 @@ def _groups(paragraphs: Sequence[str]) -> Iterator[str]:
 
 
 def _cut(paragraph: str) -> Iterator[str]:
-    if _words(paragraph) <= MAX_WORDS:
+    if _size(paragraph) <= MAX_WORDS:
         yield paragraph
         return
     held: list[str] = []
     for sentence in sentences(paragraph):
         for piece in _cut_words(sentence):
-            if held and sum(map(_words, held)) + _words(piece) > MAX_WORDS:
+            if held and sum(map(_size, held)) + _size(piece) > MAX_WORDS:
                 yield " ".join(held)
                 held = []
             held.append(piece)
@@ -156,7 +158,9 @@ def _cut(paragraph: str) -> Iterator[str]:
 def _cut_words(sentence: str) -> Iterator[str]:
     words = sentence.split()
     for start in range(0, len(words), MAX_WORDS):
-        yield " ".join(words[start : start + MAX_WORDS])
+        piece = " ".join(words[start : start + MAX_WORDS])
+        for at in range(0, len(piece), MAX_CHARACTERS):
+            yield piece[at : at + MAX_CHARACTERS].strip()
 
 
 def _section(heading: str, text: str) -> Section:
@@ -176,5 +180,6 @@ def _split_sentences(line: str) -> Iterator[str]:
         yield sentence
 
 
-def _words(text: str) -> int:
-    return len(text.split())
+def _size(text: str) -> int:
+    """Words; of what has no spaces, as many as its characters would make."""
+    return max(len(text.split()), len(text) * MAX_WORDS // MAX_CHARACTERS)

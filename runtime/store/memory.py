@@ -31,9 +31,8 @@ T = TypeVar("T")
 _FUSION = """
 WITH near AS MATERIALIZED (SELECT value AS id, key + 1 AS place FROM json_each(:near)),
 spoken AS MATERIALIZED (
-  SELECT passage.id, bm25, row_number() OVER (ORDER BY bm25, source, position) AS place
+  SELECT id, bm25, rank() OVER (ORDER BY bm25) AS place
   FROM (SELECT rowid AS id, rank AS bm25 FROM {words} WHERE {words} MATCH :words ORDER BY rank LIMIT :candidates)
-  JOIN passage USING(id) JOIN document ON document.id=passage.document
 ),
 fused AS (
   SELECT id, 1.0 / (60 + place) AS part, 0.0 AS bm25 FROM near
@@ -179,7 +178,7 @@ def _remove(connection: sqlite3.Connection, collection: int, sources: Sequence[s
     )
     passages = connection.execute(f"SELECT id, vector FROM passage WHERE document IN ({chosen})", wanted).fetchall()
     words.remove(connection, collection, [passage for passage, _ in passages])
-    vectors.remove(connection, passages)
+    vectors.remove(connection, collection, passages)
     return connection.execute(f"DELETE FROM document WHERE id IN ({chosen})", wanted).rowcount
 
 

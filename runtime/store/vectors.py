@@ -80,9 +80,10 @@ def add(connection: sqlite3.Connection, collection: int, passages: Sequence[tupl
         _insert(connection, collection, passages)
 
 
-def remove(connection: sqlite3.Connection, passages: Iterable[tuple[int, bytes]]) -> None:
-    """Take (passage, vector) out of the index. What stays there points at no passage and is never found."""
+def remove(connection: sqlite3.Connection, collection: int, passages: Iterable[tuple[int, bytes]]) -> None:
+    """Take (passage, vector) of a collection out of the index."""
     if not is_loaded(connection):
+        connection.execute("INSERT OR IGNORE INTO unindexed VALUES(?)", (collection,))
         return
     for passage, vector in passages:
         if _exists(connection, table(_dimensions(vector))):
@@ -122,8 +123,12 @@ def _insert(connection: sqlite3.Connection, collection: int, passages: Sequence[
 
 
 def _index_anew(connection: sqlite3.Connection, collection: int) -> None:
+    """Also removes what points at passages that went while there was no sqlite-vec."""
     passages = connection.execute("SELECT id, vector FROM passage WHERE collection=?", (collection,)).fetchall()
-    remove(connection, passages)
+    indexes = connection.execute("SELECT name FROM sqlite_master WHERE name LIKE 'bits\\_%' ESCAPE '\\' AND rootpage=0")
+    for (name,) in indexes.fetchall():
+        stale = connection.execute(f"SELECT rowid FROM {name} WHERE collection=?", (collection,)).fetchall()
+        connection.executemany(f"DELETE FROM {name} WHERE rowid=?", stale)
     _insert(connection, collection, passages)
 
 
