@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from granian.constants import Interfaces
@@ -24,7 +24,7 @@ from appliance.api.service import HEARTBEAT_S, Service
 from appliance.auth.callers import LOCAL_CALLER, host_names
 from appliance.lifecycle import Lifecycle, keep_watchdog_fed, stop_signals
 from redaction.doors.local import BACKLOG, BoundSocket, is_loopback, listen_tcp, listen_unix
-from runtime.errors import Invalid, Refused
+from runtime.errors import Invalid, Refused, Unavailable
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -33,6 +33,8 @@ DISTRIBUTION = "agentflow-appliance"
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 # time for streams to see that they should end, before the listeners wait for them
 LAST_BYTES_S = 0.05
+# waiting requests and streams end when draining begins, so only slow uploads are left to wait for
+LISTENER_GRACE_S = 5.0
 
 
 class Tls(msgspec.Struct, frozen=True):
@@ -84,61 +86,98 @@ async def serve(
             "on 127.0.0.1, or say --insecure-listen when something in front of it does TLS",
         )
     entrance = Entrance(host_names=host_names(host, names), takes_any_address=host in EVERY_ADDRESS)
-    service = Service(appliance, Lifecycle(), version=version(DISTRIBUTION), heartbeat_s=heartbeat_s)
-    listeners = _Listeners(service, grace_s=appliance.settings.drain_s)
-    tcp = listen_tcp(host, port)
-    watchdog = asyncio.create_task(keep_watchdog_fed())
-    try:
-        with stop_signals(service.drain, listeners.cut_off):
+    server = _Server(appliance, heartbeat_s)
+    with stop_signals(server.drain, server.hurry):
+        tcp = listen_tcp(host, port)
+        watchdog = asyncio.create_task(keep_watchdog_fed())
+        try:
             # /readyz answers from here on, while the appliance starts
-            listeners.open(tcp, entrance, tls)
-            if await _completes(appliance.start(), unless=service.lifecycle.draining):
+            server.open(tcp, entrance, tls)
+            if await server.has_started():
                 path = socket or appliance.settings.socket
-                first_key = service.read_keys()
                 # not before the start: until then a server that holds the data folder may be using the path
-                listeners.open(listen_unix(path), Entrance(caller=LOCAL_CALLER))
-                await service.start()
-                on_ready(Address(_url(tcp, tls), path, first_key))
-                await service.lifecycle.draining.wait()
-                path.unlink(missing_ok=True)
-            await listeners.close()
-    finally:
-        watchdog.cancel()
-        await listeners.close()
-        await appliance.stop()
+                server.open(listen_unix(path), Entrance(caller=LOCAL_CALLER))
+                await server.run(lambda first_key: on_ready(Address(_url(tcp, tls), path, first_key)))
+        finally:
+            watchdog.cancel()
+            await server.stop()
 
 
-class _Listeners:
-    """What a server accepts connections on."""
+class _Server:
+    """The appliance, and the listeners in front of it."""
 
-    def __init__(self, service: Service, *, grace_s: float) -> None:
-        self._service = service
-        self._grace_s = grace_s
-        self._app = build_app(service)
-        self._open: list[_Listener] = []
+    def __init__(self, appliance: Appliance, heartbeat_s: float) -> None:
+        self._appliance = appliance
+        self._service = Service(appliance, Lifecycle(), version=version(DISTRIBUTION), heartbeat_s=heartbeat_s)
+        self._app = build_app(self._service)
+        self._listeners: list[_Listener] = []
+        self._stopping: asyncio.Future[None] | None = None
 
     def open(self, bound: BoundSocket, entrance: Entrance, tls: Tls | None = None) -> None:
         """Accept connections on a listening socket from now on. Raises Invalid for TLS files that cannot be used."""
-        self._open.append(_Listener(Gate(self._app, self._service, entrance), bound, tls))
+        self._listeners.append(_Listener(Gate(self._app, self._service, entrance), bound, tls))
 
-    async def close(self) -> None:
-        """Accept nothing more, let requests end within the grace, then cut off what is left. Safe to call twice."""
+    async def has_started(self) -> bool:
+        """Start the appliance; False when draining began before it had. Raises what starting raises."""
+        starting = asyncio.ensure_future(self._appliance.start())
+        draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
+        await asyncio.wait({starting, draining}, return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            return False
+        starting.result()
+        return True
+
+    async def run(self, on_ready: Callable[[Path | None], None]) -> None:
+        """Let callers in and return when draining begins; `on_ready` gets the file of a key that was just made.
+
+        Raises what reading the keys raises, and Unavailable when a listener broke.
+        """
+        first_key = self._service.read_keys()
+        await self._service.start()
+        on_ready(first_key)
+        draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
+        await asyncio.wait(
+            {draining, *(listener.task for listener in self._listeners)}, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not draining.done():
+            draining.cancel()
+            raise Unavailable("server.listener_lost", "a listener ended by itself; start the server again")
+
+    def drain(self) -> None:
+        """Take nothing new from now on; `run` returns."""
         self._service.drain()
-        if self._open:
-            await asyncio.sleep(LAST_BYTES_S)
-            for listener in self._open:
-                listener.stop()
-            tasks = [listener.task for listener in self._open]
-            await asyncio.wait(tasks, timeout=self._grace_s)
-            self.cut_off()
-            await asyncio.wait(tasks)
-            self._open.clear()
-        await self._service.stop()
 
-    def cut_off(self) -> None:
-        """Drop every connection, answered or not."""
-        for listener in self._open:
+    def hurry(self) -> None:
+        """Wait for nothing any more: drop connections; steps that run go on at the next start."""
+        for listener in self._listeners:
             listener.task.cancel()
+        if self._stopping is not None:
+            self._stopping.cancel()
+
+    async def stop(self) -> None:
+        """Close the listeners, each request answered or its time over, then the appliance."""
+        self._service.drain()
+        await self._close_listeners()
+        await self._service.stop()
+        self._stopping = asyncio.ensure_future(self._appliance.stop())
+        await asyncio.wait({self._stopping})
+        if not self._stopping.cancelled():
+            self._stopping.result()
+
+    async def _close_listeners(self) -> None:
+        if not self._listeners:
+            return
+        await asyncio.sleep(LAST_BYTES_S)
+        for listener in self._listeners:
+            listener.stop()
+        tasks = [listener.task for listener in self._listeners]
+        _, unfinished = await asyncio.wait(tasks, timeout=LISTENER_GRACE_S)
+        for task in unfinished:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 class _Listener(Granian):
@@ -169,20 +208,6 @@ class _Listener(Granian):
         # the stubs know neither the constructor nor that the attribute is ever set
         self._shd = SocketHolder(self._bound.fileno(), self._bound.is_unix, BACKLOG)  # type: ignore[assignment,call-arg]
         self._ssp = None
-
-
-async def _completes(starting: Coroutine[Any, Any, object], *, unless: asyncio.Event) -> bool:
-    """Whether it ended before the event was set; it is cancelled otherwise. Raises what it raises."""
-    started = asyncio.ensure_future(starting)
-    stopped = asyncio.ensure_future(unless.wait())
-    await asyncio.wait({started, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if started.done():
-        started.result()
-        return True
-    started.cancel()
-    await asyncio.wait({started})
-    return False
 
 
 def _split(listen: str) -> tuple[str, int]:

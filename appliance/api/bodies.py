@@ -85,10 +85,12 @@ def shaped(value: object, shape: type[Shape], *, strict: bool = True, what: str 
     """Turn parsed JSON into a struct. Raises InvalidBody with every finding, each with its place."""
     if not isinstance(value, dict):
         raise InvalidBody(f"the {what} must be a JSON object", [Fault("expected an object", "#")])
-    faults = [*_unknown(value, shape), *_wrong(value, shape, strict)]
-    if faults:
-        raise InvalidBody(f"the {what} has {len(faults)} problem(s)", faults)
-    return msgspec.convert(value, shape, strict=strict)
+    try:
+        return msgspec.convert(value, shape, strict=strict)
+    except msgspec.ValidationError as first:
+        # the library stops at the first one; whoever has to mend the input wants to see all
+        faults = [*_unknown(value, shape), *_wrong(value, shape, strict)] or [Fault(str(first))]
+        raise InvalidBody(f"the {what} has {len(faults)} problem(s)", faults) from None
 
 
 def _parse(body: bytes) -> Json:

@@ -147,8 +147,9 @@ def _title(error: AgentFlowError) -> str:
 
 
 def _detail(error: AgentFlowError) -> str:
-    # a definition's message goes on to list what `errors` holds
-    return error.message.partition("\n")[0].rstrip(":") if isinstance(error, InvalidDefinition) else error.message
+    if isinstance(error, InvalidDefinition):  # `errors` lists them, and the server's own path is nobody's business
+        return f"the definition has {len(error.problems)} problem(s)"
+    return error.message
 
 
 def _headers(error: AgentFlowError) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Service:
         self._keys = KeyRing(())
         self.description = b""
         """The API's OpenAPI document."""
-        self.tail = Tail(appliance.store, RunMetrics(self.metrics).project)
+        self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
 
     @property
@@ -60,7 +60,7 @@ class Service:
 
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""
-        await self.tail.start()
+        await self.tail.start(self.store)
         self.metrics.ready.set(1)
         self.lifecycle.ready()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.domain.journal import rfc3339
-from runtime.errors import Corrupt, Refused
+from runtime.errors import Corrupt, Refused, Unavailable
 
 PREFIX = "af_"
 FIRST_KEY = "first"
@@ -46,12 +46,24 @@ class KeyRing:
 def open_keys(folder: Path, *, now_us: int) -> tuple[KeyRing, Path | None]:
     """Read the keys in `folder`, or make the first one; then the second value names the file that holds it.
 
-    Both files are durable when this returns. Raises Refused when others may read the keys, Corrupt when they
-    cannot be read as keys.
+    Both files are durable when this returns. Raises Refused when others may read the keys, Corrupt when they are not
+    keys, Unavailable when the files cannot be read or written.
     """
     path = folder / "keys.json"
-    if path.exists():
-        return KeyRing(_read(path)), None
+    try:
+        if path.exists():
+            return KeyRing(_read(path)), None
+        return _make_first(folder, path, now_us)
+    except OSError as error:
+        raise Unavailable("auth.no_access", f"cannot use the API keys in {folder}: {error.strerror}") from None
+
+
+def new_key() -> str:
+    """A fresh key in clear text."""
+    return PREFIX + base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()
+
+
+def _make_first(folder: Path, path: Path, now_us: int) -> tuple[KeyRing, Path]:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     clear_text = new_key()
@@ -61,11 +73,6 @@ def open_keys(folder: Path, *, now_us: int) -> tuple[KeyRing, Path | None]:
     keys = (ApiKey(FIRST_KEY, sha256(clear_text.encode()).hexdigest(), rfc3339(now_us)),)
     _write_private(path, msgspec.json.format(msgspec.json.encode(keys)) + b"\n")
     return KeyRing(keys), first
-
-
-def new_key() -> str:
-    """A fresh key in clear text."""
-    return PREFIX + base64.b32encode(secrets.token_bytes(32)).decode().rstrip("=").lower()
 
 
 def _read(path: Path) -> tuple[ApiKey, ...]:

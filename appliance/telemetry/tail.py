@@ -22,16 +22,14 @@ log = logging.getLogger(__name__)
 class Tail:
     """Follows the journal while started."""
 
-    def __init__(self, store: StateStore, project: Callable[[Row], None]) -> None:
-        self._store = store
+    def __init__(self, project: Callable[[Row], None]) -> None:
         self._project = project
         self._watchers: defaultdict[RunId, set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
+    async def start(self, store: StateStore) -> None:
         """Follow from the journal's present end."""
-        cursor = await self._store.head()
-        self._task = asyncio.create_task(self._follow(cursor), name="journal-tail")
+        self._task = asyncio.create_task(self._follow(store, await store.head()), name="journal-tail")
 
     async def stop(self) -> None:
         """Stop following. Safe to call twice."""
@@ -53,21 +51,16 @@ class Tail:
             if not self._watchers[run]:
                 del self._watchers[run]
 
-    @property
-    def watching(self) -> int:
-        """How many watchers there are."""
-        return sum(len(events) for events in self._watchers.values())
-
     def wake_all(self) -> None:
         """Wake every watcher, so that it sees that the server is draining."""
         for events in self._watchers.values():
             for event in events:
                 event.set()
 
-    async def _follow(self, cursor: int) -> None:
+    async def _follow(self, store: StateStore, cursor: int) -> None:
         while True:
             try:
-                async for position, row in self._store.follow(cursor):
+                async for position, row in store.follow(cursor):
                     cursor = position
                     self._deliver(row)
             except AgentFlowError:

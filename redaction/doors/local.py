@@ -56,8 +56,9 @@ class ServerEvent(msgspec.Struct, frozen=True):
 class BoundSocket:
     """A socket that listens; nobody has accepted from it yet."""
 
-    def __init__(self, listener: socket.socket) -> None:
+    def __init__(self, listener: socket.socket, path: Path | None = None) -> None:
         self._listener = listener
+        self._path = path
         self.is_unix = listener.family == socket.AF_UNIX
         name = ("", 0) if self.is_unix else listener.getsockname()
         self.host: str = name[0]
@@ -68,8 +69,10 @@ class BoundSocket:
         return self._listener.fileno()
 
     def close(self) -> None:
-        """Refuse new connections. Safe to call twice."""
+        """Refuse new connections; the file of a UNIX socket goes with it. Safe to call twice."""
         self._listener.close()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
 
 class LocalDoor:
@@ -175,7 +178,7 @@ def listen_unix(path: Path) -> BoundSocket:
             "server.socket_failed", f"cannot listen on {path}: {error.strerror or error}", retryable=False
         ) from None
     listener.setblocking(False)
-    return BoundSocket(listener)
+    return BoundSocket(listener, path)
 
 
 def tell_service_manager(message: str) -> None:
