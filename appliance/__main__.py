@@ -1,5 +1,6 @@
 """The program: `af`, `python -m appliance`, and the one file."""
 
+import os
 import sys
 
 
@@ -15,6 +16,8 @@ def main() -> int:
 
 
 def _run() -> int:
+    # numpy reads it when it is first imported: its threads would spin, and split sums differently
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from runtime.errors import AgentFlowError
     from runtime.store import driver
 
