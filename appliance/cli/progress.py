@@ -10,7 +10,6 @@ from runtime.domain.command import AwaitSignal, StartStep
 from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.journal import Entry
 
-
 WORTH_TELLING_S = 1.0
 """Work that is over sooner is not told of where every telling is a line."""
 

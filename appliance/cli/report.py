@@ -29,13 +29,17 @@ def status(word: str) -> str:
     return click.style(f"{mark} {word}", fg=color)
 
 
-def run_report(run: RunView, *, is_full: bool = False) -> str:
-    """Everything about a run that a person wants to see after it stopped; `is_full`: long output uncut."""
+def run_report(run: RunView, *, given: Json = None, is_full: bool = False) -> str:
+    """Everything about a run that a person wants to see after it stopped.
+
+    `given`: its input, where that is not on the screen already. `is_full`: long output uncut.
+    """
     parts = [
         headline(run),
+        _input(given, is_full=is_full),
         path(run),
         steps(run),
-        *answer(run, is_full=is_full),
+        *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
         trouble(run),
         totals(run),
         next_steps(run),
@@ -138,6 +142,14 @@ def next_steps(run: RunView) -> str:
     if run.status in ("succeeded", "failed", "cancelled"):
         lines.append(f"    af replay {run.run_id} --check")
     return "\n".join(lines)
+
+
+def _input(given: Json, *, is_full: bool) -> str:
+    if given in (None, {}):
+        return ""
+    message = given["message"] if isinstance(given, dict) and set(given) == {"message"} else given
+    label = click.style("input", dim=True)
+    return f"  {label}  {compact(message)}" if is_full else "  " + clip(f"{label}  {compact(message)}", columns() - 2)
 
 
 def _took(step: StepView) -> str:

@@ -143,8 +143,9 @@ async def _show(af: Af, name: str, *, is_full: bool) -> None:
 
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
-        view = await view_of(store, fold(run, await entries(store, run)), af.settings.data)
-    af.terminal.say(run_report(view, is_full=is_full))
+        state = fold(run, await entries(store, run))
+        view = await view_of(store, state, af.settings.data)
+    af.terminal.say(run_report(view, given=state.input, is_full=is_full))
     af.terminal.document(view)
 
 
