@@ -24,12 +24,13 @@ WARM_UP = 50
 READY_WITHIN_S = 60
 WAITING: dict[str, Json] = {
     "name": "bench-wait",
+    "agents": {"note": {"type": "llm", "prompt": "Never asked."}},
     "planner": {
         "type": "fsm",
         "definition": {
             "initial_state": "wait",
-            "states": {"wait": {"wait_for": "go", "on_success": "done"}},
-            "final_states": ["done"],
+            "states": {"wait": {"wait_for": "go", "on_success": "note"}, "note": {}},
+            "final_states": ["note"],
         },
     },
 }
