@@ -4,6 +4,7 @@ Never runs what a document names, and opens no file outside the document's folde
 """
 
 import json
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import cast
@@ -126,13 +127,13 @@ def _workflow(node: Node, reading: Reading, *, folder: str) -> Workflow | None:
 
 
 def _file_of(path: Path) -> Path:
-    return path / FILE if path.is_dir() else path
+    return path / FILE if os.path.isdir(path) else path
 
 
 def _read(file: Path) -> bytes:
+    if not os.path.isfile(file):
+        raise NotFound("file.not_found", f"there is no file {str(file)!r}")
     try:
-        if not file.is_file():
-            raise NotFound("file.not_found", f"there is no file {str(file)!r}")
         with file.open("rb") as source:
             return source.read(MAX_BYTES + 1)
     except OSError as error:

@@ -35,6 +35,10 @@ FSM_KEYS = ("states", "initial_state", "final_states")
 TREE_KEYS = ("root",)
 
 
+_SOME_CONDITION = "true"
+"""Stands for one that could not be read, so that its state is not taken for one without a condition."""
+
+
 def condition(node: Node, place: Place) -> Json:
     """A CEL or JSONPath condition that compiles."""
     # CEL is 50 MB of shared library; documents without conditions do without it
@@ -43,13 +47,13 @@ def condition(node: Node, place: Place) -> Json:
     if not isinstance(node.value, str):
         hint = "put it in quotes" if isinstance(node.value, bool) else ""
         place.error("condition.invalid", "expected a condition such as response.confidence < 0.7", node, hint)
-        return None
+        return _SOME_CONDITION
     try:
         for warning in compile_condition(node.value).warnings:
             place.warn("condition.spelling", warning, node)
     except Invalid as error:
         place.error(error.code, error.message, node)
-    return node.value
+    return node.value or _SOME_CONDITION
 
 
 _STATE = record(

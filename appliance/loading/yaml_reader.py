@@ -206,17 +206,18 @@ class _Builder:
         """Take over what `<<` names; what stands in the mapping itself wins, then what was named first."""
         if isinstance(source.value, list):
             for each in source.value:
-                self._merge(target, each) if isinstance(each.value, dict) else self._bad_merge()
+                self._merge(target, each) if isinstance(each.value, dict) else self._bad_merge(each)
         elif isinstance(source.value, dict) and isinstance(target.value, dict):
             for key, node in source.value.items():
                 if key not in target.value:
                     target.value[key] = node
                     target.keys[key] = source.keys[key]
         else:
-            self._bad_merge()
+            self._bad_merge(source)
 
-    def _bad_merge(self) -> None:
-        self._error("yaml.merge", "'<<' takes a mapping or a list of mappings")
+    def _bad_merge(self, source: Node) -> None:
+        message = "'<<' takes a mapping or a list of mappings"
+        self._report.add(_problem("yaml.merge", message, self._file, source.line))
 
     def _plain_value(self, text: str) -> str | float | int | bool | None:
         if text in _CONSTANTS:
@@ -272,7 +273,10 @@ def _line_of(error: yaml.YAMLError, text: str) -> int:
     if isinstance(error, yaml.reader.ReaderError):
         return text.count("\n", 0, error.position)
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    return mark.line if mark is not None else 0
+    if "end of stream" in (getattr(error, "problem", None) or ""):
+        mark = getattr(error, "context_mark", None) or mark  # where the quote was opened
+    last = text.rstrip().count("\n")
+    return min(mark.line, last) if mark is not None else last
 
 
 def _heading_before(text: str, failed_line: int) -> int | None:
