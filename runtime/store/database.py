@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from runtime.errors import Unavailable
@@ -78,7 +80,7 @@ class Database:
             if self._is_writer:
                 self._writer = await connect(self._open_writer)
                 self._committing = asyncio.create_task(self._commit_until_closed(self._writer))
-            self._reader = await connect(self._open_reader)
+            self._reader = await connect(partial(self._open_reader, self.path))
         except BaseException:
             await self.stop()
             raise
@@ -115,36 +117,40 @@ class Database:
         except Exception as error:
             raise self._explained(error) from None
 
-    async def aside(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run long work on a reading connection of its own, holding up nobody. Cancellation interrupts it."""
-        connection = await connect(self._open_reader)
+    async def aside(self, work: Callable[[sqlite3.Connection], T], *, path: Path | None = None) -> T:
+        """Run long work on a reading connection of its own, holding up nobody; a cancelled caller ends it.
+
+        `path` is a copy of this file, to be read instead of it.
+        """
+        if self._closing is not None:
+            raise _closed(self.path)
+        given_up = Event()
+        connection = await connect(partial(self._open_reader, path or self.path))
         try:
-            return await hop(connection, work)
-        except asyncio.CancelledError:
-            await connection.interrupt()
-            raise
+            return await hop(connection, partial(_until, given_up, work))
         except Exception as error:
             raise self._explained(error) from None
         finally:
+            given_up.set()
             await asyncio.shield(close(connection))
 
-    def open_copy(self, path: Path, *, writer: bool = True) -> sqlite3.Connection:
-        """Open a copy of this file with this one's key and extensions; the caller closes it. Blocks."""
-        return self._made_ready(driver.open_raw(path, key=self._key, writer=writer), lambda: None)
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody has stopped it yet."""
+        return self._closing is None
 
-    async def changed(self, commits: int) -> bool:
-        """Wait until there are more than `commits` commits; False when the database is closed instead.
+    async def changed(self, commits: int) -> None:
+        """Return when there are more than `commits` commits, or the database is stopped.
 
         A process that only reads cannot know: it is told to look again every quarter of a second.
         """
-        while self.commits == commits and self._closing is None:
-            if not self._is_writer:
-                await asyncio.sleep(POLL_S)
-                break
+        if not self._is_writer:
+            await asyncio.sleep(POLL_S)
+            return
+        while self.commits == commits and self.is_open:
             if self._news is None:
                 self._news = asyncio.Event()
             await self._news.wait()
-        return self._closing is None
 
     async def _commit_until_closed(self, writer: aiosqlite.Connection) -> None:
         while True:
@@ -161,9 +167,9 @@ class Database:
         waiting = [(unit, outcome) for unit, outcome in batch if not outcome.cancelled()]
         try:
             outcomes = await hop(writer, commit, [unit for unit, _ in waiting], self._forget_all)
+            self.commits += 1
         except Exception as error:
             outcomes = [Failed(translate(error, self.path, writing=True)) for _ in waiting]
-        self.commits += 1
         for (_, outcome), value in zip(waiting, outcomes, strict=True):
             if not outcome.done():
                 outcome.set_exception(value.error) if type(value) is Failed else outcome.set_result(value)
@@ -198,11 +204,14 @@ class Database:
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = driver.open_raw(self.path, key=self._key, sync=self._sync, cache_mib=_WRITER_CACHE_MIB)
-        return self._made_ready(connection, lambda: migrations.migrate(connection, self._steps, self.open_copy))
+        return self._made_ready(connection, lambda: migrations.migrate(connection, self._steps, self._open_copy))
 
-    def _open_reader(self) -> sqlite3.Connection:
-        connection = driver.open_raw(self.path, key=self._key, writer=False)
+    def _open_reader(self, path: Path) -> sqlite3.Connection:
+        connection = driver.open_raw(path, key=self._key, writer=False)
         return self._made_ready(connection, lambda: migrations.require_current(connection, self._steps))
+
+    def _open_copy(self, path: Path) -> sqlite3.Connection:
+        return self._made_ready(driver.open_raw(path, key=self._key), lambda: None)
 
     def _made_ready(self, connection: sqlite3.Connection, check: Callable[[], None]) -> sqlite3.Connection:
         try:
@@ -216,6 +225,12 @@ class Database:
 
     def _explained(self, error: Exception) -> Exception:
         return translate(error, self.path, has_key=self._key is not None)
+
+
+def _until(given_up: Event, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    """Work until somebody gives up; looked at every 10,000 steps of SQLite's, well under a millisecond."""
+    connection.set_progress_handler(given_up.is_set, 10_000)
+    return work(connection)
 
 
 def _closed(path: Path) -> Unavailable:

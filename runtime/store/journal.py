@@ -71,14 +71,13 @@ class Journal:
 
         A process that only reads sees another one's rows at most a quarter of a second late.
         """
-        is_open = True
-        while is_open:
+        while self._database.is_open:
             commits = self._database.commits  # taken first: a commit during the read is then not slept through
             page = await self._database.read(partial(queries.page_behind, cursor=cursor))
             for cursor, row in page:  # the last row's cursor is where the next page begins
                 yield cursor, row
             if not page:
-                is_open = await self._database.changed(commits)
+                await self._database.changed(commits)
 
     async def head(self) -> int:
         """See StateStore."""
@@ -109,4 +108,4 @@ class Journal:
         Durable and complete when this returns; nothing is at `target` before. Raises Conflict when something is
         there already, StoreFull, Unavailable or Corrupt.
         """
-        return await self._database.aside(lambda c: back_up(c, target, partial(self._database.open_copy, writer=False)))
+        return await back_up(self._database, target)

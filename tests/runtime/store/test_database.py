@@ -202,18 +202,29 @@ async def test_a_flood_of_writes_is_refused_not_buffered(numbers: Database) -> N
     assert ["store.overloaded"] == [getattr(outcome, "code", None) for outcome in refused]
 
 
-async def test_long_work_aside_ends_with_its_caller(numbers: Database) -> None:
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+SHORT = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 1000) SELECT count(*) FROM n"
+
+
+def repeat(connection: sqlite3.Connection) -> None:
+    while True:
+        connection.execute(SHORT).fetchone()
+
+
+@pytest.mark.parametrize("work", [lambda c: c.execute(ENDLESS).fetchone(), repeat], ids=["one query", "many queries"])
+async def test_long_work_aside_ends_with_its_caller(
+    numbers: Database, work: Callable[[sqlite3.Connection], None]
+) -> None:
     """A backup that nobody waits for must not run on for an hour."""
-    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
     began = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def count(connection: sqlite3.Connection) -> None:
+    def begin_and_work(connection: sqlite3.Connection) -> None:
         loop.call_soon_threadsafe(began.set)
-        connection.execute(endless).fetchone()
+        work(connection)
 
     async with asyncio.timeout(PATIENCE_S):
-        working = asyncio.create_task(numbers.aside(count))
+        working = asyncio.create_task(numbers.aside(begin_and_work))
         await began.wait()
         await numbers.write(insert(1))
         working.cancel()

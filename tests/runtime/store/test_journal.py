@@ -110,6 +110,15 @@ async def test_following_ends_when_the_journal_is_closed(journal: Journal, datab
         assert await waiting is None
 
 
+async def test_a_follower_in_the_middle_of_a_page_ends_without_a_fault(journal: Journal, database: Database) -> None:
+    """The server stops while a client reads slowly."""
+    await begin(journal, 1)
+    rows = aiter(journal.follow())
+    await take(rows, 1)
+    await database.stop()
+    assert [2] == [cursor async for cursor, _ in rows]
+
+
 async def test_a_follower_that_lags_sees_every_row(journal: Journal) -> None:
     """Appends go on while a page is being read."""
     runs = 20
