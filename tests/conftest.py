@@ -12,6 +12,9 @@ from runtime.store import driver
 
 driver.install()  # before any test imports sqlite3: two SQLites in one process drop each other's locks
 
+# as the program sets it, before anything imports numpy
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")

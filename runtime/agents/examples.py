@@ -57,6 +57,8 @@ def _rows(path: Path, text: str, label: str) -> Iterator[tuple[int, Example | st
             for row in table:
                 line = table.line_num
                 yield line, _example(row, text, label)
+            if line == 1:
+                yield line, "there are no examples below the header"
     except csv.Error as error:
         yield line + 1, f"not CSV from here on: {error}"
     except UnicodeDecodeError:

@@ -1,0 +1,42 @@
+"""Tasks and contexts, for tests of one agent by itself."""
+
+from pathlib import Path
+from typing import NoReturn
+
+from runtime.domain.canonical import Json
+from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId
+from runtime.ports import HttpAccess, ModelAccess, Task
+
+
+def task(given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> Task:
+    """An attempt at a step with this input."""
+    return Task(
+        run=RunId("r-1"),
+        step=StepId("step"),
+        state="step",
+        agent=AgentId("agent"),
+        attempt=1,
+        tenant=tenant,
+        workflow="test",
+        definition=DefinitionHash("sha256:" + "0" * 64),
+        input=given,
+        data={"input": given},
+        idempotency_key="r-1/step",
+    )
+
+
+class Context:
+    """What the agent may reach: these models, this http, no tool."""
+
+    def __init__(self, models: ModelAccess, *, http: HttpAccess | None = None, folder: Path = Path()) -> None:
+        self.models = models
+        self.http = http or _NoHttp()
+        self.folder = str(folder)
+
+    async def call_tool(self, tool: str, arguments: dict[str, Json]) -> NoReturn:
+        raise AssertionError(f"the agent called tool {tool!r}")
+
+
+class _NoHttp:
+    async def send(self, request: object) -> NoReturn:
+        raise AssertionError("the agent called http")
