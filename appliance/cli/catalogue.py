@@ -12,11 +12,10 @@ if TYPE_CHECKING:
 
 def catalogue(data: Path) -> "WorkflowCatalogue":
     """The catalogue of a data folder, which keeps nothing."""
-    from appliance.workflows import WorkflowCatalogue
-    from runtime.engine.clock import SystemClock
+    from appliance.cli.journal import reading_catalogue
     from runtime.store.volatile import VolatileStore
 
-    return WorkflowCatalogue(data=data, store=VolatileStore(), clock=SystemClock(), is_writer=False)
+    return reading_catalogue(VolatileStore(), data)
 
 
 async def find_definition(settings: "Settings", name: str) -> "Workflow":

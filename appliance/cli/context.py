@@ -25,6 +25,7 @@ class Af:
         self.data: Path | None = None
         self.parting = ""
         """What to say when this is interrupted now."""
+        self._has_log = False
 
     @cached_property
     def settings(self) -> "Settings":
@@ -40,11 +41,23 @@ class Af:
 
         return data_folder(self.data, os.environ)
 
-    def run(self, work: Coroutine[object, object, Answer]) -> Answer:
-        """Run asynchronous work to its end; Ctrl-C cancels it, lets it clean up, and then interrupts."""
+    def open_log(self) -> None:
+        """Keep log records from here on, and warn of what needs warning."""
         from appliance.cli import logbook
 
         logbook.open_log(self)
+        self._has_log = True
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._has_log:
+            from appliance.cli import logbook
+
+            logbook.close_log()
+
+    def run(self, work: Coroutine[object, object, Answer]) -> Answer:
+        """Run asynchronous work to its end; Ctrl-C cancels it, lets it clean up, and then interrupts."""
+        self.open_log()
         return asyncio.run(work)
 
 

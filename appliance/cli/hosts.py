@@ -7,12 +7,13 @@ written is asked for over that server's UNIX socket, and the journal is read dir
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
-from appliance.cli.journal import Store, open_journal, watch
+from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
 from appliance.views import RunView, run_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
@@ -73,9 +74,9 @@ class LocalRuns:
         """The run once it is final or waits."""
         return await self._engine.wait(run)
 
-    async def watched(self, run: RunId, on_entry: OnEntry) -> RunState:
-        """The same, telling of each entry on the way."""
-        watching = asyncio.create_task(watch(self.store, run, on_entry))
+    async def watched(self, run: RunId, on_entry: OnEntry, *, after_seq: int = 0) -> RunState:
+        """The same, telling of each entry behind `after_seq` on the way."""
+        watching = asyncio.create_task(watch(self.store, run, on_entry, after_seq=after_seq))
         try:
             await self._engine.wait(run)
             return await watching
@@ -100,8 +101,9 @@ class ServedRuns:
 
     is_served = True
 
-    def __init__(self, door: LocalDoor, store: Store) -> None:
+    def __init__(self, door: LocalDoor, store: Store, data: Path) -> None:
         self._door = door
+        self._catalogue = reading_catalogue(store, data)
         self.store = store
 
     async def target(self, name: str) -> Target:
@@ -137,9 +139,9 @@ class ServedRuns:
         """The run once it is final or waits. Raises Unavailable when the server goes away."""
         return await self.watched(run, lambda _: None)
 
-    async def watched(self, run: RunId, on_entry: OnEntry) -> RunState:
-        """The same, telling of each entry on the way."""
-        watching = asyncio.create_task(watch(self.store, run, on_entry))
+    async def watched(self, run: RunId, on_entry: OnEntry, *, after_seq: int = 0) -> RunState:
+        """The same, telling of each entry behind `after_seq` on the way."""
+        watching = asyncio.create_task(watch(self.store, run, on_entry, after_seq=after_seq))
         try:
             while not (await asyncio.wait({watching}, timeout=5))[0]:
                 await self._call("GET", "/healthz")  # a server that is gone finishes nothing
@@ -157,8 +159,7 @@ class ServedRuns:
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
-        reply = await self._call("GET", f"/v1/runs/{state.run}")
-        return msgspec.json.decode(reply.body, type=RunView)
+        return await view_of(self._catalogue, state)
 
     async def _call(
         self, method: str, target: str, body: Json = None, headers: Mapping[str, str] | None = None
@@ -187,7 +188,7 @@ async def open_runs(
         if error.code != "data.locked" or not settings.socket.exists():
             raise
         async with open_journal(settings) as store:
-            yield ServedRuns(LocalDoor(settings.socket), store)
+            yield ServedRuns(LocalDoor(settings.socket), store, settings.data)
         return
     try:
         yield LocalRuns(appliance)

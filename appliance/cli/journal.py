@@ -18,6 +18,7 @@ from runtime.store.volatile import VolatileStore
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
     from appliance.views import RunView
+    from appliance.workflows import WorkflowCatalogue
 
 Store = Journal | VolatileStore
 
@@ -79,28 +80,39 @@ async def entries(store: Store, run: RunId) -> list[Entry]:
     return found
 
 
-async def watch(store: Store, run: RunId, on_entry: Callable[[Entry], None], *, until_final: bool = False) -> RunState:
-    """Tell of every entry as it becomes durable; return once the run is final, or waits unless `until_final`."""
+async def watch(
+    store: Store, run: RunId, on_entry: Callable[[Entry], None], *, after_seq: int = 0, until_final: bool = False
+) -> RunState:
+    """Tell of every entry behind `after_seq` as it becomes durable.
+
+    Returns once the run is final, or waits unless `until_final`.
+    """
     state = RunState(run=run)
     while True:
         rows = await store.read(run, after_seq=state.seq)
         for row in rows:
             entry = read(row)
             apply(state, entry)
-            on_entry(entry)
+            if entry.seq > after_seq:
+                on_entry(entry)
         if state.is_final or (state.status == "waiting" and not until_final):
             return state
         if not rows:
             await asyncio.sleep(POLL_S)
 
 
-async def view_of(store: Store, state: RunState, data: Path) -> "RunView":
-    """A run's document, with the output as its definition words it where that is still here."""
-    from appliance.views import run_view
+def reading_catalogue(store: Store, data: Path) -> "WorkflowCatalogue":
+    """The definitions that runs are pinned to, and the workflows of a data folder; keeps nothing."""
     from appliance.workflows import WorkflowCatalogue
     from runtime.engine.clock import SystemClock
 
-    catalogue = WorkflowCatalogue(data=data, store=store, clock=SystemClock(), is_writer=False)
+    return WorkflowCatalogue(data=data, store=store, clock=SystemClock(), is_writer=False)
+
+
+async def view_of(catalogue: "WorkflowCatalogue", state: RunState) -> "RunView":
+    """A run's document, with the output as its definition words it where that is still here."""
+    from appliance.views import run_view
+
     try:
         return run_view(state, await catalogue.pinned(state.definition))
     except AgentFlowError:

@@ -33,6 +33,14 @@ def open_log(af: "Af") -> None:
     root.addHandler(file)
 
 
+def close_log() -> None:
+    """Send records nowhere again."""
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, (_Stderr, _Journal))]:
+        root.removeHandler(handler)
+        handler.close()
+
+
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs alone
     """Short lines for people; what ended the command is said by `failures` in words of its own."""
 

@@ -27,20 +27,22 @@ def run(arguments: list[str]) -> int:
         click.echo(asked.format_message(), err=True)
         return asked.exit_code
     except (KeyboardInterrupt, click.Abort):
-        invocation.terminal.complain("\ninterrupted" + (f"; {invocation.parting}" if invocation.parting else ""))
+        line_end = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal has drawn
+        parting = f"; {invocation.parting}" if invocation.parting else ""
+        invocation.terminal.complain(f"{line_end}interrupted{parting}")
         return INTERRUPTED
     except BrokenPipeError:
         _forget_stdout()
         return READER_GONE
     except Exception as error:  # the edge: whatever it is, one line
         return _say(error, invocation)
+    finally:
+        invocation.close()
 
 
 def _say(error: Exception, invocation: Af) -> int:
     with suppress(Exception):
-        from appliance.cli.logbook import open_log
-
-        open_log(invocation)
+        invocation.open_log()
     failure = failure_of(error, invocation.data_folder / "logs" / "af.log")
     try:
         report(failure, invocation.terminal)

@@ -54,13 +54,10 @@ def replay(af: Af, run: str | None, check: bool, is_all: bool) -> int:
 
 
 async def _replay(af: Af, name: str | None) -> int:
-    from appliance.cli.journal import find_run, open_journal
-    from appliance.workflows import WorkflowCatalogue
-    from runtime.engine.clock import SystemClock
+    from appliance.cli.journal import find_run, open_journal, reading_catalogue
 
     async with open_journal(af.settings) as store:
-        catalogue = WorkflowCatalogue(data=af.settings.data, store=store, clock=SystemClock(), is_writer=False)
-        judge = _Judge(store, catalogue)
+        judge = _Judge(store, reading_catalogue(store, af.settings.data))
         if name is None:
             return await _replay_all(af, store, judge)
         verdict = await judge.verdict(await find_run(store, name))

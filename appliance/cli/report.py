@@ -12,6 +12,8 @@ from appliance.views import ErrorView, RunView, StepView
 from runtime.domain.canonical import Json
 
 MAX_JSON_LINES = 40
+TEXTS = ("answer", "text")
+"""Keys of an output whose text is shown as text."""
 
 MARKS: dict[str, tuple[str, str]] = {
     "succeeded": ("✓", "green"),
@@ -86,10 +88,11 @@ def steps(run: RunView) -> str:
 def answer(run: RunView, *, is_full: bool = False) -> Iterator[str]:
     """The answer as text, with its sources; any other output as JSON."""
     output = run.output
-    if isinstance(output, dict) and isinstance(output.get("answer"), str) and output["answer"]:
-        yield paragraphs(str(output["answer"]))
-        rest = {key: value for key, value in output.items() if key not in ("answer", "citations") and value}
+    worded = next((key for key in TEXTS if isinstance(output, dict) and isinstance(output.get(key), str)), "")
+    if isinstance(output, dict) and worded and output[worded]:
+        yield paragraphs(str(output[worded]))
         yield citations(output.get("citations"))
+        rest = {key: value for key, value in output.items() if key not in (worded, "citations") and value}
         yield "\n".join(f"  {click.style(printable(key), dim=True)}  {compact(value)}" for key, value in rest.items())
     elif isinstance(output, str):
         yield paragraphs(output)

@@ -137,14 +137,14 @@ def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filt
 
 
 async def _show(af: Af, name: str, *, is_full: bool) -> None:
-    from appliance.cli.journal import entries, find_run, open_journal, view_of
+    from appliance.cli.journal import entries, find_run, open_journal, reading_catalogue, view_of
     from appliance.cli.report import run_report
     from runtime.domain.run import fold
 
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
         state = fold(run, await entries(store, run))
-        view = await view_of(store, state, af.settings.data)
+        view = await view_of(reading_catalogue(store, af.settings.data), state)
     af.terminal.say(run_report(view, given=state.input, is_full=is_full))
     af.terminal.document(view)
 
@@ -168,9 +168,10 @@ async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunVi
     progress = RunProgress(af.terminal)
     try:
         async with open_runs(af.settings, "af runs signal", progress=progress.work) as opened:
+            seen = (await opened.store.run(run)).seq
             await opened.signal(run, signal, answer)
             af.parting = f"the answer is kept; go on with: af runs resume {run}"
-            return await opened.view(await opened.watched(run, progress.step))
+            return await opened.view(await opened.watched(run, progress.step, after_seq=seen))
     finally:
         progress.clear()
 
@@ -196,7 +197,7 @@ async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
             views = []
             for run in chosen:
                 state = fold(run, await entries(opened.store, run))
-                settled = state if state.is_final else await opened.watched(run, progress.step)
+                settled = state if state.is_final else await opened.watched(run, progress.step, after_seq=state.seq)
                 views.append(await opened.view(settled))
             return views
     finally:

@@ -46,7 +46,6 @@ def serve(
         raise Invalid("server.half_tls", "--tls-cert and --tls-key go together; give both")
     import uvloop
 
-    from appliance.cli import logbook
     from appliance.server import Address, Tls, announce
     from appliance.server import serve as serve_appliance
     from appliance.wiring import Appliance
@@ -54,7 +53,7 @@ def serve(
     settings = af.settings
     if drain_s is not None:
         settings = msgspec.structs.replace(settings, drain_s=drain_s)
-    logbook.open_log(af)
+    af.open_log()
 
     def ready(address: Address) -> None:
         announce(address)
