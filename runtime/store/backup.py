@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from runtime.errors import Conflict
+from runtime.store import driver
 from runtime.store.database import Database
 from runtime.store.failures import translate
 from runtime.store.verification import Verified, verify
@@ -30,14 +31,14 @@ async def back_up(database: Database, target: Path) -> Verified:
         await asyncio.to_thread(_publish, partial, target)
         return verified
     finally:
-        partial.unlink(missing_ok=True)
+        driver.remove(partial)
 
 
 def _copy(connection: sqlite3.Connection, partial: Path) -> None:
     import sqlite3  # the bundled one: a connection exists
 
     try:
-        partial.unlink(missing_ok=True)
+        driver.remove(partial)
         os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         connection.execute("PRAGMA query_only=OFF")  # else it refuses to write even another file
         connection.execute("VACUUM INTO ?", (str(partial),))

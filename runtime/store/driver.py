@@ -72,6 +72,12 @@ def open_raw(
         raise translate(error, path, has_key=key is not None) from None
 
 
+def remove(path: Path) -> None:
+    """Remove a database file that nobody has open, and what SQLite may have left beside it."""
+    for beside in ("", "-journal", "-wal", "-shm"):
+        path.with_name(f"{path.name}{beside}").unlink(missing_ok=True)
+
+
 def _bundled() -> ModuleType:
     try:
         import sqlcipher3.dbapi2

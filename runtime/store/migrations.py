@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.errors import Corrupt, Invalid, Unavailable
+from runtime.store import driver
 from runtime.store.failures import concerns_every_write
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ APPLICATION_ID = 0x41464C57
 """`AFLW`; `file` and other tools see it in bytes 68–71."""
 
 _DOWN = ".down.sql"
+# SQLite's own clock: when a step was applied is a note for people and decides nothing
+_NOW_US = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
 _LEDGER = """CREATE TABLE IF NOT EXISTS schema_migration(
   version INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL, applied_us INTEGER NOT NULL
 ) STRICT"""
@@ -126,10 +129,6 @@ def revert(connection: sqlite3.Connection, step: Migration) -> None:
     )
 
 
-# SQLite's own clock: when a step was applied is a note for people and decides nothing
-_NOW_US = "CAST(unixepoch('subsec') * 1000000 AS INTEGER)"
-
-
 def _rehearse(
     connection: sqlite3.Connection,
     known: Sequence[Migration],
@@ -137,7 +136,7 @@ def _rehearse(
     open_copy: Callable[[Path], sqlite3.Connection],
 ) -> None:
     copy = _path(connection).with_suffix(".rehearsal")
-    copy.unlink(missing_ok=True)
+    driver.remove(copy)
     try:
         connection.execute("VACUUM INTO ?", (str(copy),))
         rehearsal = open_copy(copy)
@@ -146,7 +145,7 @@ def _rehearse(
         finally:
             rehearsal.close()
     finally:
-        copy.unlink(missing_ok=True)
+        driver.remove(copy)
 
 
 def _there_and_back(rehearsal: sqlite3.Connection, missing: Sequence[Migration]) -> None:

@@ -33,6 +33,8 @@ async def main(folder: Path, kind: str) -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, resource.RLIM_INFINITY))
         refusals = await asyncio.gather(*(_append_until_full(journal, number, ends) for number in range(PRODUCERS)))
         full = [await journal.verify(), list(ends)]
+        backup = await _back_up(journal, folder / "copy.db")
+        copies = [path.name for path in folder.glob("copy.db*")]
         if kind == "limit":
             resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         else:
@@ -42,7 +44,19 @@ async def main(folder: Path, kind: str) -> None:
         checked = await journal.verify()
         await database.stop()
     found = [(await _reread(folder, number)) for number in range(PRODUCERS)]
-    print(json.dumps({"refusals": refusals, "full": full, "checked": checked, "ends": ends, "found": found}))
+    print(
+        json.dumps(
+            {
+                "refusals": refusals,
+                "full": full,
+                "checked": checked,
+                "ends": ends,
+                "found": found,
+                "backup": backup,
+                "copies": copies,
+            }
+        )
+    )
 
 
 async def _append_until_full(journal: Journal, number: int, ends: list[int]) -> str:
@@ -55,6 +69,14 @@ async def _append_until_full(journal: Journal, number: int, ends: list[int]) -> 
             )
     except StoreFull as error:
         return str(error)
+
+
+async def _back_up(journal: Journal, target: Path) -> str:
+    try:
+        await journal.backup(target)
+    except StoreFull as error:
+        return str(error)
+    return "there was room for a copy"
 
 
 async def _reread(folder: Path, number: int) -> int:

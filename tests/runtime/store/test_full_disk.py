@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,8 @@ PROGRAM = [sys.executable, "-m", "tests.runtime.store.full_disk_program"]
 SMALL_DISK = 'mkdir "$1" && mount -t tmpfs -o size=2m none "$1" && shift && exec "$@"'
 
 
-def check(report: str) -> None:
+def check(said: dict[str, Any]) -> None:
     """Every producer was refused in clear words; all that was acknowledged, and nothing else, is there."""
-    said = json.loads(report)
     assert 8 == len(said["refusals"])
     for refusal in said["refusals"]:
         assert refusal.startswith("store.full: ")
@@ -40,11 +40,14 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if "unshare:" in ended.stderr or "mount:" in ended.stderr:
         pytest.skip(f"this machine does not let tests mount: {ended.stderr.strip()}")
     assert 0 == ended.returncode, ended.stderr
-    check(ended.stdout)
+    said = json.loads(ended.stdout)
+    check(said)
+    assert "copy.db.partial takes no more" in said["backup"]
+    assert [] == said["copies"]
 
 
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     """A quota or a limit refuses otherwise than a full disk does; the caller is told the same."""
     ended = subprocess.run([*PROGRAM, str(tmp_path / "data"), "limit"], capture_output=True, text=True, check=False)
     assert 0 == ended.returncode, ended.stderr
-    check(ended.stdout)
+    check(json.loads(ended.stdout))
