@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from runtime.domain.canonical import digest, parse
+from runtime.domain.canonical import digest, encode, parse
 from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.engine.schemas import validator
 from runtime.errors import Invalid, StepFailure
@@ -17,6 +17,7 @@ def check_request(request: ChatRequest) -> None:
     """Raise Invalid for what no chat backend can answer."""
     if not request.messages:
         raise Invalid("model.no_messages", f"a request to model {request.model!r} has no messages")
+    check_texts(request.stop)
     size = check_texts(message.content for message in request.messages)
     if size > MAX_PROMPT_BYTES:
         raise Invalid(
@@ -30,6 +31,7 @@ def check_request(request: ChatRequest) -> None:
     if not 0 <= request.seed <= MAX_SEED:
         raise Invalid("model.bad_seed", f"seed is {request.seed}; it must be from 0 to {MAX_SEED}")
     if request.schema is not None:
+        encode(request.schema)  # not too deep, and Unicode
         validator(request.schema)
 
 

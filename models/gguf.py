@@ -1,7 +1,7 @@
 """A GGUF chat model in llama.cpp, inside a worker (or a worker thread): one model, one request at a time.
 
 Deterministic: the seed is always set, sampling is spelled out, and no wall clock reaches the prompt.
-Never takes a grammar from outside: only JSON Schemas, converted here.
+Never takes a grammar from outside.
 """
 
 import ctypes
@@ -12,10 +12,10 @@ from pathlib import Path
 
 from models.chat_template import ChatTemplate
 from models.folder import Manifest
+from models.grammar import grammar_for
 from models.llama_library import BATCH_TOKENS, library_for, load_error, load_options
 from models.text_stream import TextStream
 from models.wire import Completed, Inspected, Stopped
-from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest
 from runtime.errors import Invalid
 
@@ -77,7 +77,7 @@ class ChatModel:
         """Answer; `emit` gets the pieces. Raises Invalid, StepFailure, or Stopped when cancelled between two tokens."""
         prompt = self._prompt([(message.role, message.content) for message in request.messages])
         self._check_room(len(prompt))
-        grammar = self._grammar(request.schema)
+        grammar = grammar_for(request.schema, self._library, self._vocabulary) if request.schema is not None else None
         budget = min(request.max_tokens, self.context_tokens - len(prompt))
         stream = TextStream(request.stop)
         output_tokens, is_finished = 0, False
@@ -154,18 +154,6 @@ class ChatModel:
                 prompt_tokens=prompt_tokens,
                 context_tokens=self.context_tokens,
             )
-
-    def _grammar(self, schema: dict[str, Json] | None) -> object:
-        if schema is None:
-            return None
-        try:
-            return self._library.LlamaGrammar.from_json_schema(json.dumps(schema))
-        except Exception as error:  # the converter raises whatever it stumbles over
-            raise Invalid(
-                "model.schema_unsupported",
-                f"this JSON Schema can't steer the model ({type(error).__name__} while converting it). Use types, "
-                "properties, enum, items, minItems/maxItems, maxLength and plain patterns",
-            ) from None
 
     def _piece(self, token: int) -> bytes:
         # The library's own detokenizer drops tokens longer than 32 bytes.

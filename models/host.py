@@ -93,6 +93,8 @@ class WorkerHost:
         self._keep()
         if (worker := self._take_worker()) is not None:
             await worker.stop(self._limits.cancel_s)
+        if self._stopping is not None:
+            await self._stopping
 
     async def _ready(self) -> WorkerProcess:
         """A live worker with its model loaded."""

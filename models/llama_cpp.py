@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from msgspec.structs import replace
+
 from models.answers import check_reply, check_request, check_texts, fingerprint
 from models.pool import Pool, PoolSettings
 from models.wire import Complete, Completed, Counted, CountTokens
@@ -62,7 +64,7 @@ class LlamaCppBackend:
 
     async def _complete(self, request: ChatRequest, *, on_text: Callable[[str], None] | None) -> ChatReply:
         check_request(request)
-        ask = Complete(request=request, stream=on_text is not None)
+        ask = Complete(request=replace(request, options={}), stream=on_text is not None)
         answer, loaded = await self._pool.ask(request.model, ask, on_text or (lambda _text: None))
         assert isinstance(answer, Completed)
         reply = ChatReply(
