@@ -107,3 +107,18 @@ def test_a_customers_question_is_answered_from_the_file_alone(run_sealed: Run, d
     assert run["status"] == "succeeded"
     assert ["classify", "search"] == run["path"][:2]
     assert "kb-001" in [citation["article"] for citation in run["output"]["citations"]]
+
+
+def test_doctor_finds_a_sealed_machine_healthy(run_sealed: Run, data: Path) -> None:
+    """Its checks load every compiled part: SQLite with extensions, both models, the worker process."""
+    examined = run_sealed("doctor", AGENTFLOW_DATA=str(data))
+    assert examined.returncode == 0, examined.stdout + examined.stderr
+    assert "✗" not in examined.stdout
+
+
+def test_demo_answers_with_the_cable_out(run_sealed: Run, data: Path) -> None:
+    """The first minute of a new user, and the promise it makes: one is answered, one goes to a person."""
+    shown = run_sealed("demo", "support", AGENTFLOW_DATA=str(data))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    assert "kb-001" in shown.stdout
+    assert "escalate" in shown.stdout
