@@ -8,14 +8,17 @@ SHELL := /bin/bash
 
 VENV := .venv
 PY := $(VENV)/bin/python
+comma := ,
 PIP := $(PY) -m pip --disable-pip-version-check
 LOCKED := install --no-deps --require-hashes
-hash = $(shell { cat $(1); echo "$(2)"; } 2>/dev/null | sha256sum | cut -c1-16)
+hash = $(shell { $(1); } | sha256sum | cut -c1-16)
 
 STAMPS := $(VENV)/stamps
-BASE := $(STAMPS)/base-$(call hash,pyproject.toml packaging/requirements.lock packaging/requirements-build.lock packaging/requirements-llama.lock packaging/llama_wheel.py,$(CURDIR))
-DEV := $(STAMPS)/dev-$(call hash,packaging/requirements-dev.lock,$(notdir $(BASE)))
-MODELS := $(STAMPS)/models-$(call hash,packaging/requirements.lock,$(HOME) $(XDG_DATA_HOME) $(AGENTFLOW_DATA))
+# Of pyproject.toml only what comes before the tables of tools: a new lint rule installs nothing.
+BASE := $(STAMPS)/base-$(call hash,sed '/^\[tool/$(comma)$$d' pyproject.toml; \
+	cd packaging; cat requirements.lock requirements-build.lock requirements-llama.lock llama_wheel.py; echo $(CURDIR))
+DEV := $(STAMPS)/dev-$(call hash,cat packaging/requirements-dev.lock; echo $(notdir $(BASE)))
+MODELS := $(STAMPS)/models-$(call hash,cat models/catalog.py; echo "$(HOME) $(XDG_DATA_HOME) $(AGENTFLOW_DATA) $(AGENTFLOW_MODELS)")
 
 .PHONY: help setup demo test check pyz lock clean
 
