@@ -46,10 +46,11 @@ def failure_of(error: Exception, log_file: Path) -> Failure:
     if isinstance(error, OSError):
         return _of_system(error)
     log.error("unexpected error", exc_info=error)
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    place = "".join(
+        f" at {Path(frame.filename).name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-1:]
+    )
     where = f"details in {log_file}" if log_file.exists() else f"and {log_file} cannot be written"
-    return Failure("internal", f"unexpected {type(error).__name__} at {place}; {where}", 1)
+    return Failure("internal", f"unexpected {type(error).__name__}{place}; {where}", 1)
 
 
 def report(failure: Failure, terminal: Terminal) -> None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 5_000_000
 FILES_KEPT = 3
+CHATTY = ("aiosqlite", "asyncio", "httpcore", "httpx")
+"""Libraries whose debugging output would drown ours."""
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
 
@@ -23,7 +25,10 @@ def open_log(af: "Af") -> None:
     root = logging.getLogger()
     if any(isinstance(handler, _Stderr) for handler in root.handlers):
         return
-    root.setLevel(logging.DEBUG)
+    # no lower than anybody listens: what nobody keeps would still be made, for every statement of the database
+    root.setLevel(min(_stderr_level(af), _file_level(af)))
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.INFO)
     stderr = _Stderr(sys.stderr)
     stderr.setLevel(_stderr_level(af))
     root.addHandler(stderr)
@@ -36,6 +41,7 @@ def open_log(af: "Af") -> None:
 def close_log() -> None:
     """Send records nowhere again."""
     root = logging.getLogger()
+    root.setLevel(logging.WARNING)
     for handler in [handler for handler in root.handlers if isinstance(handler, (_Stderr, _Journal))]:
         root.removeHandler(handler)
         handler.close()

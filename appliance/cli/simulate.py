@@ -36,11 +36,11 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None) -> None:
 
     \b
     An outcome is
-      S or F             success with {}, or failure; FS fails first, then succeeds
-      output: {…}        success with this output
+      S or F         success with {}, or failure; FS fails first, then succeeds
+      output: {…}    success with this output
       error: {code, message, retryable}
-      signal: {…}        somebody answers a waiting state with this
-    or a list of these, taken in turn by visits and retries; the last one repeats.
+      signal: {…}    somebody answers a waiting state with this
+    or a list of these, taken in turn by visits and retries; the last repeats.
     A state that is not named succeeds with {}.
     """
     from appliance.cli.catalogue import find_definition

@@ -1,0 +1,141 @@
+"""Runs that are over, wait, or go on: list, show, answer, cancel, log and replay them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+
+@pytest.fixture
+def waiting(af: Af, desk: Path) -> str:
+    """The id of a run that waits for a person."""
+    return str(af("run", desk, "--input", '{"message": "other"}', "--json").document["run_id"])
+
+
+def test_an_empty_data_folder_lists_nothing_and_stays_empty(af: Af, data_folder: Path) -> None:
+    """Looking must not write."""
+    said = af("runs", "list")
+    assert (0, True) == (said.code, "no runs yet" in said.out)
+    assert {"runs": [], "has_more": False} == af("runs", "list", "--json").document
+    assert not (data_folder / "journal.db").exists()
+
+
+def test_the_list_fits_and_filters(af: Af, greet: Path, waiting: str) -> None:
+    """80 columns, newest first."""
+    newest = af("run", greet, "--json").document["run_id"]
+    said = af("runs", "list")
+    assert [str(newest), waiting] == [line.split()[0] for line in said.out.splitlines()[1:]]
+    assert max(len(line) for line in said.out.splitlines()) <= 80
+    filtered = af("runs", "list", "--status", "waiting", "--json").document["runs"]
+    assert [waiting] == [run["run_id"] for run in filtered]  # type: ignore[attr-defined]
+    assert [] == af("runs", "list", "--workflow", "nothing", "--json").document["runs"]
+    assert "the newest 1; more with --limit" in af("runs", "list", "--limit", "1").err
+
+
+@pytest.mark.parametrize("abbreviate", [lambda run: run, lambda run: run[:20], lambda run: run[-6:], lambda _: "last"])
+def test_a_run_is_found_by_a_unique_part_of_its_id(af: Af, waiting: str, abbreviate: object) -> None:
+    """Nobody types 28 characters at night."""
+    assert waiting == af("runs", "show", abbreviate(waiting), "--json").document["run_id"]  # type: ignore[operator]
+
+
+def test_an_unknown_or_ambiguous_part_is_refused(af: Af, greet: Path, waiting: str) -> None:
+    """Never the wrong run."""
+    af("run", greet)
+    assert "run.unknown" in af("runs", "show", "zzzz").err
+    assert "run.unknown" in af("runs", "show", "r-" + "z" * 26).err or 2 == af("runs", "show", "r-" + "z" * 26).code
+    ambiguous = af("runs", "show", "r-")
+    assert (2, True) == (ambiguous.code, "run.ambiguous" in ambiguous.err)
+
+
+def test_show_tells_what_a_waiting_run_was_asked(af: Af, waiting: str) -> None:
+    """Whoever answers needs the question."""
+    assert "input  other" in af("runs", "show", waiting).out
+
+
+def test_a_signal_answers_the_run_and_follows_it(af: Af, waiting: str) -> None:
+    """`--data` is the payload here, and the data folder before the command."""
+    said = af("runs", "signal", waiting, "person", "--data", '{"answer": "by hand"}', "--json")
+    assert (0, "succeeded", {"answer": "by hand"}) == (said.code, said.document["status"], said.document["output"])
+
+
+def test_a_signal_that_nobody_waits_for_is_a_conflict(af: Af, waiting: str) -> None:
+    """With the name of the one that is waited for."""
+    said = af("runs", "signal", waiting, "preson")
+    assert 1 == said.code
+    assert "it waits for: person" in said.err
+
+
+def test_a_run_is_cancelled_once(af: Af, waiting: str) -> None:
+    """The second time there is nothing left to stop."""
+    said = af("runs", "cancel", waiting, "--reason", "asked twice")
+    assert 0 == said.code
+    assert "asked twice" in said.out
+    assert (1, True) == ((again := af("runs", "cancel", waiting)).code, "run.final" in again.err)
+
+
+def test_logs_tell_events_and_decisions(af: Af, waiting: str) -> None:
+    """One line each, within the terminal."""
+    lines = af("logs", waiting).out.splitlines()
+    assert ["run.started", "step.scheduled", "step.succeeded", "signal.awaited"] == [line.split()[2] for line in lines]
+    assert "ask waits for 'person'  because not (resp…" in lines[-1]
+    assert max(len(line) for line in lines) <= 80
+
+
+def test_logs_in_json_are_the_journals_envelopes(af: Af, waiting: str) -> None:
+    """Canonical JSON, an entry a line."""
+    entries = [json.loads(line) for line in af("logs", waiting, "--json").out.splitlines()]
+    assert [1, 2, 3, 4] == [entry["seq"] for entry in entries]
+    assert {"at", "data", "run", "seq", "type", "v"} == entries[0].keys()
+
+
+def test_following_ends_with_the_run(af: Af, greet: Path) -> None:
+    """A run that is over needs no waiting."""
+    af("run", greet)
+    assert "run.finished" in af("logs", "last", "--follow").out
+
+
+def test_a_replay_is_equal_and_has_a_digest(af: Af, waiting: str) -> None:
+    """The proof that the plan is deterministic, in one line."""
+    said = af("replay", waiting, "--check", "--json")
+    assert (0, True, 2) == (said.code, said.document["is_equal"], said.document["decisions"])
+    assert str(said.document["decision_digest"]).startswith("sha256:")
+
+
+def test_all_runs_are_replayed(af: Af, greet: Path, waiting: str) -> None:
+    """After a thousand runs, one command."""
+    af("run", greet)
+    said = af("replay", "--all", "--check")
+    assert 0 == said.code
+    assert "2 runs, 4 decisions made again: all equal" in said.out
+
+
+def test_a_replay_that_differs_exits_1_and_names_the_entry(
+    af: Af, waiting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A planner that changed its mind is found before it is shipped."""
+    from runtime.planners import fsm
+
+    monkeypatch.setattr(fsm.FsmPlanner, "_holds", lambda *_: True)
+    said = af("replay", waiting, "--check")
+    assert 1 == said.code
+    assert "diverges at entry 4: recorded signal.awaited" in said.out
+    assert (1, 1) == ((every := af("replay", "--all", "--json")).code, len(every.document["different"]))  # type: ignore[arg-type]
+
+
+def test_replay_needs_a_run_or_all(af: Af) -> None:
+    """Not both."""
+    assert [2, 2] == [af("replay", "--check").code, af("replay", "last", "--all").code]
+
+
+def test_a_backup_holds_the_runs(af: Af, waiting: str, tmp_path: Path) -> None:
+    """Taken, verified, and never over another."""
+    said = af("backup", tmp_path / "copy.db", "--json")
+    assert (0, 1) == (said.code, said.document["runs"])
+    assert 1 == af("backup", tmp_path / "copy.db").code
+
+
+def test_nothing_to_back_up_is_said(af: Af, tmp_path: Path) -> None:
+    """Rather than an empty file that looks like a backup."""
+    assert 2 == af("backup", tmp_path / "copy.db").code

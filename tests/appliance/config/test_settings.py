@@ -1,0 +1,132 @@
+"""Settings come from four places, the nearest wins, and a mistake is named where it was made."""
+
+from pathlib import Path
+
+import pytest
+
+from appliance.config.edit import set_value
+from appliance.config.known import SETTINGS
+from appliance.config.settings import data_folder, load_settings
+from appliance.config.sources import resolve
+from runtime.errors import Invalid, Unavailable
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "config.yaml").write_text(text)
+    return folder
+
+
+def test_nothing_said_gives_the_defaults(tmp_path: Path) -> None:
+    """And writes nothing."""
+    settings = load_settings(tmp_path / "new", {})
+    assert ("restricted", "full", "127.0.0.1:8700") == (settings.mode, settings.durability, settings.listen)
+    assert tmp_path / "new" / "models" == settings.models_folder
+    assert tmp_path / "new" / "run" / "af.sock" == settings.socket
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_nearest_source_wins(tmp_path: Path) -> None:
+    """Defaults, file, environment, flags, in this order."""
+    folder = write(tmp_path, "mode: connected\ndurability: normal\nlisten: 127.0.0.1:1\n")
+    env = {"AGENTFLOW_DURABILITY": "full", "AGENTFLOW_LISTEN": "127.0.0.1:2"}
+    found = resolve(folder, env, {"listen": "127.0.0.1:3"})
+    assert [("connected", "config.yaml"), ("full", "AGENTFLOW_DURABILITY"), ("127.0.0.1:3", "flag")] == [
+        (found[key].value, found[key].source) for key in ("mode", "durability", "listen")
+    ]
+
+
+def test_groups_nest_in_the_file(tmp_path: Path) -> None:
+    """`models:` holds three settings and a mapping."""
+    folder = write(tmp_path, "models:\n  aliases: {openai/gpt-4: local/x}\n  threads: 2\n")
+    models = load_settings(folder, {"AGENTFLOW_MODELS": "/srv/models"}).models
+    assert ({"openai/gpt-4": "local/x"}, 2, "/srv/models") == (models.aliases, models.threads, models.folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("moed: connected", "no setting is called 'moed' .*did you mean 'mode'"),
+        ("models: {alias: {}}", "no setting is called 'models.alias' .*did you mean 'models.aliases'"),
+        ("models: 5", "no setting is called 'models'"),
+        ("mode: airgapped", "'mode' .*expected one of air_gapped, .*did you mean 'air_gapped'"),
+        ("drain_s: soon", "'drain_s' .*expected a number of seconds"),
+        ("listen: 8700", "'listen' .*expected HOST:PORT"),
+        ("models: {threads: true}", "'models.threads' .*expected a whole number"),
+        ("models: {aliases: [a]}", "'models.aliases' .*expected a mapping"),
+        ("- mode", "must hold `key: value` lines"),
+        ("mode: [", "config.yaml:1 is not YAML"),
+        ("a: &a [*a]", "no setting is called"),
+    ],
+)
+def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    """With what was expected, and the nearest known name."""
+    with pytest.raises(Invalid, match=message):
+        load_settings(write(tmp_path, text), {})
+
+
+def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
+    """The file may be right."""
+    with pytest.raises(Invalid, match=r"'mode' \(AGENTFLOW_MODE\)"):
+        load_settings(tmp_path, {"AGENTFLOW_MODE": "off"})
+
+
+def test_an_unreadable_file_is_no_empty_one(tmp_path: Path) -> None:
+    """Defaults in place of what an operator has decided could open a door."""
+    (tmp_path / "config.yaml").mkdir()
+    with pytest.raises(Unavailable, match="cannot be read"):
+        load_settings(tmp_path, {})
+
+
+def test_the_data_folder_is_absolute_wherever_it_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server must not depend on where it was started."""
+    monkeypatch.chdir(tmp_path)
+    assert tmp_path / "here" == data_folder(Path("here"), {"AGENTFLOW_DATA": "there"})
+    assert tmp_path / "there" == data_folder(None, {"AGENTFLOW_DATA": "there"})
+    assert Path("/xdg/agentflow") == data_folder(None, {"XDG_DATA_HOME": "/xdg"})
+
+
+def test_setting_a_value_leaves_comments_and_order(tmp_path: Path) -> None:
+    """The file is the operator's."""
+    folder = write(tmp_path, "# ours\nmode: connected  # for now\n\n# disk\ndurability: normal\n")
+    set_value(folder, "mode", "air_gapped")
+    assert "# ours\nmode: air_gapped\n\n# disk\ndurability: normal\n" == (folder / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.key)
+def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: object) -> None:
+    """Whatever its spelling in YAML is."""
+    values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
+    texts = {"drain_s": "1.5", "models.threads": "4", "models.isolation": "thread", "log_level": "debug"}
+    choices = {"mode": "air_gapped", "durability": "normal", "socket": "/run/a b.sock", "models.folder": "on"}
+    key = known.key  # type: ignore[attr-defined]  # a Setting
+    kept = set_value(tmp_path / "new", key, (values | texts | choices)[key])
+    assert (kept, "config.yaml") == (
+        resolve(tmp_path / "new", {}, {})[key].value,
+        resolve(tmp_path / "new", {}, {})[key].source,
+    )
+
+
+def test_one_alias_is_set_and_taken_out(tmp_path: Path) -> None:
+    """Names of models hold dots, so everything behind `models.aliases.` is the name."""
+    set_value(tmp_path, "models.aliases.openai/gpt-3.5", "local/x")
+    set_value(tmp_path, "models.threads", "2")
+    set_value(tmp_path, "models.aliases.openai/gpt-4", "local/x")
+    assert {"openai/gpt-3.5": "local/x", "openai/gpt-4": "local/x"} == load_settings(tmp_path, {}).models.aliases
+    set_value(tmp_path, "models.aliases.openai/gpt-3.5", None)
+    assert {"openai/gpt-4": "local/x"} == load_settings(tmp_path, {}).models.aliases
+    assert 2 == load_settings(tmp_path, {}).models.threads
+
+
+def test_two_mistakes_can_be_mended_one_after_the_other(tmp_path: Path) -> None:
+    """Each command would otherwise be refused because of the other mistake."""
+    folder = write(tmp_path, "mode: wrong\nnonsense: 1\n")
+    set_value(folder, "mode", "connected")
+    set_value(folder, "nonsense", None)
+    assert "connected" == load_settings(folder, {}).mode
+
+
+def test_a_refused_value_changes_nothing(tmp_path: Path) -> None:
+    """Not even the file's existence."""
+    with pytest.raises(Invalid):
+        set_value(tmp_path, "mode", "open")
+    assert not (tmp_path / "config.yaml").exists()
