@@ -88,8 +88,11 @@ async def test_a_worker_that_died_unnoticed_is_replaced(opened: Open) -> None:
     """The kernel may kill an idle worker for its memory."""
     host = opened()
     await host.call(Ping())
-    gone = os.pidfd_open(tell(host, signal.SIGKILL))
+    assert host.pid is not None
+    gone = os.pidfd_open(host.pid)
+    tell(host, signal.SIGKILL)
     await asyncio.to_thread(select.select, [gone], [], [], 10)
+    os.close(gone)
     error: AgentFlowError | None = None
     try:
         await host.call(Ping())
