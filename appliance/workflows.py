@@ -23,6 +23,9 @@ from runtime.ports import Clock, StateStore
 TEMPLATES = Path(__file__).parent / "templates"
 FILE = "workflow.yaml"
 
+_Stamp = tuple[tuple[str, int, int], ...]
+"""Path, time of change in nanoseconds and size of every file and folder that a workflow is read from."""
+
 
 class WorkflowLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a list of workflows."""
@@ -43,6 +46,7 @@ class WorkflowCatalogue:
         self._clock = clock
         self._is_writer = is_writer
         self._known: dict[DefinitionHash, Workflow] = {}
+        self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
 
     def list(self) -> Sequence[WorkflowLine]:
         """The published workflows, then the templates that none of them hides, by name."""
@@ -64,9 +68,9 @@ class WorkflowCatalogue:
         """
         if name.startswith("sha256:"):
             return await self.pinned(DefinitionHash(name))
-        for line in self.list():
-            if line.name == name:
-                return await self._keep(loader.load(line.folder))
+        for root in (self._published, TEMPLATES):
+            if _is_name(name) and (root / name / FILE).is_file():
+                return await self._load(root / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
             return await self._keep(loader.load(Path(name)))
         known = ", ".join(self.names())
@@ -100,6 +104,14 @@ class WorkflowCatalogue:
             return kept
         finally:
             shutil.rmtree(draft, ignore_errors=True)
+
+    async def _load(self, folder: Path) -> Workflow:
+        """The workflow of a folder, read again only when one of its files has changed."""
+        stamp, workflow = self._read.get(folder, (None, None))
+        if workflow is None or stamp != _stamp(folder, workflow):
+            workflow = loader.load(folder)
+            self._read[folder] = (_stamp(folder, workflow), workflow)
+        return await self._keep(workflow)
 
     async def _keep(self, workflow: Workflow) -> Workflow:
         """Keep the definition and copies of its files; the workflow whose files are those copies."""
@@ -136,6 +148,24 @@ def _copy_files(workflow: Workflow, folder: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def _stamp(folder: Path, workflow: Workflow) -> _Stamp:
+    """What changes when a file of the workflow is written, added or removed."""
+    files = [folder / name for name in (FILE, *workflow.files)]
+    stamps = []
+    for path in sorted({*files, *(file.parent for file in files)}):
+        try:
+            found = path.stat()
+        except OSError:
+            stamps.append((str(path), 0, 0))
+        else:
+            stamps.append((str(path), found.st_mtime_ns, found.st_size))
+    return tuple(stamps)
+
+
+def _is_name(name: str) -> bool:
+    return all(part.isalnum() for part in name.replace("_", "-").split("-"))
+
+
 def _check_name(name: str) -> None:
-    if not name or not all(part.isalnum() for part in name.replace("_", "-").split("-")):
+    if not _is_name(name):
         raise Invalid("workflow.name", f"{name!r} is no name for a workflow; use letters, digits, '-' and '_'")
