@@ -178,7 +178,7 @@ def _parse(url: str) -> httpx.URL:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError, UnicodeError):
         raise Invalid("http.bad_url", "the URL can't be read; write http://host:port/path") from None
-    if parsed.scheme not in _DEFAULT_PORTS or not parsed.raw_host or not 1 <= (parsed.port or 1) <= 65_535:
+    if parsed.scheme not in _DEFAULT_PORTS or not parsed.raw_host or not 1 <= _port(parsed) <= 65_535:
         raise Invalid("http.bad_url", "the URL must begin with http:// or https:// and name a host")
     if parsed.userinfo:
         raise Invalid("http.credentials_in_url", f"the URL for {parsed.host} holds a name or password; use a header")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -49,31 +49,41 @@ class Server:
 
 @asynccontextmanager
 async def serving(*answers: bytes, serve: Serve | None = None) -> AsyncIterator[Server]:
-    """A server that gives `answers` in turn, the last one for ever."""
+    """A server that gives `answers` in turn, the last one for ever, or does to each connection what `serve` does."""
     server = Server(0)
+    talks: set[asyncio.Task[None]] = set()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server.connections += 1
-        while True:
-            try:
-                head = await reader.readuntil(b"\r\n\r\n")
-            except asyncio.IncompleteReadError:
-                break
+        while head := await reader.readuntil(b"\r\n\r\n"):
             length = next((int(line[15:]) for line in head.split(b"\r\n") if line.startswith(b"Content-Length:")), 0)
             server.requests.append(head + await reader.readexactly(length))
             writer.write(answers[min(len(server.requests), len(answers)) - 1])
-            await writer.drain()
-        writer.close()
 
-    listening = await asyncio.start_server(serve or play, "127.0.0.1", 0)
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(asyncio.IncompleteReadError, ConnectionError):
+                await (serve or play)(reader, writer)
+        finally:
+            writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server.connections += 1
+        talks.add(asyncio.create_task(talk(reader, writer)))
+
+    listening = await asyncio.start_server(accept, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
-    async with listening:
-        yield server
+    yield server
+    listening.close()
+    for task in talks:
+        task.cancel()
+    await asyncio.gather(*talks, return_exceptions=True)
+    await listening.wait_closed()
 
 
 def answer(status: int = 200, body: bytes = b"hello", **headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *(f"{k}: {v}" for k, v in headers.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    own = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    head = "\r\n".join([f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *own, "", ""])
+    return head.encode() + body
 
 
 async def refused(attempt: Awaitable[object], kind: type[AgentFlowError], code: str) -> AgentFlowError:
@@ -136,15 +146,13 @@ async def test_silence_is_unavailable_in_time(door: Egress) -> None:
 async def test_a_trickle_does_not_outlast_the_timeout(door: Egress) -> None:
     """A server that sends a byte now and then never trips a read timeout; the whole exchange is bounded."""
 
-    async def trickle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-        try:
-            while True:
-                writer.write(b".")
-                await writer.drain()
-                await asyncio.sleep(0.01)
-        except ConnectionError:
-            pass
+        hung_up = asyncio.create_task(reader.read())
+        while not hung_up.done():
+            writer.write(b".")
+            await asyncio.wait({hung_up}, timeout=0.01)
 
     async with serving(serve=trickle) as server:
         await refused(get(door, server.url(), timeout_s=0.3), Unavailable, "http.timeout")
@@ -157,7 +165,6 @@ async def test_a_broken_reply_is_unavailable(door: Egress, said: bytes) -> None:
     async def broken(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(said)
-        writer.close()
 
     async with serving(serve=broken) as server:
         error = await refused(get(door, server.url()), Unavailable, "http.broken")
@@ -178,12 +185,9 @@ async def test_an_endless_reply_is_cut_off(door: Egress) -> None:
 
     async def endless(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-        try:
-            while True:
-                writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
-                await writer.drain()
-        except ConnectionError:
-            pass
+        while True:
+            writer.write(b"1000\r\n" + b"x" * 4096 + b"\r\n")
+            await writer.drain()
 
     async with serving(serve=endless) as server:
         await refused(get(door, server.url()), StepFailure, "http.reply_too_large")
@@ -191,7 +195,7 @@ async def test_an_endless_reply_is_cut_off(door: Egress) -> None:
 
 async def test_compression_is_not_unpacked(door: Egress) -> None:
     """Forty kilobytes of gzip can be a gigabyte of zeros."""
-    async with serving(answer(**{"Content-Encoding": "gzip"})) as server:
+    async with serving(answer(Content_Encoding="gzip")) as server:
         await refused(get(door, server.url()), StepFailure, "http.encoded_reply")
     assert b"accept-encoding: identity" in server.requests[0].lower()
 
@@ -221,7 +225,6 @@ async def test_a_redirect_to_elsewhere_is_refused(door: Egress, target: str) -> 
         await reader.readuntil(b"\r\n\r\n")
         port = writer.get_extra_info("sockname")[1]
         writer.write(answer(302, Location=target.format(port=port)))
-        writer.close()
 
     async with serving(serve=elsewhere) as server:
         await refused(get(door, server.url()), Refused, "http.redirect_refused")
@@ -247,6 +250,7 @@ async def test_redirects_in_a_circle_end(door: Egress) -> None:
         ("http://", "http.bad_url"),
         ("http://[::1", "http.bad_url"),
         ("http://127.0.0.1:99999/", "http.bad_url"),
+        ("http://127.0.0.1:0/", "http.bad_url"),
         ("http://user:secret@127.0.0.1/", "http.credentials_in_url"),
     ],
 )
@@ -273,13 +277,11 @@ def test_a_url_has_one_destination(url: str, expected: str) -> None:
     assert destination_of(url) == expected
 
 
-@pytest.mark.parametrize(
-    "headers", [{"Host": "evil.example"}, {"transfer-encoding": "chunked"}, {"Content-Length": "1"}]
-)
-async def test_the_doors_own_headers_cannot_be_set(door: Egress, headers: dict[str, str]) -> None:
+@pytest.mark.parametrize("header", ["Host", "transfer-encoding", "Content-Length", "ACCEPT-ENCODING"])
+async def test_the_doors_own_headers_cannot_be_set(door: Egress, header: str) -> None:
     """With another Host header, a cleared address would serve an uncleared name."""
     async with serving(answer()) as server:
-        request = HttpRequest(method="GET", url=server.url(), headers=headers)
+        request = HttpRequest(method="GET", url=server.url(), headers={header: "1"})
         await refused(door.send(cleared(request)), Invalid, "http.own_header")
 
 

@@ -90,9 +90,7 @@ def test_no_other_zone_is_reached_without_redaction(mode: EgressMode, zone: str)
     assert "site_hosts in the settings" in refused.message
 
 
-@pytest.mark.parametrize(
-    ("zone", "host"), [("site", "localhost:80"), ("site", HOSTS[0]), ("cloud:eu", "example.com:1")]
-)
+@pytest.mark.parametrize(("zone", "host"), [("site", "localhost:80"), ("site", HOSTS[0]), ("cloud:eu", "x.example:1")])
 def test_air_gapped_means_nothing_leaves(zone: str, host: str) -> None:
     refused = refusal(guard("air_gapped"), outbound(zone, host))
     assert refused.code == "egress.air_gapped"
