@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,7 +33,7 @@ _VOTERS = 20
 _VOTE_WIDTH = 0.05
 _VOTE_FLOOR = 1e-3
 _VOTE_SHARE = 0.5
-_BLOCK = 1024
+_BLOCK = 256  # rows of similarities at a time: 50 MB against 50,000 examples
 
 Step = Callable[[int, int], None]
 """Told how many parts of the training are done, of how many; may raise to stop it."""
@@ -74,14 +75,16 @@ def train(
     """
     names = tuple(sorted(set(labels)))
     _refuse_too_few(names, labels)
-    targets = np.array([names.index(label) for label in labels], dtype=np.int64)
+    places = {name: place for place, name in enumerate(names)}
+    targets = np.array([places[label] for label in labels], dtype=np.int64)
     inputs = vectors.astype(np.float64)
     held_out = np.empty((len(targets), len(names)))
     folds = _folds(targets)
     for number in range(FOLDS):
         kept, out = folds != number, folds == number
         part = _fit(inputs[kept], targets[kept], len(names), partial(step, number, FOLDS + 1))
-        held_out[out] = _held_out_evidence(part, inputs, vectors, targets, kept, out)
+        vote = _votes(vectors[out], vectors[kept], targets[kept], len(names))
+        held_out[out] = log_softmax(inputs[out] @ part[:-1] + part[-1]) + _VOTE_SHARE * vote
     weights = _fit(inputs, targets, len(names), partial(step, FOLDS, FOLDS + 1))
     floor = _similarity_floor(vectors, neighbours) if reject_below is None else reject_below
     step(FOLDS + 1, FOLDS + 1)
@@ -90,14 +93,11 @@ def train(
 
 def predict(classifier: Classifier, vector: NDArray[np.float32]) -> Prediction:
     """Classify one unit vector."""
-    voters, similarities = _nearest(classifier, vector)
-    scores = log_softmax(vector.astype(np.float64) @ classifier.weights[:-1] + classifier.weights[-1])
-    scores = (
-        scores
-        + _VOTE_SHARE
-        * _vote(similarities[None, :_VOTERS], classifier.targets[voters][None, :_VOTERS], len(classifier.labels))[0]
-    )
-    confidences = np.exp(log_softmax(scores / classifier.temperature))
+    nearest, similarities = _nearest(classifier, vector)
+    voters = classifier.targets[nearest[:_VOTERS]]
+    vote = _vote(similarities[None, :_VOTERS], voters[None, :], len(classifier.labels))[0]
+    regression = log_softmax(vector.astype(np.float64) @ classifier.weights[:-1] + classifier.weights[-1])
+    confidences = np.exp(log_softmax((regression + _VOTE_SHARE * vote) / classifier.temperature))
     similarity = float(np.mean(similarities[: classifier.neighbours]))
     order = np.argsort(-confidences, kind="stable")
     return Prediction(
@@ -150,7 +150,8 @@ def load(content: bytes) -> Classifier:
 def _refuse_too_few(names: Sequence[str], labels: Sequence[str]) -> None:
     if len(names) < 2:
         raise Invalid("classifier.one_label", f"a classifier needs examples of at least two labels, found {len(names)}")
-    rare = [name for name in names if labels.count(name) < 2]
+    counts = Counter(labels)
+    rare = [name for name in names if counts[name] < 2]
     if rare:
         raise Invalid(
             "classifier.too_few_examples",
@@ -171,20 +172,17 @@ def _fit(inputs: Floats, targets: Ints, classes: int, between: Callable[[], None
     return fit(inputs, targets, classes, strength=STRENGTH, between=between)
 
 
-def _held_out_evidence(
-    weights: Floats,
-    inputs: Floats,
-    vectors: NDArray[np.float32],
-    targets: Ints,
-    kept: NDArray[np.bool_],
-    out: NDArray[np.bool_],
-) -> Floats:
-    """What regression and vote say of the examples that are `out`, having seen those `kept`."""
-    evidence = log_softmax(inputs[out] @ weights[:-1] + weights[-1])
-    similarities = vectors[out] @ vectors[kept].T
-    voters = np.argpartition(-similarities, min(_VOTERS, similarities.shape[1]) - 1)[:, :_VOTERS]
-    near = np.take_along_axis(similarities, voters, axis=1).astype(np.float64)
-    return evidence + _VOTE_SHARE * _vote(near, targets[kept][voters], weights.shape[1])
+def _votes(vectors: NDArray[np.float32], examples: NDArray[np.float32], targets: Ints, classes: int) -> Floats:
+    """The vote of the nearest examples on each vector."""
+    votes = np.empty((len(vectors), classes))
+    nearest = min(_VOTERS, len(examples))
+    for start in range(0, len(vectors), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        similarities = vectors[block] @ examples.T
+        voters = np.argpartition(-similarities, nearest - 1)[:, :nearest]
+        near = np.take_along_axis(similarities, voters, axis=1).astype(np.float64)
+        votes[block] = _vote(near, targets[voters], classes)
+    return votes
 
 
 def _vote(similarities: Floats, targets: Ints, classes: int) -> Floats:

@@ -10,7 +10,8 @@ from runtime.domain.problem import Problem
 from runtime.errors import Invalid, InvalidDefinition, NotFound
 
 MAX_EXAMPLES = 50_000
-MAX_LABELS = 1_000
+MAX_CELLS = 10_000_000
+"""Examples × labels: training holds several tables of this size, 80 MB each."""
 MAX_PROBLEMS = 20
 
 Example = tuple[str, str]
@@ -34,10 +35,12 @@ def read_examples(folder: Path, name: str, *, text: str, label: str) -> list[Exa
             examples[found] = None
     if problems:
         raise InvalidDefinition(name, problems[:MAX_PROBLEMS])
-    if len(examples) > MAX_EXAMPLES or len({label for _, label in examples}) > MAX_LABELS:
+    labels = len({label for _, label in examples})
+    if len(examples) > MAX_EXAMPLES or len(examples) * labels > MAX_CELLS:
         raise Invalid(
             "examples.too_many",
-            f"{name!r} has {len(examples):,} examples; at most {MAX_EXAMPLES:,} of {MAX_LABELS:,} labels can be learnt",
+            f"{name!r} has {len(examples):,} examples of {labels:,} labels; at most {MAX_EXAMPLES:,} examples, and "
+            f"{MAX_CELLS:,} examples times labels, can be learnt",
         )
     return list(examples)
 

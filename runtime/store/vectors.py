@@ -44,16 +44,15 @@ def is_loaded(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM pragma_module_list WHERE name='vec0'").fetchone() is not None
 
 
-def require_vectors(vectors: Sequence[bytes]) -> int:
-    """The dimensions of vectors of one kind. Raises Invalid unless all are finite float32 of one length."""
+def require_vectors(vectors: Sequence[bytes]) -> None:
+    """Raises Invalid unless all vectors are finite float32 of one length."""
     import numpy as np
 
     sizes = {len(vector) for vector in vectors}
     if len(sizes) > 1 or not all(size and size % _FLOAT_BYTES == 0 for size in sizes):
         raise Invalid("memory.bad_vector", f"vectors must be float32 of one length; found {sorted(sizes)[:5]} bytes")
-    if vectors and not np.isfinite(np.frombuffer(b"".join(vectors), "<f4")).all():
+    if not np.isfinite(np.frombuffer(b"".join(vectors), "<f4")).all():
         raise Invalid("memory.bad_vector", "vectors must be finite; found NaN or infinity")
-    return sizes.pop() // _FLOAT_BYTES if sizes else 0
 
 
 def cosines(vectors: Sequence[bytes], query: bytes) -> list[float]:

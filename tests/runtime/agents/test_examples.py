@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from runtime.agents.examples import read_examples
-from runtime.errors import InvalidDefinition, NotFound
+from runtime.errors import Invalid, InvalidDefinition, NotFound
 
 
 def read(tmp_path: Path, content: str | bytes) -> list[tuple[str, str]]:
@@ -61,3 +61,9 @@ def test_only_files_beside_the_workflow_are_read(tmp_path: Path, name: str) -> N
     (tmp_path / "project").mkdir()
     with pytest.raises(NotFound, match=r"examples\.missing"):
         read_examples(tmp_path / "project", name, text="text", label="category")
+
+
+def test_more_than_can_be_learnt_is_refused(tmp_path: Path) -> None:
+    """As many labels as examples: a column of ids was taken for the label."""
+    with pytest.raises(Invalid, match=r"4,000 examples of 4,000 labels"):
+        read(tmp_path, "text,category\n" + "".join(f"question {number},{number}\n" for number in range(4_000)))
