@@ -189,8 +189,10 @@ async def templates(settings: "Settings") -> list[Finding]:
     findings = []
     for folder in sorted(file.parent for file in TEMPLATES.glob(f"*/{FILE}")):
         checked = check(folder, aliases=tuple(settings.models.aliases))
-        if checked.is_valid:
-            findings.append(Finding(check="template", level="ok", detail=f"{folder.name} loads"))
+        wrong = [problem for problem in checked.problems if problem.severity == "error"]
+        if all(problem.code == "file.not_found" for problem in wrong):
+            state = "needs files of yours; its README.md says which" if wrong else "loads"
+            findings.append(Finding(check="template", level="ok", detail=f"{folder.name} {state}"))
         else:
             findings.append(_fail("template", f"{folder.name} does not load", f"af validate {folder}"))
     return findings

@@ -6,7 +6,6 @@ from click.shell_completion import BashComplete, FishComplete, ShellComplete, Zs
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 
-VARIABLE = "_AF_COMPLETE"
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
@@ -22,8 +21,9 @@ SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComple
 @pass_af
 def completion(af: Af, shell: str) -> None:
     """Print the script that makes SHELL complete commands, options and names."""
-    root = click.get_current_context().find_root().command
-    complete = SHELLS[shell](root, {}, "af", VARIABLE)
+    from appliance.cli.root import COMPLETE
+
+    complete = SHELLS[shell](click.get_current_context().find_root().command, {}, "af", COMPLETE)
     script = complete.source_template % complete.source_vars()
     af.terminal.say(script)
     af.terminal.document({"shell": shell, "script": script})

@@ -5,10 +5,11 @@ import sys
 from contextlib import suppress
 
 import click
+from click.shell_completion import shell_complete
 
 from appliance.cli.context import Af
 from appliance.cli.failures import INTERRUPTED, READER_GONE, failure_of, report
-from appliance.cli.root import af
+from appliance.cli.root import COMPLETE, af
 
 
 def run(arguments: list[str]) -> int:
@@ -20,9 +21,11 @@ def run(arguments: list[str]) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that can't show → still runs
     try:
-        code = af.main(arguments, prog_name="af", standalone_mode=False, obj=invocation)
+        code = _invoke(arguments, invocation)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code
+    except click.exceptions.Exit as asked:
+        return asked.exit_code
     except click.exceptions.NoArgsIsHelpError as asked:
         click.echo(asked.format_message(), err=True)
         return asked.exit_code
@@ -38,6 +41,15 @@ def run(arguments: list[str]) -> int:
         return _say(error, invocation)
     finally:
         invocation.close()
+
+
+def _invoke(arguments: list[str], invocation: Af) -> int:
+    """Run the command. Not through click's `main`, which ends the process when a reader has gone."""
+    if instruction := os.environ.get(COMPLETE):
+        return shell_complete(af, {"obj": invocation}, "af", COMPLETE, instruction)
+    with af.make_context("af", arguments, obj=invocation) as context:
+        code = af.invoke(context)
+        return code if isinstance(code, int) else 0
 
 
 def _say(error: Exception, invocation: Af) -> int:

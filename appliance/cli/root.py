@@ -4,6 +4,9 @@ import click
 
 from appliance.cli.command import Group, Lazy
 
+COMPLETE = "_AF_COMPLETE"
+"""The variable by which a shell asks for completions."""
+
 START, RUN, BUILD, OPERATE = "First steps", "Run and look", "Build", "Operate"
 
 COMMANDS = {
