@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.config.known import SETTINGS, Setting, Value, nearest, setting
-from runtime.errors import Invalid, Unavailable
+from runtime.errors import Invalid, InvalidDefinition, Unavailable
 
 FILE = "config.yaml"
 
@@ -69,30 +69,29 @@ def read_file(data: Path) -> dict[str, object]:
 
 def read_text(content: bytes, path: Path) -> dict[str, object]:
     """The settings in a file's text, by dotted key. Raises Invalid."""
-    document = _load(content, path)
-    if document is None:
+    from appliance.loading.node import plain
+    from appliance.loading.report import Report
+    from appliance.loading.yaml_reader import (
+        decode,
+        read_documents,
+    )  # 50 ms that a folder without the file need not pay
+
+    report = Report()
+    text = decode(content, report, str(path))
+    documents = [] if text is None else [plain(node) for node in read_documents(text, report, file=str(path))]
+    if report.has_errors:
+        raise InvalidDefinition(str(path), report.problems())
+    if not documents or documents == [None]:
         return {}
-    if not isinstance(document, dict):
-        raise Invalid("config.no_mapping", f"{path} must hold `key: value` lines; found {type(document).__name__}")
-    return dict(_flatten(document))
+    if len(documents) > 1 or not isinstance(documents[0], dict):
+        raise Invalid("config.no_mapping", f"{path} must hold one document of `key: value` lines")
+    return dict(_flatten(documents[0]))
 
 
-def _flatten(document: dict[object, object]) -> Iterator[tuple[str, object]]:
+def _flatten(document: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     groups = {known.key.partition(".")[0] for known in SETTINGS if "." in known.key}
     for key, value in document.items():
         if key in groups and isinstance(value, dict):
             yield from ((f"{key}.{name}", inner) for name, inner in value.items())
         else:
-            yield str(key), value
-
-
-def _load(content: bytes, path: Path) -> object:
-    import yaml  # 50 ms that a command without a settings file need not pay
-
-    try:
-        return yaml.safe_load(content.decode())
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f":{mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "it is not UTF-8 text in YAML"
-        raise Invalid("config.malformed", f"{path}{place} is not YAML: {reason}") from None
+            yield key, value

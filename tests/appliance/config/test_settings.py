@@ -53,9 +53,9 @@ def test_groups_nest_in_the_file(tmp_path: Path) -> None:
         ("listen: 8700", "'listen' .*expected HOST:PORT"),
         ("models: {threads: true}", "'models.threads' .*expected a whole number"),
         ("models: {aliases: [a]}", "'models.aliases' .*expected a mapping"),
-        ("- mode", "must hold `key: value` lines"),
-        ("mode: [", "config.yaml:1 is not YAML"),
-        ("a: &a [*a]", "no setting is called"),
+        ("- mode", "must hold one document of `key: value` lines"),
+        ("mode: [", r"config.yaml:1: error\[yaml.malformed\]"),
+        ("mode: connected\nmode: air_gapped", r"config.yaml:2: error\[yaml.duplicate_key\]"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:
