@@ -61,7 +61,8 @@ async def retrieve(
     candidates = max(_CANDIDATES, _CANDIDATES_PER_HIT * limit)
     found = await memory.search(collection, MemoryQuery(text=question, vector=reply.vectors, limit=candidates))
     hits = tuple(_hits(found, reply.vectors)[:limit])
-    return Retrieved(hits=hits, confidence=confidence(hits[0].similarity) if hits else 0.0, question=reply)
+    best = max((hit.similarity for hit in hits), default=None)
+    return Retrieved(hits=hits, confidence=0.0 if best is None else confidence(best), question=reply)
 
 
 def confidence(similarity: float) -> float:
@@ -82,7 +83,7 @@ def _hits(found: Sequence[Recalled], question: bytes) -> list[Hit]:
             source=source,
             data=best.data,
             text=best.text,
-            quotes=_nearest([quote for passage in (best, *others) for quote in passage.quotes], question),
+            quotes=_nearest(_in_order((best, *others)), question),
             similarity=best.similarity,
             score=_score(best),
         )
@@ -95,12 +96,16 @@ def _score(passage: Recalled) -> float:
 
 
 def _nearest(quotes: Sequence[Quote], question: bytes) -> tuple[str, ...]:
-    """The texts of the quotes nearest to the question; of equal ones, the earlier first."""
+    """The texts of the quotes nearest to the question, in the order in which they stand in the document."""
     import numpy as np  # heavy, and a workflow without memory never needs it
 
     if not quotes:
         return ()
     vectors = np.frombuffer(b"".join(quote.vector for quote in quotes), "<f4").reshape(len(quotes), -1)
     cosines = (vectors.astype(np.float64) * np.frombuffer(question, "<f4").astype(np.float64)).sum(axis=1)
-    order = np.argsort(-cosines, kind="stable")[:QUOTES]
-    return tuple(quotes[index].text for index in order)
+    nearest = np.argsort(-cosines, kind="stable")[:QUOTES]
+    return tuple(quotes[index].text for index in sorted(nearest))
+
+
+def _in_order(passages: Sequence[Recalled]) -> list[Quote]:
+    return [quote for passage in sorted(passages, key=lambda p: p.position) for quote in passage.quotes]

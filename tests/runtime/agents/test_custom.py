@@ -86,7 +86,7 @@ def task(value: Json = None) -> Task:
 
 async def call(project: Path, function: str, value: Json = None, file: str = "code.py") -> StepResult:
     agent = CustomAgent(
-        AgentSpec(id=AgentId("c"), type="custom", config={"handler": f"{file}:{function}"}), str(project)
+        AgentSpec(id=AgentId("c"), type="custom", config={"handler": f"{file}:{function}"}), folder=str(project)
     )
     await agent.start()
     try:
