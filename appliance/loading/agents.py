@@ -151,7 +151,7 @@ def _check_type(kind: str, node: Node, place: Place) -> bool:
     elif kind not in running:
         known = sorted({*running, *PLANNED_AGENTS})
         message = f"there is no agent type {kind[:40]!r}; known: {', '.join(known)}"
-        place.child("type").error("agent.type", message, at, did_you_mean(kind, known))
+        place.child("type").error("agent.type", message, at, did_you_mean(place.guess(kind, known)))
         return False
     return True
 

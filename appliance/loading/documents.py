@@ -203,13 +203,18 @@ def _check_sequence(chosen: dict[str, Json], agents: Collection[str], node: Node
     if not isinstance(order, list):
         return
     at = node.find(("planner", "agents"))[0]
-    for index, each in enumerate(order):
-        if isinstance(each, str) and each not in agents:
-            message = f"agent {each!r} is not defined; agents are {', '.join(sorted(agents))}"
-            place.child("planner.agents").error("agent.undefined", message, at, did_you_mean(each, agents))
-        if each in order[:index]:
+    here = place.child("planner.agents")
+    known, seen = set(agents), set[str]()
+    for each in order:
+        if not isinstance(each, str):
+            continue
+        if each not in known:
+            message = f"agent {each!r} is not defined among the workflow's agents"
+            here.error("agent.undefined", message, at, did_you_mean(here.guess(each, agents)))
+        if each in seen:
             message = f"agent {each!r} stands twice in the sequence; a state machine can visit one twice"
-            place.child("planner.agents").error("planner.twice", message, at, "use type: fsm")
+            here.error("planner.twice", message, at, "use type: fsm")
+        seen.add(each)
 
 
 def _check_machine(machine: Machine, agents: Collection[str] | None, reading: Reading) -> None:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from appliance.loading.files import ProjectFiles
 from appliance.loading.yaml_reader import MAX_BYTES
-from runtime.domain.spelling import did_you_mean
+from runtime.domain.spelling import did_you_mean, nearest
 from runtime.errors import Invalid, NotFound
 
 
@@ -24,7 +24,7 @@ def keep_handler(handler: str, files: ProjectFiles) -> None:
     module = _parse(name, files)
     defined = set(_defined(module))
     if function not in defined and "*" not in defined:
-        hint = did_you_mean(function, defined)
+        hint = did_you_mean(nearest(function, defined))
         raise NotFound("handler.no_function", f"{name!r} has no function {function!r}{f'; {hint}' if hint else ''}")
     _keep_imports(name, module, files, {name})
 

@@ -8,6 +8,7 @@ from appliance.loading.node import Node
 from appliance.loading.report import Report
 from runtime.domain.canonical import Json
 from runtime.domain.problem import Problem, Severity
+from runtime.domain.spelling import nearest
 
 
 @dataclass(slots=True, frozen=True)
@@ -41,6 +42,10 @@ class Place:
     def child(self, key: str | int) -> "Place":
         """The place of a member."""
         return Place(self.reading, f"{self.path}.{key}" if self.path else str(key))
+
+    def guess(self, word: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
+        """The known word that a misspelt one was probably meant to be; none when nobody would be told."""
+        return "" if self.reading.report.is_full else nearest(word, known, cutoff=cutoff)
 
     def error(self, code: str, message: str, at: Node, hint: str = "") -> None:
         """What stands at `at` keeps the document from loading."""

@@ -25,6 +25,11 @@ class Report:
         """Whether the document cannot be used."""
         return "error" in self._untold or any(problem.severity == "error" for problem in self._problems)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further problems are only counted, so that finding hints for them is wasted."""
+        return len(self._problems) >= MAX_PROBLEMS
+
     def problems(self) -> tuple[Problem, ...]:
         """All of them, by file and line."""
         told = sorted(self._problems, key=lambda problem: (problem.file, problem.line))

@@ -12,7 +12,7 @@ from appliance.loading.node import Node, kind_of, plain
 from appliance.loading.place import Place
 from runtime.domain import units
 from runtime.domain.canonical import Json
-from runtime.domain.spelling import nearest
+from runtime.domain.spelling import did_you_mean
 
 Shape: TypeAlias = Callable[[Node, Place], Json]
 
@@ -79,9 +79,8 @@ def choice(*words: str) -> Shape:
         if not isinstance(node.value, str):
             wrong(node, place, f"one of {', '.join(words)}")
             return None
-        match = nearest(node.value, words)
         message = f"expected one of {', '.join(words)}, found {_quoted(node.value)}"
-        place.error("value.unknown", message, node, f"did you mean {match!r}?" if match else "")
+        place.error("value.unknown", message, node, did_you_mean(place.guess(node.value, words)))
         return None
 
     return shape
@@ -213,11 +212,9 @@ def record(what: str, keys: Mapping[str, Shape], *, required: Collection[str] = 
 
 def _unknown_key(key: str, node: Node, place: Place, what: str, keys: Collection[str]) -> str:
     """Report a key; the known one that it is a slip of, where that is free."""
-    match = nearest(key, keys)
-    hint = f"did you mean {match!r}?" if match else ""
     message = f"{_quoted(key)} is not a key of {what}; known: {', '.join(keys)}"
-    place.child(key).add("key.unknown", message, node, hint, line=node.key_line(key))
-    slip = nearest(key, keys, cutoff=SLIP_RATIO)
+    place.child(key).add("key.unknown", message, node, did_you_mean(place.guess(key, keys)), line=node.key_line(key))
+    slip = place.guess(key, keys, cutoff=SLIP_RATIO)
     return slip if isinstance(node.value, dict) and slip not in node.value else ""
 
 

@@ -284,7 +284,8 @@ def _heading_before(text: str, failed_line: int) -> int | None:
     lines = text.split("\n")[: failed_line + 1]
     for number in range(len(lines) - 1, -1, -1):
         if _MARKDOWN_HEADING.match(lines[number]):
-            return number or None
+            has_content = any(line.strip() and not line.startswith("#") for line in lines[:number])
+            return number if has_content else None
         if number < failed_line and _TOP_LEVEL_KEY.match(lines[number]):
             return None
     return None

@@ -14,6 +14,8 @@ from runtime.domain.workflow import FsmSpec, FsmState
 SLIP_RATIO = 0.85
 """How alike an undefined name and a state must be for a lenient check to call it a slip."""
 _MAX_NAMED = 8
+_MAX_GUESSES = 200
+"""Names that a check compares with the known ones; a document with more slips gets the rest without a hint."""
 
 
 def fsm_problems(fsm: FsmSpec, agents: Collection[str] | None, *, is_lenient: bool = False) -> list[Problem]:
@@ -32,6 +34,9 @@ class _Check:
         self._agents = agents
         self._is_lenient = is_lenient
         self._problems: list[Problem] = []
+        self._guesses = 0
+        self._state_names = _listed(sorted({*fsm.states, *fsm.final_states}))
+        self._agent_names = _listed(sorted(agents or ()))
         self._final = self._mended_finals()
         self._known = {*fsm.states, *self._final}
 
@@ -52,10 +57,10 @@ class _Check:
         targets = {target for state in states.values() for target in state.targets()} | {self._fsm.initial_state}
         final = set(self._fsm.final_states)
         for name in sorted(self._fsm.final_states - states.keys() - targets):
-            meant = nearest(name, states.keys() - final, cutoff=SLIP_RATIO)
+            meant = self._guess(name, states.keys() - final, cutoff=SLIP_RATIO)
             if meant:
-                message = f"final state {name!r} is not defined; states are {_listed(sorted(states))}"
-                self._add("state.undefined", message, "final_states", f"did you mean {meant!r}?")
+                message = f"final state {name!r} is not defined; states are {self._state_names}"
+                self._add("state.undefined", message, "final_states", did_you_mean(meant))
                 final = final - {name} | {meant}
         return final
 
@@ -67,15 +72,18 @@ class _Check:
             first = next(iter(self._fsm.states), "")
             self._add("state.no_initial", "the machine needs an initial_state", path, f"initial_state: {first}")
             return ""
-        if self._is_lenient and can_end:
-            slip = nearest(name, self._known, cutoff=SLIP_RATIO)
-            if not slip:
-                message = f"state {name!r} is not defined; it counts as a final state"
-                self._add("state.undefined", message, path, "name it in final_states", "warning")
-                return name
-        message = f"state {name!r} is not defined; states are {_listed(sorted(self._known))}"
-        self._add("state.undefined", message, path, did_you_mean(name, self._known))
-        return nearest(name, self._known)
+        if self._is_lenient and can_end and not self._guess(name, self._known, cutoff=SLIP_RATIO):
+            message = f"state {name!r} is not defined; it counts as a final state"
+            self._add("state.undefined", message, path, "name it in final_states", "warning")
+            return name
+        meant = self._guess(name, self._known)
+        message = f"state {name!r} is not defined; states are {self._state_names}"
+        self._add("state.undefined", message, path, did_you_mean(meant))
+        return meant
+
+    def _guess(self, name: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
+        self._guesses += 1
+        return nearest(name, known, cutoff=cutoff) if self._guesses <= _MAX_GUESSES else ""
 
     def _ways(self, state: FsmState) -> tuple[str, ...]:
         """The states that this one leads to; a final state is left by its error alone."""
@@ -103,8 +111,9 @@ class _Check:
             return
         path = f"states.{state.name}"
         if state.agent is not None and state.agent not in self._agents:
-            message = f"agent {state.agent!r} is not defined; agents are {_listed(sorted(self._agents))}"
-            self._add("agent.undefined", message, f"{path}.agent", did_you_mean(state.agent, self._agents))
+            message = f"agent {state.agent!r} is not defined; agents are {self._agent_names}"
+            hint = did_you_mean(self._guess(state.agent, self._agents))
+            self._add("agent.undefined", message, f"{path}.agent", hint)
         if state.agent is not None and state.wait_for:
             message = f"state {state.name!r} both runs agent {state.agent!r} and waits for {state.wait_for!r}; split it"
             self._add("state.two_actions", message, path)
@@ -112,7 +121,10 @@ class _Check:
         acts = state.agent is not None or state.name in self._agents or state.wait_for
         if not acts and not decides and state.name not in self._final:
             message = f"nothing happens in state {state.name!r}: it has no agent, no wait_for and no condition"
-            hint = did_you_mean(state.name, self._agents) or f"add agent: or define an agent named {state.name!r}"
+            hint = (
+                did_you_mean(self._guess(state.name, self._agents))
+                or f"add agent: or define an agent named {state.name!r}"
+            )
             self._add("state.empty", message, path, hint, "refusal" if self._is_lenient else "error")
 
     def _check_transitions(self, state: FsmState) -> None:
@@ -146,13 +158,15 @@ class _Check:
         for name, targets in ways.items():
             for target in targets:
                 back.setdefault(target, []).append(name)
-        endless = [name for name in self._fsm.states if name in reached - _closure(ends, back)]
-        while endless:
-            group = _closure([endless[0]], ways) & set(endless)
-            circle = [name for name in endless if name in group]
-            message = f"no final state can be reached from {_listed(circle)}: the run would go in circles"
-            self._add("state.endless", message, f"states.{circle[0]}", "give the circle a way to a final state")
-            endless = [name for name in endless if name not in group | _closure(group, back)]
+        trapped = reached - _closure(ends, back)
+        told: set[str] = set()
+        for name in self._fsm.states:
+            if name in trapped and name not in told:
+                circle = _closure([name], ways) & trapped
+                states = _listed([each for each in self._fsm.states if each in circle] if len(circle) > 1 else [name])
+                message = f"no final state can be reached from {states}: the run would go in circles"
+                self._add("state.endless", message, f"states.{name}", "give the circle a way to a final state")
+                told |= _closure(circle, back)
 
     def _add(self, code: str, message: str, path: str, hint: str = "", severity: Severity = "error") -> None:
         self._problems.append(Problem(code=code, message=message, path=path, hint=hint, severity=severity))

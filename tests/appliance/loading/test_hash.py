@@ -163,9 +163,6 @@ _KEYS = st.sampled_from(
         "initial_state",
         "root",
         "children",
-        "model",
-        "memory",
-        "retry",
     ]
 )
 _JSON: st.SearchStrategy[Json] = st.recursive(

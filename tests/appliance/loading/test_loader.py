@@ -1,5 +1,6 @@
 """The three functions that the rest of the appliance calls."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,36 @@ def test_check_never_raises(text: str) -> None:
 def test_no_bytes_break_it(data: bytes) -> None:
     """Whatever is uploaded."""
     check_bytes(data)
+
+
+def test_a_large_definition_loads_in_no_time() -> None:
+    """30 states take about 15 ms of CPU; the bound leaves room for a busy machine and none for a square law."""
+    agents = "".join(f"  a{n}: {{type: llm, prompt: 'Do {{{{ input.x }}}} {n}', timeout: 30s}}\n" for n in range(30))
+    states = "".join(f"    a{n}: {{on_success: a{n + 1}, on_error: failed, timeout: 10s}}\n" for n in range(30))
+    plan = f"planner:\n  type: fsm\n  initial_state: a0\n  states:\n{states}    a30:\n    failed:\n"
+    text = f"name: x\nagents:\n{agents}{plan}".encode()
+    spent = []
+    for _ in range(5):
+        began = time.process_time()
+        assert check_bytes(text).workflow is not None
+        spent.append(time.process_time() - began)
+    assert min(spent) < 0.1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + "planner:\n  type: fsm\n  initial_state: s0\n  states:\n"
+        + "".join(f"    s{n}: {{agent: a, on_success: s{n + 1}}}\n" for n in range(3_000)),
+        GOOD + "planner:\n  type: fsm\n  initial_state: s0\n  states:\n"
+        + "".join(f"    s{n}: {{agent: a, on_success: typo{n}}}\n" for n in range(3_000)),
+        "name: x\nagents:\n" + "".join(f"  a{n}: {{type: llm}}\n" for n in range(5_000)),
+        GOOD + "".join(f"zz{n}: 1\n" for n in range(10_000)),
+    ],
+    ids=["a long circle", "slips", "agents", "unknown keys"],
+)  # fmt: skip
+def test_a_huge_definition_takes_time_in_proportion(text: str) -> None:
+    """An upload must not stall the appliance; these take well under a second, and minutes by a square law."""
+    began = time.process_time()
+    check_bytes(text.encode())
+    assert time.process_time() - began < 5
