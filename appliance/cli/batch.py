@@ -5,7 +5,6 @@ number of the line. So the journal itself says which lines have been run, whatev
 """
 
 import asyncio
-import sys
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -93,8 +92,6 @@ async def _work(
     meter = _Meter(af, progress, total)
     async with aclosing(_answers(runs, batch, target, keys)) as answers:
         async for answer in answers:
-            if sys.stdout.isatty():
-                progress.clear()
             af.terminal.line(answer)
             counts[answer.status] += 1
             meter.show(counts.total())

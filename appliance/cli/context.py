@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Coroutine
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +42,13 @@ class Af:
 
         return data_folder(self.data, os.environ)
 
+    @cached_property
+    def me(self) -> str:
+        """How to call this program for the same data folder again, in commands that are suggested."""
+        import shlex
+
+        return f"{_program()} --data {shlex.quote(str(self.data))}" if self.data else _program()
+
     def open_log(self) -> None:
         """Keep log records from here on, and warn of what needs warning."""
         from appliance.cli import logbook
@@ -59,6 +67,19 @@ class Af:
         """Run asynchronous work to its end; Ctrl-C cancels it, lets it clean up, and then interrupts."""
         self.open_log()
         return asyncio.run(work)
+
+
+def _program() -> str:
+    """`af` where the shell finds it, else what was typed: `.venv/bin/af`, or the one file."""
+    import shlex
+    import shutil
+
+    typed = Path(sys.argv[0])
+    if typed.suffix == ".pyz":
+        return f"python3 {shlex.quote(str(typed))}"
+    if typed.name != "af" or ((found := shutil.which("af")) and Path(found).samefile(typed)):
+        return "af"
+    return shlex.quote(str(typed))
 
 
 pass_af = click.make_pass_decorator(Af)

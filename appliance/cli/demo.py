@@ -47,8 +47,8 @@ def demo(af: Af, template: str) -> int:
     """
     file = _questions(template)
     manifests = _models(af)
-    names = " and ".join(f"{m.name} ({_role(m)})" for m in manifests)
-    af.terminal.say(f"{click.style('Models on this machine:', bold=True)} {names}\n")
+    names = ", ".join(f"{m.name} {_role(m)}" for m in manifests)
+    af.terminal.say(f"{click.style('Models here:', bold=True)} {names}\n")
     shown = af.run(_demonstrate(af, template, file))
     _draw_end(af, shown)
     af.terminal.document(
@@ -101,17 +101,18 @@ def _role(manifest: "Manifest") -> str:
 async def _demonstrate(af: Af, template: str, file: Path) -> list[Shown]:
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
+    from appliance.cli.terminal import hanging
     from runtime.domain.canonical import parse
 
     questions = [parse(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     progress = RunProgress(af.terminal)
     shown = []
-    af.parting = "what was done is kept; see: af runs list"
+    af.parting = f"what was done is kept; see: {af.me} runs list"
     try:
         progress.line.show("▸ opening the data folder …")
         async with open_runs(af.settings, "af demo", progress=progress.work) as runs:
             for number, question in enumerate(questions, start=1):
-                title = f"{number} of {len(questions)}  {_text(question)}"
+                title = hanging(f"{number} of {len(questions)}  {_text(question)}", indent=8)
                 af.terminal.say(click.style(title, bold=True, fg="cyan"))
                 shown.append(await _ask(runs, template, question, progress))
                 _draw(af, shown[-1])
@@ -133,7 +134,7 @@ def _draw(af: Af, shown: Shown) -> None:
     from appliance.cli.units import money, span
 
     run = shown.run
-    words = list(answer(run))[:1] if run.status == "succeeded" else []
+    words = [f"\n{text}\n" for text in list(answer(run))[:1]] if run.status == "succeeded" else []
     parts = [path(run), "\n".join(_articles(run)), *words, trouble(run)]
     if isinstance(run.awaiting, list):
         parts.append(f"  {click.style('nothing here answers that: it waits for a person', fg='yellow')}")
@@ -179,9 +180,12 @@ def _draw_end(af: Af, shown: list[Shown]) -> None:
     af.terminal.say("Now try")
     for run in waiting[:1]:
         for name in run.awaiting if isinstance(run.awaiting, list) else []:
-            payload = """'{"answer": "Sorry, we only know about banking."}'"""
-            af.terminal.say(f"  af runs signal last {name} --data {payload}")
-    af.terminal.say("  af runs list                           what was run")
-    af.terminal.say("  af replay --all --check                decide everything again, and compare")
-    af.terminal.say("  af init my-desk --template support     make it yours")
-    af.terminal.say("  af serve                               the same over HTTP")
+            payload = """'{"answer": "Sorry, that is not our field."}'"""
+            af.terminal.say(f"  {af.me} runs signal last {name} --data {payload}")
+    for command, what in (
+        ("runs list", "what was run"),
+        ("replay --all --check", "decide everything again, and compare"),
+        ("init my-desk --template support", "make it yours"),
+        ("serve", "the same over HTTP"),
+    ):
+        af.terminal.say(f"  {f'{af.me} {command}':<37}  {what}")

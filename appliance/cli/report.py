@@ -31,10 +31,11 @@ def status(word: str) -> str:
     return click.style(f"{mark} {word}", fg=color)
 
 
-def run_report(run: RunView, *, given: Json = None, is_full: bool = False) -> str:
+def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: str = "af") -> str:
     """Everything about a run that a person wants to see after it stopped.
 
     `given`: its input, where that is not on the screen already. `is_full`: long output uncut.
+    `me`: how to call `af` for the same data folder.
     """
     parts = [
         headline(run),
@@ -44,7 +45,7 @@ def run_report(run: RunView, *, given: Json = None, is_full: bool = False) -> st
         *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
         trouble(run),
         totals(run),
-        next_steps(run),
+        next_steps(run, me),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -131,19 +132,19 @@ def totals(run: RunView) -> str:
     return click.style("  " + " · ".join(parts), dim=True)
 
 
-def next_steps(run: RunView) -> str:
+def next_steps(run: RunView, me: str) -> str:
     """The commands that one would type now."""
     lines = []
     if isinstance(run.awaiting, list):
         names = ", ".join(run.awaiting)
         lines.append(f"  {click.style(f'waits for {names!r}; answer with:', fg='yellow')}")
         payload = """'{"answer": "…"}'"""
-        lines.extend(f"    af runs signal {run.run_id} {name} --data {payload}" for name in run.awaiting)
+        lines.extend(f"    {me} runs signal {run.run_id} {name} --data {payload}" for name in run.awaiting)
     lines.append(click.style("  next", dim=True))
-    lines.append(f"    af runs show {run.run_id}")
-    lines.append(f"    af logs {run.run_id}")
+    lines.append(f"    {me} runs show {run.run_id}")
+    lines.append(f"    {me} logs {run.run_id}")
     if run.status in ("succeeded", "failed", "cancelled"):
-        lines.append(f"    af replay {run.run_id} --check")
+        lines.append(f"    {me} replay {run.run_id} --check")
     return "\n".join(lines)
 
 

@@ -77,14 +77,14 @@ async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_
     try:
         async with open_runs(af.settings, "af run", progress=progress.work) as runs:
             submitted = await runs.submit(await runs.target(workflow), given)
-            af.parting = f"run {submitted} keeps what it has done; go on with: af runs resume {submitted}"
+            af.parting = f"run {submitted} keeps what it has done; go on with: {af.me} runs resume {submitted}"
             if not wait:
                 return await _leave(af, runs, submitted)
-            state = await _wait(runs, submitted, progress, timeout_ms)
+            state = await _wait(af, runs, submitted, progress, timeout_ms)
             view = await runs.view(state)
     finally:
         progress.clear()
-    af.terminal.say(run_report(view))
+    af.terminal.say(run_report(view, me=af.me))
     af.terminal.document(view)
     return EXIT_CODES.get(view.status, 0)
 
@@ -92,14 +92,16 @@ async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_
 async def _leave(af: Af, runs: "Runs", submitted: "RunId") -> int:
     af.terminal.say(submitted)
     if runs.is_served:
-        af.terminal.note(f"look at it with: af runs show {submitted}")
+        af.terminal.note(f"look at it with: {af.me} runs show {submitted}")
     else:
-        af.terminal.note(f"nobody works on it yet; go on with: af serve, or af runs resume {submitted}")
+        af.terminal.note(f"nobody works on it yet; go on with: {af.me} serve, or {af.me} runs resume {submitted}")
     af.terminal.document({"run_id": submitted, "status": "running"})
     return 0
 
 
-async def _wait(runs: "Runs", submitted: "RunId", progress: "RunProgress", timeout_ms: int | None) -> "RunState":
+async def _wait(
+    af: Af, runs: "Runs", submitted: "RunId", progress: "RunProgress", timeout_ms: int | None
+) -> "RunState":
     import asyncio
 
     from runtime.errors import Unavailable
@@ -108,7 +110,7 @@ async def _wait(runs: "Runs", submitted: "RunId", progress: "RunProgress", timeo
         async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1_000):
             return await runs.watched(submitted, progress.step)
     except TimeoutError:
-        go_on = f"af runs show {submitted}" if runs.is_served else f"af runs resume {submitted}"
+        go_on = f"{af.me} runs {'show' if runs.is_served else 'resume'} {submitted}"
         raise Unavailable(
             "run.not_finished",
             f"run {submitted} has not ended within {(timeout_ms or 0) / 1_000:g} s; it is kept. Go on with: {go_on}",

@@ -123,7 +123,7 @@ def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filt
     from runtime.engine.clock import SystemClock
 
     if not found:
-        none = "no such runs" if is_filtered else "no runs yet; start one: af demo support"
+        none = "no such runs" if is_filtered else f"no runs yet; start one: {af.me} demo support"
         af.terminal.say(none)
         return
     now_us = SystemClock().now_us()
@@ -145,7 +145,7 @@ async def _show(af: Af, name: str, *, is_full: bool) -> None:
         run = await find_run(store, name)
         state = fold(run, await entries(store, run))
         view = await view_of(reading_catalogue(store, af.settings.data), state)
-    af.terminal.say(run_report(view, given=state.input, is_full=is_full))
+    af.terminal.say(run_report(view, given=state.input, is_full=is_full, me=af.me))
     af.terminal.document(view)
 
 
@@ -170,7 +170,7 @@ async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunVi
         async with open_runs(af.settings, "af runs signal", progress=progress.work) as opened:
             seen = (await opened.store.run(run)).seq
             await opened.signal(run, signal, answer)
-            af.parting = f"the answer is kept; go on with: af runs resume {run}"
+            af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
             return await opened.view(await opened.watched(run, progress.step, after_seq=seen))
     finally:
         progress.clear()
@@ -189,7 +189,7 @@ async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
     if not chosen:
         return []
     progress = RunProgress(af.terminal)
-    af.parting = "what was done is kept; go on with: af runs resume"
+    af.parting = f"what was done is kept; go on with: {af.me} runs resume"
     try:
         async with open_runs(af.settings, "af runs resume", progress=progress.work, recover=True) as opened:
             if opened.is_served:
@@ -214,6 +214,6 @@ async def _find(af: Af, name: str) -> "RunId":
 def _show_outcome(af: Af, view: "RunView", *, is_document: bool = True) -> None:
     from appliance.cli.report import run_report
 
-    af.terminal.say(run_report(view))
+    af.terminal.say(run_report(view, me=af.me))
     if is_document:
         af.terminal.document(view)

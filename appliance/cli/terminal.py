@@ -25,19 +25,23 @@ class Terminal:
         self.is_verbose = False
         self.has_color: bool | None = None
         """None: where the stream is a terminal and NO_COLOR is not set."""
+        self._drawn = 0
+        """Columns of the status line that is on the screen now."""
 
     def say(self, text: str = "") -> None:
         """Write a line for people to stdout; nothing with `--json`."""
         if not self.is_json:
+            self.erase()
             click.echo(text, color=self._color())
 
     def note(self, text: str) -> None:
         """Write a line to stderr, unless `--quiet`."""
         if not self.is_quiet:
-            click.echo(text, err=True, color=self._color())
+            self.complain(text)
 
     def complain(self, text: str) -> None:
         """Write a line to stderr whatever was asked for."""
+        self.erase()
         click.echo(text, err=True, color=self._color())
 
     def document(self, value: object) -> None:
@@ -52,8 +56,24 @@ class Terminal:
 
     def raw_line(self, encoded: bytes) -> None:
         """Write a line that is JSON already."""
+        self.erase()
         click.echo(encoded)
         sys.stdout.flush()
+
+    def draw(self, text: str) -> None:
+        """Draw the status line: one line on stderr that the next text takes the place of. Only on a terminal."""
+        if self.shows_progress:
+            shown = clip(text, columns() - 1)
+            click.echo("\r" + shown + " " * (self._drawn - width(shown)), err=True, nl=False)
+            sys.stderr.flush()
+            self._drawn = width(shown)
+
+    def erase(self) -> None:
+        """Take the status line away."""
+        if self._drawn:
+            click.echo("\r" + " " * self._drawn + "\r", err=True, nl=False)
+            sys.stderr.flush()
+            self._drawn = 0
 
     @property
     def shows_progress(self) -> bool:
@@ -67,26 +87,11 @@ class Terminal:
 
 
 class StatusLine:
-    """One line on stderr that is drawn over, and is gone in the end."""
+    """The status line while something lasts."""
 
     def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-        self._drawn = 0
-
-    def show(self, text: str) -> None:
-        """Draw the line; nothing where stderr is no terminal."""
-        if self._terminal.shows_progress:
-            shown = clip(text, columns() - 1)
-            click.echo("\r" + shown + " " * (self._drawn - width(shown)), err=True, nl=False)
-            sys.stderr.flush()
-            self._drawn = width(shown)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._drawn:
-            click.echo("\r" + " " * self._drawn + "\r", err=True, nl=False)
-            sys.stderr.flush()
-            self._drawn = 0
+        self.show = terminal.draw
+        self.clear = terminal.erase
 
     def __enter__(self) -> "StatusLine":
         return self
@@ -160,6 +165,13 @@ def paragraphs(text: str, *, indent: int = 2) -> str:
     margin = " " * indent
     lines = [textwrap.wrap(line, room, break_on_hyphens=False) or [""] for line in printable(text).split("\n")]
     return "\n".join(f"{margin}{line}".rstrip() for wrapped in lines for line in wrapped)
+
+
+def hanging(text: str, *, indent: int) -> str:
+    """Text wrapped to the terminal's width; lines behind the first begin further in."""
+    import textwrap
+
+    return textwrap.fill(printable(text), columns(), subsequent_indent=" " * indent, break_on_hyphens=False)
 
 
 def _pad(cell: str, to: int, is_right: bool) -> str:
