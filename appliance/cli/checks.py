@@ -122,16 +122,10 @@ NOT_SERVED = "not running"
 
 async def _server(settings: "Settings") -> Finding:
     from redaction.doors.local import LocalDoor
-    from runtime.engine.clock import SystemClock
-    from runtime.errors import Unavailable
-    from runtime.store.lock import hold, holder
+    from runtime.store.lock import holder, is_held
 
-    try:
-        hold(settings.data, what="af doctor", now_us=SystemClock().now_us()).release()
+    if not is_held(settings.data):
         return Finding(check="server", level="ok", detail=NOT_SERVED)
-    except Unavailable as error:
-        if error.code != "data.locked":
-            raise
     found = holder(settings.data)
     by = f"{found.what}, pid {found.pid}, since {found.since}" if found else "another process"
     try:

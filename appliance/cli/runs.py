@@ -121,6 +121,7 @@ def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filt
     from appliance.cli.terminal import printable, table
     from appliance.cli.units import ago, local_time
     from runtime.engine.clock import SystemClock
+    from runtime.store.lock import is_held
 
     if not found:
         none = "no such runs" if is_filtered else f"no runs yet; start one: {af.me} demo support"
@@ -132,6 +133,8 @@ def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filt
         for s in found
     ]
     af.terminal.say(table(("RUN", "STATUS", "STARTED", "", "WORKFLOW"), rows))
+    if any(s.status == "running" for s in found) and not is_held(af.settings.data):
+        af.terminal.note(f"nobody works on what is running; go on with: {af.me} runs resume")
     if has_more:
         af.terminal.note(f"the newest {len(found)}; more with --limit")
 

@@ -72,6 +72,21 @@ def hold(folder: Path, *, what: str, now_us: int) -> DataLock:
     return DataLock(folder, descriptor)
 
 
+def is_held(folder: Path) -> bool:
+    """Whether some process may write in the folder now; changes nothing."""
+    try:
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def holder(folder: Path) -> Holder | None:
     """Who took the folder's lock last; None when nobody did or the file says nothing readable."""
     try:

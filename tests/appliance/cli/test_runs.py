@@ -34,6 +34,12 @@ def test_the_list_fits_and_filters(af: Af, greet: Path, waiting: str) -> None:
     assert "the newest 1; more with --limit" in af("runs", "list", "--limit", "1").err
 
 
+def test_a_run_that_nobody_works_on_is_pointed_out(af: Af, greet: Path) -> None:
+    """`running` would otherwise be believed."""
+    af("run", greet, "--no-wait")
+    assert "nobody works on what is running; go on with: af runs resume" in af("runs", "list").err
+
+
 @pytest.mark.parametrize("abbreviate", [lambda run: run, lambda run: run[:20], lambda run: run[-6:], lambda _: "last"])
 def test_a_run_is_found_by_a_unique_part_of_its_id(af: Af, waiting: str, abbreviate: object) -> None:
     """Nobody types 28 characters at night."""
