@@ -111,7 +111,7 @@ class _Server:
         self._service = Service(appliance, Lifecycle(), version=version(DISTRIBUTION), heartbeat_s=heartbeat_s)
         self._app = build_app(self._service)
         self._listeners: list[_Listener] = []
-        self._stopping: asyncio.Future[None] | None = None
+        self._hurried: asyncio.Future[None] | None = None
 
     def open(self, bound: BoundSocket, entrance: Entrance, tls: Tls | None = None) -> None:
         """Accept connections on a listening socket from now on. Raises Invalid for TLS files that cannot be used."""
@@ -151,21 +151,20 @@ class _Server:
         self._service.drain()
 
     def hurry(self) -> None:
-        """Wait for nothing any more: drop connections; steps that run go on at the next start."""
+        """Wait for nothing any more: drop connections, and stop steps, which go on at the next start."""
         for listener in self._listeners:
             listener.task.cancel()
-        if self._stopping is not None:
-            self._stopping.cancel()
+        if self._service.has_started and self._hurried is None:
+            self._hurried = asyncio.ensure_future(self._appliance.engine.stop())
 
     async def stop(self) -> None:
         """Close the listeners, each request answered or its time over, then the appliance."""
         self._service.drain()
         await self._close_listeners()
         await self._service.stop()
-        self._stopping = asyncio.ensure_future(self._appliance.stop())
-        await asyncio.wait({self._stopping})
-        if not self._stopping.cancelled():
-            self._stopping.result()
+        await self._appliance.stop()
+        if self._hurried is not None:
+            await self._hurried
 
     async def _close_listeners(self) -> None:
         if not self._listeners:

@@ -30,6 +30,7 @@ class Service:
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""
+        self.has_started = False
         self._keys = KeyRing(())
         self.description = b""
         """The API's OpenAPI document."""
@@ -61,6 +62,7 @@ class Service:
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""
         await self.tail.start(self.store)
+        self.has_started = True
         self.metrics.ready.set(1)
         self.lifecycle.ready()
 

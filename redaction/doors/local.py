@@ -136,20 +136,15 @@ class LocalDoor:
 
 
 def listen_tcp(host: str, port: int) -> BoundSocket:
-    """A listening socket; port 0 takes a free one.
+    """A listening socket on an address or `localhost`; port 0 takes a free one. Asks no name server.
 
-    Raises Invalid for a name that means nothing here, Unavailable when the port is taken or forbidden.
+    Raises Invalid for any other name, Unavailable when the port is taken or forbidden.
     """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror:
-        raise Invalid("server.bad_address", f"{host!r} is no address of this machine; try 127.0.0.1") from None
-    listener = socket.socket(family, kind, protocol)
+    address = _address(host)
+    listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
+        listener.bind((str(address), port))
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
@@ -192,11 +187,8 @@ def tell_service_manager(message: str) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether nothing beyond this machine reaches a listener on `host`."""
-    name = host.strip("[]")
-    with suppress(ValueError):
-        return ipaddress.ip_address(name).is_loopback
-    return name.lower() == "localhost"
+    """Whether nothing beyond this machine reaches a listener on `host`. Raises Invalid as `listen_tcp` does."""
+    return _address(host).is_loopback
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -223,6 +215,15 @@ def _short(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{folder}/{path.name}"
     finally:
         os.close(folder)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address("127.0.0.1" if host.lower() == "localhost" else host)
+    except ValueError:
+        raise Invalid(
+            "server.bad_address", f"cannot listen on {host!r}; give an address of this machine, such as 127.0.0.1"
+        ) from None
 
 
 def _listen_problem(error: OSError, host: str, port: int) -> tuple[str, str]:
