@@ -130,9 +130,8 @@ def agent(node: Node, place: Place) -> Json:
         return found
     own_name = place.path.rpartition(".")[2]
     if found.get("id", own_name) != own_name:
-        place.child("id").error(
-            "agent.id", f"the agent's id is its key, {own_name!r}; leave 'id' out", node.value["id"]
-        )
+        message = f"the agent's id is its key, {own_name!r}; leave 'id' out"
+        place.child("id").error("agent.id", message, node.find(("id",))[0])
     kind = found.get("type")
     if isinstance(kind, str) and _check_type(kind, node, place):
         _check_keys(kind, found, node, place)

@@ -55,6 +55,7 @@ def test_a_key_that_resembles_nothing_gets_the_list_of_known_ones() -> None:
         (f"{HEAD}agents: {{a: {{role: x}}}}", "key.missing", "agents.a"),
         (f"{HEAD}agents: {{a: {{type: lm}}}}", "agent.type", "agents.a.type"),
         (f"{HEAD}agents: {{a: {{type: llm, id: b}}}}", "agent.id", "agents.a.id"),
+        (f"{HEAD}agents: {{a: {{type: llm, idd: b}}}}", "agent.id", "agents.a.id"),
         (f"{HEAD}{AGENT}    timeout: 0s", "value.quantity", "agents.a.timeout"),
         (f"{HEAD}{AGENT}    timeout: [1]", "value.quantity", "agents.a.timeout"),
         (f"{HEAD}{AGENT}    concurrency: 1.5", "value.kind", "agents.a.concurrency"),

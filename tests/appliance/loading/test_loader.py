@@ -3,11 +3,13 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.loader import check, check_bytes, load
+from appliance.loader import check, check_bytes, from_document, load
+from runtime.domain.canonical import encode
 from runtime.errors import Invalid, InvalidDefinition, NotFound
 
 GOOD = "name: x\nagents:\n  a: {type: llm}\n"
@@ -133,6 +135,48 @@ def test_check_never_raises(text: str) -> None:
     result = check_bytes(text.encode())
     assert result.is_valid or result.workflow is None
     assert result.workflow is not None or result.kind != "workflow" or not result.is_valid
+
+
+RICH = """\
+name: x
+agents:
+  a: {type: llm, model: {provider: openai, model: gpt-4}, retry: {max_attempts: 2}, prompt: "{{ input.a }}"}
+  b: {type: ml_model, model: {endpoint: "http://h/"}, planner: {type: behavior_tree, root: {type: action, agent: a}}}
+  c: {type: fsm, planner: {type: fsm, definition: "{states: {s: {}}, initial_state: s}"}}
+  d: &d {type: rag, memory: {long_term: {collection: k}}, output_schema: {type: object, properties: {z: {}, a: {}}}}
+  e: {<<: *d, timeout: 2s}
+planner:
+  type: fsm
+  definition: |
+    states:
+      a: {condition: "response.x.length > 1", on_true: b, on_false: e}
+      b: {conditional_transitions: [{condition: $.x, target: c}], on_success: c}
+      c: {on_success: d}
+      d: {wait_for: person, on_success: end}
+      e: {on_success: end}
+    initial_state: a
+    final_states: [end]
+workflow: {timeout: 2s, sla: 99.9%}
+"""
+_EDITS = st.lists(
+    st.tuples(
+        st.integers(0, len(RICH)), st.integers(0, 4), st.sampled_from(["", *"ab:-{}[]&*|'\"#\t\n 0", "null", "{}"])
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(_EDITS)
+def test_no_slip_of_the_pen_breaks_it(edits: list[tuple[int, int, str]]) -> None:
+    """A document with everything in it, and a few characters wrong; what still loads can be stored and read back."""
+    text = RICH
+    for at, length, written in edits:
+        text = text[:at] + written + text[at + length :]
+    found = check_bytes(text.encode()).workflow
+    if found is not None:
+        again = from_document(encode(found.document), "")
+        assert msgspec.structs.replace(found, problems=()) == msgspec.structs.replace(again, problems=())
 
 
 @given(st.binary(max_size=80))

@@ -19,7 +19,11 @@ def test_several_agents_lead_from_one_to_the_next_and_then_to_done() -> None:
 def test_a_single_agent_is_one_state() -> None:
     """The smallest workflow is one step, and ends with it."""
     fsm = sequence_fsm([AgentId("classify")])
-    assert (["classify"], "classify", frozenset({"classify"})) == (list(fsm.states), fsm.initial_state, fsm.final_states)
+    assert (["classify"], "classify", frozenset({"classify"})) == (
+        list(fsm.states),
+        fsm.initial_state,
+        fsm.final_states,
+    )
 
 
 @pytest.mark.parametrize("names", [["a"], ["a", "b"], ["done", "b"], ["a", "done", "done_"]])
