@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from runtime.domain.canonical import digest, encode, parse
 from runtime.domain.chat import ChatReply, ChatRequest
-from runtime.engine.schemas import validator
+from runtime.domain.schema import Schema
 from runtime.errors import Invalid, StepFailure
 
 MAX_PROMPT_BYTES = 4 * 1_048_576
@@ -32,7 +32,7 @@ def check_request(request: ChatRequest) -> None:
         raise Invalid("model.bad_seed", f"seed is {request.seed}; it must be from 0 to {MAX_SEED}")
     if request.schema is not None:
         encode(request.schema)  # not too deep, and Unicode
-        validator(request.schema)
+        Schema(request.schema)
 
 
 def check_texts(texts: Iterable[str]) -> int:
@@ -65,10 +65,9 @@ def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
         answer = parse(reply.text)
     except Invalid as error:
         raise _unfit(reply, error.message) from None
-    wrong = next(validator(request.schema).iter_errors(answer), None)
-    if wrong is not None:
-        place = "/".join(str(part) for part in wrong.instance_path) or "the answer"
-        raise _unfit(reply, f"{place} breaks the rule {'/'.join(str(part) for part in wrong.schema_path)}")
+    fault = Schema(request.schema).fault(answer)
+    if fault:
+        raise _unfit(reply, fault)
     return reply
 
 

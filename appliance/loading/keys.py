@@ -70,14 +70,14 @@ def template_text(node: Node, place: Place) -> Json:
 def json_schema(node: Node, place: Place) -> Json:
     """A JSON Schema that compiles and refers to nothing outside itself."""
     # the validator is a large library; most documents need none
-    from runtime.engine.schemas import validator
+    from runtime.domain.schema import Schema
 
     value = property_order.restore(anything(node, place))
     if not isinstance(value, dict):
         wrong(node, place, "a JSON Schema: a mapping with type, properties, required, …")
         return None
     try:
-        validator(value)
+        Schema(value)
     except Invalid as error:
         place.error(error.code, error.message, node)
     return property_order.annotate(value)

@@ -14,8 +14,8 @@ from runtime.domain.canonical import Json, encode
 from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.run import RunState, StepState
+from runtime.domain.schema import Schema
 from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
-from runtime.engine.schemas import validator
 from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.scope import scope
 from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, ModelAccess, StepResult, Task, Tool
@@ -37,7 +37,7 @@ class Desk:
         self.template = None if spec.input is None else Template(spec.input)
         templates = Template([spec.input, spec.prompt])
         self.names = frozenset({"input", "steps", "response", "error"}) | templates.names
-        self.output_schema = None if spec.output_schema is None else validator(spec.output_schema)
+        self.output_schema = None if spec.output_schema is None else Schema(spec.output_schema)
 
 
 class Dispatcher:
@@ -155,12 +155,8 @@ def _check_output(output: Json, desk: Desk) -> None:
             "step.output_too_large",
             f"agent {desk.spec.id!r} answered with {size:,} bytes; the limit is {MAX_OUTPUT_BYTES:,}",
         )
-    if desk.output_schema is not None:
-        wrong = next(desk.output_schema.iter_errors(output), None)
-        if wrong is not None:
-            place = "/".join(str(part) for part in wrong.instance_path) or "the output"
-            raise StepFailure(
-                "step.output_invalid",
-                f"agent {desk.spec.id!r} broke its output_schema at {place!r} (rule {list(wrong.schema_path)})",
-                retryable=True,
-            )
+    fault = desk.output_schema.fault(output) if desk.output_schema is not None else ""
+    if fault:
+        raise StepFailure(
+            "step.output_invalid", f"agent {desk.spec.id!r} broke its output_schema: {fault}", retryable=True
+        )

@@ -11,10 +11,10 @@ from runtime.domain.event import CancelRequested, RunStarted, SignalReceived
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry, read
 from runtime.domain.run import RunState, fold
+from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun
-from runtime.engine.schemas import validator
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
 from runtime.planners.lifecycle import planner_for
 from runtime.ports import Clock, Planner, StateStore
@@ -179,15 +179,10 @@ def _check_size(value: Json, what: str) -> None:
 
 
 def _check_input(workflow: Workflow, value: Json) -> None:
-    if workflow.input_schema is None:
-        return
-    wrong = next(validator(workflow.input_schema).iter_errors(value), None)
-    if wrong is not None:
-        place = "/".join(str(part) for part in wrong.instance_path) or "the input itself"
-        rule = "/".join(str(part) for part in wrong.schema_path)
+    fault = Schema(workflow.input_schema).fault(value) if workflow.input_schema is not None else ""
+    if fault:
         raise Invalid(
-            "run.input_invalid",
-            f"the input does not fit input_schema of workflow {workflow.name!r}: {place} breaks the rule {rule!r}",
+            "run.input_invalid", f"the input does not fit input_schema of workflow {workflow.name!r}: {fault}"
         )
 
 
