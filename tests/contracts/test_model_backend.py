@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import pytest_asyncio
 from msgspec.structs import replace
 
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
@@ -17,6 +18,8 @@ from runtime.errors import AgentFlowError, Invalid, StepFailure
 from runtime.ports import ModelBackend
 from tests.models.cleared import cleared
 from tests.models.installed import installed_models
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 HELLO = ChatRequest(model=CHAT_MODEL, messages=(ChatMessage("user", "Say hello."),), max_tokens=8)
 TEXTS = EmbedRequest(model=EMBEDDING_MODEL, texts=("one text", "another text", "one text"))
@@ -56,13 +59,13 @@ async def opened(make: Callable[[], ModelBackend]) -> AsyncIterator[ModelBackend
     await backend.stop()  # safe to call twice
 
 
-@pytest.fixture(params=CHATTERS)
+@pytest_asyncio.fixture(params=CHATTERS, scope="module", loop_scope="module")
 async def chatter(request: pytest.FixtureRequest) -> AsyncIterator[ModelBackend]:
     async for backend in opened(CHATTERS[request.param]):
         yield backend
 
 
-@pytest.fixture(params=EMBEDDERS)
+@pytest_asyncio.fixture(params=EMBEDDERS, scope="module", loop_scope="module")
 async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[ModelBackend]:
     async for backend in opened(EMBEDDERS[request.param]):
         yield backend
@@ -189,7 +192,7 @@ async def test_a_model_that_is_not_there_is_an_error_of_ours(make: Callable[[], 
         await backend.count_tokens("nowhere", [("user", "x")])
 
 
-def test_models_are_described_without_loading_them() -> None:
+async def test_models_are_described_without_loading_them() -> None:
     for backend in (LlamaCppBackend(settings("process")), OnnxBackend(settings("process")), scripted()):
         assert backend.describe()
         assert all(info.backend == backend.id and info.zone == "local" for info in backend.describe())
