@@ -61,11 +61,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return sum(file.size_bytes for file in self.files)
 
 
-def locate(environment: Mapping[str, str], data: Path) -> Path:
-    """The model folder: AGENTFLOW_MODELS, else `models` in the data folder."""
-    return Path(environment.get("AGENTFLOW_MODELS") or data / "models").expanduser()
-
-
 def list_models(folder: Path) -> list[Manifest]:
     """Every model with a readable manifest, by name. Files are not hashed: `verify` does that."""
     models = []

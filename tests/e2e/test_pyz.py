@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config.settings import data_folder
+from appliance.config.settings import load_settings
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
-from models.folder import locate, missing
+from models.folder import missing
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYZ = CHECKOUT / "dist" / "agentflow.pyz"
 
 # Read at import, because the data folder of each test is elsewhere.
-MODELS = locate(os.environ, data_folder(None, os.environ))
+MODELS = load_settings(None, os.environ).models_folder
 
 # A network namespace holds nothing, not even a loopback device that is up; the bind mount makes `$1` read-only,
 # for root too. What follows `$1` runs in there.

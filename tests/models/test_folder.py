@@ -152,11 +152,6 @@ def test_a_write_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_the_folder_is_the_environments_or_the_datas(tmp_path: Path) -> None:
-    assert models_folder.locate({}, tmp_path) == tmp_path / "models"
-    assert models_folder.locate({"AGENTFLOW_MODELS": "/srv/models"}, tmp_path) == Path("/srv/models")
-
-
 def test_two_programs_take_turns(tmp_path: Path) -> None:
     """The lock is held while inside, so a second program waits."""
     script = "import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)"
