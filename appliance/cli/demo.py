@@ -180,7 +180,7 @@ def _draw_end(af: Af, shown: list[Shown]) -> None:
     af.terminal.say("Now try")
     for run in waiting[:1]:
         for name in run.awaiting if isinstance(run.awaiting, list) else []:
-            payload = """'{"answer": "Sorry, that is not our field."}'"""
+            payload = """'{"answer": "Sorry, only banking."}'"""
             af.terminal.say(f"  {af.me} runs signal last {name} --data {payload}")
     for command, what in (
         ("runs list", "what was run"),
