@@ -26,10 +26,17 @@ def bench() -> None:
     """,
 )
 @click.option(
-    "--passes", type=click.IntRange(1, 20), default=3, show_default=True, help="The median of so many counts."
+    "--passes",
+    type=click.IntRange(1, 20),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="The median of so many counts.",
 )
-@click.option("--sequential", type=click.IntRange(1), default=60, show_default=True, help="Runs one after another.")
-@click.option("--concurrent", type=click.IntRange(1), default=50, show_default=True, help="Runs at once.")
+@click.option(
+    "--sequential", type=click.IntRange(1), metavar="N", default=60, show_default=True, help="Runs one after another."
+)
+@click.option("--concurrent", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="Runs at once.")
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where to write; otherwise in the data folder.")
 @click.option("--peers", type=click.Path(path_type=Path), help="Scripts that do the same with other engines.")
 @click.option("--venvs", type=click.Path(path_type=Path), help="Their environments, one per peer.")

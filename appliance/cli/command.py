@@ -161,13 +161,13 @@ ANYWHERE: tuple[click.Option, ...] = (
 
 
 def _write_options(params: Sequence[click.Parameter], ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    anywhere = {"help", *(option.name for option in ANYWHERE)}
+    anywhere = {"--help", *(spelling for option in ANYWHERE for spelling in option.opts)}
     own: list[tuple[str, str]] = []
     shared: list[tuple[str, str]] = []
-    for param in params:
-        record = param.get_help_record(ctx)
-        if record is not None:
-            (shared if param.name in anywhere else own).append(record)
+    for option in params:
+        record = option.get_help_record(ctx)
+        if record is not None and isinstance(option, click.Option):
+            (own if anywhere.isdisjoint(option.opts) or option.expose_value else shared).append(record)
     for title, records in (("Options", own), ("Everywhere", shared)):
         if records:
             with formatter.section(title):

@@ -60,7 +60,7 @@ def ingest_folder(af: Af, folder: Path, collection: str) -> int:
 @memory.command("search", examples='af memory search "the machine kept my card" --limit 5')
 @click.argument("text")
 @click.option("--collection", default=DEFAULT_COLLECTION, show_default=True)
-@click.option("--limit", type=click.IntRange(1, 100), default=3, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100), metavar="N", default=3, show_default=True)
 @pass_af
 def search_memory(af: Af, text: str, collection: str, limit: int) -> None:
     """Find the documents that answer TEXT, with their best sentences."""

@@ -33,7 +33,12 @@ EXIT_CODES = {"failed": 1, "cancelled": 1}
 @click.option("--input", "given", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
 @click.option("--inputs", metavar="FILE", type=click.Path(path_type=Path), help="A run for every line of JSON in FILE.")
 @click.option(
-    "--concurrency", type=click.IntRange(1, 256), default=4, show_default=True, help="With --inputs: runs at once."
+    "--concurrency",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=4,
+    show_default=True,
+    help="With --inputs: runs at once.",
 )
 @click.option("--resume", is_flag=True, help="With --inputs: go on where the last batch of this file stopped.")
 @click.option("--jsonl", is_flag=True, help="With --inputs: lines of JSON, which is what it writes anyway.")

@@ -44,7 +44,7 @@ def runs() -> None:
 )
 @click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these; repeatable.")
 @click.option("--workflow", default="", help="Only runs of this workflow.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=20, show_default=True)
+@click.option("--limit", type=click.IntRange(1, 100_000), metavar="N", default=20, show_default=True)
 @pass_af
 def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, limit: int) -> None:
     """List runs, newest first."""

@@ -20,7 +20,12 @@ from runtime.errors import Invalid
 )
 @click.option("--listen", metavar="HOST:PORT", help="Where to listen; port 0 takes a free one.")
 @click.option("--socket", type=click.Path(path_type=Path), help="The UNIX socket; otherwise run/af.sock.")
-@click.option("--drain-s", type=click.FloatRange(0, 3_600), help="How long to wait for running steps at the end.")
+@click.option(
+    "--drain-s",
+    type=click.FloatRange(0, 3_600),
+    metavar="SECONDS",
+    help="How long to wait for running steps at the end.",
+)
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A further name it may be called by; repeatable.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Certificate, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, PEM.")
