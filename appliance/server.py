@@ -89,7 +89,6 @@ async def serve(
     server = _Server(appliance, heartbeat_s)
     with stop_signals(server.drain, server.hurry):
         tcp = listen_tcp(host, port)
-        watchdog = asyncio.create_task(keep_watchdog_fed())
         try:
             # /readyz answers from here on, while the appliance starts
             server.open(tcp, entrance, tls)
@@ -99,7 +98,6 @@ async def serve(
                 server.open(listen_unix(path), Entrance(caller=LOCAL_CALLER))
                 await server.run(lambda first_key: on_ready(Address(_url(tcp, tls), path, first_key)))
         finally:
-            watchdog.cancel()
             await server.stop()
 
 
@@ -111,6 +109,7 @@ class _Server:
         self._service = Service(appliance, Lifecycle(), version=version(DISTRIBUTION), heartbeat_s=heartbeat_s)
         self._app = build_app(self._service)
         self._listeners: list[_Listener] = []
+        self._watchdog: asyncio.Task[None] | None = None
         self._hurried: asyncio.Future[None] | None = None
 
     def open(self, bound: BoundSocket, entrance: Entrance, tls: Tls | None = None) -> None:
@@ -137,6 +136,7 @@ class _Server:
         """
         first_key = self._service.read_keys()
         await self._service.start()
+        self._watchdog = asyncio.create_task(keep_watchdog_fed())
         on_ready(first_key)
         draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
         await asyncio.wait(
@@ -165,6 +165,8 @@ class _Server:
         await self._appliance.stop()
         if self._hurried is not None:
             await self._hurried
+        if self._watchdog is not None:
+            self._watchdog.cancel()
 
     async def _close_listeners(self) -> None:
         if not self._listeners:

@@ -177,11 +177,13 @@ def listen_unix(path: Path) -> BoundSocket:
 
 
 def tell_service_manager(message: str) -> None:
-    """Send `READY=1` and the like to whatever started us, when it wants to hear of it; never fails."""
+    """Send `READY=1` and the like to whatever started us, when it wants to hear of it; never fails, never waits."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return
     with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        # a manager that does not read must not hold the event loop; what its queue cannot take is lost
+        notifier.setblocking(False)
         notifier.connect("\0" + address[1:] if address.startswith("@") else address)
         notifier.send(message.encode())
 

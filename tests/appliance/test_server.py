@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from appliance.server import Tls, serve
-from redaction.doors.local import LocalDoor
+from redaction.doors.local import LocalDoor, tell_service_manager
 from runtime.errors import Invalid, Refused, Unavailable
 from tests.appliance.api.serving import HOUR_MS, appliance_at, open_server
 
@@ -187,6 +187,20 @@ async def test_probes_are_answered_while_it_starts(data_folder: Path) -> None:
     assert answers == {"/healthz": 200, "/readyz": 503, "/v1/runs": 503}
     signal.raise_signal(signal.SIGINT)
     await _stopped(task)
+
+
+async def test_a_service_manager_that_does_not_read_holds_nothing_up(
+    tmp_path: Path, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its queue is short; a send that waited for room would stop the loop, and with it everything."""
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with manager:
+        for _ in range(1_000):
+            tell_service_manager("WATCHDOG=1")
+        async with open_server(data_folder) as served:
+            assert (await served.client.get("/readyz")).status_code == 200
 
 
 async def test_the_service_manager_hears_of_every_phase(
