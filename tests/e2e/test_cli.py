@@ -205,9 +205,10 @@ def test_a_full_disk_is_one_message_and_loses_nothing(environment: dict[str, str
     """A file size limit stands for the disk: the journal cannot grow."""
     (project / "go").touch()
     assert 0 == af(environment, "run", project, "--input", folder_input(project)).returncode
-    padded = json.dumps({"folder": str(project), "padding": "x" * 100_000})
-    shell = 'ulimit -f 400; for n in 1 2 3 4 5 6; do "$@" || exit; done'
-    command = ["bash", "-c", shell, "bash", *AF, "run", str(project), "--input", padded]
+    padded = project / "input.json"
+    padded.write_text(json.dumps({"folder": str(project), "padding": "x" * 1_000_000}))
+    shell = 'ulimit -f 500; exec "$@"'
+    command = ["bash", "-c", shell, "bash", *AF, "run", str(project), "--input", f"@{padded}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert 4 == done.returncode, done
     assert "error[store.full]" in done.stderr
