@@ -102,7 +102,9 @@ class Engine:
     async def state(self, run: RunId) -> RunState:
         """The state now. Raises NotFound or Corrupt."""
         live = self._live.get(run)
-        return live.state if live is not None else fold(run, await self.entries(run))
+        if live is None or live.lock.locked():  # what is being appended stands in the live state, and isn't durable
+            return fold(run, await self.entries(run))
+        return live.state
 
     async def entries(self, run: RunId) -> list[Entry]:
         """The whole journal of one run. Raises NotFound or Corrupt."""
