@@ -18,10 +18,11 @@ from appliance.api.service import Service
 from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
-from runtime.domain.run import RunState, RunStatus
+from runtime.domain.run import FINAL, RunStatus
 
 LONGEST_WAIT_S = 600
 DEFAULT_WAIT_S = 60
+SETTLED = FINAL | {"waiting"}
 
 
 class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,9 +94,10 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     if submitted.is_replay:
         headers["idempotency-replayed"] = "true"
     if asked.wait:
-        state = await _wait(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
-        status = HTTPStatus.OK if state.is_final or state.status == "waiting" else HTTPStatus.ACCEPTED
-        return Response(await _view(service, state), status_code=status, headers=headers)
+        await _wait(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
+        view = await _show(service, submitted.run)
+        status = HTTPStatus.OK if view.status in SETTLED else HTTPStatus.ACCEPTED
+        return Response(view, status_code=status, headers=headers)
     # nothing has been read back: the caller asked for a run, not for a look at it
     view = await _show(service, submitted.run) if submitted.is_replay else accepted_view(submitted.run, workflow)
     return Response(view, status_code=HTTPStatus.ACCEPTED, headers=headers)
@@ -175,26 +177,24 @@ async def signal_run(
     return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 
 
-async def _wait(service: Service, run: RunId, seconds: float) -> RunState:
-    """The run's state once it is final or waits, the time is up, or the server drains."""
+async def _wait(service: Service, run: RunId, seconds: float) -> None:
+    """Return once the run is final or waits, the time is up, or the server drains. Raises what stopped the run here."""
     settled = asyncio.ensure_future(service.engine.wait(run))
     draining = asyncio.ensure_future(service.lifecycle.draining.wait())
     try:
         await asyncio.wait({settled, draining}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if settled.done() and not settled.cancelled():
-            return settled.result()
-        return await service.engine.state(run)
+            settled.result()
     finally:
         settled.cancel()
         draining.cancel()
 
 
 async def _show(service: Service, run: RunId) -> RunView:
-    return await _view(service, await service.engine.state(run))
-
-
-async def _view(service: Service, state: RunState) -> RunView:
-    return run_view(state, await service.appliance.workflows.pinned(state.definition))
+    summary = await service.store.run(run)
+    workflow = await service.appliance.workflows.pinned(summary.definition)
+    # a state that the engine works on goes on changing, so it is looked at without a pause in between
+    return run_view(await service.engine.state(run), workflow)
 
 
 def _next_page(query: RunsQuery, last: RunId) -> str:

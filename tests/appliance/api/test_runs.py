@@ -1,7 +1,12 @@
 """Asking for runs over HTTP and looking after them."""
 
 import asyncio
+from collections.abc import Sequence
 
+import pytest
+
+from runtime.domain.ids import RunId
+from runtime.domain.journal import Entry
 from tests.appliance.api.serving import Api
 
 DOCUMENT = ["run_id", "workflow", "definition_hash", "status", "output", "path", "steps", "usage"]
@@ -176,3 +181,23 @@ async def test_a_draining_server_takes_nothing_new(api: Api) -> None:
     refused = await api.client.post("/v1/runs", json={"workflow": "echo"})
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert (await api.client.get(f"/v1/runs/{run}")).status_code == 200
+
+
+async def test_a_run_is_never_shown_ahead_of_its_journal(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has seen a result may act on it; after a crash it must still be there."""
+    store, written, asked = api.service.store, asyncio.Event(), asyncio.Event()
+    append = store.append
+
+    async def slow_disk(run: RunId, expected_seq: int, entries: Sequence[Entry], **more: str | None) -> int:
+        if expected_seq:
+            asked.set()
+            await written.wait()
+        return await append(run, expected_seq, entries, **more)
+
+    monkeypatch.setattr(store, "append", slow_disk)
+    run = (await api.run("echo"))["run_id"]
+    await asked.wait()
+    assert (await api.client.get(f"/v1/runs/{run}")).json()["status"] == "running"
+    written.set()
+    await api.service.engine.wait(run)  # type: ignore[arg-type]
+    assert (await api.client.get(f"/v1/runs/{run}")).json()["status"] == "succeeded"
