@@ -22,7 +22,7 @@ from runtime.errors import Invalid
 SAMPLING: dict[str, float] = {"top_k": 40, "top_p": 0.95, "min_p": 0.05, "typical_p": 1.0, "repeat_penalty": 1.0}
 """Beside temperature and seed, which each request brings."""
 
-_PROBE_CONTEXT_TOKENS = 256
+_PROBE_CONTEXT_TOKENS = 1_024  # some templates bring a system prompt of hundreds
 _PIECE_BYTES = 64
 
 

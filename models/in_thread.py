@@ -24,6 +24,7 @@ class ThreadHost:
         self._turn = asyncio.Lock()
         self._engine = Engine()
         self._thread: ThreadPoolExecutor | None = None
+        self._cancelled = threading.Event()
         self._straggler: asyncio.Future[Final] | None = None
         self.loaded: Loaded | None = None
         """What the engine said when it loaded; None before."""
@@ -37,11 +38,15 @@ class ThreadHost:
             return await self._exchange(ask, self._limits.answer_s, on_text)
 
     async def stop(self) -> None:
-        """Free the model, when the engine is not hanging. Safe to call twice; the next call loads it again."""
-        thread, self._thread, self.loaded = self._thread, None, None
-        if thread is not None:
-            thread.submit(self._engine.close)
-            thread.shutdown(wait=False)
+        """End the call that runs, and free the model unless the engine hangs. Safe to call twice."""
+        self._cancelled.set()
+        async with self._turn:
+            thread, engine = self._thread, self._engine
+            self._thread, self._engine, self._straggler, self.loaded = None, Engine(), None, None
+            if thread is not None:
+                closing = asyncio.get_running_loop().run_in_executor(thread, engine.close)
+                await asyncio.wait({closing}, timeout=self._limits.cancel_s)
+                thread.shutdown(wait=False)
 
     async def _exchange(self, ask: AnyAsk, deadline_s: float, on_text: Callable[[str], None]) -> Final:
         if self._straggler is not None and not self._straggler.done():
@@ -49,7 +54,7 @@ class ThreadHost:
             if not self._straggler.done():
                 raise _hung(deadline_s)
         loop = asyncio.get_running_loop()
-        cancelled = threading.Event()
+        cancelled = self._cancelled = threading.Event()
 
         def emit(chunk: Chunk) -> None:
             loop.call_soon_threadsafe(on_text, chunk.text)
@@ -65,7 +70,10 @@ class ThreadHost:
             cancelled.set()
             await self._leave_behind(answer)
             raise _hung(deadline_s)
-        return answer.result()
+        try:
+            return answer.result()
+        except Stopped:
+            raise Unavailable("model.stopped", "the model was stopped before it had answered") from None
 
     def _answer(self, ask: AnyAsk, emit: Callable[[Chunk], None], is_cancelled: Callable[[], bool]) -> Final:
         try:

@@ -134,6 +134,8 @@ class WorkerProcess:
             self._answer.set_result(said.answer)
 
     def _obituary(self) -> Unavailable:
+        if self.was_killed:
+            return Unavailable("model.stopped", "the model was stopped before it had answered")
         code = self._process.returncode or 0
         manner = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
         where = f"; {self._log} may say why" if self._log else ""

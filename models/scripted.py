@@ -5,6 +5,8 @@
       answers: [{error: {code: model.worker_died}}, "second time lucky"]     # in order, the last one for ever
       answers: {"(?i)refund": {json: {label: refund}}, ".*": "I can't say."}  # by the last message, first match
 
+A list is played once for the whole program, for all that name the same model and the same answers: give models
+names of their own (`name: triage`) to keep their lists apart.
 It never asks a model and opens nothing. Vectors are made from hashes: equal texts have equal vectors, and that is
 all they mean.
 """

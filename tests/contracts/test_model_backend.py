@@ -14,7 +14,7 @@ from models.pool import Mode, PoolSettings
 from models.scripted import ScriptedBackend
 from runtime.domain.canonical import Json, parse
 from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest
-from runtime.errors import AgentFlowError, Invalid, StepFailure
+from runtime.errors import AgentFlowError, Invalid, StepFailure, Unavailable
 from runtime.ports import ModelBackend
 from tests.models.cleared import cleared
 from tests.models.installed import installed_models
@@ -150,6 +150,20 @@ async def test_stopping_leaves_nothing_that_cannot_start_again(chatter: ModelBac
     await chatter.stop()
     await chatter.start()
     assert await chatter.complete(cleared(HELLO)) == first
+
+
+async def test_stopping_in_the_middle_of_an_answer_ends_it(chatter: ModelBackend) -> None:
+    """A server that shuts down does not wait for a long story; whoever asked hears of it."""
+    story = replace(HELLO, messages=(ChatMessage("user", "Tell me a very long story."),), max_tokens=400)
+    stream = chatter.stream(cleared(story))
+    await anext(aiter(stream))
+    await chatter.stop()
+    rest = aiter(stream)
+    ended: object = None
+    while not isinstance(ended, (StopAsyncIteration, Unavailable)):
+        [ended] = await asyncio.gather(anext(rest), return_exceptions=True)
+    assert getattr(ended, "code", "model.stopped") == "model.stopped"
+    assert (await chatter.complete(cleared(HELLO))).text
 
 
 async def test_one_unit_vector_per_text(embedder: ModelBackend) -> None:
