@@ -99,7 +99,13 @@ class Appliance:
         self._opened.push_async_callback(self.models.stop)
         door = HttpDoor()
         self._opened.push_async_callback(door.stop)
-        self.workflows = WorkflowCatalogue(data=data, store=self.store, clock=self.clock, is_writer=self._is_writer)
+        self.workflows = WorkflowCatalogue(
+            data=data,
+            store=self.store,
+            clock=self.clock,
+            is_writer=self._is_writer,
+            aliases=self.settings.models.aliases,
+        )
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
             models=self.models,

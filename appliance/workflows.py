@@ -8,7 +8,7 @@ exactly what it started with, whatever happens to the project's folder.
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -39,12 +39,16 @@ class WorkflowLine(msgspec.Struct, frozen=True, kw_only=True):
 class WorkflowCatalogue:
     """Finds workflows by name, path or hash, and keeps what runs are pinned to."""
 
-    def __init__(self, *, data: Path, store: StateStore, clock: Clock, is_writer: bool) -> None:
+    def __init__(
+        self, *, data: Path, store: StateStore, clock: Clock, is_writer: bool, aliases: Collection[str] = ()
+    ) -> None:
+        """`aliases`: the `provider/model` names that the settings answer with another model."""
         self._published = data / "workflows"
         self._pinned = data / "definitions"
         self._store = store
         self._clock = clock
         self._is_writer = is_writer
+        self._aliases = aliases
         self._known: dict[DefinitionHash, Workflow] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
 
@@ -72,7 +76,7 @@ class WorkflowCatalogue:
             if _is_name(name) and (root / name / FILE).is_file():
                 return await self._load(root / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
-            return await self._keep(loader.load(Path(name)))
+            return await self._keep(loader.load(Path(name), aliases=self._aliases))
         known = ", ".join(self.names())
         raise NotFound(
             "workflow.unknown",
@@ -84,7 +88,7 @@ class WorkflowCatalogue:
         if definition not in self._known:
             _, document = await self._store.definition(definition)
             folder = self._folder_of(definition)
-            self._known[definition] = loader.from_document(document, str(folder))
+            self._known[definition] = loader.from_document(document, str(folder), aliases=self._aliases)
         return self._known[definition]
 
     async def put(self, document: bytes, *, name: str) -> Workflow:
@@ -94,7 +98,7 @@ class WorkflowCatalogue:
         draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._published))
         try:
             (draft / FILE).write_bytes(document)
-            workflow = loader.load(draft)
+            workflow = loader.load(draft, aliases=self._aliases)
             if workflow.name != name:
                 raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
             kept = await self._keep(workflow)
@@ -109,7 +113,7 @@ class WorkflowCatalogue:
         """The workflow of a folder, read again only when one of its files has changed."""
         stamp, workflow = self._read.get(folder, (None, None))
         if workflow is None or stamp != _stamp(folder, workflow):
-            workflow = loader.load(folder)
+            workflow = loader.load(folder, aliases=self._aliases)
             self._read[folder] = (_stamp(folder, workflow), workflow)
         return await self._keep(workflow)
 

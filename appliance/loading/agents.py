@@ -85,7 +85,8 @@ def _model(node: Node, place: Place) -> Json:
 def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
     provider = model.get("provider", "local")
     full_name = f"{provider}/{model.get('model', '')}"
-    if provider in LOCAL_PROVIDERS or full_name in place.reading.aliases:
+    aliased = not place.reading.aliases.isdisjoint({full_name, f"{provider}/*"})
+    if provider in LOCAL_PROVIDERS or aliased:
         return
     if provider in CLOUD_PROVIDERS:
         message = f"provider {provider!r} is a cloud service"

@@ -27,7 +27,7 @@ class Reading:
 
     report: Report
     files: ProjectFiles
-    aliases: Collection[str] = ()
+    aliases: frozenset[str] = frozenset()
     """`provider/model` names that the settings answer with another model."""
     machines: list[Machine] = field(default_factory=list)
 

@@ -7,6 +7,7 @@ a sandbox that reaches no attribute of Python's own. The source document's `{{.g
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from jinja2 import ChainableUndefined, TemplateError
 from jinja2.meta import find_undeclared_variables
@@ -58,8 +59,9 @@ class Template:
             return lambda data: _walk(data.get(root), path)
         environment = _environment()
         try:
-            self._names |= find_undeclared_variables(environment.parse(text))
-            template = environment.from_string(text)
+            parsed = environment.parse(text)
+            self._names |= find_undeclared_variables(parsed)
+            template = environment.from_string(parsed)
         except TemplateError as error:
             raise Invalid("template.invalid", f"not a template: {error}") from None
 
@@ -88,6 +90,7 @@ def _walk(value: Json, path: list[str]) -> Json:
     return value
 
 
+@cache
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(undefined=ChainableUndefined, autoescape=False)
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
