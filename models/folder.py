@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from models.catalog import Kind
-from runtime.errors import Conflict, Invalid, NotFound, StoreFull, Unavailable
+from runtime.errors import Conflict, Invalid, NotFound, StoreFull, Unavailable, Unusable
 
 MANIFEST = "manifest.json"
 FILES: Mapping[Kind, tuple[str, ...]] = {"chat": ("model.gguf",), "embedding": ("model.onnx", "tokenizer.json")}
@@ -225,7 +225,7 @@ def _corrupt(name: str, what: str) -> Invalid:
 def _unwritable(folder: Path, error: OSError) -> Unavailable:
     if error.errno in (28, 122):  # ENOSPC, EDQUOT
         return StoreFull("model.disk_full", f"no space left for models in {folder}. Free some, then run it again")
-    return Unavailable(
+    return Unusable(
         "model.folder_unwritable",
         f"{folder} can't be written: {error.strerror}. Make it writable, or point AGENTFLOW_MODELS elsewhere",
         retryable=False,

@@ -6,7 +6,8 @@
     │   └── InvalidDefinition   a document with a list of problems     exit 2 · HTTP 422
     ├── Refused        policy, budget or permission says no            exit 3 · HTTP 403
     ├── Unavailable    a part is missing, busy or down: retry may help exit 4 · HTTP 503
-    │   └── StoreFull  the disk takes no more                          exit 4 · HTTP 507
+    │   └── Unusable   what was named stands in the way until changed  exit 2 · HTTP 503
+    │       └── StoreFull   the disk takes no more                     exit 2 · HTTP 507
     ├── Conflict       somebody else was first, or the state is past   exit 1 · HTTP 409
     │   └── SequenceConflict   a journal is no longer where you think
     ├── StepFailure    an agent ran and failed                         exit 1
@@ -79,11 +80,18 @@ class Unavailable(AgentFlowError):
     retryable = True
 
 
-class StoreFull(Unavailable):
+class Unusable(Unavailable):
+    """What the caller named cannot be used until somebody changes it: a folder that another process holds or that
+    takes no writes, a port that is taken, a full disk."""
+
+    exit_code = 2
+    retryable = False
+
+
+class StoreFull(Unusable):
     """The disk takes no more; nothing of the refused write was kept."""
 
     http_status = 507
-    retryable = False
 
 
 class Conflict(AgentFlowError):

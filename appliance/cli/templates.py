@@ -9,7 +9,7 @@ import click
 from appliance.cli.command import Command, Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.terminal import paragraphs
-from runtime.errors import Conflict, NotFound, Unavailable
+from runtime.errors import Conflict, NotFound, Unusable
 
 HIDDEN = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -63,9 +63,7 @@ def init(af: Af, folder: Path, name: str) -> None:
             raise Conflict("init.not_empty", f"{folder} is there and not empty; name a new folder")
         shutil.copytree(template.folder, folder, ignore=HIDDEN, dirs_exist_ok=True)
     except OSError as error:
-        raise Unavailable(
-            "init.unwritable", f"{folder} cannot be written: {error.strerror or error}", retryable=False
-        ) from None
+        raise Unusable("init.unwritable", f"{folder} cannot be written: {error.strerror or error}") from None
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     af.terminal.say(f"{folder}: {len(files)} files of template {name!r}")
     af.terminal.say(f"  look at it  {folder / 'workflow.yaml'}\n  check it    af validate {folder}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance.config.known import Value
 from appliance.config.sources import FILE, find, parse, read_file, read_text
-from runtime.errors import Unavailable
+from runtime.errors import Unusable
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./ -]*(?::[0-9]+)?")
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "~"}
@@ -54,8 +54,8 @@ def _write(data: Path, top: str, settings: Mapping[str, object]) -> None:
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace_file(path, after)
     except OSError as error:
-        raise Unavailable(
-            "config.unwritable", f"{path} cannot be written: {error.strerror}; nothing was changed", retryable=False
+        raise Unusable(
+            "config.unwritable", f"{path} cannot be written: {error.strerror}; nothing was changed"
         ) from None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.config.known import SETTINGS, Setting, Value, nearest, setting
-from runtime.errors import Invalid, InvalidDefinition, Unavailable
+from runtime.errors import Invalid, InvalidDefinition, Unusable
 
 FILE = "config.yaml"
 
@@ -61,9 +61,7 @@ def read_file(data: Path) -> dict[str, object]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise Unavailable(
-            "config.unreadable", f"{path} cannot be read: {error.strerror}; check who may read it", retryable=False
-        ) from None
+        raise Unusable("config.unreadable", f"{path} cannot be read: {error.strerror}; check who may read it") from None
     return read_text(content, path)
 
 

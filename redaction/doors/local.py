@@ -17,7 +17,17 @@ from pathlib import Path
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.errors import AgentFlowError, Conflict, Corrupt, Invalid, NotFound, Refused, StoreFull, Unavailable
+from runtime.errors import (
+    AgentFlowError,
+    Conflict,
+    Corrupt,
+    Invalid,
+    NotFound,
+    Refused,
+    StoreFull,
+    Unavailable,
+    Unusable,
+)
 
 BACKLOG = 1024
 LONGEST_SOCKET_PATH = 107
@@ -138,7 +148,7 @@ class LocalDoor:
 def listen_tcp(host: str, port: int) -> BoundSocket:
     """A listening socket on an address or `localhost`; port 0 takes a free one. Asks no name server.
 
-    Raises Invalid for any other name, Unavailable when the port is taken or forbidden.
+    Raises Invalid for any other name, Unusable when the port is taken or forbidden.
     """
     address = _address(host)
     listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
@@ -148,7 +158,7 @@ def listen_tcp(host: str, port: int) -> BoundSocket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Unavailable(*_listen_problem(error, host, port), retryable=False) from None
+        raise Unusable(*_listen_problem(error, host, port)) from None
     listener.setblocking(False)
     return BoundSocket(listener)
 

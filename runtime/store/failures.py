@@ -6,7 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-from runtime.errors import AgentFlowError, Corrupt, NotFound, StoreFull, Unavailable
+from runtime.errors import AgentFlowError, Corrupt, NotFound, StoreFull, Unavailable, Unusable
 
 # Result codes of https://sqlite.org/rescode.html
 _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN, _NOTADB = 8, 10, 11, 13, 14, 26
@@ -19,7 +19,7 @@ _MEANINGS: dict[int, tuple[type[AgentFlowError], str, str]] = {
     3: (Unavailable, "store.no_permission", "may not be opened by this user"),
     5: (Unavailable, "store.busy", "was locked by another process for more than 5 s; try again"),
     6: (Unavailable, "store.busy", "was locked by another connection; try again"),
-    _READONLY: (Unavailable, "store.read_only", _READ_ONLY_TEXT),
+    _READONLY: (Unusable, "store.read_only", _READ_ONLY_TEXT),
     _IOERR: (Unavailable, "store.io_error", "cannot be read or written: the disk reports an error. Check the disk"),
     _CORRUPT: (Corrupt, "store.corrupt", "is damaged. Stop, keep the file, and restore a backup"),
     _CANTOPEN: (Unavailable, "store.cannot_open", "cannot be opened. Check that its folder exists and is writable"),
@@ -69,7 +69,7 @@ def _of_system(error: OSError, path: Path) -> AgentFlowError:
     if error.errno in _NO_ROOM_ERRNO:
         return StoreFull("store.full", f"{path} {_NO_ROOM_TEXT}")
     if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
-        return Unavailable("store.read_only", f"{path} {_READ_ONLY_TEXT} ({error.strerror})", retryable=False)
+        return Unusable("store.read_only", f"{path} {_READ_ONLY_TEXT} ({error.strerror})")
     if error.errno == errno.ENOENT:
         return NotFound("store.missing", f"{path} does not exist")
     return Unavailable("store.cannot_open", f"{path} cannot be opened: {error.strerror}", retryable=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.domain.journal import rfc3339
-from runtime.errors import Unavailable
+from runtime.errors import Unavailable, Unusable
 from runtime.store.failures import translate
 
 LOCK_FILE = "lock"
@@ -102,7 +102,7 @@ def _sign(descriptor: int, holder: Holder) -> None:
 
 def _taken(folder: Path, holder: Holder | None) -> Unavailable:
     by = f"{holder.what!r} (pid {holder.pid}) since {holder.since}" if holder else "another process"
-    return Unavailable(
+    return Unusable(
         "data.locked",
         f"the data folder {folder} is in use by {by}. Stop that process, talk to it through its API, "
         "or set AGENTFLOW_DATA to another folder",

@@ -41,7 +41,7 @@ async def test_a_port_in_use_is_named(data_folder: Path) -> None:
         port = other.getsockname()[1]
         with pytest.raises(Unavailable, match=f"port {port} of 127.0.0.1 is taken") as refused:
             await serve(appliance_at(data_folder), listen=f"127.0.0.1:{port}")
-    assert (refused.value.exit_code, refused.value.retryable) == (4, False)
+    assert (refused.value.exit_code, refused.value.retryable) == (2, False)
 
 
 async def test_a_second_server_leaves_the_first_ones_socket_alone(data_folder: Path) -> None:

@@ -210,7 +210,7 @@ def test_a_full_disk_is_one_message_and_loses_nothing(environment: dict[str, str
     shell = 'ulimit -f 500; exec "$@"'
     command = ["bash", "-c", shell, "bash", *AF, "run", str(project), "--input", f"@{padded}"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert 4 == done.returncode, done
+    assert 2 == done.returncode, done
     assert "error[store.full]" in done.stderr
     assert "Traceback" not in done.stderr
     assert 0 == af(environment, "replay", "--all", "--check").returncode
@@ -258,8 +258,8 @@ def test_commands_go_through_the_server_that_has_the_data_folder(
 def test_a_second_server_and_a_taken_port_are_refused(environment: dict[str, str], server: str, tmp_path: Path) -> None:
     """With who is in the way, and what to do."""
     second = af(environment, "serve", "--listen", "127.0.0.1:0")
-    assert (4, True) == (second.returncode, "error[data.locked]" in second.stderr)
+    assert (2, True) == (second.returncode, "error[data.locked]" in second.stderr)
     address = server.split()[1].removeprefix("http://")
     taken = af(environment, "serve", "--listen", address, "--data", tmp_path / "other")
-    assert (4, True) == (taken.returncode, "error[server.port_in_use]" in taken.stderr)
+    assert (2, True) == (taken.returncode, "error[server.port_in_use]" in taken.stderr)
     assert 3 == af(environment, "serve", "--listen", "0.0.0.0:0", "--data", tmp_path / "other").returncode

@@ -37,7 +37,7 @@ PROBLEM = Problem(code="key.unknown", message="unknown key", file="w.yaml", line
         (click.UsageError("m"), 2),
         (Refused("x.y", "m"), 3),
         (Unavailable("x.y", "m"), 4),
-        (StoreFull("x.y", "m"), 4),
+        (StoreFull("x.y", "m"), 2),
         (OSError(28, "No space left on device"), 4),
         (Conflict("x.y", "m"), 1),
         (StepFailure("x.y", "m"), 1),

@@ -91,6 +91,6 @@ def test_a_process_that_holds_the_data_folder_is_named(af: Af, greet: Path, data
 
     with hold(data_folder, what="a test", now_us=0):
         said = af("run", greet, "--input", "{}")
-    assert 4 == said.code
+    assert 2 == said.code
     assert "error[data.locked]" in said.err
     assert "'a test'" in said.err

@@ -204,6 +204,6 @@ async def test_a_read_only_folder_is_named(folder: Path, lock: DataLock, has_jou
     if "unshare" in ended.stderr or "mount:" in ended.stderr:
         pytest.skip(f"this machine does not let tests mount: {ended.stderr.strip()}")
     locking, opening = ended.stdout.splitlines()
-    assert locking.startswith("Unavailable store.read_only")
-    assert opening.startswith("Unavailable store.read_only")
+    assert locking.startswith("Unusable store.read_only")
+    assert opening.startswith("Unusable store.read_only")
     assert "AGENTFLOW_DATA" in opening

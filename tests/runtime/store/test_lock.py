@@ -31,7 +31,7 @@ def test_a_second_process_is_refused_and_told_who_has_it(folder: Path) -> None:
         with pytest.raises(Unavailable) as refused:
             hold(folder, what="af run", now_us=NOON_US)
         assert "data.locked" == refused.value.code
-        assert 4 == refused.value.exit_code
+        assert 2 == refused.value.exit_code
         assert f"'af serve' (pid {process.pid}) since 2026-01-01T12:00:00.000000Z" in refused.value.message
         process.kill()
     hold(folder, what="af run", now_us=NOON_US).release()  # the lock died with its holder
