@@ -73,7 +73,7 @@ class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "Ask for a run; it is durable when this answers",
         tag="runs",
         answers={202: RunView, 200: RunView},
-        errors=(404, 409, 415, 422, 507),
+        errors=(403, 404, 409, 415, 422, 507),
         body=CreateRun,
         headers={
             "Idempotency-Key": Header(
@@ -112,7 +112,6 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
         answers={200: RunPage},
         errors=(404, 422),
         query=RunsQuery,
-        run_at="/runs/0/run_id",
     ),
 )
 async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> RunPage:

@@ -57,7 +57,7 @@ async def list_workflows(service: NamedDependency[Service]) -> WorkflowList:
 @get(
     "/v1/workflows/{name:str}",
     name="show_workflow",
-    **describes("Show one workflow", tag="workflows", answers={200: WorkflowView}, errors=(404,)),
+    **describes("Show one workflow", tag="workflows", answers={200: WorkflowView}, errors=(404, 422)),
 )
 async def show_workflow(name: FromPath[str], service: NamedDependency[Service]) -> Response[WorkflowView]:
     """By its name or its hash."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.domain.journal import rfc3339
-from runtime.errors import Corrupt, Refused, Unavailable
+from runtime.errors import Corrupt, Refused, Unusable
 
 PREFIX = "af_"
 FIRST_KEY = "first"
@@ -47,7 +47,7 @@ def open_keys(folder: Path, *, now_us: int) -> tuple[KeyRing, Path | None]:
     """Read the keys in `folder`, or make the first one; then the second value names the file that holds it.
 
     Both files are durable when this returns. Raises Refused when others may read the keys, Corrupt when they are not
-    keys, Unavailable when the files cannot be read or written.
+    keys, Unusable when the files cannot be read or written.
     """
     path = folder / "keys.json"
     try:
@@ -55,7 +55,7 @@ def open_keys(folder: Path, *, now_us: int) -> tuple[KeyRing, Path | None]:
             return KeyRing(_read(path)), None
         return _make_first(folder, path, now_us)
     except OSError as error:
-        raise Unavailable("auth.no_access", f"cannot use the API keys in {folder}: {error.strerror}") from None
+        raise Unusable("auth.no_access", f"cannot use the API keys in {folder}: {error.strerror}") from None
 
 
 def new_key() -> str:

@@ -179,9 +179,7 @@ def listen_unix(path: Path) -> BoundSocket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Unavailable(
-            "server.socket_failed", f"cannot listen on {path}: {error.strerror or error}", retryable=False
-        ) from None
+        raise Unusable("server.socket_failed", f"cannot listen on {path}: {error.strerror or error}") from None
     listener.setblocking(False)
     return BoundSocket(listener, path)
 
