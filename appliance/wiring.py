@@ -132,8 +132,6 @@ class Appliance:
         parts: dict[str, object] = {}
         if kind in ("agent.rag", "agent.ml_model"):
             parts = {"models": self.models, "memory": self.memory, "progress": self._progress, "folder": folder}
-        if kind == "agent.ml_model":
-            parts["cache"] = self.settings.data / "cache"
         if kind == "agent.custom":
             parts["folder"] = folder
         if not callable(make):

@@ -216,6 +216,12 @@ class MemoryStore(Protocol):
     async def keep_vectors(self, tenant: TenantId, model: str, vectors: Mapping[bytes, bytes]) -> None:
         """Keep vectors by the digest of their text, so that no text is embedded twice."""
 
+    async def artefact(self, tenant: TenantId, kind: str, digest: str) -> bytes | None:
+        """What was made of a kind and kept under this digest; None when there is nothing, or no longer."""
+
+    async def keep_artefact(self, tenant: TenantId, kind: str, digest: str, content: bytes) -> None:
+        """Keep what can be made again, under the digest of all that decides it; only the newest of a kind stay."""
+
 
 class Clock(Protocol):
     """Time and new ids, so that neither is taken anywhere else."""

@@ -59,20 +59,17 @@ class MlModelAgent:
         folder: str,
         models: ModelAccess,
         memory: MemoryStore,
-        cache: Path,
         progress: Progress = lambda *_: None,
     ) -> None:
-        """`cache` is a folder for what was learnt; it may be emptied at any time."""
         self._spec = spec
         self._folder = Path(folder)
         self._models = models
         self._memory = memory
-        self._cache = cache
         self._progress = progress
         self._trained: Trained | None = None
 
     async def start(self) -> None:
-        """Learn the examples, or read what was learnt from equal ones. An endpoint needs nothing."""
+        """Learn the examples, or take what was learnt from equal ones. An endpoint needs nothing."""
         options = self._options()
         if options.endpoint:
             return
@@ -84,7 +81,6 @@ class MlModelAgent:
             neighbours=options.neighbours,
             reject_below=options.reject_below,
             embedder=Embedder(self._models, self._memory, model=options.embedding_model),
-            cache=self._cache / "classifiers",
             progress=lambda what, done, total: self._progress(f"{self._spec.id}: {what}", done, total),
         )
 

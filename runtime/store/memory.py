@@ -1,7 +1,8 @@
 """Long-term memory in one rebuildable file: documents, their passages and vectors, searched both ways at once.
 
 Tenants never meet here: every statement starts from the id of one collection of one tenant, and each collection
-has an index of words of its own. The file can be deleted; folders are ingested and examples embedded again.
+has an index of words of its own. The file can be deleted; folders are ingested, examples embedded and classifiers
+trained again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from runtime.domain.canonical import encode
 from runtime.domain.ids import TenantId
 from runtime.domain.memory import Collection, Document, MemoryQuery, Quote, Recalled
 from runtime.errors import Corrupt, Unavailable
-from runtime.store import migrations, vectors, words
+from runtime.store import artefacts, migrations, vectors, words
 from runtime.store.database import Database
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
@@ -105,6 +106,14 @@ class Memory:
         await self._database.write(
             lambda connection: connection.executemany("INSERT OR REPLACE INTO text_vector VALUES(?, ?, ?, ?)", rows)
         )
+
+    async def artefact(self, tenant: TenantId, kind: str, digest: str) -> bytes | None:
+        """What was kept under a digest; None when there is nothing."""
+        return await self._read(lambda connection: artefacts.content_of(connection, tenant, kind, digest))
+
+    async def keep_artefact(self, tenant: TenantId, kind: str, digest: str, content: bytes) -> None:
+        """Keep what was made; only the newest 20 of a kind stay."""
+        await self._database.write(lambda connection: artefacts.keep(connection, tenant, kind, digest, content))
 
     async def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         return await self._database.read(lambda connection: _at_one_moment(connection, query))

@@ -165,6 +165,26 @@ async def test_vectors_are_known_by_tenant_model_and_digest(store: MemoryStore) 
     assert await store.known_vectors(GLOBEX.tenant, "minilm", digests) == {}
 
 
+async def test_artefacts_are_known_by_tenant_kind_and_digest(store: MemoryStore) -> None:
+    """What takes minutes to make is made once."""
+    await store.keep_artefact(ACME.tenant, "classifier", "d1", b"\x00first")
+    await store.keep_artefact(ACME.tenant, "classifier", "d1", b"\x00second")
+    assert await store.artefact(ACME.tenant, "classifier", "d1") == b"\x00second"
+    for tenant, kind, digest in ((GLOBEX.tenant, "classifier", "d1"), (ACME.tenant, "x", "d1"), (ACME.tenant, "x", "")):
+        assert await store.artefact(tenant, kind, digest) is None
+
+
+async def test_only_the_newest_artefacts_of_a_kind_stay(store: MemoryStore) -> None:
+    """A workflow that is edited a hundred times leaves a hundred classifiers behind."""
+    await store.keep_artefact(GLOBEX.tenant, "classifier", "0", b"theirs")
+    for number in range(25):
+        await store.keep_artefact(ACME.tenant, "classifier", str(number), b"ours")
+        await store.keep_artefact(ACME.tenant, "classifier", "0", b"used again")
+    found = [await store.artefact(ACME.tenant, "classifier", str(number)) for number in range(25)]
+    assert found == [b"used again", *[None] * 5, *[b"ours"] * 19]
+    assert await store.artefact(GLOBEX.tenant, "classifier", "0") == b"theirs"
+
+
 async def test_a_question_without_telling_words_is_searched_by_meaning(store: MemoryStore) -> None:
     await store.save(ACME, [document("kb-1", "What is it?", vector(1))])
     for text in ("", "what is it", '"', "NEAR(", "\0", "( * ^ -", "x" * 10_000):

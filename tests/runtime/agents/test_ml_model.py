@@ -17,7 +17,7 @@ from redaction.policy import EgressPolicy
 from runtime.agents.ml_model import MlModelAgent
 from runtime.domain.canonical import Json
 from runtime.domain.http import HttpReply, HttpRequest
-from runtime.domain.ids import AgentId
+from runtime.domain.ids import DEFAULT_TENANT, AgentId
 from runtime.domain.workflow import AgentSpec, ModelSpec
 from runtime.errors import AgentFlowError, Invalid, InvalidDefinition, NotFound, StepFailure, Unavailable
 from runtime.ports import ModelAccess
@@ -79,7 +79,14 @@ def folder(tmp_path: Path) -> Path:
 def agent(folder: Path, memory: Memory, models: ModelAccess, **options: Json) -> MlModelAgent:
     model = ModelSpec(kind="classifier", options={"examples": "examples.csv", "label": "category", **options})
     spec = AgentSpec(id=AgentId("classify"), type="ml_model", model=model)
-    return MlModelAgent(spec, folder=str(folder), models=models, memory=memory, cache=folder / "cache")
+    return MlModelAgent(spec, folder=str(folder), models=models, memory=memory)
+
+
+def watched(classify: MlModelAgent) -> list[str]:
+    """What the agent will say of its training."""
+    said: list[str] = []
+    classify._progress = lambda what, done, total: said.append(what) if "training" in what else None
+    return said
 
 
 async def ask(classify: MlModelAgent, question: Json, models: ModelAccess | None = None) -> Answer:
@@ -113,18 +120,25 @@ async def test_limits_of_the_definition_decide_what_is_known(folder: Path, memor
 
 
 async def test_equal_examples_are_learnt_once(folder: Path, memory: Memory) -> None:
+    first, second, models = agent(folder, memory, WordModels()), agent(folder, memory, WordModels()), WordModels()
+    trainings = watched(first), watched(second)
+    await first.start()
+    await second.start()
+    assert [bool(training) for training in trainings] == [True, False]
+    assert await ask(second, "lost card", models) == await ask(first, "lost card", models)
+
+
+async def test_a_kept_classifier_that_cannot_be_read_is_learnt_again(folder: Path, memory: Memory) -> None:
+    """Its format is another version's, or it was cut."""
     first = agent(folder, memory, WordModels())
     await first.start()
-    (file,) = (folder / "cache" / "classifiers").iterdir()
-    kept, models = file.read_bytes(), WordModels()
-    second = agent(folder, memory, models)
-    await second.start()
-    assert models.texts == ["a probe"]
-    assert await ask(second, "lost card") == await ask(first, "lost card")
-    file.write_bytes(b"cut")
-    await agent(folder, memory, models).start()
-    assert models.texts == ["a probe", "a probe"]
-    assert file.read_bytes() == kept
+    evidence = (await first.act(task("card"), Context(WordModels()))).evidence or {}
+    digest = str(evidence["classifier"]).removeprefix("sha256:")
+    kept = await memory.artefact(DEFAULT_TENANT, "classifier", digest)
+    assert kept is not None
+    await memory.keep_artefact(DEFAULT_TENANT, "classifier", digest, kept[:100])
+    await agent(folder, memory, WordModels()).start()
+    assert await memory.artefact(DEFAULT_TENANT, "classifier", digest) == kept
 
 
 async def test_a_new_example_costs_one_vector(folder: Path, memory: Memory) -> None:
@@ -164,8 +178,10 @@ async def test_a_start_that_is_cancelled_while_training_keeps_nothing_half(folde
     await training.wait()
     starting.cancel()
     await asyncio.gather(starting, return_exceptions=True)
-    await agent(folder, memory, WordModels()).start()
-    assert [file.suffix for file in (folder / "cache" / "classifiers").iterdir()] == [".npz"]
+    again = agent(folder, memory, WordModels())
+    trainings = watched(again)
+    await again.start()
+    assert trainings
 
 
 @pytest.mark.parametrize(
