@@ -7,25 +7,18 @@ from runtime.store import driver
 
 driver.install()
 
-import argparse  # noqa: E402  # the driver's alias must stand before anything imports sqlite3
-import json  # noqa: E402
+import json  # noqa: E402  # the driver's alias must stand before anything imports sqlite3
 import shutil  # noqa: E402
 import tempfile  # noqa: E402
 import time  # noqa: E402
 from pathlib import Path  # noqa: E402
 
-from appliance.bench.workload import work  # noqa: E402
+from appliance.bench.workload import arguments, work  # noqa: E402
 
 
 def main() -> None:
     """Measure once and print one JSON document with the peers' names of the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dir", help="folder for the database (default: the system's temp folder)")
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--sequential", type=int, default=60)
-    parser.add_argument("--concurrent", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = arguments(__doc__)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.dir))
     connection = driver.open_raw(folder / "state.db")
     connection.execute("CREATE TABLE step(wf TEXT, seq INTEGER, out TEXT, PRIMARY KEY(wf, seq)) WITHOUT ROWID")

@@ -161,15 +161,20 @@ def _bytes(folder: Path, database: Database) -> int:
     return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
 
 
-def main() -> None:
-    """Measure once and print one JSON document."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(description: str | None) -> argparse.Namespace:
+    """The load, as the peer scripts take it, and `--steps`."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--dir", help="folder for the database (default: the system's temp folder)")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--sequential", type=int, default=60)
     parser.add_argument("--concurrent", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure once and print one JSON document."""
+    given = arguments(__doc__)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=given.dir))
     try:
         figures = asyncio.run(

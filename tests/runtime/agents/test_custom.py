@@ -8,10 +8,11 @@ import pytest
 
 from runtime.agents.custom import CustomAgent
 from runtime.domain.canonical import Json
-from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId
+from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
-from runtime.ports import StepResult, Task
+from runtime.ports import StepResult
+from tests.runtime.agents.tasks import task
 
 CODE = """
 import os, sys, time
@@ -68,22 +69,6 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def task(value: Json = None) -> Task:
-    return Task(
-        run=RunId("r-1"),
-        step=StepId("s"),
-        state="s",
-        agent=AgentId("s"),
-        attempt=1,
-        tenant=DEFAULT_TENANT,
-        workflow="w",
-        definition=DefinitionHash(""),
-        input=value,
-        data={},
-        idempotency_key="r-1/s",
-    )
-
-
 async def call(project: Path, function: str, value: Json = None, file: str = "code.py") -> StepResult:
     agent = CustomAgent(
         AgentSpec(id=AgentId("c"), type="custom", config={"handler": f"{file}:{function}"}), folder=str(project)
@@ -97,7 +82,7 @@ async def call(project: Path, function: str, value: Json = None, file: str = "co
 
 async def test_a_function_gets_its_input_and_meets_only_its_own_modules(project: Path) -> None:
     result = await call(project, "echo", {"n": 1})
-    assert result.output == {"task": {"n": 1}, "key": "r-1/s", "run": "r-1", "models": "mine", "home": None}
+    assert result.output == {"task": {"n": 1}, "key": "r-1/step", "run": "r-1", "models": "mine", "home": None}
 
 
 async def test_a_function_asks_the_host_for_tools(project: Path) -> None:
@@ -142,8 +127,8 @@ async def test_a_worker_that_dies_is_unavailable_and_the_next_call_gets_a_new_on
         AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:pid"}), folder=str(project)
     )
     await agent.start()
-    first = await agent.act(task(), Host())  # type: ignore[arg-type]
-    second = await agent.act(task(), Host())  # type: ignore[arg-type]
+    first = await agent.act(task(None), Host())  # type: ignore[arg-type]
+    second = await agent.act(task(None), Host())  # type: ignore[arg-type]
     assert first == second
     await agent.stop()
 

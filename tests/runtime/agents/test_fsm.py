@@ -1,13 +1,15 @@
 """An fsm agent decides over what the run has found."""
 
+import msgspec
 import pytest
 
 from runtime.agents.fsm import FsmAgent
 from runtime.domain.canonical import Json
-from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId
+from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState
 from runtime.errors import StepFailure
 from runtime.ports import Task
+from tests.runtime.agents import tasks
 
 MODERATION = FsmSpec(
     states={
@@ -21,19 +23,7 @@ MODERATION = FsmSpec(
 
 
 def task(**data: Json) -> Task:
-    return Task(
-        run=RunId("r-1"),
-        step=StepId("s"),
-        state="s",
-        agent=AgentId("s"),
-        attempt=1,
-        tenant=DEFAULT_TENANT,
-        workflow="w",
-        definition=DefinitionHash(""),
-        input={"all_checks_passed": False},
-        data=data,
-        idempotency_key="r-1/s",
-    )
+    return msgspec.structs.replace(tasks.task({"all_checks_passed": False}), data=data)
 
 
 def agent() -> FsmAgent:

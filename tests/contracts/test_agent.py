@@ -1,0 +1,144 @@
+"""What every Agent promises, over each kind that runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from models.gateway import Gateway
+from models.scripted import ScriptedBackend
+from redaction.guard import Guard
+from redaction.policy import EgressPolicy
+from runtime.agents.custom import CustomAgent
+from runtime.agents.fsm import FsmAgent
+from runtime.agents.http import HttpAgent
+from runtime.agents.llm import LlmAgent
+from runtime.agents.ml_model import MlModelAgent
+from runtime.agents.rag import RagAgent
+from runtime.domain.canonical import Json, encode
+from runtime.domain.chat import EmbedReply, EmbedRequest
+from runtime.domain.egress import Cleared, Destination
+from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.ids import AgentId
+from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, ModelSpec
+from runtime.ports import Agent, StepResult
+from runtime.registry import kinds
+from runtime.store.lock import hold
+from runtime.store.memory import Memory
+from tests.runtime.agents.tasks import Context, task
+
+CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
+KINDS = ("custom", "fsm", "http", "llm", "ml_model", "rag")
+
+
+class ScriptedModels(Gateway):
+    """A gateway whose chat and vectors are scripted."""
+
+    def __init__(self) -> None:
+        self.backend = ScriptedBackend()
+        super().__init__([self.backend], Guard(EgressPolicy()), aliases={"local/*": "scripted/test"})
+
+    async def embed(self, request: EmbedRequest, **_: object) -> EmbedReply:
+        return await self.backend.embed(_cleared(request))
+
+
+class Service:
+    """A REST service that answers everything alike."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        return HttpReply(status=200, headers={"content-type": "application/json"}, body=b'{"ok": true}')
+
+
+def _cleared(request: EmbedRequest) -> Cleared[EmbedRequest]:
+    from runtime.domain.egress import Outbound
+
+    outbound = Outbound(destination=Destination("model", "local"), payload=request, purpose="a test")
+    return Guard(EgressPolicy()).clear(outbound)
+
+
+@pytest.fixture
+async def models() -> AsyncIterator[ScriptedModels]:
+    models = ScriptedModels()
+    yield models
+    await models.stop()
+
+
+@pytest.fixture(params=KINDS)
+async def agent(request: pytest.FixtureRequest, tmp_path: Path, models: ScriptedModels) -> AsyncIterator[Agent]:
+    """One agent of a kind, not started."""
+    async with AsyncExitStack() as opened:
+        lock = opened.enter_context(hold(tmp_path / "data", what="test", now_us=0))
+        memory = Memory(tmp_path / "data" / "memory.db", lock=lock)
+        await memory.start()
+        opened.push_async_callback(memory.stop)
+        made = _make(request.param, tmp_path, models, memory)
+        yield made
+        await made.stop()
+
+
+def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Agent:
+    agent = AgentId("agent")
+    match kind:
+        case "llm":
+            model = ModelSpec(provider="scripted", name="test", options={"answers": ["fine"]})
+            return LlmAgent(AgentSpec(id=agent, type=kind, model=model, prompt="{{ input }}"))
+        case "http":
+            return HttpAgent(AgentSpec(id=agent, type=kind, config={"url": "http://127.0.0.1:1/x"}))
+        case "custom":
+            (folder / "code.py").write_text(CODE)
+            return CustomAgent(AgentSpec(id=agent, type=kind, config={"handler": "code.py:echo"}), folder=str(folder))
+        case "fsm":
+            states = {"a": FsmState(name="a", on_success="done")}
+            fsm = FsmSpec(states=states, initial_state="a", final_states=frozenset({"done"}))
+            return FsmAgent(AgentSpec(id=agent, type=kind, fsm=fsm))
+        case "rag":
+            (folder / "articles").mkdir()
+            (folder / "articles" / "a.md").write_text("# Cards\n\nA lost card is frozen in the app.\n")
+            long_term = AgentSpec(id=agent, type=kind, memory={"long_term": {"folder": "articles"}})
+            return RagAgent(long_term, folder=str(folder), models=models, memory=memory)
+        case _:
+            rows = [f"where is my card {n},cards\nsend money to {n},transfers\n" for n in range(5)]
+            (folder / "examples.csv").write_text("text,label\n" + "".join(rows))
+            options: dict[str, Json] = {"examples": "examples.csv", "text": "text", "label": "label"}
+            model = ModelSpec(kind="classifier", options=options)
+            spec = AgentSpec(id=agent, type=kind, model=model)
+            return MlModelAgent(spec, folder=str(folder), models=models, memory=memory)
+
+
+def test_every_registered_kind_has_a_run() -> None:
+    assert set(KINDS) == set(kinds("agent"))
+
+
+async def test_it_answers_with_json(agent: Agent, models: ScriptedModels) -> None:
+    await agent.start()
+    result = await agent.act(task("Where is my card?"), Context(models, http=Service()))
+    assert isinstance(result, StepResult)
+    assert encode(result.output)
+    assert encode(result.evidence)
+
+
+async def test_equal_tasks_have_equal_answers_also_at_once(agent: Agent, models: ScriptedModels) -> None:
+    await agent.start()
+    context = Context(models, http=Service())
+    alone = await agent.act(task("Where is my card?"), context)
+    together = await asyncio.gather(*(agent.act(task("Where is my card?"), context) for _ in range(4)))
+    assert [alone.output] * 4 == [result.output for result in together]
+
+
+async def test_stopping_twice_or_before_it_started_is_no_error(agent: Agent) -> None:
+    await agent.stop()
+    await agent.start()
+    await agent.stop()
+    await agent.stop()
+
+
+async def test_a_cancelled_task_leaves_the_agent_able_to_work(agent: Agent, models: ScriptedModels) -> None:
+    await agent.start()
+    context = Context(models, http=Service())
+    acting = asyncio.create_task(agent.act(task("Where is my card?"), context))
+    await asyncio.sleep(0)
+    acting.cancel()
+    await asyncio.wait({acting})
+    assert encode((await agent.act(task("Where is my card?"), context)).output)
