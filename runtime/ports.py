@@ -182,14 +182,25 @@ class StateStore(Protocol):
     async def head(self) -> int:
         """The cursor behind the newest row; 0 when there is none."""
 
-    async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
-        """Keep a definition; saving one twice is no error."""
+    async def save_definition(
+        self, definition: DefinitionHash, name: str, document: bytes, at_us: int, *, files: Sequence[bytes] = ()
+    ) -> None:
+        """Keep a definition, together with project files that it names; saving either twice is no error.
+
+        Durable, all of it or nothing, when this returns.
+        """
 
     async def definition(self, definition: DefinitionHash) -> tuple[str, bytes]:
         """Name and document. Raises NotFound."""
 
     async def definitions(self) -> Sequence[tuple[str, DefinitionHash, int]]:
         """Name, hash and time saved, newest first."""
+
+    async def missing_files(self, hashes: Sequence[str]) -> frozenset[str]:
+        """Those of these sha256, in hex, whose project files are not kept here."""
+
+    async def file(self, sha256: str) -> bytes:
+        """The project file with this sha256, in hex. Raises NotFound; Corrupt when its bytes are others."""
 
 
 class MemoryStore(Protocol):

@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, Row
 from runtime.ports import RunSummary
-from runtime.store import queries
+from runtime.store import project_files, queries
 from runtime.store.appender import Appender
 from runtime.store.backup import back_up
 from runtime.store.database import Database, Durability
@@ -22,6 +23,9 @@ from runtime.store.key import Key
 from runtime.store.lock import DataLock
 from runtime.store.migrations import journal_steps
 from runtime.store.verification import Verified, verify
+
+if TYPE_CHECKING:
+    import sqlite3
 
 JOURNAL_FILE = "journal.db"
 GATHER_S = 0.01
@@ -87,9 +91,16 @@ class Journal:
         """See StateStore."""
         return await self._database.read(queries.head)
 
-    async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
+    async def save_definition(
+        self, definition: DefinitionHash, name: str, document: bytes, at_us: int, *, files: Sequence[bytes] = ()
+    ) -> None:
         """See StateStore. One that was saved before becomes the newest of its name again."""
-        await self._database.write(lambda c: queries.save_definition(c, definition, name, document, at_us))
+
+        def save(connection: sqlite3.Connection) -> None:
+            project_files.keep(connection, files)
+            queries.save_definition(connection, definition, name, document, at_us)
+
+        await self._database.write(save)
 
     async def definition(self, definition: DefinitionHash) -> tuple[str, bytes]:
         """See StateStore."""
@@ -99,10 +110,18 @@ class Journal:
         """See StateStore."""
         return await self._database.read(queries.definitions)
 
-    async def verify(self, run: RunId | None = None) -> Verified:
-        """Check every row of the journal, or of one run, against its hash and its neighbours.
+    async def missing_files(self, hashes: Sequence[str]) -> frozenset[str]:
+        """See StateStore."""
+        return await self._database.read(lambda c: project_files.missing(c, hashes))
 
-        Raises Corrupt, naming the first bad row; NotFound when there is no such run.
+    async def file(self, sha256: str) -> bytes:
+        """See StateStore."""
+        return await self._database.read(lambda c: project_files.content_of(c, sha256))
+
+    async def verify(self, run: RunId | None = None) -> Verified:
+        """Check every row of the journal and every project file, or one run, against its hash and its neighbours.
+
+        Raises Corrupt, naming the first bad row or file; NotFound when there is no such run.
         """
         return await self._database.aside(lambda c: verify(c, run))
 

@@ -1,4 +1,4 @@
-"""Checks a journal's rows: that each says what was written, and that none is missing."""
+"""Checks a journal's rows and the files kept beside them: each says what was written, and no row is missing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from runtime.domain.ids import RunId
 from runtime.domain.journal import Row, read
 from runtime.errors import Corrupt
+from runtime.store import project_files
 from runtime.store.queries import no_run
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def verify(connection: sqlite3.Connection, run: RunId | None) -> Verified:
     _require_sound_file(connection)
     verified = _verify_runs(connection, 0, 2**63 - 1)
     _require_nothing_missing(connection)
+    project_files.verify(connection)
     return verified
 
 

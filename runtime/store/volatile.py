@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from hashlib import sha256 as sha256_of
 
 import msgspec
 
@@ -15,6 +16,7 @@ from runtime.domain.journal import Entry, Row
 from runtime.errors import SequenceConflict
 from runtime.ports import RunSummary
 from runtime.store.decision import Decision, decision_of, key_taken
+from runtime.store.project_files import no_file
 from runtime.store.queries import no_definition, no_run
 
 
@@ -27,6 +29,7 @@ class VolatileStore:
         self._summaries: dict[RunId, RunSummary] = {}
         self._keys: dict[str, RunId] = {}
         self._definitions: dict[DefinitionHash, tuple[str, bytes, int]] = {}
+        self._files: dict[str, bytes] = {}
         self._news = asyncio.Event()
 
     async def append(
@@ -88,8 +91,11 @@ class VolatileStore:
         """See StateStore."""
         return len(self._rows)
 
-    async def save_definition(self, definition: DefinitionHash, name: str, document: bytes, at_us: int) -> None:
+    async def save_definition(
+        self, definition: DefinitionHash, name: str, document: bytes, at_us: int, *, files: Sequence[bytes] = ()
+    ) -> None:
         """See StateStore. One that was saved before becomes the newest of its name again."""
+        self._files |= {sha256_of(content).hexdigest(): content for content in files}
         newest = [kept for kept, (of, _, _) in self._definitions.items() if of == name][-1:]
         if newest != [definition]:
             self._definitions.pop(definition, None)
@@ -106,6 +112,16 @@ class VolatileStore:
         """See StateStore."""
         kept = [(name, definition, at_us) for definition, (name, _, at_us) in self._definitions.items()]
         return sorted(reversed(kept), key=lambda line: -line[2])
+
+    async def missing_files(self, hashes: Sequence[str]) -> frozenset[str]:
+        """See StateStore."""
+        return frozenset(hashes) - self._files.keys()
+
+    async def file(self, sha256: str) -> bytes:
+        """See StateStore."""
+        if sha256 not in self._files:
+            raise no_file(sha256)
+        return self._files[sha256]
 
     def _summary_behind(self, decision: Decision) -> RunSummary:
         last = decision.rows[-1]

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -269,3 +270,18 @@ async def test_a_definition_that_is_saved_again_is_the_newest_again(store: State
     for at, definition in enumerate([old, new, old]):
         await store.save_definition(definition, "support", b"{}", NOON_US + at)
     assert [("support", old, NOON_US + 2), ("support", new, NOON_US + 1)] == list(await store.definitions())
+
+
+async def test_project_files_are_kept_once_by_their_content(store: StateStore) -> None:
+    """Definitions that differ in one file share all the others."""
+    shared, own = b"\x00shared\n", b""
+    hashes = [sha256(content).hexdigest() for content in (shared, own)]
+    assert set(hashes) == await store.missing_files(hashes)
+    await store.save_definition(DefinitionHash("sha256:" + "1" * 64), "support", b"{}", NOON_US, files=[shared])
+    assert {hashes[1]} == await store.missing_files([*hashes, hashes[0]])
+    for _ in range(2):
+        await store.save_definition(DefinitionHash("sha256:" + "2" * 64), "other", b"{}", NOON_US, files=[shared, own])
+    assert [shared, own] == [await store.file(digest) for digest in hashes]
+    assert frozenset() == await store.missing_files(hashes)
+    with pytest.raises(NotFound, match=r"definition\.no_file"):
+        await store.file("0" * 64)

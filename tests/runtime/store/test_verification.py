@@ -1,15 +1,17 @@
 """Whatever is changed behind the journal's back is found and named."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from runtime.errors import AgentFlowError, Corrupt, NotFound
 from runtime.store import driver
+from runtime.store.database import Database
 from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
-from tests.runtime.store.samples import begin, run_id, step
+from tests.runtime.store.samples import DEFINITION, NOON_US, begin, run_id, step
 
 KEY = Key("1" * 64)
 
@@ -128,3 +130,18 @@ async def checked_rows(folder: Path, lock: DataLock, key: Key | None) -> object:
         return error.code
     finally:
         await database.stop()
+
+
+@pytest.mark.parametrize("content", ["zeroblob(7)", "'changed'"])
+async def test_a_changed_project_file_is_found(journal: Journal, database: Database, content: str) -> None:
+    """A run that goes on with other code than it began with is no longer the same run."""
+    good, bad = b"articles", b"handler"
+    await journal.save_definition(DEFINITION, "support", b"{}", NOON_US, files=[good, bad])
+    digest = sha256(bad).hexdigest()
+    change = f"UPDATE project_file SET content = CAST({content} AS BLOB) WHERE sha256 = ?"
+    await database.write(lambda connection: connection.execute(change, (digest,)))
+    with pytest.raises(Corrupt, match=rf"definition\.file_damaged.*{digest}"):
+        await journal.verify()
+    with pytest.raises(Corrupt, match=r"definition\.file_damaged"):
+        await journal.file(digest)
+    assert good == await journal.file(sha256(good).hexdigest())
