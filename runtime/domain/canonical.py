@@ -21,6 +21,10 @@ else:
 MAX_DEPTH = 100
 MAX_INTEGER = 2**53 - 1
 
+_SAFE_DIGITS = len(str(MAX_INTEGER)) - 1
+_MOST_DIGITS = 308
+"""More than any double has before its point."""
+
 _encoder = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
 )
@@ -32,12 +36,17 @@ def encode(value: object) -> bytes:
     Raises Invalid for NaN, infinities, integers beyond ±(2^53-1), lone surrogates, keys that are not
     text, types that are not JSON's, and nesting deeper than 100.
     """
-    try:
-        if _is_plain(value, MAX_DEPTH):
-            return _encoder.encode(value).encode()
-        return rfc8785.dumps(value)  # type: ignore[arg-type]  # it raises for what is not JSON
-    except (rfc8785.CanonicalizationError, UnicodeEncodeError, ValueError, TypeError) as error:
-        raise Invalid("json.not_canonical", f"the value has no canonical JSON form: {_reason(error)}") from None
+    return _encoded(value)[0]
+
+
+def kept(value: object) -> tuple[Json, int]:
+    """The value as a reader of its canonical bytes will get it, and how many bytes these are.
+
+    Numbers have one spelling there: 1.0 comes back as 1, and what tells the two apart would decide differently after
+    a restart. Raises what `encode` raises.
+    """
+    written, is_plain = _encoded(value)
+    return (value if is_plain else parse(written)), len(written)  # type: ignore[return-value]  # it is plain JSON
 
 
 def digest(value: object) -> str:
@@ -46,9 +55,13 @@ def digest(value: object) -> str:
 
 
 def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
-    """Read JSON strictly: no duplicate keys, no NaN, no nesting deeper than `max_depth`."""
+    """Read JSON strictly: no duplicate keys, no NaN, no nesting deeper than `max_depth`.
+
+    An integer beyond ±(2^53-1) that is the canonical spelling of a double, as 100000000000000000000 is of 1e20, is
+    read as that double. Any other stays an integer, which `encode` refuses.
+    """
     try:
-        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole)
     except RecursionError:
         raise Invalid("json.too_deep", f"JSON is nested deeper than {max_depth} levels") from None
     except UnicodeDecodeError as error:
@@ -60,8 +73,21 @@ def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     return value
 
 
+def _encoded(value: object) -> tuple[bytes, bool]:
+    """The canonical bytes, and whether reading them gives the value itself, to the kind of each number."""
+    try:
+        if _is_plain(value, MAX_DEPTH):
+            return _encoder.encode(value).encode(), True
+        return rfc8785.dumps(value), False  # type: ignore[arg-type]  # it raises for what is not JSON
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError, ValueError, TypeError) as error:
+        raise Invalid("json.not_canonical", f"the value has no canonical JSON form: {_reason(error)}") from None
+
+
 def _is_plain(value: object, depth: int) -> bool:
-    """Whether the C encoder spells the value as RFC 8785 does. Raises ValueError when it is nested too deep."""
+    """Whether the C encoder spells the value as RFC 8785 does. Raises ValueError when it is nested too deep.
+
+    The whole value is looked at, whatever was found on the way: the reference encoder knows no limit of depth.
+    """
     kind = type(value)
     if kind is str or value is None or kind is bool:
         return True
@@ -70,17 +96,20 @@ def _is_plain(value: object, depth: int) -> bool:
     if kind is float:
         # repr() and ECMAScript agree on fractions in this range; 1.0, -0.0, 1e-05 and 1e+16 they spell differently
         return 1e-4 <= abs(value) < 1e15 and value % 1 != 0  # type: ignore[arg-type,operator]  # kind is float
+    if not isinstance(value, (dict, list, tuple)):
+        return False
     if depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
-    if kind is dict:
+    if isinstance(value, dict):
         # ASCII keys sort alike by code point and by UTF-16 unit
-        return all(
-            type(key) is str and key.isascii() and _is_plain(item, depth - 1)
-            for key, item in value.items()  # type: ignore[attr-defined]  # kind is dict
-        )
-    if kind is list or kind is tuple:
-        return all(_is_plain(item, depth - 1) for item in value)  # type: ignore[attr-defined]  # kind is list or tuple
-    return False
+        plain = kind is dict
+        for key, item in value.items():
+            plain = _is_plain(item, depth - 1) and plain and type(key) is str and key.isascii()
+        return plain
+    plain = kind is list
+    for item in value:
+        plain = _is_plain(item, depth - 1) and plain
+    return plain
 
 
 def _depth_exceeds(value: object, depth: int) -> bool:
@@ -104,6 +133,17 @@ def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise Invalid("json.duplicate_key", f"the key {twice!r} stands twice in one object")
     return members
+
+
+def _whole(digits: str) -> Json:
+    if len(digits) <= _SAFE_DIGITS:
+        return int(digits)
+    if len(digits) > _MOST_DIGITS:
+        raise Invalid("json.number_too_large", f"a number of {len(digits):,} digits is beyond what JSON can exchange")
+    number = int(digits)
+    if abs(number) > MAX_INTEGER and rfc8785.dumps(float(number)) == digits.encode():
+        return float(number)
+    return number
 
 
 def _no_constant(name: str) -> Json:

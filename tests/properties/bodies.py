@@ -1,0 +1,62 @@
+"""Everything that a journal can hold, with fields as they come."""
+
+from hypothesis import strategies as st
+
+from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.event import (
+    CancelRequested,
+    ErrorInfo,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    TimerFired,
+    Usage,
+)
+from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
+from runtime.domain.journal import Body
+from tests.properties.values import TEXTS, VALUES
+
+_COUNTS = st.integers(0, 2**40)
+_STEPS = TEXTS.map(StepId)
+_AGENTS = st.none() | TEXTS.map(AgentId)
+_USAGES = st.builds(Usage, _COUNTS, _COUNTS, _COUNTS)
+_ERRORS = st.builds(ErrorInfo, TEXTS, TEXTS, st.booleans())
+_VIA = st.lists(TEXTS, max_size=3).map(tuple)
+_ATTEMPTS = st.integers(1, 100)
+
+BODIES: st.SearchStrategy[Body] = st.one_of(
+    st.builds(
+        RunStarted,
+        workflow=TEXTS,
+        definition=TEXTS.map(DefinitionHash),
+        input=VALUES,
+        tenant=TEXTS.map(TenantId),
+        actor=TEXTS,
+    ),
+    st.builds(
+        StepSucceeded,
+        step=_STEPS,
+        output=VALUES,
+        attempt=_ATTEMPTS,
+        usage=_USAGES,
+        duration_ms=_COUNTS,
+        evidence=st.none() | st.dictionaries(TEXTS, VALUES, max_size=2),
+    ),
+    st.builds(StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS),
+    st.builds(TimerFired, timer=TEXTS),
+    st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS),
+    st.builds(CancelRequested, reason=TEXTS, actor=TEXTS),
+    st.builds(StartStep, step=_STEPS, agent=_AGENTS, attempt=_ATTEMPTS, delay_ms=_COUNTS, via=_VIA, why=TEXTS),
+    st.builds(AwaitSignal, step=_STEPS, signal=TEXTS, timeout_ms=_COUNTS, via=_VIA, why=TEXTS),
+    st.builds(SetTimer, timer=TEXTS, delay_ms=_COUNTS),
+    st.builds(StopStep, step=_STEPS),
+    st.builds(
+        FinishRun,
+        status=st.sampled_from(["succeeded", "failed", "cancelled"]),
+        state=TEXTS,
+        error=st.none() | _ERRORS,
+        via=_VIA,
+        why=TEXTS,
+    ),
+)
