@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from appliance.api.app import build_app
 from appliance.api.gate import Entrance, Gate
 from appliance.api.service import HEARTBEAT_S, Service
 from appliance.auth.callers import LOCAL_CALLER, host_names
+from appliance.cli.version import own_version
 from appliance.lifecycle import Lifecycle, keep_watchdog_fed, stop_signals
 from redaction.doors.local import BACKLOG, BoundSocket, is_loopback, listen_tcp, listen_unix
 from runtime.errors import Invalid, Refused, Unavailable
@@ -29,7 +29,6 @@ from runtime.errors import Invalid, Refused, Unavailable
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
 
-DISTRIBUTION = "agentflow-appliance"
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 # time for streams to see that they should end, before the listeners wait for them
 LAST_BYTES_S = 0.05
@@ -106,7 +105,7 @@ class _Server:
 
     def __init__(self, appliance: Appliance, heartbeat_s: float) -> None:
         self._appliance = appliance
-        self._service = Service(appliance, Lifecycle(), version=version(DISTRIBUTION), heartbeat_s=heartbeat_s)
+        self._service = Service(appliance, Lifecycle(), version=own_version(), heartbeat_s=heartbeat_s)
         self._app = build_app(self._service)
         self._listeners: list[_Listener] = []
         self._watchdog: asyncio.Task[None] | None = None

@@ -24,7 +24,7 @@ from runtime.domain.ids import RunId
 from runtime.domain.journal import Row, envelope_of
 from runtime.domain.run import FINAL
 
-PAGE = 200
+PAGE = 32
 RECONNECT_MS = 2000
 LAST_EVENT_PATTERN = "^[0-9]{1,15}$"
 

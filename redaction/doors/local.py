@@ -167,11 +167,13 @@ def listen_unix(path: Path) -> BoundSocket:
     """A listening UNIX socket that only this user may open (mode 0600), in a folder only they may enter.
 
     Takes the place of a socket that was left behind: call it only while holding the data folder's lock.
+    Raises Unusable when the path cannot be used, or holds something that is no socket.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.is_socket():
+            path.unlink()
         # nobody can connect before listen(), and by then the mode is set
         with _short(path) as address:
             listener.bind(address)
@@ -179,7 +181,8 @@ def listen_unix(path: Path) -> BoundSocket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Unusable("server.socket_failed", f"cannot listen on {path}: {error.strerror or error}") from None
+        reason = "something that is no socket is there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise Unusable("server.socket_failed", f"cannot listen on {path}: {reason}") from None
     listener.setblocking(False)
     return BoundSocket(listener, path)
 

@@ -14,10 +14,19 @@ import pytest
 
 from appliance.server import Tls, serve
 from redaction.doors.local import LocalDoor, tell_service_manager
-from runtime.errors import Invalid, Refused, Unavailable
+from runtime.errors import Invalid, Refused, Unavailable, Unusable
 from tests.appliance.api.serving import HOUR_MS, appliance_at, open_server
 
 BODY_BYTES = 100 * 2**20
+
+
+async def _reached(moment: asyncio.Event, task: "asyncio.Task[None]") -> None:
+    """Wait for a moment in a server's life; raise what ended the server before it."""
+    reached = asyncio.ensure_future(moment.wait())
+    await asyncio.wait({reached, task}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    assert reached.done()
 
 
 async def _stopped(task: "asyncio.Task[None]") -> None:
@@ -91,7 +100,8 @@ async def test_only_this_user_can_open_the_socket(data_folder: Path) -> None:
     """It needs no key, so its mode has to be one; a socket left behind by a crash is replaced."""
     path = data_folder / "run" / "af.sock"
     path.parent.mkdir(parents=True)
-    path.write_text("left behind")
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
     async with open_server(data_folder) as served:
         assert served.address.socket == path
         mode = path.stat().st_mode
@@ -99,6 +109,16 @@ async def test_only_this_user_can_open_the_socket(data_folder: Path) -> None:
         signal.raise_signal(signal.SIGTERM)
         await _stopped(served.task)
     assert not path.exists()
+
+
+async def test_a_file_is_not_taken_for_a_socket(data_folder: Path) -> None:
+    """A slip in `--socket` must not cost anybody a file."""
+    precious = data_folder / "precious"
+    appliance = appliance_at(data_folder)
+    precious.write_text("kept")
+    with pytest.raises(Unusable, match="no socket is there"):
+        await serve(appliance, socket=precious)
+    assert precious.read_text() == "kept"
 
 
 async def test_a_data_folder_deep_down_has_a_socket_too(data_folder: Path) -> None:
@@ -153,7 +173,7 @@ async def test_a_second_signal_waits_no_longer(data_folder: Path) -> None:
     ready = asyncio.Event()
     appliance = appliance_at(data_folder, drain_s=HOUR_MS / 1000)
     task = asyncio.create_task(serve(appliance, on_ready=lambda _: ready.set()))
-    await ready.wait()
+    await _reached(ready, task)
     run = await appliance.engine.submit(await appliance.workflows.find("slow"), {})
     async with asyncio.timeout(10):
         while not appliance.engine.health().running_steps:
@@ -181,7 +201,7 @@ async def test_probes_are_answered_while_it_starts(data_folder: Path) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     task = asyncio.create_task(serve(appliance, listen=f"127.0.0.1:{port}"))
-    await started.wait()
+    await _reached(started, task)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
         answers = {path: (await client.get(path)).status_code for path in ("/healthz", "/readyz", "/v1/runs")}
     assert answers == {"/healthz": 200, "/readyz": 503, "/v1/runs": 503}
