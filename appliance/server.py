@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,6 @@ from appliance.api.app import build_app
 from appliance.api.gate import Entrance, Gate
 from appliance.api.service import HEARTBEAT_S, Service
 from appliance.auth.callers import LOCAL_CALLER, host_names
-from appliance.cli.version import own_version
 from appliance.lifecycle import Lifecycle, keep_watchdog_fed, stop_signals
 from redaction.doors.local import BACKLOG, BoundSocket, is_loopback, listen_tcp, listen_unix
 from runtime.errors import Invalid, Refused, Unavailable
@@ -105,7 +105,7 @@ class _Server:
 
     def __init__(self, appliance: Appliance, heartbeat_s: float) -> None:
         self._appliance = appliance
-        self._service = Service(appliance, Lifecycle(), version=own_version(), heartbeat_s=heartbeat_s)
+        self._service = Service(appliance, Lifecycle(), version=_version(), heartbeat_s=heartbeat_s)
         self._app = build_app(self._service)
         self._listeners: list[_Listener] = []
         self._watchdog: asyncio.Task[None] | None = None
@@ -216,6 +216,13 @@ def _split(listen: str) -> tuple[str, int]:
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 2**16):
         raise Invalid("server.bad_address", f"cannot listen on {listen!r}; expected HOST:PORT such as 127.0.0.1:8700")
     return host.strip("[]"), int(port)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("agentflow-appliance")
+    except metadata.PackageNotFoundError:  # a checkout that was never installed
+        return "unknown"
 
 
 def _url(bound: BoundSocket, tls: Tls | None) -> str:
