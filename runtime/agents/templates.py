@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 
 from jinja2 import ChainableUndefined, TemplateError
+from jinja2 import Template as JinjaTemplate
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -20,6 +21,9 @@ Render = Callable[[Mapping[str, Json]], Json]
 
 MAX_RENDERED = 1_000_000
 """Characters that one template may grow to."""
+
+# what filters and operators raise for values that they were not made for
+_MISTAKES = (TemplateError, TypeError, AttributeError, ArithmeticError, ValueError, LookupError, RecursionError)
 
 _PATH = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}\s*")
 _DOTTED = re.compile(r"\{\{(-?)\s*\.(?=[A-Za-z_])")
@@ -65,18 +69,22 @@ class Template:
         except TemplateError as error:
             raise Invalid("template.invalid", f"not a template: {error}") from None
 
-        def render(data: Mapping[str, Json]) -> Json:
-            try:
-                rendered = template.render(data)
-            except (TemplateError, TypeError, ArithmeticError, ValueError, LookupError, RecursionError) as error:
-                raise StepFailure(
-                    "template.failed", f"the template cannot be rendered: {type(error).__name__}"
-                ) from None
-            if len(rendered) > MAX_RENDERED:
-                raise StepFailure("template.too_long", f"the template grew beyond {MAX_RENDERED:,} characters")
-            return rendered
+        return lambda data: _rendered(template, data)
 
-        return render
+
+def _rendered(template: JinjaTemplate, data: Mapping[str, Json]) -> str:
+    """Render piece by piece, so that a loop that never ends grows no further than the limit."""
+    pieces: list[str] = []
+    room = MAX_RENDERED
+    try:
+        for piece in template.generate(data):
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise StepFailure("template.too_long", f"the template grew beyond {MAX_RENDERED:,} characters")
+    except _MISTAKES as error:
+        raise StepFailure("template.failed", f"the template cannot be rendered: {type(error).__name__}") from None
+    return "".join(pieces)
 
 
 def _walk(value: Json, path: list[str]) -> Json:
@@ -94,5 +102,6 @@ def _walk(value: Json, path: list[str]) -> Json:
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(undefined=ChainableUndefined, autoescape=False)
     environment.filters["json"] = lambda value: json.dumps(value, ensure_ascii=False, sort_keys=True)
+    del environment.filters["random"]  # a step's input follows from its journal, today and at every replay
     environment.globals.clear()  # no `range`, `cycler` or `lipsum`: a template reads, it does not compute
     return environment

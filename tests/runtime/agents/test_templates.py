@@ -61,3 +61,22 @@ def test_the_sandbox_holds(source: str) -> None:
 def test_a_template_that_explodes_is_stopped() -> None:
     with pytest.raises(StepFailure):
         Template("{{ 'x' * 2000000 }} y").render(DATA)
+
+
+def test_a_filter_on_the_wrong_kind_of_value_fails_the_step_and_crashes_nothing() -> None:
+    """Jinja's own filters raise AttributeError for it."""
+    with pytest.raises(StepFailure, match=r"template\.failed"):
+        Template("{{ input | dictsort }}.").render({"input": [1]})
+
+
+def test_nothing_in_a_template_is_left_to_chance() -> None:
+    """A step's input is not kept: it is rendered again after a crash."""
+    with pytest.raises(Invalid, match="random"):
+        Template("a {{ input | random }}")
+
+
+def test_a_loop_is_cut_off_where_its_text_grows_too_long() -> None:
+    """8,000,000,000 rounds would hold up every run of the process."""
+    loops = "{% for i in x %}{% for j in x %}{% for k in x %}{{ i }}{% endfor %}{% endfor %}{% endfor %}"
+    with pytest.raises(StepFailure, match="too_long"):
+        Template(loops).render({"x": list(range(2_000))})
