@@ -5,7 +5,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from appliance.config.settings import Settings
+from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp
+from appliance.ram_folder import RamFolder
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway
@@ -23,7 +25,7 @@ from runtime.engine.runs import Engine
 from runtime.errors import NotFound
 from runtime.ports import Agent, Progress
 from runtime.store.journal import Journal, journal_database
-from runtime.store.key import key_from
+from runtime.store.key import Key, key_from
 from runtime.store.lock import DataLock, hold
 from runtime.store.memory import Memory
 from runtime.store.tickets import Tickets
@@ -103,7 +105,7 @@ class Appliance:
             data=data,
             store=self.store,
             clock=self.clock,
-            is_writer=self._is_writer,
+            files=self._definition_files(data, key) if self._is_writer else None,
             aliases=self.settings.models.aliases,
         )
         dispatcher = Dispatcher(
@@ -114,7 +116,7 @@ class Appliance:
             clock=self.clock,
         )
         self.engine = Engine(
-            store=self.store, definitions=self.workflows.pinned, dispatcher=dispatcher, clock=self.clock
+            store=self.store, definitions=self.workflows.ready, dispatcher=dispatcher, clock=self.clock
         )
         if self._is_writer:
             self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
@@ -124,6 +126,16 @@ class Appliance:
         if not self._is_writer:
             return None
         return self._opened.enter_context(hold(data, what=self._what, now_us=self.clock.now_us()))
+
+    def _definition_files(self, data: Path, key: Key | None) -> DefinitionFiles:
+        """Laid out in the data folder; in RAM when what lies there is encrypted."""
+        if key is None:
+            return DefinitionFiles(self.store, lambda: data / FOLDER)
+        remove_plain_copies(data)
+        ram = RamFolder()
+        ram.start()
+        self._opened.callback(ram.stop)
+        return DefinitionFiles(self.store, ram.path)
 
     def _make_agent(self, spec: AgentSpec, folder: str) -> Agent:
         """An agent of the registered kind, with the parts of the house that its kind needs."""

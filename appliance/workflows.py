@@ -1,23 +1,24 @@
 """The workflows that can be run here: an operator's own, the templates that come with the program, and every
 definition that a run was ever pinned to.
 
-A definition is kept once under its hash, together with copies of the files it names, so that a run goes on with
-exactly what it started with, whatever happens to the project's folder.
+A definition is kept once under its hash, together with the files it names, so that a run goes on with exactly what
+it started with, whatever happens to the project's folder.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from pathlib import Path
 
 import msgspec
 
 from appliance import loader
-from runtime.domain.canonical import encode
+from appliance.definition_files import DefinitionFiles
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow
-from runtime.errors import Invalid, NotFound, Unavailable
+from runtime.errors import Invalid, NotFound
 from runtime.ports import Clock, StateStore
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -40,16 +41,25 @@ class WorkflowCatalogue:
     """Finds workflows by name, path or hash, and keeps what runs are pinned to."""
 
     def __init__(
-        self, *, data: Path, store: StateStore, clock: Clock, is_writer: bool, aliases: Collection[str] = ()
+        self,
+        *,
+        data: Path,
+        store: StateStore,
+        clock: Clock,
+        files: DefinitionFiles | None = None,
+        aliases: Collection[str] = (),
     ) -> None:
-        """`aliases`: the `provider/model` names that the settings answer with another model."""
+        """`files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run.
+
+        `aliases`: the `provider/model` names that the settings answer with another model.
+        """
         self._published = data / "workflows"
-        self._pinned = data / "definitions"
         self._store = store
         self._clock = clock
-        self._is_writer = is_writer
+        self._files = files
         self._aliases = aliases
         self._known: dict[DefinitionHash, Workflow] = {}
+        self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
 
     def list(self) -> Sequence[WorkflowLine]:
@@ -71,7 +81,7 @@ class WorkflowCatalogue:
         Raises NotFound with the names that there are, InvalidDefinition with every problem.
         """
         if name.startswith("sha256:"):
-            return await self.pinned(DefinitionHash(name))
+            return await self.ready(DefinitionHash(name))
         for root in (self._published, TEMPLATES):
             if _is_name(name) and (root / name / FILE).is_file():
                 return await self._load(root / name)
@@ -84,12 +94,25 @@ class WorkflowCatalogue:
         )
 
     async def pinned(self, definition: DefinitionHash) -> Workflow:
-        """The workflow with this hash, as it was when a run was first started with it. Raises NotFound."""
+        """The workflow with this hash, to be read: where its files lie is not said. Raises NotFound."""
         if definition not in self._known:
             _, document = await self._store.definition(definition)
-            folder = self._folder_of(definition)
-            self._known[definition] = loader.from_document(document, str(folder), aliases=self._aliases)
+            self._known[definition] = loader.from_document(document, "", aliases=self._aliases)
         return self._known[definition]
+
+    async def ready(self, definition: DefinitionHash) -> Workflow:
+        """The workflow with this hash, to be run: with its files, as they were when it was kept.
+
+        Raises NotFound for an unknown hash or a missing file, Corrupt, StoreFull or Unavailable.
+        """
+        files = self._files
+        if files is None:
+            return await self.pinned(definition)
+
+        async def lay_out() -> Workflow:
+            return await _laid_out(await self.pinned(definition), files)
+
+        return await self._once(definition, lay_out)
 
     async def put(self, document: bytes, *, name: str) -> Workflow:
         """Publish a workflow of one file under a name. Raises InvalidDefinition, and keeps what was there before."""
@@ -118,38 +141,29 @@ class WorkflowCatalogue:
         return await self._keep(workflow)
 
     async def _keep(self, workflow: Workflow) -> Workflow:
-        """Keep the definition and copies of its files; the workflow whose files are those copies."""
-        if workflow.hash in self._known or not self._is_writer:
-            return self._known.get(workflow.hash, workflow)
-        folder = self._folder_of(workflow.hash)
-        if not folder.exists():
-            _copy_files(workflow, folder)
-        await self._store.save_definition(workflow.hash, workflow.name, encode(workflow.document), self._clock.now_us())
-        kept = msgspec.structs.replace(workflow, folder=str(folder))
-        self._known[workflow.hash] = kept
-        return kept
+        """Keep the definition and its files; the workflow whose files are the kept ones."""
+        files = self._files
+        if files is None:
+            return workflow
 
-    def _folder_of(self, definition: DefinitionHash) -> Path:
-        return self._pinned / definition.removeprefix("sha256:")[:32]
+        async def keep() -> Workflow:
+            await files.keep(workflow, self._clock.now_us())
+            return await _laid_out(workflow, files)
+
+        return await self._once(workflow.hash, keep)
+
+    async def _once(
+        self, definition: DefinitionHash, make: Callable[[], Coroutine[object, object, Workflow]]
+    ) -> Workflow:
+        """Make a definition ready, unless it is; a caller that is cancelled does not stop what others wait for."""
+        ready = self._ready.get(definition)
+        if ready is None or (ready.done() and (ready.cancelled() or ready.exception() is not None)):
+            ready = self._ready[definition] = asyncio.create_task(make())
+        return ready.result() if ready.done() else await asyncio.shield(ready)
 
 
-def _copy_files(workflow: Workflow, folder: Path) -> None:
-    """Copy every file that the definition names; the folder appears whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
-    try:
-        for name in workflow.files:
-            target = draft / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(Path(workflow.folder) / name, target)
-        os.replace(draft, folder)
-    except OSError as error:
-        if not folder.exists():  # somebody else may have put the same one there
-            raise Unavailable(
-                "workflow.not_kept", f"cannot copy the files of workflow {workflow.name!r}: {error.strerror}"
-            ) from None
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+async def _laid_out(workflow: Workflow, files: DefinitionFiles) -> Workflow:
+    return msgspec.structs.replace(workflow, folder=await files.lay_out(workflow))
 
 
 def _stamp(folder: Path, workflow: Workflow) -> _Stamp:

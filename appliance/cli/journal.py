@@ -106,7 +106,7 @@ def reading_catalogue(store: Store, data: Path) -> "WorkflowCatalogue":
     from appliance.workflows import WorkflowCatalogue
     from runtime.engine.clock import SystemClock
 
-    return WorkflowCatalogue(data=data, store=store, clock=SystemClock(), is_writer=False)
+    return WorkflowCatalogue(data=data, store=store, clock=SystemClock())
 
 
 async def view_of(catalogue: "WorkflowCatalogue", state: RunState) -> "RunView":
