@@ -1,4 +1,4 @@
-"""`af backup`: the journal as one file, taken while it is in use."""
+"""`af backup`: all that runs need as one file, taken while it is in use."""
 
 import os
 from pathlib import Path
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 def backup(af: Af, file: Path) -> None:
     """Copy the journal of the data folder to FILE, and verify every entry of the copy.
 
-    It may be in use meanwhile. A copy keeps the key of an encrypted journal. To restore, stop every `af` on the
-    data folder and put the copy in the place of its journal.db, without the -wal and -shm files beside it.
+    It holds the definitions of all runs, with the project files they name. It may be in use meanwhile. A copy keeps
+    the key of an encrypted journal. To restore, stop every `af` on the data folder and put the copy in the place of
+    its journal.db, without the -wal and -shm files beside it.
     """
     verified = af.run(_back_up(af, file))
     af.terminal.say(
