@@ -19,6 +19,7 @@ CODE = re.compile(r"[a-z_]+\.[a-z0-9_]+")
 FILE = re.compile(r".*\.(csv|css|db|gguf|js|json|jsonl|log|onnx|py|sock|sql|txt|yaml)")
 FILLED_IN = "[a-z0-9_]+"
 ROOT_ERROR = "AgentFlowError"
+ASGI = {"http.disconnect", "http.request", "http.response.body", "http.response.start"}
 DEPTH = 4
 """Levels of the tree of errors below its root, or more."""
 
@@ -96,7 +97,7 @@ def _texts(module: ast.Module) -> Iterator[str]:
 
 
 def _lookalikes() -> set[str]:
-    """Dotted names that are no codes: entries of a journal, kinds, settings, and the ids of backends."""
+    """Dotted names that are no codes: entries of a journal, kinds, settings, messages of ASGI, ids of backends."""
     ids = {
         str(node.value.value)
         for module in _modules()
@@ -105,7 +106,8 @@ def _lookalikes() -> set[str]:
         and isinstance(node.value, ast.Constant)
         and ast.unparse(node.targets[0]) == "id"
     }
-    return {body.TYPE for body in (*EVENTS, *COMMANDS)} | KINDS.keys() | {known.key for known in SETTINGS} | ids
+    entries = {body.TYPE for body in (*EVENTS, *COMMANDS)}
+    return entries | KINDS.keys() | {known.key for known in SETTINGS} | ASGI | ids
 
 
 def _pattern(text: ast.JoinedStr) -> str:
