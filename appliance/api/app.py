@@ -7,10 +7,11 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import events, health, manual, runs, workflows
+from appliance.api import events, health, manual, openai, runs, workflows
 from appliance.api.bodies import ApiRequest
+from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
-from appliance.api.problems import MAX_BODY_BYTES, answer
+from appliance.api.problems import MAX_BODY_BYTES
 from appliance.api.service import Service
 
 HANDLERS = (
@@ -23,6 +24,10 @@ HANDLERS = (
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,
+    openai.create_chat_completion,
+    openai.create_embeddings,
+    openai.list_models,
+    openai.show_model,
     health.healthz,
     health.readyz,
     health.metrics,
@@ -68,5 +73,5 @@ def _options_of(path: str, allowed: str) -> HTTPRouteHandler:
 
 
 def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
-    problem = answer(error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
+    problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
     return Response(problem.body, status_code=problem.status, headers=problem.headers)

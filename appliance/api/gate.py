@@ -14,7 +14,8 @@ import msgspec
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from appliance.api.problems import HttpError, answer
+from appliance.api.openai_errors import answer_at
+from appliance.api.problems import HttpError
 from appliance.api.service import Service
 from appliance.auth.callers import Caller, allows_host, caller_of
 from runtime.errors import AgentFlowError, Unavailable
@@ -134,7 +135,7 @@ class _Visit:
 
     async def refuse(self, refusal: AgentFlowError) -> None:
         """Answer with a problem document."""
-        problem = answer(refusal, self.id)
+        problem = answer_at(self.scope["path"], refusal, self.id)
         headers: Iterable[tuple[bytes, bytes]] = [(k.encode(), v.encode()) for k, v in problem.headers.items()]
         await self.send({"type": "http.response.start", "status": problem.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": problem.body, "more_body": False})

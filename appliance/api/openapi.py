@@ -14,6 +14,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from appliance.api.bodies import takes_many
+from appliance.api.openai_shapes import ErrorDocument
 from appliance.api.operations import KEY, Operation
 from appliance.api.problems import MEDIA_TYPE, ProblemDocument
 from runtime.domain.canonical import Json
@@ -24,13 +25,14 @@ EVERYWHERE = (400, 421, 500)
 WITH_KEY = (401, 503)
 WITH_BODY = (408, 413)
 TAKING_A_RUN = ("show_run", "cancel_run", "signal_run", "stream_events")
-TAGS = ("runs", "workflows", "health", "manual")
+TAGS = ("runs", "workflows", "models", "health", "manual")
 DESCRIPTION = """\
 Runs teams of AI agents as deterministic, replayable workflows on one server with no internet.
 
 Every request carries an API key as `Authorization: Bearer af_…`; the first start wrote one to `auth/first.key` in the
 data folder. Over the appliance's UNIX socket none is needed: whoever may open the file may do everything.
-Every error is an RFC 9457 problem document whose `type` is stable and whose `instance` is the request's id.
+Every error is an RFC 9457 problem document whose `type` is stable and whose `instance` is the request's id; under the
+routes of the OpenAI API it has the shape that its clients read.
 """
 
 Object = dict[str, Json]
@@ -54,7 +56,7 @@ def describe(app: Litestar, version: str) -> bytes:
         "components": {
             "schemas": schemas,
             "securitySchemes": {KEY_SCHEME: {"type": "http", "scheme": "bearer", "bearerFormat": "af_…"}},
-            "responses": {"Problem": _problem(refs)},
+            "responses": {"Problem": _problem(refs), "Error": _error(refs)},
         },
     }
     return msgspec.json.encode(document)
@@ -70,7 +72,7 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler, Ope
 
 
 def _shapes(operations: Iterable[Operation]) -> list[type[msgspec.Struct]]:
-    shapes: dict[type[msgspec.Struct], None] = {ProblemDocument: None}
+    shapes: dict[type[msgspec.Struct], None] = {ProblemDocument: None, ErrorDocument: None}
     for operation in operations:
         for shape in (operation.body, *operation.answers.values()):
             if isinstance(shape, type):
@@ -157,7 +159,7 @@ def _errors(operation: Operation) -> Object:
     statuses = {*EVERYWHERE, *operation.errors}
     statuses |= set() if operation.is_public else set(WITH_KEY)
     statuses |= set(WITH_BODY) if has_body else set()
-    return {str(status): {"$ref": "#/components/responses/Problem"} for status in sorted(statuses)}
+    return {str(status): {"$ref": f"#/components/responses/{operation.error_shape}"} for status in sorted(statuses)}
 
 
 def _problem(refs: dict[type, Object]) -> Object:
@@ -165,4 +167,12 @@ def _problem(refs: dict[type, Object]) -> Object:
         "description": "A problem document (RFC 9457).",
         "headers": {"X-Request-Id": {"description": "The problem's `instance`.", "schema": {"type": "string"}}},
         "content": {MEDIA_TYPE: {"schema": refs[ProblemDocument]}},
+    }
+
+
+def _error(refs: dict[type, Object]) -> Object:
+    return {
+        "description": "An error in the shape of the OpenAI API.",
+        "headers": {"X-Request-Id": {"description": "Names the request in the log.", "schema": {"type": "string"}}},
+        "content": {"application/json": {"schema": refs[ErrorDocument]}},
     }

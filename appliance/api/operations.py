@@ -41,6 +41,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the body is any YAML or JSON document."""
     is_public: bool = False
     """Whether it needs no API key."""
+    error_shape: str = "Problem"
+    """Name of the component that its errors answer with."""
     example: dict[str, Any] | None = None
     """A body that works."""
 

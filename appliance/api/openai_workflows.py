@@ -1,0 +1,81 @@
+"""A workflow called as a chat model: `workflow:support`.
+
+The last user message becomes the run's input, `{"message": …}`; the run's output becomes the answer.
+"""
+
+import asyncio
+import json
+from contextlib import suppress
+
+from appliance.api.openai_errors import unsupported
+from appliance.api.service import Service
+from appliance.auth.callers import Caller
+from appliance.views import RunView, run_view
+from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatReply, ChatRequest
+from runtime.domain.ids import RunId
+from runtime.domain.run import RunState
+from runtime.domain.workflow import Workflow
+from runtime.errors import AgentFlowError, Conflict, StepFailure, Unavailable
+
+PREFIX = "workflow:"
+BACKEND = "workflow"
+
+
+async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller) -> ChatReply:
+    """Run the workflow and answer with its output; the reply's fingerprint is the run's id.
+
+    Cancelled, it cancels the run. Raises NotFound for the workflow, Conflict when the run waits for somebody,
+    StepFailure when it failed, Unavailable when the server drains (the run goes on at the next start).
+    """
+    question = next((message.content for message in reversed(asked.messages) if message.role == "user"), None)
+    if question is None:
+        raise unsupported("messages", "a workflow is asked with a user message, and there is none")
+    workflow = await service.appliance.workflows.find(asked.model.removeprefix(PREFIX))
+    submitted = await service.submissions.submit(workflow, {"message": question}, caller, None)
+    try:
+        state = await _settled(service, submitted.run)
+    except asyncio.CancelledError:
+        with suppress(AgentFlowError):  # it may have ended in between
+            await service.engine.cancel(submitted.run, "the client hung up", actor=caller.actor)
+        raise
+    return _reply(run_view(state, workflow), workflow)
+
+
+async def _settled(service: Service, run: RunId) -> RunState:
+    settled = asyncio.ensure_future(service.engine.wait(run))
+    draining = asyncio.ensure_future(service.lifecycle.draining.wait())
+    try:
+        await asyncio.wait({settled, draining}, return_when=asyncio.FIRST_COMPLETED)
+        if settled.done():
+            return settled.result()
+        raise Unavailable("server.draining", f"the appliance is stopping; run {run!r} goes on when it is up again")
+    finally:
+        settled.cancel()
+        draining.cancel()
+
+
+def _reply(run: RunView, workflow: Workflow) -> ChatReply:
+    if run.awaiting:
+        names = ", ".join(run.awaiting)
+        raise Conflict(
+            "run.waits", f"run {run.run_id!r} waits for {names}; answer it with POST /v1/runs/{run.run_id}/signal"
+        )
+    if run.error:
+        raise StepFailure(run.error.code, f"run {run.run_id!r} {run.status}: {run.error.message}", retryable=False)
+    return ChatReply(
+        text=_text(run.output),
+        finish_reason="stop",
+        input_tokens=run.usage.input_tokens,
+        output_tokens=run.usage.output_tokens,
+        backend=BACKEND,
+        model=f"{PREFIX}{workflow.name}",
+        fingerprint=run.run_id,
+    )
+
+
+def _text(output: Json) -> str:
+    """The output's `answer` where it has one that is text, a text as it is, anything else as JSON."""
+    if isinstance(output, dict) and isinstance(output.get("answer"), str):
+        return str(output["answer"])
+    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
