@@ -63,14 +63,14 @@ def test_every_link_leads_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#][^):]*)\)", FENCE.sub("", path.read_text()))
         if not _is_there(path, target)
     ]
-    assert broken == []
+    _expect_nothing(broken)
 
 
 def test_every_setting_is_explained() -> None:
     """An operator finds a setting by its key in the file, or by the variable in the environment."""
     keys = [known.key for known in SETTINGS]
     variables = [*(known.variable for known in SETTINGS), *OTHER_VARIABLES]
-    assert _missing("settings.md", [*keys, *variables]) == []
+    _expect_nothing(_missing("settings.md", [*keys, *variables]))
 
 
 def test_every_command_is_explained_with_its_options() -> None:
@@ -88,7 +88,7 @@ def test_every_command_is_explained_with_its_options() -> None:
             if option.startswith("--") and option not in anywhere and f"`{option}" not in section[1]:
                 missing.append(f"commands.md, '### {name}', does not name {option}")
     missing += [f"commands.md does not name {option}" for option in anywhere if f"`{option}" not in page]
-    assert missing == []
+    _expect_nothing(missing)
 
 
 def test_every_entry_of_a_journal_is_explained() -> None:
@@ -100,7 +100,7 @@ def test_every_entry_of_a_journal_is_explained() -> None:
         missing += [
             f"journal.md, row {body.TYPE}, lacks {name}" for name in body.__struct_fields__ if f"`{name}`" not in row
         ]
-    assert missing == []
+    _expect_nothing(missing)
 
 
 def test_the_worked_example_has_the_hash_that_it_says() -> None:
@@ -120,7 +120,7 @@ def test_every_error_code_is_explained() -> None:
         for pattern in sorted(patterns)
         if not any(re.fullmatch(pattern, code) for code in explained)
     ]
-    assert missing == []
+    _expect_nothing(missing)
 
 
 def test_no_error_code_is_explained_that_is_gone() -> None:
@@ -131,7 +131,7 @@ def test_no_error_code_is_explained_that_is_gone() -> None:
         for code in sorted(_explained_codes() - literal)
         if not any(re.fullmatch(pattern, code) for pattern in patterns)
     ]
-    assert gone == []
+    _expect_nothing(gone)
 
 
 def test_every_port_is_explained() -> None:
@@ -141,7 +141,7 @@ def test_every_port_is_explained() -> None:
         for node in tree(Path("runtime/ports.py")).body
         if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
     ]
-    assert _missing("ports.md", [*protocols, *KINDS]) == []
+    _expect_nothing(_missing("ports.md", [*protocols, *KINDS]))
 
 
 def test_every_route_is_explained() -> None:
@@ -152,14 +152,14 @@ def test_every_route_is_explained() -> None:
         for path in handler.paths
         for method in handler.http_methods - {"OPTIONS", "HEAD"}
     ]
-    assert _missing("api.md", routes) == []
+    _expect_nothing(_missing("api.md", routes))
 
 
 def test_every_metric_is_explained() -> None:
     """An alert is written from the manual."""
     names = re.findall(r"^# HELP (agentflow_\w+)", Metrics("0").page().decode(), re.MULTILINE)
     assert names
-    assert _missing("api.md", names) == []
+    _expect_nothing(_missing("api.md", names))
 
 
 def test_every_kind_of_agent_is_explained() -> None:
@@ -167,14 +167,14 @@ def test_every_kind_of_agent_is_explained() -> None:
     missing = [
         f"agents.md has no section '## {kind}'" for kind in kinds("agent") if f"\n## {kind}\n" not in _page("agents.md")
     ]
-    assert missing + _missing("agents.md", sorted(PLANNED_AGENTS)) == []
+    _expect_nothing(missing + _missing("agents.md", sorted(PLANNED_AGENTS)))
 
 
 def test_every_key_of_a_definition_is_explained() -> None:
     """Keys without effect too: their author wonders why nothing happens."""
     known = {key for probe in (PROBE, TREE_PROBE, TENANT_PROBE) for key in _known_keys(probe)}
     assert {"version", "handler", "wait_for", "threshold", "max_attempts", "tool_allowlist", "success_policy"} <= known
-    assert _missing("workflows.md", sorted(known)) == []
+    _expect_nothing(_missing("workflows.md", sorted(known)))
 
 
 @pytest.mark.parametrize("page", ["getting-started.md", "workflows.md", "agents.md"])
@@ -185,6 +185,12 @@ def test_every_workflow_of_the_manual_loads(page: str, tmp_path: Path) -> None:
     assert workflows
     for block in workflows:
         assert check_bytes(block.encode(), folder=tmp_path).problems == ()
+
+
+def _expect_nothing(findings: list[str]) -> None:
+    """Fail with every finding on a line of its own."""
+    if findings:
+        pytest.fail("\n".join(findings), pytrace=False)
 
 
 def _page(name: str) -> str:
