@@ -125,7 +125,11 @@ def keys_of(path: str) -> list[str]:
 
 def _from_router(error: HTTPException) -> HttpError:
     status = HTTPStatus(error.status_code)
-    return HttpError(status, f"http.{status.name.lower()}", _router_detail(status), error.headers)
+    return HttpError(status, f"http.{_NAMES.get(status, status.name.lower())}", _router_detail(status), error.headers)
+
+
+# Python 3.13 renamed these two; a code stays what it is
+_NAMES = {413: "content_too_large", 422: "unprocessable_content"}
 
 
 def _router_detail(status: HTTPStatus) -> str:

@@ -48,7 +48,7 @@ _MODEL = record(
         "kind": choice("chat", "embedding", "classifier", "endpoint"),
         "temperature": number(0, 2),
         "max_tokens": whole(1, 1_000_000),
-        "seed": whole(0, 2**32 - 1),
+        "seed": whole(0, 2**32 - 2),
         "stop": list_of(characters, what="a list of texts"),
         "endpoint": template_text,
         "examples": text,

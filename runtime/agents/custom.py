@@ -154,6 +154,7 @@ async def _start_process() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
+        "-S",  # not even the packages that the appliance is installed beside
         str(Path(user_code.__file__)),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

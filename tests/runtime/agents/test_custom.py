@@ -85,6 +85,12 @@ async def test_a_function_gets_its_input_and_meets_only_its_own_modules(project:
     assert result.output == {"task": {"n": 1}, "key": "r-1/step", "run": "r-1", "models": "mine", "home": None}
 
 
+async def test_user_code_cannot_import_the_appliance(project: Path) -> None:
+    (project / "curious.py").write_text("import msgspec\n\ndef f(task, ctx):\n    return 1\n")
+    with pytest.raises(Invalid, match=r"custom\.does_not_load"):
+        await call(project, "f", file="curious.py")
+
+
 async def test_a_function_asks_the_host_for_tools(project: Path) -> None:
     assert (await call(project, "use_tool")).output == {"answer": {"sum": 2}}
 
