@@ -203,10 +203,11 @@ def _signalled(state: RunState, event: SignalReceived) -> None:
 
 def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
     record = state.steps[step]
+    if record.status == "waiting":  # only waits have timers of their own: the run's timer may share a step's name
+        state.timers.pop(step, None)
     record.status = status
     record.ended_us = state.at_us
     state.open.pop(step, None)
-    state.timers.pop(step, None)
     return record
 
 
