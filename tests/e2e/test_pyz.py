@@ -60,7 +60,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_file_holds_every_library(run_sealed: Run) -> None:
     """What was pruned or stripped too far fails at its first import, at a customer's."""
-    libraries = "cel_expr_python cryptography granian httpx jsonpath_rfc9535 jsonschema_rs litestar llama_cpp msgspec"
+    libraries = "cel_expr_python granian httpx jsonpath_rfc9535 jsonschema_rs litestar llama_cpp msgspec"
     libraries += " numpy onnxruntime prometheus_client re2 rfc8785 sqlcipher3 sqlite_vec tokenizers uvloop yaml"
     load = f"import {', '.join(libraries.split())}; print(llama_cpp.llama_supports_mmap(), litestar.__file__)"
     loaded = run_sealed("-c", load, SHIV_INTERPRETER="1")
