@@ -21,6 +21,7 @@ from runtime.domain.http import HttpReply, HttpRequest
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+OnPiece = Callable[[bytes], None] | None
 
 MAX_REDIRECTS = 5
 MAX_CLIENTS = 64
@@ -53,8 +54,8 @@ class HttpDoor:
         for client in clients.values():
             await client.aclose()
 
-    async def send(self, cleared: Cleared[HttpRequest]) -> HttpReply:
-        """Send one request and read the reply, whatever its status.
+    async def send(self, cleared: Cleared[HttpRequest], *, on_piece: OnPiece = None) -> HttpReply:
+        """Send one request and read the reply, whatever its status; `on_piece` gets a success's body as it comes.
 
         Follows redirects within the same origin. Raises Refused (address, redirect), Unavailable (no answer in time),
         StepFailure (reply too large) or Invalid (URL, method, headers).
@@ -69,7 +70,7 @@ class HttpDoor:
         _check_shape(request)
         try:
             async with asyncio.timeout(request.timeout_s):
-                return await self._follow(request, url)
+                return await self._follow(request, url, on_piece)
         except (TimeoutError, httpx.TimeoutException):
             message = f"{host} gave no complete answer within {request.timeout_s:g} s"
             raise Unavailable("http.timeout", message) from None
@@ -81,9 +82,9 @@ class HttpDoor:
             message = f"the connection to {host} broke off ({type(error).__name__})"
             raise Unavailable("http.broken", message) from None
 
-    async def _follow(self, request: HttpRequest, url: httpx.URL) -> HttpReply:
+    async def _follow(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
         for _ in range(MAX_REDIRECTS + 1):
-            reply = await self._send_once(request, url)
+            reply = await self._send_once(request, url, on_piece)
             target = reply.headers.get("location")
             if reply.status not in _REDIRECTS or target is None:
                 return reply
@@ -100,11 +101,11 @@ class HttpDoor:
             "http.redirect_loop", f"{_host_and_port(url)} redirected {MAX_REDIRECTS + 1} times", retryable=False
         )
 
-    async def _send_once(self, request: HttpRequest, url: httpx.URL) -> HttpReply:
+    async def _send_once(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
         addresses = await self._addresses(url)
         for number, address in enumerate(addresses, 1):
             try:
-                return await self._exchange(request, url, address)
+                return await self._exchange(request, url, address, on_piece)
             except httpx.ConnectError:  # nothing was sent yet, so the next address may have it
                 if number == len(addresses):
                     raise
@@ -118,7 +119,7 @@ class HttpDoor:
         check_addresses(host, addresses)
         return addresses
 
-    async def _exchange(self, request: HttpRequest, url: httpx.URL, address: str) -> HttpReply:
+    async def _exchange(self, request: HttpRequest, url: httpx.URL, address: str, on_piece: OnPiece) -> HttpReply:
         client = await self._client(url)
         async with client.stream(
             request.method,
@@ -128,7 +129,8 @@ class HttpDoor:
             timeout=httpx.Timeout(request.timeout_s, connect=min(_CONNECT_S, request.timeout_s)),
             extensions={"sni_hostname": url.raw_host.decode()},
         ) as response:
-            body = await _read(response, request.max_reply_bytes, _host_and_port(url))
+            wants_pieces = on_piece if response.is_success else None
+            body = await _read(response, request.max_reply_bytes, _host_and_port(url), wants_pieces)
             headers = dict(response.headers.multi_items())
             return HttpReply(status=response.status_code, headers=headers, body=body)
 
@@ -150,7 +152,7 @@ class HttpDoor:
         return self._tls
 
 
-async def _read(response: httpx.Response, limit: int, host: str) -> bytes:
+async def _read(response: httpx.Response, limit: int, host: str, on_piece: OnPiece) -> bytes:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise StepFailure(
             "http.encoded_reply", f"{host} sent a compressed reply, which was not asked for", retryable=False
@@ -162,6 +164,8 @@ async def _read(response: httpx.Response, limit: int, host: str) -> bytes:
             raise StepFailure(
                 "http.reply_too_large", f"{host} sent more than the {limit:,} bytes that are accepted", retryable=False
             )
+        if on_piece is not None:
+            on_piece(chunk)
     return bytes(body)
 
 
