@@ -12,6 +12,7 @@ from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway
 from models.llama_cpp import LlamaCppBackend
+from models.openai_compatible import OpenAiCompatibleBackend
 from models.pool import PoolSettings
 from models.scripted import ScriptedBackend
 from redaction.doors.http import HttpDoor
@@ -60,10 +61,13 @@ class Appliance:
             threads=settings.models.threads,
             logs=settings.data / "logs",
         )
+        self._door = HttpDoor()
+        servers = [OpenAiCompatibleBackend(each, self._guard, self._door) for each in settings.models.backends]
         self.models = Gateway(
-            [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend()],
+            [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
             aliases=settings.models.aliases,
+            servers=settings.models.backends,
         )
         self.store: Journal
         self.memory: Memory
@@ -97,21 +101,20 @@ class Appliance:
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
+        self._opened.push_async_callback(self._door.stop)
         await self.models.start()
         self._opened.push_async_callback(self.models.stop)
-        door = HttpDoor()
-        self._opened.push_async_callback(door.stop)
         self.workflows = WorkflowCatalogue(
             data=data,
             store=self.store,
             clock=self.clock,
             files=self._definition_files(data, key) if self._is_writer else None,
-            aliases=self.settings.models.aliases,
+            aliases=self.settings.models.answered,
         )
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
             models=self.models,
-            http=GuardedHttp(self._guard, door),
+            http=GuardedHttp(self._guard, self._door),
             tools={CreateTicket.id: CreateTicket(self.tickets, self.clock)},
             clock=self.clock,
         )

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from models.catalog import Kind
 from models.routing import Route, find_route
+from models.servers import ModelServer
 from redaction.guard import Guard
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
 from runtime.domain.egress import Cleared, Destination, Outbound, Payload
@@ -18,12 +19,19 @@ class Gateway:
     """Every model behind one door. Implements ModelAccess."""
 
     def __init__(
-        self, backends: Sequence[ModelBackend], guard: Guard, *, aliases: Mapping[str, str] | None = None
+        self,
+        backends: Sequence[ModelBackend],
+        guard: Guard,
+        *,
+        aliases: Mapping[str, str] | None = None,
+        servers: Sequence[ModelServer] = (),
     ) -> None:
-        """`aliases` are the settings' `models.aliases`, from `provider/name` or `provider/*` to `provider/name`."""
+        """`aliases` are the settings' `models.aliases`, from `provider/name` or `provider/*` to `provider/name`;
+        `servers` their `models.backends`, each of which has a backend of its own."""
         self._backends = {backend.id: backend for backend in backends}
         self._guard = guard
         self._aliases = dict(aliases or {})
+        self._servers = {server.name: server for server in servers}
 
     async def start(self) -> None:
         """Start every backend; models load when they are first asked."""
@@ -79,7 +87,7 @@ class Gateway:
         return [info for backend in self._backends.values() for info in backend.describe()]
 
     def _find(self, provider: str, model: str, kind: Kind) -> tuple[Route, ModelBackend]:
-        route = find_route(provider, model, kind, self._aliases)
+        route = find_route(provider, model, kind, self._aliases, self._servers)
         backend = self._backends.get(route.backend)
         if backend is None:
             raise Unavailable(
@@ -88,7 +96,7 @@ class Gateway:
         return route, backend
 
     def _clear(self, payload: Payload, route: Route, purpose: str, tenant: TenantId) -> Cleared[Payload]:
-        destination = Destination("model", route.zone)
+        destination = Destination("model", route.zone, route.host)
         return self._guard.clear(Outbound(destination=destination, payload=payload, purpose=purpose, tenant=tenant))
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL, Kind
-from runtime.errors import Invalid, Refused, Unavailable
+from models.servers import ModelServer
+from runtime.errors import Invalid, NotFound, Refused, Unavailable
 
 LOCAL = ("local", "llama_cpp", "onnx")
 """Providers that answer from the model folder."""
@@ -15,11 +16,9 @@ SCRIPTED = "scripted"
 CLOUD = ("openai", "anthropic", "azure", "bedrock", "cohere", "gemini", "google", "groq", "mistral", "vertex")
 """Providers that are somebody else's computers."""
 SITE = ("ollama", "tgi", "vllm")
-"""Providers of the site's own network that this version does not speak to."""
+"""Providers of the site's own network, as their servers are usually called under `models.backends`."""
 
 _MAX_ALIASES = 8
-
-Zone = Literal["local"]
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -28,17 +27,24 @@ class Route(msgspec.Struct, frozen=True):
     backend: str
     model: str
     """The bare name, as the backend knows it."""
-    zone: Zone
+    zone: str
+    host: str = ""
+    """`name:port` of a server; empty for `local`."""
 
 
-def find_route(provider: str, model: str, kind: Kind, aliases: Mapping[str, str]) -> Route:
+def find_route(
+    provider: str, model: str, kind: Kind, aliases: Mapping[str, str], servers: Mapping[str, ModelServer] | None = None
+) -> Route:
     """The backend and model for a provider and model.
 
     `model` may itself be `provider/name`, or empty for the default. `aliases` map `provider/name`, or `provider/*`, to
-    another `provider/name`. Raises Refused for a cloud provider, Unavailable for one that is not spoken to yet, Invalid
-    for an unknown one.
+    another `provider/name`; `servers` are the settings' `models.backends` by name. Raises Refused for a cloud provider,
+    Unavailable for a server that the settings do not name, NotFound for a model that it may not be asked for, Invalid
+    for an unknown provider.
     """
     provider, name = _follow_aliases(*_split(provider, model), aliases)
+    if servers and provider in servers:
+        return _at_server(servers[provider], name)
     if provider in LOCAL:
         backend, default = ("model.llama_cpp", CHAT_MODEL) if kind == "chat" else ("model.onnx", EMBEDDING_MODEL)
         return Route(backend, name or default, "local")
@@ -60,7 +66,8 @@ def refusal(provider: str, model: str = "") -> Refused | Unavailable | Invalid:
     if provider in SITE:
         return Unavailable(
             "model.provider_unavailable",
-            f"provider {provider!r} is not supported by this version; {advice}",
+            f"provider {provider!r} is no server of this appliance; name it under models.backends in the settings, or "
+            f"{advice}",
             retryable=False,
             provider=provider,
         )
@@ -68,6 +75,18 @@ def refusal(provider: str, model: str = "") -> Refused | Unavailable | Invalid:
     near = get_close_matches(provider, known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
     return Invalid("model.unknown_provider", f"there is no model provider {provider!r}; {hint}", provider=provider)
+
+
+def _at_server(server: ModelServer, name: str) -> Route:
+    if name and name not in server.models:
+        raise NotFound(
+            "model.not_served",
+            f"model {name!r} is none of those that models.backends in the settings list for {server.name!r}",
+        )
+    address = urlsplit(server.url)
+    host = f"[{address.hostname}]" if ":" in str(address.hostname) else address.hostname
+    port = address.port or {"http": 80, "https": 443}[address.scheme]
+    return Route(f"model.{server.name}", name or server.models[0], server.zone, f"{host}:{port}")
 
 
 def _split(provider: str, model: str) -> tuple[str, str]:

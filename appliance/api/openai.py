@@ -37,7 +37,7 @@ from appliance.api.openai_workflows import BACKEND, PREFIX, ask_workflow
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import Caller
-from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest
+from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
 from runtime.errors import NotFound
 
 RUN_HEADER = "x-agentflow-run"
@@ -196,9 +196,13 @@ def _vectors(reply: EmbedReply, *, as_base64: bool) -> list[Embedding]:
     return [Embedding(index=index, embedding=list(unpack(shape, row))) for index, row in enumerate(rows)]
 
 
+def _name(info: ModelInfo) -> str:
+    return info.model if info.zone == "local" else f"{info.backend.removeprefix('model.')}/{info.model}"
+
+
 def _models(service: Service) -> list[ModelLine]:
     models = [
-        ModelLine(id=info.model, owned_by=info.backend)
+        ModelLine(id=_name(info), owned_by=info.backend)
         for info in service.appliance.models.describe()
         if info.backend not in HIDDEN_BACKENDS
     ]

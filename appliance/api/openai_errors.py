@@ -11,6 +11,7 @@ PATHS = ("/v1/chat/", "/v1/embeddings", "/v1/models")
 CODES = {
     "auth.key_required": "invalid_api_key",
     "model.not_installed": "model_not_found",
+    "model.not_served": "model_not_found",
     "model.prompt_too_long": "context_length_exceeded",
     "model.unknown_provider": "model_not_found",
     "workflow.unknown": "model_not_found",

@@ -40,7 +40,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """
     from appliance.loader import check
 
-    aliases = tuple(af.settings.models.aliases)
+    aliases = af.settings.models.answered
     checked = [check(path, aliases=aliases) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:

@@ -10,7 +10,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-Value: TypeAlias = str | int | float | list[str] | dict[str, str]
+from models.servers import ModelServer, check_servers
+
+Value: TypeAlias = str | int | float | list[str] | dict[str, str] | list[dict[str, object]]
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 
@@ -98,6 +100,20 @@ def pairs(value: object) -> dict[str, str]:
     return dict(found)
 
 
+def servers(value: object) -> list[dict[str, object]]:
+    """A list of model servers; the environment gives it as JSON."""
+    try:
+        found = msgspec.convert(json.loads(value) if isinstance(value, str) else value, list[ModelServer])
+    except ValueError as error:
+        raise ValueError(
+            'a list of servers such as [{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["llama3"]}] '
+            f"({error})"
+        ) from None
+    check_servers(found)
+    listed: list[dict[str, object]] = msgspec.to_builtins(found)
+    return listed
+
+
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "mode",
@@ -122,6 +138,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         {},
         "provider/model of a definition → provider/model that answers in its place",
     ),
+    Setting("models.backends", servers, [], "model servers of the site that speak the OpenAI API"),
     Setting(
         "models.isolation",
         one_of("process", "thread"),

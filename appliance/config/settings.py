@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from appliance.config.sources import resolve
+from models.servers import ModelServer
 
 Mode = Literal["air_gapped", "restricted", "connected"]
 Durability = Literal["full", "normal"]
@@ -24,10 +25,17 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where models lie; empty: `models` in the data folder."""
     aliases: dict[str, str] = {}
     """`provider/model` of a definition → the `provider/model` that answers in its place."""
+    backends: tuple[ModelServer, ...] = ()
+    """Model servers of the site."""
     isolation: Isolation = "process"
     """Whether a model runs in a process of its own, or in a thread of this one."""
     threads: int = 1
     """CPU threads of one answer."""
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """The `provider/model`, or `provider/*`, beyond the local ones that are answered: aliases and servers."""
+        return frozenset({*self.aliases, *(f"{server.name}/*" for server in self.backends)})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

@@ -99,7 +99,8 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     texts = {"drain_s": "1.5", "models.threads": "4", "models.isolation": "thread", "log_level": "debug"}
     choices = {"mode": "air_gapped", "durability": "normal", "socket": "/run/a b.sock", "models.folder": "on"}
     key = known.key  # type: ignore[attr-defined]  # a Setting
-    kept = set_value(tmp_path / "new", key, (values | texts | choices)[key])
+    lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
+    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists)[key])
     assert (kept, "config.yaml") == (
         resolve(tmp_path / "new", {}, {})[key].value,
         resolve(tmp_path / "new", {}, {})[key].source,
