@@ -8,9 +8,11 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
+import msgspec
+
 from runtime.agents.context import AgentContext
 from runtime.agents.templates import Template
-from runtime.domain.canonical import Json, encode
+from runtime.domain.canonical import kept
 from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.run import RunState, StepState
@@ -22,6 +24,9 @@ from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, ModelAccess, S
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
+MAX_MESSAGE_CHARS = 4_000
+MAX_CODE_CHARS = 100
+"""Longer messages and codes of an agent's errors are cut before they are kept."""
 DEFAULT_CONCURRENCY = 16
 
 log = logging.getLogger(__name__)
@@ -68,8 +73,12 @@ class Dispatcher:
             async with desk.bulkhead:
                 result = await self._act(workflow, state, step, desk)
         except AgentFlowError as error:
-            failure = ErrorInfo(error.code, error.message, error.retryable)
-        except Exception as error:  # an agent's bug must not take the engine down
+            failure = ErrorInfo(
+                _cut(error.code, MAX_CODE_CHARS), _cut(error.message, MAX_MESSAGE_CHARS), error.retryable
+            )
+        except BaseException as error:  # an agent's bug must not take the engine down
+            if isinstance(error, KeyboardInterrupt) or _was_told_to_stop(error):
+                raise
             log.exception("agent %s crashed in run %s", agent, state.run)
             failure = ErrorInfo(
                 "agent.crashed", f"agent {agent!r} raised {type(error).__name__}; the log has the details"
@@ -87,13 +96,13 @@ class Dispatcher:
         return StepFailed(step=step.step, error=failure, attempt=number, duration_ms=duration_ms)
 
     async def stop(self) -> None:
-        """Stop every agent."""
+        """Stop every agent, those that are still starting included."""
         desks, self._desks = self._desks, {}
-        for ready in desks.values():
-            if ready.done() and not ready.cancelled() and ready.exception() is None:
-                await ready.result().agent.stop()
-            else:
-                ready.cancel()
+        for opening in desks.values():
+            opening.cancel()  # does nothing to one that is open
+        for ready in await asyncio.gather(*desks.values(), return_exceptions=True):
+            if isinstance(ready, Desk):
+                await _stop(ready.agent)
 
     async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
         task = _task(workflow, state, step, desk)
@@ -112,8 +121,7 @@ class Dispatcher:
                 f"step {step.step!r} took over {timeout_ms / 1_000:g} s; raise 'timeout' of its state or agent",
                 retryable=True,
             ) from None
-        _check_output(result.output, desk)
-        return result
+        return _checked(result, desk)
 
     async def _desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         key = (workflow.hash, agent)
@@ -127,7 +135,11 @@ class Dispatcher:
     async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         spec = workflow.agents[agent]
         desk = Desk(spec, self._make_agent(spec, workflow.folder))
-        await desk.agent.start()
+        try:
+            await desk.agent.start()
+        except BaseException:
+            await _stop(desk.agent)
+            raise
         return desk
 
 
@@ -148,15 +160,37 @@ def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> T
     )
 
 
-def _check_output(output: Json, desk: Desk) -> None:
-    size = len(encode(output))
+def _checked(result: StepResult, desk: Desk) -> StepResult:
+    """The result as the journal gives it back. Raises Invalid or StepFailure for one that cannot be kept."""
+    inside, size = kept({"output": result.output, "evidence": result.evidence})
     if size > MAX_OUTPUT_BYTES:
         raise StepFailure(
             "step.output_too_large",
             f"agent {desk.spec.id!r} answered with {size:,} bytes; the limit is {MAX_OUTPUT_BYTES:,}",
         )
-    fault = desk.output_schema.fault(output) if desk.output_schema is not None else ""
+    result = msgspec.structs.replace(result, **inside)  # type: ignore[arg-type]  # it is the mapping above
+    fault = desk.output_schema.fault(result.output) if desk.output_schema is not None else ""
     if fault:
         raise StepFailure(
             "step.output_invalid", f"agent {desk.spec.id!r} broke its output_schema: {fault}", retryable=True
         )
+    return result
+
+
+def _was_told_to_stop(error: BaseException) -> bool:
+    """Whether somebody stopped the step; an agent may also trip over something of its own that was cancelled."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _cut(text: str, limit: int) -> str:
+    """A text that can be kept: bounded, and without the lone surrogates that UTF-8 cannot hold."""
+    short = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return short.encode("utf-8", "replace").decode()
+
+
+async def _stop(agent: Agent) -> None:
+    try:
+        await agent.stop()
+    except Exception:  # the others must be stopped as well
+        log.exception("an agent could not be stopped")

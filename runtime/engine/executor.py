@@ -2,21 +2,29 @@
 
 A run's events are taken one after another. Nothing is carried out, and nobody is told, before the append is
 durable; after a crash the same journal gives the same commands, and those unanswered are carried out again.
+
+What a step or a timer has to say is held, and offered to the store again and again, while the store is in trouble:
+a full disk costs time, never an answer. Whatever was folded and could not be kept is read back from the journal.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from runtime.domain.command import AwaitSignal, Command, FinishRun, SetTimer, StartStep, StopStep
 from runtime.domain.event import Event, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import RunId, StepId
 from runtime.domain.journal import Entry
-from runtime.domain.run import RunState, StepState, apply
+from runtime.domain.run import RunState, StepState, apply, fold
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
-from runtime.errors import AgentFlowError
+from runtime.engine.reading import entries_of
+from runtime.errors import AgentFlowError, Unavailable
 from runtime.ports import Clock, Planner, StateStore
+
+FIRST_RETRY_US = 1_000_000
+LAST_RETRY_US = 30_000_000
+"""How long an event waits for a store in trouble: a second, then twice as long each time, up to half a minute."""
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +39,12 @@ class LiveRun:
         self.lock = asyncio.Lock()
         self.steps: dict[StepId, asyncio.Task[None]] = {}
         self.timers: dict[str, asyncio.Task[None]] = {}
-        self.settled: asyncio.Future[RunState] = asyncio.get_running_loop().create_future()
+        self.recording: asyncio.Task[object] | None = None
+        """The task whose event is on its way to the journal; it is never cut off there."""
+        self.is_stale = False
+        """Whether the state holds something that was not kept; it is folded again before it is used."""
+        self.is_closed = False
+        self.settled = _unsettled()
         """Done when the run is final or waits for a person; replaced when a waiting run goes on."""
 
 
@@ -50,21 +63,23 @@ class Executor:
     async def record(self, live: LiveRun, event: Event, *, idempotency_key: str | None = None) -> bool:
         """Take an event: decide on it, make both durable, carry out. False when the run is past it.
 
-        Raises what the store raises; the run is then closed here and goes on from its journal later.
+        Must not be cancelled. Raises what the store raises, AgentFlowError when the planner crashes, and Unavailable
+        when the run was closed here before its end; nothing of the event is then kept.
         """
         async with live.lock:
+            if live.is_closed and not live.state.is_final:
+                raise engine_stopped(live.state.run)
+            if live.is_stale:
+                await self._rewind(live)
             if not _is_current(live.state, event):
                 return False
-            expected_seq = live.state.seq
-            entries = self._decide(live, event)
+            live.recording = asyncio.current_task()
             try:
-                await self._store.append(live.state.run, expected_seq, entries, idempotency_key=idempotency_key)
-            except AgentFlowError as error:
-                self.close(live, error)
-                raise
-            self._settle(live)
-            for entry in entries[1:]:
-                self._carry_out(live, entry.body)  # type: ignore[arg-type]  # commands stand behind the event
+                commands = await self._append(live, event, idempotency_key)
+                if not live.is_closed:  # else the commands are carried out when the run is taken up again
+                    self._carry_out_all(live, commands)
+            finally:
+                live.recording = None
         return True
 
     def resume(self, live: LiveRun) -> None:
@@ -77,20 +92,14 @@ class Executor:
             self._arm(live, timer)
 
     def close(self, live: LiveRun, error: AgentFlowError | None = None) -> None:
-        """Stop working on a run; its journal stays as it is."""
+        """Stop working on a run; its journal stays as it is. Whoever waits for its end gets the error."""
+        live.is_closed = True
         for task in (*live.steps.values(), *live.timers.values()):
-            if task is not asyncio.current_task():
-                task.cancel()
-                self._stopping.add(task)
-                task.add_done_callback(self._stopping.discard)
+            self._end(live, task)
         live.steps.clear()
         live.timers.clear()
         if not live.settled.done():
-            if error is None:
-                live.settled.cancel()
-            else:
-                live.settled.set_exception(error)
-                live.settled.exception()  # nobody may be waiting
+            _fail(live.settled, error or engine_stopped(live.state.run))
         self._on_closed(live.state.run)
 
     async def stopped(self) -> None:
@@ -98,23 +107,51 @@ class Executor:
         while self._stopping:
             await asyncio.wait(self._stopping)
 
-    def _decide(self, live: LiveRun, event: Event) -> list[Entry]:
+    async def _rewind(self, live: LiveRun) -> None:
+        live.state = fold(live.state.run, await entries_of(self._store, live.state.run))
+        live.is_stale = False
+        self._settle(live)
+
+    async def _append(self, live: LiveRun, event: Event, idempotency_key: str | None) -> list[Command]:
+        expected_seq = live.state.seq
+        try:
+            entries, commands = self._decide(live, event)
+            await self._store.append(live.state.run, expected_seq, entries, idempotency_key=idempotency_key)
+        except BaseException:
+            live.is_stale = True
+            if live.settled.done():  # with a state that may hold what was not kept
+                live.settled = _unsettled()
+            raise
+        return commands
+
+    def _decide(self, live: LiveRun, event: Event) -> tuple[list[Entry], list[Command]]:
         state = live.state
         at_us = max(self._clock.now_us(), state.at_us)
         entries = [Entry(state.seq + 1, at_us, event)]
         apply(state, entries[0])
-        for command in live.planner.decide(state, event):
-            entries.append(Entry(state.seq + len(entries), at_us, command))
-        for entry in entries[1:]:
-            apply(state, entry)
-        return entries
+        try:
+            commands = list(live.planner.decide(state, event))
+        except Exception as error:
+            log.exception("the planner crashed on entry %d of run %s", state.seq, state.run)
+            raise _planner_crashed(live, event, error) from None
+        for command in commands:
+            entries.append(Entry(state.seq + 1, at_us, command))
+            apply(state, entries[-1])
+        return entries, commands
 
     def _settle(self, live: LiveRun) -> None:
         if live.state.is_final or live.state.status == "waiting":
             if not live.settled.done():
                 live.settled.set_result(live.state)
         elif live.settled.done():
-            live.settled = asyncio.get_running_loop().create_future()
+            live.settled = _unsettled()
+
+    def _carry_out_all(self, live: LiveRun, commands: list[Command]) -> None:
+        self._settle(live)
+        for command in commands:
+            self._carry_out(live, command)
+        for timer in live.timers.keys() - live.state.timers.keys():  # of a wait that was answered
+            self._end(live, live.timers.pop(timer))
 
     def _carry_out(self, live: LiveRun, command: Command) -> None:
         match command:
@@ -136,33 +173,61 @@ class Executor:
     async def _run_step(self, live: LiveRun, step: StepState) -> None:
         await self._clock.sleep_until(step.due_us)
         event = await self._dispatcher.attempt(live.workflow, live.state, step)
-        live.steps.pop(step.step, None)
-        await self._record_quietly(live, event)
+        await self._keep(live, event)
+        if live.steps.get(step.step) is asyncio.current_task():  # else the next attempt has its place
+            del live.steps[step.step]
 
     def _stop(self, live: LiveRun, step: StepId) -> None:
-        timer = live.timers.pop(step, None)
-        if timer is not None and timer is not asyncio.current_task():
-            timer.cancel()
-        task = live.steps.pop(step, None)
-        if task is not None:
-            task.cancel()
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+        for task in (live.timers.pop(step, None), live.steps.pop(step, None)):
+            if task is not None:
+                self._end(live, task)
 
     def _arm(self, live: LiveRun, timer: str) -> None:
         live.timers[timer] = asyncio.create_task(self._run_timer(live, timer, live.state.timers[timer]))
 
     async def _run_timer(self, live: LiveRun, timer: str, due_us: int) -> None:
         await self._clock.sleep_until(due_us)
-        live.timers.pop(timer, None)
-        await self._record_quietly(live, TimerFired(timer=timer))
+        await self._keep(live, TimerFired(timer=timer))
+        if live.timers.get(timer) is asyncio.current_task():
+            del live.timers[timer]
 
-    async def _record_quietly(self, live: LiveRun, event: Event) -> None:
-        """For tasks that nobody awaits: a store that fails has closed the run, and its waiters know why."""
-        try:
-            await self.record(live, event)
-        except AgentFlowError as error:
-            log.error("run %s stopped at entry %d: %s", live.state.run, live.state.seq, error)
+    def _end(self, live: LiveRun, task: asyncio.Task[None]) -> None:
+        """Stop a task of a run's, except where it is handing over its event."""
+        if task is asyncio.current_task():
+            return
+        if task is not live.recording:
+            task.cancel()
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+    async def _keep(self, live: LiveRun, event: Event) -> None:
+        """Record an event that nobody else remembers, however long the store takes to be well again."""
+        for delay_us in _delays_us():
+            try:
+                await self.record(live, event)
+                return
+            except Unavailable as error:
+                if live.is_closed:
+                    return
+                self._hold_up(live, error)
+            except AgentFlowError as error:
+                log.error("run %s stopped at entry %d: %s", live.state.run, live.state.seq, error)
+                self.close(live, error)
+                return
+            await self._clock.sleep_until(self._clock.now_us() + delay_us)
+
+    def _hold_up(self, live: LiveRun, error: Unavailable) -> None:
+        """Tell those who wait that it will take longer; later ones wait for the next try."""
+        log.error("run %s is held up: %s", live.state.run, error)
+        held_up, live.settled = live.settled, _unsettled()
+        _fail(held_up, error)
+
+
+def engine_stopped(run: RunId) -> Unavailable:
+    """The error for whoever wants something of a run that is no longer worked on here."""
+    return Unavailable(
+        "engine.stopping", f"the engine stopped before the end of run {run!r}; it goes on when it starts"
+    )
 
 
 def _is_current(state: RunState, event: Event) -> bool:
@@ -177,3 +242,27 @@ def _is_current(state: RunState, event: Event) -> bool:
         case SignalReceived(name=name):
             return name in state.awaited()
     return True
+
+
+def _delays_us() -> Iterator[int]:
+    delay_us = FIRST_RETRY_US
+    while True:
+        yield delay_us
+        delay_us = min(2 * delay_us, LAST_RETRY_US)
+
+
+def _unsettled() -> asyncio.Future[RunState]:
+    return asyncio.get_running_loop().create_future()
+
+
+def _fail(settled: asyncio.Future[RunState], error: AgentFlowError) -> None:
+    settled.set_exception(error)
+    settled.exception()  # nobody may be waiting
+
+
+def _planner_crashed(live: LiveRun, event: Event, error: Exception) -> AgentFlowError:
+    return AgentFlowError(
+        "planner.crashed",
+        f"the planner of workflow {live.workflow.name!r} raised {type(error).__name__} on {event.TYPE!r} of run "
+        f"{live.state.run!r}; the log has the details. Cancel the run, or start again with a version that decides it",
+    )

@@ -2,21 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 import msgspec
 
-from runtime.domain.canonical import Json, encode
+from runtime.domain.canonical import Json, kept
 from runtime.domain.event import CancelRequested, RunStarted, SignalReceived
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
-from runtime.domain.journal import Entry, read
+from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, fold
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
-from runtime.engine.executor import Executor, LiveRun
+from runtime.engine.executor import Executor, LiveRun, engine_stopped
+from runtime.engine.reading import entries_of
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
-from runtime.planners.lifecycle import planner_for
+from runtime.planners.lifecycle import planner_for, planner_without_plan
 from runtime.ports import Clock, Planner, StateStore
 
 MAX_INPUT_BYTES = 10 * 1_048_576
@@ -24,6 +26,8 @@ MAX_INPUT_BYTES = 10 * 1_048_576
 
 DefinitionSource = Callable[[DefinitionHash], Awaitable[Workflow]]
 """Finds the workflow that a run is pinned to. Raises NotFound."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +51,16 @@ class Engine:
         self._dispatcher = dispatcher
         self._clock = clock
         self._live: dict[RunId, LiveRun] = {}
+        self._opening: dict[RunId, asyncio.Task[None]] = {}
+        self._recording: set[asyncio.Task[Any]] = set()
         self._planners: dict[DefinitionHash, Planner] = {}
         self._executor = Executor(store=store, dispatcher=dispatcher, clock=clock, on_closed=self._forget)
         self._is_accepting = False
+        self._is_working = False
 
     async def start(self, *, recover: bool = True) -> int:
         """Accept runs; take up every unfinished one when `recover` is set. Returns how many were taken up."""
-        self._is_accepting = True
+        self._is_accepting = self._is_working = True
         return await self._recover() if recover else 0
 
     async def stop(self, grace_s: float = 0.0) -> None:
@@ -62,9 +69,12 @@ class Engine:
         steps = [task for live in self._live.values() for task in live.steps.values()]
         if steps and grace_s > 0:
             await asyncio.wait(steps, timeout=grace_s)
+        self._is_working = False
         for live in list(self._live.values()):
             self._executor.close(live)
         await self._executor.stopped()
+        while under_way := {*self._recording, *self._opening.values()}:
+            await asyncio.wait(under_way)
         await self._dispatcher.stop()
 
     async def submit(
@@ -83,87 +93,146 @@ class Engine:
         """
         if not self._is_accepting:
             raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
-        _check_size(input, "input")
+        input = _kept(input, "input")
         _check_runnable(workflow)
         _check_input(workflow, input)
         live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
         self._live[live.state.run] = live
         started = RunStarted(workflow=workflow.name, definition=workflow.hash, input=input, tenant=tenant, actor=actor)
-        await self._executor.record(live, started, idempotency_key=idempotency_key)
+        await self._to_the_end(self._begin(live, started, idempotency_key))
         return live.state.run
 
     async def wait(self, run: RunId) -> RunState:
-        """The state once the run is final or waits for a signal. Raises NotFound, or what stopped the run here."""
+        """The state once the run is final or waits for a signal; as it is when nobody works on the run here.
+
+        Raises NotFound, or what stops the run here or holds it up.
+        """
         live = self._live.get(run)
-        if live is None:
-            return await self.state(run)
+        if live is None or live.is_stale:
+            state = await self.state(run)
+            if live is None or state.is_final or state.status == "waiting":
+                return state
         return await asyncio.shield(live.settled)
 
     async def state(self, run: RunId) -> RunState:
         """The state now. Raises NotFound or Corrupt."""
         live = self._live.get(run)
-        if live is None or live.lock.locked():  # what is being appended stands in the live state, and isn't durable
+        # what is being appended, or could not be, stands in the live state, and isn't durable
+        if live is None or live.lock.locked() or live.is_stale:
             return fold(run, await self.entries(run))
         return live.state
 
     async def entries(self, run: RunId) -> list[Entry]:
         """The whole journal of one run. Raises NotFound or Corrupt."""
-        await self.store.run(run)
-        entries: list[Entry] = []
-        while rows := await self.store.read(run, after_seq=len(entries)):
-            entries.extend(read(row) for row in rows)
-        return entries
+        return await entries_of(self.store, run)
 
     async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "") -> None:
         """Answer a waiting step; durable when this returns. Raises Conflict when the run does not wait for it."""
-        _check_size(payload, "payload")
-        live = await self._open(run)
-        if not await self._executor.record(live, SignalReceived(name=name, payload=payload, actor=actor)):
-            awaited = ", ".join(sorted(live.state.awaited()))
-            raise Conflict(
-                "run.not_awaited",
-                f"run {run!r} is {live.state.status} and does not wait for signal {name!r}"
-                + (f"; it waits for: {awaited}" if awaited else ""),
-            )
+        received = SignalReceived(name=name, payload=_kept(payload, "payload"), actor=actor)
+        await self._to_the_end(self._signal(run, received))
 
     async def cancel(self, run: RunId, reason: str = "", *, actor: str = "") -> None:
         """Stop a run and what it is doing; durable when this returns. Raises Conflict when it is already final."""
-        live = await self._open(run)
-        if not await self._executor.record(live, CancelRequested(reason=reason, actor=actor)):
-            raise Conflict("run.final", f"run {run!r} has already {live.state.status}")
+        await self._to_the_end(self._cancel(run, CancelRequested(reason=reason, actor=actor)))
 
     def health(self) -> EngineHealth:
         """A look at the engine now."""
         running = sum(len(live.steps) for live in self._live.values())
         return EngineHealth(is_accepting=self._is_accepting, live_runs=len(self._live), running_steps=running)
 
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do work that a caller's cancellation must not stop: what was decided would never be carried out."""
+        task = asyncio.create_task(work)
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
+        return await asyncio.shield(task)
+
+    async def _begin(self, live: LiveRun, started: RunStarted, idempotency_key: str | None) -> None:
+        try:
+            await self._executor.record(live, started, idempotency_key=idempotency_key)
+        except AgentFlowError as error:
+            self._executor.close(live, error)
+            raise
+
+    async def _signal(self, run: RunId, received: SignalReceived) -> None:
+        live = await self._open(run)
+        if not await self._executor.record(live, received):
+            awaited = ", ".join(sorted(live.state.awaited()))
+            raise Conflict(
+                "run.not_awaited",
+                f"run {run!r} is {live.state.status} and does not wait for signal {received.name!r}"
+                + (f"; it waits for: {awaited}" if awaited else ""),
+            )
+
+    async def _cancel(self, run: RunId, requested: CancelRequested) -> None:
+        while run not in self._live and (opening := self._opening.get(run)) is not None:
+            await asyncio.wait({opening})
+        live = self._live.get(run)
+        if live is None:
+            await self._alone(run, self._cancel_idle(run, requested))
+        elif not await self._executor.record(live, requested):
+            raise _already_final(live.state)
+
+    async def _cancel_idle(self, run: RunId, requested: CancelRequested) -> None:
+        """Cancel a run that nobody works on: nothing of it is started, and its definition need not load any more."""
+        state = await self._unfinished(run)
+        pinned = Workflow(name=state.workflow, hash=state.definition)
+        await self._executor.record(LiveRun(state, pinned, planner_without_plan()), requested)
+
     async def _recover(self) -> int:
         taken_up = 0
         before: RunId | None = None
         while page := await self.store.runs(status=("running", "waiting"), limit=500, before=before):
             for summary in page:
+                if not self._is_working:
+                    return taken_up
                 try:
                     await self._open(summary.run)
                     taken_up += 1
                 except AgentFlowError as error:
                     log.error("run %s cannot go on: %s", summary.run, error)
+                except Exception:  # one run must not keep all others from going on
+                    log.exception("run %s cannot go on", summary.run)
             before = page[-1].run
         return taken_up
 
     async def _open(self, run: RunId) -> LiveRun:
-        """The live run, taken up from its journal when this process does not work on it yet."""
-        live = self._live.get(run)
-        if live is not None:
-            return live
+        """The live run, taken up from its journal, by one caller for all, when this process has not done so yet."""
+        while (live := self._live.get(run)) is None:
+            opening = self._opening.get(run)
+            await (self._alone(run, self._take_up(run)) if opening is None else asyncio.shield(opening))
+        return live
+
+    async def _alone(self, run: RunId, work: Coroutine[Any, Any, None]) -> None:
+        """Work on a run that is not live; others wait for its end, and whoever waits may go away."""
+
+        async def alone() -> None:
+            try:
+                await work
+            finally:
+                del self._opening[run]
+
+        task = self._opening[run] = asyncio.create_task(alone())
+        await asyncio.shield(task)
+
+    async def _take_up(self, run: RunId) -> None:
+        state = await self._unfinished(run)
+        workflow = await self._definitions(state.definition)
+        live = LiveRun(state, workflow, self._planner(workflow))
+        self._require_working(run)
+        self._live[run] = live
+        self._executor.resume(live)
+
+    async def _unfinished(self, run: RunId) -> RunState:
+        self._require_working(run)
         state = fold(run, await self.entries(run))
         if state.is_final:
-            raise Conflict("run.final", f"run {run!r} has already {state.status}")
-        workflow = await self._definitions(state.definition)
-        live = self._live.get(run)  # somebody else may have opened it meanwhile
-        if live is None:
-            live = self._live[run] = LiveRun(state, workflow, self._planner(workflow))
-            self._executor.resume(live)
-        return live
+            raise _already_final(state)
+        return state
+
+    def _require_working(self, run: RunId) -> None:
+        if not self._is_working:
+            raise engine_stopped(run)
 
     def _planner(self, workflow: Workflow) -> Planner:
         if workflow.hash not in self._planners:
@@ -174,10 +243,16 @@ class Engine:
         self._live.pop(run, None)
 
 
-def _check_size(value: Json, what: str) -> None:
-    size = len(encode(value))
+def _already_final(state: RunState) -> Conflict:
+    return Conflict("run.final", f"run {state.run!r} has already {state.status}")
+
+
+def _kept(value: Json, what: str) -> Json:
+    """The value as the journal gives it back, inside the entry that holds it. Raises Invalid when it is too large."""
+    inside, size = kept({"value": value})
     if size > MAX_INPUT_BYTES:
         raise Invalid(f"run.{what}_too_large", f"the {what} has {size:,} bytes; the limit is {MAX_INPUT_BYTES:,}")
+    return inside["value"]  # type: ignore[index,call-overload]  # it is the mapping above
 
 
 def _check_input(workflow: Workflow, value: Json) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, kept
 from runtime.domain.command import RUN_TIMER, Command
 from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import StepId, state_of
@@ -71,7 +71,7 @@ def simulate(workflow: Workflow, input: Json, script: Script) -> Simulation:  # 
     planner that this build does not run, Invalid for more than 10,000 events.
     """
     stage = _Stage(workflow)
-    stage.play(RunStarted(workflow=workflow.name, definition=workflow.hash, input=input))
+    stage.play(RunStarted(workflow=workflow.name, definition=workflow.hash, input=kept(input)[0]))
     for event in stage.coming(script):
         stage.play(event)
     entered = set(stage.state.path)
@@ -175,9 +175,9 @@ def _outcomes(state: str, item: Json) -> Iterator[Outcome]:
         case str() if item and set(item) <= set(LETTERS):
             yield from (LETTERS[letter] for letter in item)
         case {"output": output, **rest} if not rest:
-            yield Succeeds(output)
+            yield Succeeds(kept(output)[0])
         case {"signal": payload, **rest} if not rest:
-            yield Succeeds(payload)
+            yield Succeeds(kept(payload)[0])
         case {"error": dict() as error, **rest} if not rest:
             yield Fails(_error(state, error))
         case _:

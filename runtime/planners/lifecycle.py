@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from runtime.domain.command import RUN_TIMER, Command, FinishRun, SetTimer, StartStep, StopStep
 from runtime.domain.event import CancelRequested, ErrorInfo, Event, RunStarted, StepFailed, TimerFired
-from runtime.domain.ids import AgentId, RunId, StepId, state_of
+from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.run import RunState
 from runtime.domain.workflow import RetryPolicy, Workflow, attempt_limits
 from runtime.errors import Unavailable
@@ -26,6 +26,11 @@ def planner_for(workflow: Workflow) -> Planner:
             retryable=False,
         )
     return LifecyclePlanner(workflow, FsmPlanner(workflow))
+
+
+def planner_without_plan() -> Planner:
+    """For a run whose definition cannot be read any more: it decides what every planner does, such as to cancel."""
+    return LifecyclePlanner(Workflow(name="", hash=DefinitionHash("")), _NoPlan())
 
 
 class LifecyclePlanner:
@@ -57,6 +62,11 @@ class LifecyclePlanner:
             return None
         delay_ms = backoff_ms(policy, state.run, event.step, event.attempt)
         return StartStep(step=event.step, agent=agent, attempt=event.attempt + 1, delay_ms=delay_ms)
+
+
+class _NoPlan:
+    def decide(self, state: RunState, event: Event) -> Sequence[Command]:
+        return []
 
 
 def backoff_ms(policy: RetryPolicy, run: RunId, step: StepId, attempt: int) -> int:

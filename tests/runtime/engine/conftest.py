@@ -12,7 +12,8 @@ from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, Workflow
 from runtime.engine.clock import ManualClock, SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
-from runtime.ports import Clock, StepContext, StepResult, Task
+from runtime.errors import NotFound
+from runtime.ports import Clock, StateStore, StepContext, StepResult, Task
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock, hold
@@ -29,14 +30,19 @@ class ScriptedAgent:
 
     async def start(self) -> None:
         self._stage.started.append(self._spec.id)
+        if fail := self._stage.failing_starts.get(self._spec.id):
+            await fail()
 
     async def stop(self) -> None:
         self._stage.stopped.append(self._spec.id)
+        if self._spec.id in self._stage.failing_stops:
+            raise RuntimeError("it does not stop")
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         self._stage.acted.append((task.step, task.attempt))
         behave = self._stage.behaviours.get(self._spec.id)
-        return StepResult(output=task.input if behave is None else await behave(task))
+        output = task.input if behave is None else await behave(task)
+        return StepResult(output=output, evidence=self._stage.evidence)
 
 
 class Stage:
@@ -49,7 +55,11 @@ class Stage:
         self.acted: list[tuple[str, int]] = []
         self.started: list[str] = []
         self.stopped: list[str] = []
+        self.failing_starts: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.failing_stops: set[str] = set()
+        self.evidence: dict[str, Json] | None = None
         self.workflows: dict[DefinitionHash, Workflow] = {}
+        self.trouble: Callable[[Journal], StateStore] = lambda journal: journal
         self._open: list[tuple[Engine, Database, DataLock]] = []
 
     async def engine(self, *, recover: bool = True) -> Engine:
@@ -58,6 +68,9 @@ class Stage:
         await database.start()
 
         async def pinned(definition: DefinitionHash) -> Workflow:
+            await asyncio.sleep(0)
+            if definition not in self.workflows:
+                raise NotFound("definition.not_found", f"there is no definition {definition!r} here")
             return self.workflows[definition]
 
         dispatcher = Dispatcher(
@@ -67,7 +80,8 @@ class Stage:
             tools={},
             clock=self.clock,
         )
-        engine = Engine(store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=self.clock)
+        store = self.trouble(Journal(database))
+        engine = Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=self.clock)
         self._open.append((engine, database, lock))
         await engine.start(recover=recover)
         return engine
