@@ -91,7 +91,7 @@ def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
     if provider in CLOUD_PROVIDERS:
         message = f"provider {provider!r} is a cloud service"
     elif provider in SITE_PROVIDERS:
-        message = f"provider {provider!r} is not part of this version"
+        message = f"provider {provider!r} is no server of this appliance; the settings name those under models.backends"
     else:
         return
     hint = f"use provider: local, or map {full_name!r} with models.aliases in the settings"
