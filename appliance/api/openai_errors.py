@@ -1,15 +1,18 @@
 """Errors in the shape that clients of the OpenAI API read, for the paths that speak it."""
 
+from urllib.parse import unquote
+
 import msgspec
 
 from appliance.api.openai_shapes import ErrorBody, ErrorDocument
-from appliance.api.problems import URN, Answer, Fault, ProblemDocument, answer, keys_of
+from appliance.api.problems import URN, Answer, Fault, ProblemDocument, answer
 from runtime.errors import AgentFlowError, Invalid, StepFailure
 
 PATHS = ("/v1/chat/", "/v1/embeddings", "/v1/models")
 
 CODES = {
     "auth.key_required": "invalid_api_key",
+    "model.bad_name": "model_not_found",
     "model.not_installed": "model_not_found",
     "model.not_served": "model_not_found",
     "model.prompt_too_long": "context_length_exceeded",
@@ -21,7 +24,7 @@ CODES = {
 _MESSAGES = {"model.not_installed": "there is no such model here; GET /v1/models lists those there are"}
 """Where the error's own words are for whoever sits at the machine, and name a folder of it."""
 
-_STATUSES = {"model.unknown_provider": 404, "model.answer_cut": 400}
+_STATUSES = {"model.answer_cut": 400, "model.bad_name": 404, "model.unknown_provider": 404}
 
 
 def answer_at(path: str, error: Exception, request_id: str) -> Answer:
@@ -36,10 +39,11 @@ def answer_at(path: str, error: Exception, request_id: str) -> Answer:
     code = document.type.removeprefix(URN)
     status = _STATUSES.get(code, _status(error, problem.status))
     fault = _first_fault(document)
+    param = unquote(fault.pointer).lstrip("#/").replace("/", ".") if fault else ""
     body = ErrorBody(
-        message=f"{fault.pointer}: {fault.detail}" if fault else _MESSAGES.get(code, document.detail),
+        message=f"{param or 'body'}: {fault.detail}" if fault else _MESSAGES.get(code, document.detail),
         type=_type(status),
-        param=".".join(keys_of(fault.pointer.replace("#/", "").replace("/", "."))) or None if fault else None,
+        param=param or None,
         code=CODES.get(code, code),
     )
     retry = isinstance(error, AgentFlowError) and error.retryable

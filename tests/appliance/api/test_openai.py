@@ -28,6 +28,7 @@ SCRIPT: dict[str, Json] = {
     "busy": {"error": {"kind": "Unavailable", "code": "model.worker_died"}},
     "full": {"error": {"kind": "Invalid", "code": "model.prompt_too_long"}},
     "absent": {"error": {"kind": "NotFound", "code": "model.not_installed"}},
+    "named": {"error": {"kind": "Invalid", "code": "model.bad_name"}},
     "broken": {"error": {"code": "model.engine_failed"}},
     "slow": {"text": "too late", "delay_ms": HOUR_MS},
 }
@@ -177,6 +178,7 @@ async def test_json_is_asked_for_and_checked(ask: Ask, form: dict[str, object]) 
         ("full", 400, "invalid_request_error", "context_length_exceeded", "false"),
         ("openai/gpt-4", 403, "permission_error", "model.cloud_refused", "false"),
         ("absent", 404, "invalid_request_error", "model_not_found", "false"),
+        ("named", 404, "invalid_request_error", "model_not_found", "false"),
         ("opneai/gpt-4", 404, "invalid_request_error", "model_not_found", "false"),
         ("workflow:none", 404, "invalid_request_error", "model_not_found", "false"),
         ("workflow:failing", 502, "server_error", "model.broken", "false"),
@@ -204,6 +206,7 @@ async def test_errors_have_the_status_and_shape_that_clients_read(
         ({"temperature": 3, "unknown": 1}, "temperature"),
         ({"messages": [{"role": "king", "content": "x"}]}, "messages.0.role"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"response_format": {"type": "xml"}}, "response_format.type"),
     ],
 )
 async def test_a_wrong_field_is_named(ask: Ask, more: dict[str, object], param: str) -> None:
