@@ -1,0 +1,254 @@
+"""A text as its reader would see it: look-alikes folded, invisible characters gone, encodings undone.
+
+Every view remembers where each of its characters came from, so that a find in it is a find in the original. Work is
+bounded: three levels of encoding, and a budget of characters; what is beyond the budget raises, for nothing that was
+not looked at may pass.
+"""
+
+import base64
+import binascii
+import html
+import unicodedata
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
+
+import re2
+
+from redaction.findings import Finding
+from runtime.errors import Refused
+
+MAX_DEPTH = 3
+MAX_DECODED = 4_000_000
+"""Characters that all views of one text may have together."""
+
+_LOOKALIKES = {
+    ord(char): plain
+    for plain, chars in (
+        *zip("aeopcyxijsdhgl", "аеорсухіјѕԁһɡӏ", strict=True),  # Cyrillic
+        *zip("ABEKMHOPCTXIJS", "АВЕКМНОРСТХІЈЅ", strict=True),
+        *zip("ABEZHIKMNOPTYXoav", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν", strict=True),  # Greek
+        ("-", "‐‑‒–—―−﹘﹣－⁃"),
+        (".", "․。"),
+        ("/", "∕⁄⧸"),
+        (":", "：∶"),
+        ("'", "‘’ʼ"),
+        ('"', "“”"),
+    )
+    for char in chars
+}
+_ESCAPES = re2.compile(
+    r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
+    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrt/\"])+|(?:=[0-9A-F]{2})+"
+)
+_RUNS = re2.compile(r"[A-Za-z0-9+/_\-]{12,}(?:\r?\n[A-Za-z0-9+/_\-]{4,})*={0,8}")
+_UNDERSCORED = re2.compile(r"[0-9]_|_[0-9]")
+_ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One reading of a text."""
+
+    text: str
+    starts: tuple[int, ...] | None = None
+    """Where each character begins in the original; None: the text is the original."""
+    ends: tuple[int, ...] = ()
+    is_enclosed: bool = False
+    """Whether it stands inside a run (Base64) that can only be replaced whole."""
+
+    def original(self, finding: Finding) -> Finding:
+        """The find with offsets of the original text."""
+        if self.starts is None:
+            return finding
+        return Finding(
+            self.starts[finding.start],
+            self.ends[finding.end - 1],
+            finding.type,
+            finding.score,
+            finding.recogniser,
+            finding.context,
+        )
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Start and end in the original of one character."""
+        return (index, index + 1) if self.starts is None else (self.starts[index], self.ends[index])
+
+
+def views(text: str) -> tuple[list[View], list[Finding]]:
+    """Every reading of a text, and the archives in it that cannot be read.
+
+    Raises Refused when its decoded forms go beyond MAX_DECODED.
+    """
+    first = normalised(text)
+    found, opaque, level = [first], list[Finding](), [first]
+    if first.starts is not None:
+        found.append(View(text))  # what folding would hide, such as a name in its own script, is looked at as it stands
+    if _UNDERSCORED.search(first.text):  # in a file name it parts words, in RE2 it is a letter
+        found.append(View(first.text.replace("_", " "), first.starts, first.ends))
+    size = len(text)
+    for _ in range(MAX_DEPTH):
+        level = [each for view in level for each in _decoded(view, opaque)]
+        size += sum(len(view.text) for view in level)
+        if size > MAX_DECODED:
+            message = f"a text decodes to more than {MAX_DECODED:,} characters, which are not looked through; send less"
+            raise Refused("redaction.too_large", message)
+        found += level
+    return found, opaque
+
+
+def normalised(text: str) -> View:
+    """The text in plain characters: widths, digits of every script, look-alikes; nothing that cannot be seen."""
+    if text.isascii():
+        return View(text)
+    chars, starts = list[str](), list[int]()
+    for index, char in enumerate(text):
+        plain = _plain(char)
+        chars.append(plain)
+        starts += [index] * len(plain)
+    folded = "".join(chars)
+    return View(text) if folded == text else View(folded, tuple(starts), tuple(start + 1 for start in starts))
+
+
+def _plain(char: str) -> str:
+    if char < "\x80":
+        return char
+    category = unicodedata.category(char)
+    if category in ("Cf", "Mn", "Me", "Cc"):
+        return ""
+    if category == "Nd":
+        return str(unicodedata.digit(char))
+    if category in ("Zs", "Zl", "Zp"):
+        return " "
+    folded = unicodedata.normalize("NFKC", char).translate(_LOOKALIKES)
+    return folded if len(folded) <= 4 else char
+
+
+def _decoded(view: View, opaque: list[Finding]) -> Iterator[View]:
+    """What one more level of decoding gives; nothing when nothing is encoded."""
+    unescaped = _unescaped(view)
+    if unescaped is not None:
+        yield unescaped
+    for match in _RUNS.finditer(view.text):
+        start, end = match.span()
+        low, high = view.place(start)[0], view.place(end - 1)[1]
+        for plain in _plain_forms(match.group()):
+            if plain is None:
+                opaque.append(Finding(low, high, "BINARY", 0.9, "archive"))
+            else:
+                inner = normalised(plain).text
+                yield View(inner, (low,) * len(inner), (high,) * len(inner), True)
+
+
+def _unescaped(view: View) -> View | None:
+    text = view.text
+    if not any(mark in text for mark in "%&\\="):
+        return None
+    pieces, starts, ends, at = list[str](), list[int](), list[int](), 0
+    is_changed = False
+    for match in _ESCAPES.finditer(text):
+        start, end = match.span()
+        plain = _unescape(match.group())
+        if plain is None:
+            continue
+        is_changed = True
+        for index in range(at, start):
+            low, high = view.place(index)
+            starts.append(low)
+            ends.append(high)
+        low, high = view.place(start)[0], view.place(end - 1)[1]
+        step = (end - start) / len(plain)
+        for index in range(len(plain)):
+            starts.append(view.place(start + int(index * step))[0] if end - start == 3 * len(plain) else low)
+            ends.append(view.place(start + int((index + 1) * step) - 1)[1] if end - start == 3 * len(plain) else high)
+        pieces += (text[at:start], plain)
+        at = end
+    if not is_changed:
+        return None
+    for index in range(at, len(text)):
+        low, high = view.place(index)
+        starts.append(low)
+        ends.append(high)
+    pieces.append(text[at:])
+    return View("".join(pieces), tuple(starts), tuple(ends), view.is_enclosed)
+
+
+def _unescape(escape: str) -> str | None:
+    """The characters that an escape stands for; None when it stands for itself."""
+    if escape[0] == "%":
+        plain = unquote_to_bytes(escape).decode("utf-8", "replace")
+    elif escape[0] == "&":
+        plain = html.unescape(escape)
+    elif escape[0] == "=":
+        plain = bytes.fromhex(escape.replace("=", "")).decode("utf-8", "replace")
+    else:
+        plain = _unslashed(escape)
+    plain = "".join(map(_plain, plain))
+    return plain if plain and plain != escape else None
+
+
+def _unslashed(escape: str) -> str:
+    out, at = list[str](), 0
+    while at < len(escape):
+        width = {"u": 6, "x": 4}.get(escape[at + 1], 2)
+        mark = escape[at + 1]
+        out.append(
+            chr(int(escape[at + 2 : at + width], 16))
+            if width > 2
+            else {"n": "\n", "r": "\r", "t": "\t"}.get(mark, mark)
+        )
+        at += width
+    pair = "".join(out)
+    return pair.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _plain_forms(run: str) -> Iterator[str | None]:
+    """The texts that a run may encode in Base64, hex or Base32; None for an archive."""
+    compact = "".join(run.split())
+    for data in _bytes_of(compact):
+        if data.startswith((b"\x1f\x8b", b"\x78\x9c", b"\x78\xda", b"\x78\x01")):
+            data = _inflated(data) or data
+        if data.startswith(_ARCHIVES):
+            yield None
+        elif (text := _text_of(data)) is not None:
+            yield text
+
+
+def _bytes_of(run: str) -> Iterator[bytes]:
+    stripped = run.rstrip("=")
+    if len(stripped) % 2 == 0 and _is_made_of(stripped, "0123456789abcdefABCDEF"):
+        yield bytes.fromhex(stripped)
+        return
+    if len(stripped) >= 16 and _is_made_of(stripped, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
+        with suppress(binascii.Error):
+            yield base64.b32decode(stripped + "=" * (-len(stripped) % 8))
+    is_a_word = len(stripped) < 24 and "=" not in run and (stripped.isalpha() or stripped.isdigit())
+    if len(stripped) % 4 != 1 and not is_a_word:
+        with suppress(binascii.Error):
+            plain = stripped.translate(str.maketrans("-_", "+/"))
+            yield base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+
+
+def _is_made_of(text: str, alphabet: str) -> bool:
+    return not text.strip(alphabet)
+
+
+def _inflated(data: bytes) -> bytes | None:
+    """What a gzip or zlib stream holds; up to the budget, so that a bomb is refused as too large, not unpacked."""
+    try:
+        return zlib.decompressobj(47).decompress(data, MAX_DECODED + 1)
+    except zlib.error:
+        return None
+
+
+def _text_of(data: bytes) -> str | None:
+    """The text of bytes that are one; None for numbers, keys and pictures."""
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-8"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    readable = sum(char.isprintable() or char in "\r\n\t" for char in text)
+    return text if len(text) >= 6 and readable >= 0.95 * len(text) else None

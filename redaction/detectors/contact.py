@@ -1,0 +1,99 @@
+"""E-mail addresses, phone numbers, postal addresses, and addresses of machines."""
+
+import ipaddress
+
+from redaction.detectors import checks
+from redaction.detectors.rules import Rule
+
+_PHONE = (
+    "phone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "contact", "ring", "text", "handy", "telefon",
+)  # fmt: skip
+_STREET = (
+    r"(?:street|str|st|avenue|ave|av|road|rd|lane|ln|drive|dr|boulevard|blvd|ct|pl|sq|terrace|ter"
+    r"|(?-i:Way|Close|Court|Place|Square|Row|Hill|Ter)|crescent|cres|gardens|gdns|grove"
+    r"|mews|parade|parkway|pkwy|circle|cir|trail|trl|highway|hwy)"
+)
+_STATE = (
+    r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]"
+    r"|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
+)
+_POSTCODE_UK = r"(?:[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][ABD-HJLNP-UW-Z]{2}|GIR ?0AA)"
+
+
+def _ip(text: str) -> bool:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return not (found.is_loopback or found.is_unspecified)
+
+
+def _ipv6(text: str) -> int:
+    value = text.rstrip(":.") if not text.endswith("::") else text
+    enough = value.count(":") >= 3 or ("::" in value and any(char.isdigit() for char in value) and len(value) > 4)
+    return len(value) if enough and _ip(value) else 0
+
+
+def _international(text: str) -> bool:
+    """ITU-T E.164: up to 15 digits behind the plus, country codes begin with 1 to 9."""
+    number = checks.digits(text)
+    return 8 <= len(number) <= 15 and number[0] != "0" and len(set(number)) > 1
+
+
+def _north_american(text: str) -> bool:
+    """NANP: area and exchange begin with 2 to 9."""
+    number = checks.digits(text)
+    if len(number) == 11 and number[0] == "1":
+        number = number[1:]
+    return len(number) == 10 and number[0] >= "2" and number[3] >= "2"
+
+
+def _phone_like(text: str) -> bool:
+    return 7 <= len(checks.digits(text)) <= 15
+
+
+RULES = (
+    Rule("email", "EMAIL",
+         r"\b[a-z0-9][a-z0-9._%+'\-]{0,63}@(?:[a-z0-9\-]{1,63}\.){1,8}[a-z][a-z0-9\-]{1,23}\b", 1.0, ignores_case=True),
+    Rule("email_spelt", "EMAIL",
+         r"\b[a-z0-9][a-z0-9._+\-]{0,63} ?(?:\[at\]|\(at\)| at ) ?[a-z0-9\-]{1,63}"
+         r"(?: ?(?:\[dot\]|\(dot\)| dot ) ?[a-z0-9\-]{1,63}){1,3}\b", 0.8, ignores_case=True),
+    Rule("phone_international", "PHONE", r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}\b", 0.9,
+         checks.whole(_international)),
+    Rule("phone_north_america", "PHONE",
+         r"(?:\b1[ .\-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}\b", 0.6,
+         checks.whole(_north_american), _PHONE),
+    Rule("phone_uk", "PHONE",
+         r"(?:\b0(?:20[ \-]?[0-9]{4}[ \-]?[0-9]{4}|7[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"
+         r"|1[0-9]{3}[ \-][0-9]{3}[ \-]?[0-9]{3}"
+         r"|1[0-9]1[ \-][0-9]{3}[ \-]?[0-9]{4}))\b", 0.6, None, _PHONE),
+    Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
+    Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
+         checks.whole(_phone_like), ("phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me",
+                                     "fax", "sms", "ring me", "telefon", "reach me", "my number"), True),
+    Rule("street_address", "ADDRESS",
+         r"\b[0-9]{1,5}[a-z]?(?:[ ,]{1,2}(?:[NSEW]\.? )?)(?:[A-Za-z'.\-]{1,20} ){0,3}[A-Za-z'.\-]{2,20} " + _STREET
+         + r"\b\.?(?:,? (?:apt|apartment|suite|ste|unit|flat|#)\.? ?[a-z0-9\-]{1,6})?"
+         r"(?:[, \n]{1,3}[A-Za-z'. \-]{2,30}?[, \n]{1,3}(?:(?-i:" + _STATE + r") [0-9]{5}(?:-[0-9]{4})?|(?-i:"
+         + _POSTCODE_UK + r")))?", 0.75, ignores_case=True),
+    Rule("street_address_de", "ADDRESS",
+         r"\b[A-Z][A-Za-z\-]{2,25}(?:stra(?:\xdf|ss)e|str\.|weg|platz|allee|gasse) [0-9]{1,4}[a-z]?"
+         r"(?:, ?[0-9]{5} [A-Z][a-z]{2,25})?", 0.8),
+    Rule("po_box", "ADDRESS", r"\bp\.? ?o\.? ?box #?[0-9]{1,6}\b", 0.8, ignores_case=True),
+    Rule("uk_postcode", "ADDRESS", r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2})\b", 0.7),
+    Rule("us_city_zip", "ADDRESS",
+         r"\b(?:[A-Z][a-z]{2,15} ){0,2}[A-Z][a-z]{2,15}, " + _STATE + r" [0-9]{5}(?:-[0-9]{4})?\b",
+         0.8),
+    Rule("postal_code_by_context", "ADDRESS", r"\b(?:[0-9]{5}(?:-[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])\b", 0.7,
+         None, ("zip", "postal code", "postcode", "plz"), True),
+    Rule("gps", "LOCATION",
+         r"(?:^|[^0-9.])(?P<v>-?[0-9]{1,2}\.[0-9]{4,9}(?:\xb0? ?[NS])?,"
+         r"\s?-?[0-9]{1,3}\.[0-9]{4,9}(?:\xb0? ?[EW])?)", 0.7),
+    Rule("ipv4", "IP_ADDRESS", r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\b", 0.8, checks.whole(_ip)),
+    Rule("ipv6", "IP_ADDRESS",
+         r"(?:^|[^0-9a-z:.])(?P<v>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)",
+         0.8, _ipv6, ignores_case=True),
+    Rule("mac", "MAC_ADDRESS",
+         r"\b(?:[0-9a-f]{2}(?::[0-9a-f]{2}){5}|[0-9a-f]{2}(?:-[0-9a-f]{2}){5}|[0-9a-f]{4}(?:\.[0-9a-f]{4}){2})\b", 0.9,
+         ignores_case=True),
+)  # fmt: skip

@@ -1,0 +1,54 @@
+"""All rules, compiled once: the pattern pass."""
+
+from collections.abc import Iterator
+from functools import cache
+
+import re2
+
+from redaction.detectors import contact, finance, health, identity, secrets
+from redaction.detectors.finance import card
+from redaction.detectors.rules import RuleSet, is_part_of_hash
+from redaction.findings import Finding
+
+RULES = (*finance.RULES, *identity.RULES, *contact.RULES, *health.RULES, *secrets.RULES)
+
+_TEST_CARDS = ("411111", "424242", "400000", "555555", "520082", "510510", "378282", "371449", "601111", "305693")
+"""Issuer numbers of the cards that payment processors publish for tests. Found all the same, with a name of its own."""
+
+
+@cache
+def patterns() -> "Patterns":
+    """The pattern pass; compiling takes about a tenth of a second."""
+    return Patterns()
+
+
+class Patterns:
+    """Every rule of the table, and payment cards. A Detector."""
+
+    def __init__(self) -> None:
+        self._rules = RuleSet(RULES)
+        self._runs = re2.compile(r"[0-9](?:[ \-./]{0,2}[0-9]){11,}")
+
+    def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
+        """The finds of every rule; they may overlap."""
+        yield from self._rules(text, around)
+        yield from self._cards(text)
+
+    def _cards(self, text: str) -> Iterator[Finding]:
+        for run in self._runs.finditer(text):
+            if _is_inside_a_token(text, run.start(), run.end()):
+                continue
+            at = run.start()
+            start, end = card(text[at : run.end()])
+            while end:
+                digits = "".join(filter(str.isdigit, text[at + start : at + end]))
+                name = "payment_card_test" if digits.startswith(_TEST_CARDS) else "payment_card"
+                yield Finding(at + start, at + end, "PAYMENT_CARD", 0.95, name)
+                at += end
+                start, end = card(text[at : run.end()])
+
+
+def _is_inside_a_token(text: str, start: int, end: int) -> bool:
+    """Whether the digits are the end of a decimal fraction, or a part of a hash or a UUID."""
+    is_fraction = text[start - 1 : start] == "." and text[start - 2 : start - 1].isdigit()
+    return is_fraction or is_part_of_hash(text, start, end)

@@ -1,0 +1,154 @@
+"""A rule, and the engine that looks for all rules at once. RE2 only: time is linear in the text, whatever it holds.
+
+A text is scanned as Latin-1 bytes, one byte a character, so that offsets stay those of the text; characters beyond
+become `?`. Normalising (redaction/decode.py) has made those that matter ASCII before.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import re2
+
+from redaction.findings import Finding
+
+BEFORE = 64
+AFTER = 24
+"""How far context words may stand before and after a value, in characters."""
+_LONGEST_RETRIED = 64
+_SHORTEST_HASH, _LONGEST_HASH = 20, 256
+_OWN = re2.compile(r"[<\[][A-Z_]{2,30}(?:_[0-9]{1,9}_[A-Z2-7]{4}|=[a-p]{16})?[>\]]")
+
+Check = Callable[[str], int]
+"""How many characters from the start of a match are the value; 0 when it is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One form of one entity."""
+
+    name: str
+    entity: str
+    pattern: str
+    """RE2 syntax over Latin-1; the group `v`, or else the whole match, is the value."""
+    score: float
+    check: Check | None = None
+    """Check digits and the like."""
+    context: tuple[str, ...] = ()
+    """Words nearby, in lower case, that make a find likelier."""
+    needs_context: bool = False
+    """Whether it is no find without one of the words."""
+    ignores_case: bool = False
+
+
+class RuleSet:
+    """Rules compiled once. Calling it finds them in one text: it is a Detector."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = [(rule, *_compiled(rule)) for rule in rules]
+        self._index = re2.Set.SearchSet(_options(ignores_case=False))
+        for rule in rules:
+            self._index.Add(_source(rule))
+        self._index.Compile()
+
+    def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
+        """The finds of every rule; they may overlap."""
+        data = text.encode("latin-1", "replace")
+        hits = self._index.Match(data)
+        if not hits:
+            return
+        lowered = _context_of(text)
+        words = around.lower()
+        for number in sorted(hits):
+            rule, pattern, group = self._rules[number]
+            if rule.needs_context and not any(word in words or word in lowered for word in rule.context):
+                continue
+            for start, end in _values(rule, text, data, pattern, group):
+                found = None if is_part_of_hash(text, start, end) else _in_context(rule, lowered, words, start, end)
+                if found is not None:
+                    yield found
+
+
+def _values(rule: Rule, text: str, data: bytes, pattern: "re2._Regexp[bytes]", group: int) -> Iterator[tuple[int, int]]:
+    """Where the values of a rule stand that pass its check.
+
+    What a match took too much of, or the rest of one that fails, is looked at again from its next word on.
+    """
+    if rule.check is None:
+        yield from (match.span(group) for match in pattern.finditer(data))
+        return
+    at = 0
+    while (match := pattern.search(data, at)) is not None:
+        start, end = match.span(group)
+        taken = rule.check(text[start:end])
+        if taken:
+            yield start, start + taken
+            at = max(match.start() + 1, start + taken)
+        else:
+            is_short = end - start <= _LONGEST_RETRIED
+            first_word = next((place for place in range(start, end) if is_short and not text[place].isalnum()), end)
+            at = max(match.start() + 1, first_word)
+
+
+def is_part_of_hash(text: str, start: int, end: int) -> bool:
+    """Whether a value is cut out of a UUID, the hash of a commit or another long token of hex digits and dashes."""
+    if not (_is_joined(text[start - 1 : start]) or _is_joined(text[end : end + 1])):
+        return False
+    low, high = start, end
+    while low > 0 and start - low < _LONGEST_HASH and (text[low - 1].isalnum() or text[low - 1] in "-_"):
+        low -= 1
+    while high < len(text) and high - end < _LONGEST_HASH and (text[high].isalnum() or text[high] in "-_"):
+        high += 1
+    return high - low >= _SHORTEST_HASH and not text[low:high].strip("0123456789abcdefABCDEF-")
+
+
+def _is_joined(char: str) -> bool:
+    return char.isalnum() or char == "-"
+
+
+def _in_context(rule: Rule, lowered: str, around: str, start: int, end: int) -> Finding | None:
+    if not rule.context:
+        return Finding(start, end, rule.entity, rule.score, rule.name)
+    nearby = f"{around} {lowered[max(0, start - BEFORE) : start]} {lowered[end : end + AFTER]}"
+    word = next((each for each in rule.context if _stands_in(nearby, each)), "")
+    if rule.needs_context and not word:
+        return None
+    raised = min(1.0, rule.score + 0.3) if word and not rule.needs_context else rule.score
+    return Finding(start, end, rule.entity, round(raised, 2), rule.name, word)
+
+
+def _context_of(text: str) -> str:
+    """The text in lower case, without what redaction itself has put there: `[PHONE]` makes no number a phone's."""
+    if "[" in text or "<" in text:
+        text = _OWN.sub(lambda match: " " * len(match.group()), text)
+    lowered = text.lower()
+    return lowered if len(lowered) == len(text) else text
+
+
+def _stands_in(nearby: str, word: str) -> bool:
+    """Whether the word begins somewhere as a word of its own; `id` is not in `paid`, but `card` is in `cards`."""
+    at = nearby.find(word)
+    while at >= 0:
+        stop = at + len(word)
+        is_begun = at == 0 or not nearby[at - 1].isalpha()
+        if is_begun and (len(word) > 4 or stop == len(nearby) or not nearby[stop].isalpha()):
+            return True
+        at = nearby.find(word, at + 1)
+    return False
+
+
+def _compiled(rule: Rule) -> tuple["re2._Regexp", int]:
+    pattern = re2.compile(_source(rule), _options(ignores_case=False))
+    return pattern, pattern.groupindex.get(b"v", pattern.groupindex.get("v", 0))
+
+
+def _source(rule: Rule) -> bytes:
+    return (("(?i)" if rule.ignores_case else "") + rule.pattern).encode("latin-1")
+
+
+def _options(*, ignores_case: bool) -> "re2.Options":
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False
+    options.case_sensitive = not ignores_case
+    options.max_mem = 64 << 20  # the index of all rules does not fit in the default 8 MiB
+    return options

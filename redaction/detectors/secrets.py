@@ -1,0 +1,165 @@
+"""Keys, tokens and passwords: by the prefixes their issuers document, and by the words before them."""
+
+import math
+from collections import Counter
+
+from redaction.detectors.rules import Rule
+
+_PREFIXES: tuple[tuple[str, str, str], ...] = (
+    ("aws_access_key", "API_KEY", r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z2-7]{16}\b"),
+    ("google_api_key", "API_KEY", r"\bAIza[A-Za-z0-9_\-]{35}"),
+    ("google_oauth", "TOKEN", r"\bya29\.[A-Za-z0-9_\-]{20,512}"),
+    ("google_oauth_secret", "API_KEY", r"\bGOCSPX-[A-Za-z0-9_\-]{28}"),
+    ("github", "TOKEN", r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})"),
+    ("gitlab", "TOKEN", r"\bgl(?:pat|dt|rt|cbt|ptt|ft|soat|agent|oas)-[A-Za-z0-9_\-]{20,64}"),
+    ("slack", "TOKEN", r"\bxox[abeoprs]-(?:[0-9A-Za-z]+-){0,5}[A-Za-z0-9]{8,200}"),
+    ("slack_app", "TOKEN", r"\bxapp-[0-9]-[A-Z0-9]+-[0-9]+-[a-z0-9]{20,100}"),
+    ("slack_webhook", "TOKEN", r"\bhooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9/+]{20,100}"),
+    ("stripe", "API_KEY", r"\b(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,120}|\bwhsec_[A-Za-z0-9+/=]{24,64}"),
+    ("openai", "API_KEY", r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_\-]{20,200}"),
+    ("anthropic", "API_KEY", r"\bsk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_\-]{20,200}"),
+    ("huggingface", "TOKEN", r"\b(?:hf|api_org)_[A-Za-z]{30,40}\b"),
+    ("npm", "TOKEN", r"\bnpm_[A-Za-z0-9]{36}\b"),
+    ("pypi", "TOKEN", r"\bpypi-AgE[A-Za-z0-9_\-]{40,300}"),
+    ("sendgrid", "API_KEY", r"\bSG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}"),
+    ("twilio", "API_KEY", r"\b(?:SK|AC)[0-9a-f]{32}\b"),
+    ("mailgun", "API_KEY", r"\bkey-[0-9a-f]{32}\b"),
+    ("mailchimp", "API_KEY", r"\b[0-9a-f]{32}-us[0-9]{1,2}\b"),
+    ("digitalocean", "TOKEN", r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
+    ("shopify", "TOKEN", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
+    ("square", "TOKEN", r"\b(?:sq0(?:atp|csp|idp)-[A-Za-z0-9_\-]{22,43}|EAAA[A-Za-z0-9_\-]{60})"),
+    ("telegram", "TOKEN", r"\b[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,33}\b"),
+    ("discord", "TOKEN", r"\b[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}\b"),
+    ("databricks", "TOKEN", r"\bdapi[a-f0-9]{32}(?:-[0-9])?\b"),
+    ("vault", "TOKEN", r"\b(?:hv[sbr]\.[A-Za-z0-9_\-]{20,300}|s\.[A-Za-z0-9]{24})\b"),
+    ("terraform", "TOKEN", r"\b[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_\-]{60,70}"),
+    ("linear", "API_KEY", r"\blin_(?:api|oauth)_[A-Za-z0-9]{32,64}\b"),
+    ("notion", "TOKEN", r"\b(?:secret_[A-Za-z0-9]{43}|ntn_[A-Za-z0-9]{40,50})\b"),
+    ("airtable", "TOKEN", r"\bpat[A-Za-z0-9]{14}\.[a-f0-9]{64}\b"),
+    ("grafana", "TOKEN", r"\b(?:glsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}|glc_[A-Za-z0-9+/]{32,400})"),
+    ("new_relic", "API_KEY", r"\bNRAK-[A-Z0-9]{27}\b"),
+    ("postman", "API_KEY", r"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}\b"),
+    ("doppler", "TOKEN", r"\bdp\.(?:pt|st|ct|sa|scim|audit)\.(?:[a-z0-9\-_]{2,35}\.)?[A-Za-z0-9]{40,44}\b"),
+    ("age_key", "PRIVATE_KEY", r"\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}\b"),
+    ("nats_seed", "PRIVATE_KEY", r"\bS[UAONCPXV][A-Z2-7]{54,56}\b"),
+    ("azure_storage", "API_KEY", r"AccountKey=(?P<v>[A-Za-z0-9+/]{80,90}={0,2})"),
+    ("azure_sas", "TOKEN", r"[?&]sig=(?P<v>[A-Za-z0-9%+/]{40,100}={0,2})"),
+    ("jwt", "TOKEN", r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*){0,3}"),
+)
+"""Name, entity and form; each as its issuer documents it, or as the secret-scanning tables of its host list it."""
+
+_WORDS = (
+    r"(?:api[ _\-]?key|apikey|access[ _\-]?key|secret[ _\-]?key|secret|client[ _\-]?secret|auth[ _\-]?token"
+    r"|access[ _\-]?token|refresh[ _\-]?token|bearer|token|private[ _\-]?key|credentials?|signing[ _\-]?key"
+    r"|encryption[ _\-]?key|webhook[ _\-]?secret|session[ _\-]?id|pat|key)"
+)
+
+
+def entropy(text: str) -> float:
+    """Shannon's entropy in bits a character."""
+    counts = Counter(text)
+    return -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values())
+
+
+def is_random(text: str) -> bool:
+    """Whether a token looks drawn, not written: letters and digits mixed, at least 3 bits a character, no path.
+
+    A UUID, and the hash of a commit or a file, are drawn too; a word near them decides what they are.
+    """
+    digits = sum(char.isdigit() for char in text)
+    letters = sum(char.isalpha() for char in text)
+    return digits >= 2 and letters >= 2 and text.count("/") <= 2 and text.count(".") <= 2 and entropy(text) >= 3
+
+
+def _drawn(text: str) -> int:
+    return len(text) if is_random(text) and not _is_uuid(text) else 0
+
+
+def _is_uuid(text: str) -> bool:
+    parts = text.split("-")
+    return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(char in "0123456789abcdefABCDEF-" for char in text)
+
+
+def _chosen(text: str) -> int:
+    """A password is anything that is not a word about passwords, a variable or a type."""
+    plain = text.strip("\"'`,;").lower()
+    is_code = plain.startswith(
+        ("$", "{", "<", "%", "os.", "self.", "process.", "env", "str", "none", "null", "get", "[")
+    )
+    is_prose = plain.isalpha() and len(plain) < 12 and plain in _PROSE
+    return 0 if is_code or is_prose or len(plain) < 4 or set(plain) <= set("*x.") or "(" in plain else len(text)
+
+
+_PROSE = frozenset(
+    [
+        "reset",
+        "policy",
+        "manager",
+        "field",
+        "required",
+        "incorrect",
+        "wrong",
+        "expired",
+        "protected",
+        "change",
+        "changed",
+        "hash",
+        "prompt",
+        "for",
+        "must",
+        "should",
+        "will",
+        "cannot",
+        "from",
+        "with",
+        "that",
+        "this",
+        "your",
+        "have",
+        "been",
+        "here",
+        "true",
+        "false",
+        "string",
+        "optional",
+        "input",
+        "page",
+        "link",
+        "authentication",
+        "forgot",
+        "forgotten",
+        "rules",
+        "strength",
+        "length",
+        "rotation",
+        "hint",
+    ]
+)
+
+_QUOTE = r"[\"'`]?"
+RULES = (
+    *(Rule(name, entity, pattern, 1.0) for name, entity, pattern in _PREFIXES),
+    Rule("private_key", "PRIVATE_KEY",
+         r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-{1,4}[^-])*"
+         r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
+         1.0),
+    Rule("connection_string", "CONNECTION_STRING",
+         r"\b[a-z][a-z0-9+.\-]{1,30}://[^\s:/@\"'<>?#]{0,100}:[^\s/@\"'<>]{1,200}@[^\s\"'<>,;)]{1,300}", 1.0,
+         ignores_case=True),
+    Rule("connection_password", "CONNECTION_STRING", r"\b(?:password|pwd) ?= ?(?P<v>[^\s;\"']{3,100});", 0.9, None,
+         ("server", "data source", "host", "user id", "uid", "database", "initial catalog"), True, ignores_case=True),
+    Rule("authorization", "TOKEN", r"\b(?:basic|bearer|negotiate|digest|token|apikey) (?P<v>[A-Za-z0-9+/=_\-.~]{8,})",
+         0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
+         ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
+    Rule("cookie", "TOKEN", r"\b(?:set-)?cookie: ?(?P<v>[^\r\n]{4,})", 0.9, ignores_case=True),
+    Rule("password", "PASSWORD",
+         r"(?:password|passwd|passphrase|passcode|pwd|pass|kennwort|passwort|mot de passe|contrase\xf1a)" + _QUOTE
+         + r"(?: ?(?:=|:|=>|:=) ?| is:? | to )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, _chosen,
+         ignores_case=True),
+    Rule("password_flag", "PASSWORD", r"(?:sshpass -p ?|--password[= ]|mysql .{0,40}-p)" + _QUOTE
+         + r"(?P<v>[^\s\"'`]{4,128})", 0.9, _chosen),
+    Rule("near_key_word", "API_KEY",
+         r"\b[a-z0-9_\-]{0,30}" + _WORDS + r"[a-z0-9_]{0,12}" + _QUOTE
+         + r"(?:\s{0,2}(?:=|:|=>|:=)\s{0,2}| is:? | )" + _QUOTE
+         + r"(?P<v>[a-z0-9+/=_\-.~!@#$%^&*]{16,512})", 0.8, _drawn, ignores_case=True),
+)  # fmt: skip

@@ -1,0 +1,149 @@
+"""One policy applied to texts: find, decide, act. Fails closed: what cannot be looked at raises, and nothing passes.
+
+Must never log, raise or cache a value that it found: the cache holds offsets alone.
+"""
+
+import hashlib
+import hmac
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import msgspec
+import re2
+
+from redaction.decode import views
+from redaction.detectors.patterns import patterns
+from redaction.findings import ENTITIES, Detector, Finding, merged
+from redaction.placeholders import Pseudonyms
+from redaction.presets import Action, RedactionPolicy
+
+CACHED_SEGMENTS = 50_000
+MASK = "*"
+_SHOWN = 4
+_PARTLY_SHOWN = frozenset({"PAYMENT_CARD", "IBAN", "BANK_ACCOUNT", "PHONE"})
+_OWN = re2.compile(r"\[(?:" + "|".join(ENTITIES) + r")(?:=[a-p]{16})?\]|\*{3,}[0-9A-Za-z]{0,4}")
+_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
+
+Decision = Literal["allow", "block"]
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """A find, and what was done with it. Offsets count characters of the text that came in."""
+
+    type: str
+    start: int
+    end: int
+    score: float
+    recogniser: str
+    action: Action
+    context: str = ""
+    path: str = ""
+    """Where in a JSON payload, such as `messages.0.content`."""
+
+
+class Redacted(msgspec.Struct, frozen=True):
+    """A text as it may leave."""
+
+    text: str
+    """Empty when it may not."""
+    findings: tuple[Acted, ...]
+    decision: Decision
+
+
+class Redactor:
+    """Applies one policy within one run; the same value gets the same pseudonym throughout."""
+
+    def __init__(self, policy: RedactionPolicy, key: bytes, *, detectors: Sequence[Detector] | None = None) -> None:
+        """`key`: secret bytes, at least 16, for hashes and the marks of pseudonyms: hashes agree where it is the same.
+
+        `detectors`: besides offsets of patterns, whatever finds names and places; all of them run on every segment.
+        """
+        self.policy = policy
+        self.pseudonyms = Pseudonyms(key)
+        self._key = key
+        self._detectors = (patterns(),) if detectors is None else tuple(detectors)
+        self._cache: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
+
+    def redact(self, text: str, destination: str = "", *, around: str = "") -> Redacted:
+        """The text as it may go to a destination. Raises Refused for what cannot be looked through.
+
+        `around`: words that stand near it, such as the key of a JSON value.
+        """
+        return self.act(text, self.find(text, around), destination)
+
+    def find(self, text: str, around: str = "") -> tuple[Finding, ...]:
+        """What is in a text, without overlaps, in order. Looks once at each text and what stands around it."""
+        key = self._cache_key(text, around)
+        found = self._cache.get(key)
+        if found is None:
+            found = self._cache[key] = self._look(text, around)
+            if len(self._cache) > CACHED_SEGMENTS:
+                self._cache.popitem(last=False)
+        else:
+            self._cache.move_to_end(key)
+        return found
+
+    def act(
+        self, text: str, findings: Iterable[Finding], destination: str = "", *, is_number: bool = False
+    ) -> Redacted:
+        """Do with each find what the policy says. Finds do not overlap and are in order."""
+        own = [*self.pseudonyms.spans(text), *(match.span() for match in _OWN.finditer(text))]
+        pieces, acted, at = list[str](), list[Acted](), 0
+        for found in findings:
+            is_own = any(start <= found.start and found.end <= end for start, end in own)
+            if is_own or found.score < self.policy.min_score:
+                continue
+            action = self.policy.action(found.type, destination)
+            pieces.append(text[at : found.start])
+            pieces.append(self._replacement(action, found.type, text[found.start : found.end], is_number))
+            at = found.end
+            acted.append(
+                Acted(found.type, found.start, found.end, found.score, found.recogniser, action, found.context)
+            )
+        if any(each.action == "block" for each in acted):
+            return Redacted("", tuple(acted), "block")
+        return Redacted("".join([*pieces, text[at:]]), tuple(acted), "allow")
+
+    def act_within(self, text: str, findings: Iterable[Finding], by: int, destination: str = "") -> Redacted:
+        """Act on a cutting of a longer text whose finds are `by` characters further on; they are cut to fit."""
+        inside = [
+            msgspec.structs.replace(each, start=max(0, each.start + by), end=min(len(text), each.end + by))
+            for each in findings
+        ]
+        return self.act(text, [each for each in inside if each.end > each.start], destination)
+
+    def _look(self, text: str, around: str) -> tuple[Finding, ...]:
+        readings, findings = views(text)
+        for view in readings:
+            for detector in self._detectors:
+                findings += map(view.original, detector(view.text, around))
+        return tuple(merged(findings))
+
+    def _replacement(self, action: Action, entity: str, value: str, is_number: bool) -> str:
+        match action:
+            case "allow":
+                return value
+            case "mask":
+                return _masked(entity, value)
+            case "hash":
+                digest = hmac.digest(self._key, f"{entity}\0{value}".encode("utf-8", "surrogatepass"), "sha256").hex()
+                return f"[{entity}={digest[:16].translate(_LETTERS)}]"
+            case "pseudonymise":
+                return self.pseudonyms.name(entity, value, is_number=is_number)
+            case "replace":
+                return f"[{entity}]"
+            case "drop" | "block":
+                return ""
+
+    def _cache_key(self, text: str, around: str) -> bytes:
+        digest = hashlib.blake2b(key=self._key[:64], digest_size=16)
+        digest.update(f"{len(around)}\0{around}\0".encode("utf-8", "surrogatepass"))
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        return digest.digest()
+
+
+def _masked(entity: str, value: str) -> str:
+    """Stars of the same length; the last four of a long number stay, for a person to know it by."""
+    shown = _SHOWN if entity in _PARTLY_SHOWN and len(value) >= 3 * _SHOWN and value[-_SHOWN:].isdigit() else 0
+    return MASK * max(3, len(value) - shown) + value[len(value) - shown :]

@@ -1,0 +1,109 @@
+"""JSON payloads."""
+
+import json
+
+import pytest
+
+from redaction.presets import PRESETS, Action, Actions, RedactionPolicy
+from redaction.redactor import Redactor
+from redaction.segments import entity_of_key, redact_payload
+from runtime.domain.canonical import Json
+from runtime.errors import Refused
+
+KEY = b"0123456789abcdef0123456789abcdef"
+
+
+def redacted(payload: Json, preset: str = "default") -> Json:
+    return redact_payload(Redactor(PRESETS[preset], KEY), payload).payload
+
+
+def test_keys_texts_and_numbers_come_back() -> None:
+    """What a tool gets is what the user gave."""
+    redactor = Redactor(RedactionPolicy(name="all", actions=Actions(), otherwise="pseudonymise"), KEY)
+    payload: Json = {"bob@example.com": {"card": 4111111111111111, "dob": "1990-02-03", "n": [1, True, None, "x"]}}
+    out = redact_payload(redactor, payload)
+    written = json.dumps(out.payload)
+    assert not any(value in written for value in ("bob@", "4111", "1990"))
+    assert payload == redactor.pseudonyms.restore_payload(out.payload)
+
+
+def test_what_is_harmless_stays_as_it_is() -> None:
+    """A call whose limits were masked fails."""
+    payload: Json = {
+        "model": "local/small",
+        "max_tokens": 4096,
+        "usage": {"total_tokens": 123456789, "prompt_tokens": 1700000000},
+        "id": "550e8400-e29b-41d4-a716-446655440000",
+        "created": 1700000000000,
+        "temperature": 0.7123456789,
+        "schema": {"properties": {"email": {"type": "string"}, "token": {"type": "string"}}, "required": ["email"]},
+    }
+    assert payload == redacted(payload, "strict")
+
+
+def test_json_in_a_text_stays_json() -> None:
+    """The arguments of a tool call are a text that holds JSON."""
+    out = redacted({"arguments": json.dumps({"to": "bob@example.com", "password": 'O"Brien1'})}, "default")
+    assert isinstance(out, dict)
+    inner = json.loads(str(out["arguments"]))
+    assert "[PASSWORD]" == inner["password"]
+    assert inner["to"].startswith("<EMAIL_1_")
+
+
+def test_a_key_says_what_its_value_is() -> None:
+    """A name or a password has no form of its own."""
+    assert {"user": {"firstName": "[PERSON]", "last_name": "[PERSON]"}} == redacted(
+        {"user": {"firstName": "Alice", "last_name": "Jones"}}, "strict"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "entity"),
+    [
+        ("password", "PASSWORD"),
+        ("DB_PASSWORD", "PASSWORD"),
+        ("patientDOB", "DATE_OF_BIRTH"),
+        ("X-Api-Key", "TOKEN"),
+        ("max_tokens", ""),
+        ("token_count", ""),
+        ("key", ""),
+        ("name", ""),
+    ],
+)
+def test_keys_are_read_in_any_spelling(key: str, entity: str) -> None:
+    """Snake, camel, kebab, and an owner before it."""
+    assert entity == entity_of_key(key)
+
+
+def test_a_card_over_two_messages_is_found() -> None:
+    """Neither half is a card."""
+    payload: Json = [
+        {"role": "user", "content": "my card is 4111 1111"},
+        {"role": "assistant", "content": "go on"},
+        {"role": "user", "content": "1111 1111, thanks"},
+    ]
+    assert "1111" not in json.dumps(redacted(payload, "strict"))
+
+
+def test_a_label_in_the_message_before_counts() -> None:
+    """`What is your date of birth?` makes a date one."""
+    payload: Json = [{"content": "What is your date of birth?"}, {"content": "12/03/1980"}]
+    assert [{"content": "What is your date of birth?"}, {"content": "[DATE_OF_BIRTH]"}] == redacted(payload, "strict")
+
+
+@pytest.mark.parametrize(("action", "expected"), [("drop", {"a": 1}), ("block", None)])
+def test_dropped_and_blocked(action: Action, expected: Json) -> None:
+    """A dropped value takes its key along; a blocked one everything."""
+    policy = RedactionPolicy(name="test", actions=Actions(), otherwise=action)
+    found = redact_payload(Redactor(policy, KEY), {"a": 1, "email": "bob@example.com"})
+    assert expected == found.payload
+    assert ("block" if action == "block" else "allow") == found.decision
+
+
+def test_a_payload_too_deep_to_look_through_is_refused() -> None:
+    """Refused, not skipped."""
+    payload: Json = "bob@example.com"
+    for _ in range(300):
+        payload = [payload]
+    with pytest.raises(Refused, match=r"redaction\.too_deep"):
+        redacted(payload)
