@@ -81,6 +81,29 @@ def bench_engine(
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command("redaction", examples="af bench redaction --streams 1000")
+@click.option(
+    "--streams",
+    type=click.IntRange(1),
+    metavar="N",
+    default=10_000,
+    show_default=True,
+    help="Streamed answers, cut at random.",
+)
+@pass_af
+def bench_redaction(af: Af, *, streams: int) -> int:
+    """Measure what redaction costs, and look for values that slip out of a stream that is cut anywhere.
+
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.redaction import bench as measure
+
+    found = measure(streams=streams, report=lambda text: af.terminal.note(f"▸ {text} …"))
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 def _draw(af: Af, found: "Result") -> None:
     names = list(found.rows)
     figures = list(dict.fromkeys(figure for row in found.rows.values() for figure in row))

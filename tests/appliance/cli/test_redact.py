@@ -1,0 +1,122 @@
+"""`af redact` shows what leaves."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from appliance.bench import redaction
+from appliance.bench.engine import Goal, Result
+from tests.appliance.cli.conftest import Af
+
+
+class _Stdin:
+    def __init__(self, text: str) -> None:
+        self.buffer = io.BytesIO(text.encode())
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> "type[_Stdin]":
+    """Calling it gives the command a text to read."""
+
+    class Given(_Stdin):
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            monkeypatch.setattr("sys.stdin", self)
+
+    return Given
+
+
+def test_a_text_comes_out_as_it_would_leave(af: Af, stdin: type[_Stdin]) -> None:
+    """Nothing else is on stdout, so that it can be piped on."""
+    stdin("key AKIAIOSFODNN7EXAMPLE\n")
+    assert (0, "key [API_KEY]\n") == af("redact")[:2]
+
+
+def test_json_names_each_find(af: Af, stdin: type[_Stdin]) -> None:
+    """Offsets are those of the text that came in."""
+    stdin("write to bob@example.com")
+    said = af("redact", "--policy", "strict", "--json")
+    expected = {
+        "type": "EMAIL", "start": 9, "end": 24, "score": 1.0, "recogniser": "email", "action": "replace",
+    }  # fmt: skip
+    assert {"text": "write to [EMAIL]", "decision": "allow", "findings": [expected]} == said.document
+
+
+def test_a_blocked_text_is_not_printed(af: Af, stdin: type[_Stdin]) -> None:
+    """A pipe that ignores the exit code gets nothing."""
+    stdin("key AKIAIOSFODNN7EXAMPLE")
+    said = af("redact", "--policy", "strict")
+    assert (3, "") == said[:2]
+    assert "API_KEY" in said.err
+    assert "AKIA" not in said.err
+
+
+def test_each_line_has_a_decision_of_its_own(af: Af, stdin: type[_Stdin]) -> None:
+    """One blocked payload does not stop the others."""
+    lines = [
+        {"id": 1, "destination": "log", "payload": {"password": "hunter22", "max_tokens": 5}},
+        {"id": "b", "payload": [1, "hello"]},
+    ]
+    stdin("\n".join(map(json.dumps, lines)))
+    said = af("redact", "--jsonl", "--policy", "strict")
+    assert [
+        {"id": 1, "decision": "block", "payload": None},
+        {"id": "b", "decision": "allow", "payload": [1, "hello"]},
+    ] == [json.loads(line) for line in said.out.splitlines()]
+
+
+def test_explain_names_the_recogniser_and_the_word_nearby(af: Af) -> None:
+    """Who tunes a policy asks why."""
+    said = af("redact", "explain", "SSN 123-45-6789", "--policy", "strict")
+    assert 0 == said.code
+    for word in ("NATIONAL_ID", "us_ssn", "ssn", "replace", "SSN [NATIONAL_ID]"):
+        assert word in said.out
+
+
+def test_every_problem_of_a_policy_is_named(af: Af, stdin: type[_Stdin], tmp_path: Path) -> None:
+    """With its line, and the nearest word."""
+    path = tmp_path / "policy.yaml"
+    path.write_text("entities: {EMIAL: mask}\ngroups: {secret: blok}\n")
+    stdin("hello")
+    said = af("redact", "--policy", path)
+    assert 2 == said.code
+    assert "did you mean 'EMAIL'?" in said.err
+    assert "did you mean 'block'?" in said.err
+    assert f"{path}:2" in said.err
+
+
+def test_a_policy_that_is_neither_ours_nor_a_file_is_named(af: Af, stdin: type[_Stdin]) -> None:
+    """A misspelt preset must not fall back to another."""
+    stdin("hello")
+    said = af("redact", "--policy", "strickt")
+    assert 2 == said.code
+    assert "default, strict, phi, secrets-only" in said.err
+
+
+def test_a_policy_of_ones_own_extends_a_preset(af: Af, stdin: type[_Stdin], tmp_path: Path) -> None:
+    """The example of the manual."""
+    manual = Path(__file__).parents[3] / "appliance/docs/redaction.md"
+    path = tmp_path / "policy.yaml"
+    path.write_text(manual.read_text().partition("```yaml\n")[2].partition("```")[0])
+    stdin("bob@example.com from 203.0.113.9")
+    said = af("redact", "--policy", path)
+    assert said.out.startswith("[EMAIL=")
+    assert said.out.endswith("from 203.0.113.9")
+    stdin("bob@example.com from 203.0.113.9")
+    assert " from 203.0.113.9" == af("redact", "--policy", path, "--destination", "log").out
+
+
+def test_a_promise_of_redaction_that_is_not_kept_fails(af: Af, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The measuring itself is slow."""
+    goal = Goal(name="canaries", value=1, limit=0)
+    monkeypatch.setattr(redaction, "bench", lambda **_: Result(rows={"patterns": {"x": 1.0}}, goals=[goal], notes=[]))
+    assert 1 == af("bench", "redaction").code
+
+
+def test_the_measurement_measures() -> None:
+    """Every unit stays far from a blow-up, and nothing slips out of a few streams."""
+    found = redaction.bench(streams=60, report=lambda _: None)
+    assert 0 == found.rows["patterns"]["leaked_canaries"]
+    assert found.rows["patterns"]["worst_repeated_ms"] < 1_000  # ten times what is promised, for a busy machine
