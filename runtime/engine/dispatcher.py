@@ -12,7 +12,7 @@ import msgspec
 
 from runtime.agents.context import AgentContext
 from runtime.agents.templates import Template
-from runtime.domain.canonical import kept
+from runtime.domain.canonical import Json, kept
 from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.run import RunState, StepState
@@ -162,13 +162,15 @@ def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> T
 
 def _checked(result: StepResult, desk: Desk) -> StepResult:
     """The result as the journal gives it back. Raises Invalid or StepFailure for one that cannot be kept."""
-    inside, size = kept({"output": result.output, "evidence": result.evidence})
+    given: dict[str, Json] = {"output": result.output, "evidence": result.evidence}
+    inside, size = kept(given)
     if size > MAX_OUTPUT_BYTES:
         raise StepFailure(
             "step.output_too_large",
             f"agent {desk.spec.id!r} answered with {size:,} bytes; the limit is {MAX_OUTPUT_BYTES:,}",
         )
-    result = msgspec.structs.replace(result, **inside)  # type: ignore[arg-type]  # it is the mapping above
+    if inside is not given:
+        result = msgspec.structs.replace(result, **inside)  # type: ignore[arg-type]  # it is the mapping above
     fault = desk.output_schema.fault(result.output) if desk.output_schema is not None else ""
     if fault:
         raise StepFailure(

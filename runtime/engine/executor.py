@@ -150,8 +150,9 @@ class Executor:
         self._settle(live)
         for command in commands:
             self._carry_out(live, command)
-        for timer in live.timers.keys() - live.state.timers.keys():  # of a wait that was answered
-            self._end(live, live.timers.pop(timer))
+        if len(live.timers) > len(live.state.timers):
+            for timer in live.timers.keys() - live.state.timers.keys():  # of a wait that was answered
+                self._end(live, live.timers.pop(timer))
 
     def _carry_out(self, live: LiveRun, command: Command) -> None:
         match command:
