@@ -20,6 +20,7 @@ MAX_DEPTH = 200
 _TAIL = 64
 """Characters of the message before that are context of the next."""
 _MESSAGE_KEYS = ("content", "text", "message")
+_ASKED = re2.compile(r"(?i)\b(?:password|passcode|passphrase|pin)(?: is)?[ ?:=.]*$")
 _DIGITS = re2.compile(r"[0-9](?:[ \-.]?[0-9])*")
 
 _NAMED_BY: dict[str, tuple[str, ...]] = {
@@ -145,7 +146,8 @@ class _Walk:
         for number, item in enumerate(items):
             before = texts[number - 1][-_TAIL:] if number and texts[number] else ""
             words = f"{around} {before}" if before else around
-            found = self.value(item, path=(*path, str(number)), around=words.strip(), extra=extras[number])
+            extra = (*extras[number], *_answered(before, texts[number]))
+            found = self.value(item, path=(*path, str(number)), around=words.strip(), extra=extra)
             if not isinstance(found, _Dropped):
                 kept.append(found)
         return kept
@@ -203,6 +205,14 @@ def _message_of(item: Json) -> str:
     if isinstance(item, dict):
         item = next((item[key] for key in _MESSAGE_KEYS if isinstance(item.get(key), str)), "")
     return item if isinstance(item, str) else ""
+
+
+def _answered(before: str, text: str) -> Iterator[Finding]:
+    """A message of one word, behind one that ends by asking for a password."""
+    value = text.strip()
+    if value and len(value.split()) == 1 and _ASKED.search(before):
+        start = text.index(value)
+        yield Finding(start, start + len(value), "PASSWORD", 0.8, "asked_before", "password")
 
 
 def _split_over(texts: list[str]) -> list[tuple[Finding, ...]]:

@@ -68,7 +68,8 @@ def is_random(text: str) -> bool:
     """
     digits = sum(char.isdigit() for char in text)
     letters = sum(char.isalpha() for char in text)
-    return digits >= 2 and letters >= 2 and text.count("/") <= 2 and text.count(".") <= 2 and entropy(text) >= 3
+    is_mixed = digits >= 2 or (digits == 1 and len(text) >= 30 and not text.islower() and not text.isupper())
+    return is_mixed and letters >= 2 and text.count("/") <= 2 and text.count(".") <= 2 and entropy(text) >= 3
 
 
 def _drawn(text: str) -> int:

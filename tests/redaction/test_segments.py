@@ -91,6 +91,12 @@ def test_a_label_in_the_message_before_counts() -> None:
     assert [{"content": "What is your date of birth?"}, {"content": "[DATE_OF_BIRTH]"}] == redacted(payload, "strict")
 
 
+def test_the_answer_to_a_question_for_a_password_is_one() -> None:
+    """It has no form of its own."""
+    out = redacted([{"content": "And your password?"}, {"content": "hunter22"}], "default")
+    assert [{"content": "And your password?"}, {"content": "[PASSWORD]"}] == out
+
+
 @pytest.mark.parametrize(("action", "expected"), [("drop", {"a": 1}), ("block", None)])
 def test_dropped_and_blocked(action: Action, expected: Json) -> None:
     """A dropped value takes its key along; a blocked one everything."""
