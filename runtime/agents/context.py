@@ -1,5 +1,6 @@
 """What an agent may reach while it acts, narrowed to its own specification."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json
@@ -24,6 +25,7 @@ class AgentContext:
         self._task = task
         self._spec = spec
         self._tools = tools
+        self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models = models
         self.http = http
@@ -41,5 +43,8 @@ class AgentContext:
             raise Refused(
                 "tool.unknown", f"no tool is called {tool!r} here; there are: {', '.join(sorted(self._tools))}"
             )
-        key = f"{self._task.idempotency_key}/{tool}"
+        self._calls[tool] += 1
+        # a later attempt makes the same calls in the same order, so the n-th call is the same one
+        number = self._calls[tool]
+        key = f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
         return await granted.call(arguments, idempotency_key=key, tenant=self._task.tenant)
