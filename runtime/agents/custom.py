@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class CustomAgent:
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Run the function once."""
-        worker = self._idle.pop() if self._idle else await self._spawn()
+        worker = await self._free_worker()
         try:
             output = await worker.call(self._function, task, ctx)
         except AgentFlowError as error:
@@ -67,6 +68,14 @@ class CustomAgent:
             raise
         self._idle.append(worker)
         return StepResult(output=output)
+
+    async def _free_worker(self) -> "_Worker":
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            await self._drop(worker)  # it died between two calls, which is no fault of the next one
+        return await self._spawn()
 
     async def _spawn(self) -> "_Worker":
         worker = _Worker(await _start_process())
@@ -119,10 +128,16 @@ class _Worker:
         result: Json = answer["result"]
         return result
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is there to take a call."""
+        return self._process.returncode is None
+
     async def kill(self) -> None:
-        """End the process, whatever it is doing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        """End the process and those it has started, whatever they are doing."""
+        if self.is_alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
         await self._process.wait()
         self._log.cancel()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,12 @@ def deliberate(task, ctx):
     error = RuntimeError("no such account")
     error.code = "bank.no_account"
     raise error
+
+def with_child(task, ctx):
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], stdout=subprocess.DEVNULL)
+    open(task["file"], "w").write(str(child.pid))
+    child.wait()
 
 def die(task, ctx):
     os._exit(3)
@@ -137,6 +144,49 @@ async def test_a_worker_that_dies_is_unavailable_and_the_next_call_gets_a_new_on
     second = await agent.act(task(None), Host())  # type: ignore[arg-type]
     assert first == second
     await agent.stop()
+
+
+async def test_what_a_function_has_started_ends_with_it(project: Path) -> None:
+    """A time-out must stop the work, also where the function has others do it."""
+    spec = AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:with_child"})
+    agent = CustomAgent(spec, folder=str(project))
+    await agent.start()
+    note = project / "pid"
+    waiting = asyncio.create_task(agent.act(task({"file": str(note)}), Host()))  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while not (note.exists() and note.read_text()):
+            await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(10):
+        while _is_running(int(note.read_text())):
+            await asyncio.sleep(0)
+    await agent.stop()
+
+
+async def test_a_worker_that_died_between_two_calls_fails_neither(project: Path) -> None:
+    """The system may have taken it for its memory."""
+    agent = CustomAgent(
+        AgentSpec(id=AgentId("c"), type="custom", config={"handler": "code.py:pid"}), folder=str(project)
+    )
+    await agent.start()
+    first = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]
+    os.kill(int(str(first)), signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while agent._idle[0].is_alive:
+            await asyncio.sleep(0)
+    second = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]
+    assert first != second
+    await agent.stop()
+
+
+def _is_running(pid: int) -> bool:
+    """Whether the process runs; one that ended and waits to be asked for its status does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 async def test_an_answer_that_is_no_json_is_refused(project: Path) -> None:
