@@ -81,12 +81,18 @@ class Pseudonyms:
         return "".join([*pieces, text[at:]]) if at else text
 
     def restore_payload(self, value: Json) -> Json:
-        """The same for every key and text of a JSON value; what was a number is one again."""
+        """The same for every key and text of a JSON value; what was a number is one again.
+
+        A text that is JSON itself stays JSON, whatever the values hold; its white space may differ.
+        """
         match value:
             case str() if value in self._numbers:
                 return parse(self.restore(value))
             case str():
-                return self.restore(value)
+                inner = json_within(value) if self.restore(value) != value else None
+                if inner is None:
+                    return self.restore(value)
+                return json.dumps(self.restore_payload(inner), ensure_ascii=False)
             case list():
                 return [self.restore_payload(item) for item in value]
             case dict():
@@ -123,6 +129,18 @@ class Restorer:
         """What was held back."""
         rest, self._held = self._held, ""
         return self._pseudonyms.restore(rest, in_json=self._in_json)
+
+
+def json_within(text: str) -> Json:
+    """The list or mapping that a text is the JSON of; None when it is none."""
+    stripped = text.strip()
+    if stripped[:1] + stripped[-1:] not in ("{}", "[]") or len(stripped) < 4:
+        return None
+    try:
+        found: Json = json.loads(stripped)
+    except (ValueError, RecursionError):
+        return None
+    return found
 
 
 def _begun_at(text: str) -> int:

@@ -12,6 +12,7 @@ import re2
 
 from redaction.detectors.finance import card
 from redaction.findings import Finding, merged
+from redaction.placeholders import json_within
 from redaction.redactor import Acted, Decision, Redacted, Redactor
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
@@ -153,7 +154,7 @@ class _Walk:
         return kept
 
     def _text(self, text: str, path: tuple[str, ...], around: str, extra: tuple[Finding, ...]) -> "Json | _Dropped":
-        inner = _json_in(text)
+        inner = json_within(text)
         if inner is not None:
             count = len(self.findings)
             found = self.value(inner, path=(*path, "(json)"), around=around)
@@ -231,15 +232,3 @@ def _split_over(texts: list[str]) -> list[tuple[Finding, ...]]:
                 found[first].append(Finding(a + start, b, "PAYMENT_CARD", 0.9, "payment_card_split"))
                 found[second].append(Finding(c, c + end - len(left) - 1, "PAYMENT_CARD", 0.9, "payment_card_split"))
     return [tuple(each) for each in found]
-
-
-def _json_in(text: str) -> Json:
-    """The list or mapping that a text is the JSON of; None when it is none."""
-    stripped = text.strip()
-    if stripped[:1] + stripped[-1:] not in ("{}", "[]") or len(stripped) < 4:
-        return None
-    try:
-        found = json.loads(stripped)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict | list) else None

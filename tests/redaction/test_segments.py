@@ -3,12 +3,15 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from redaction.presets import PRESETS, Action, Actions, RedactionPolicy
 from redaction.redactor import Redactor
 from redaction.segments import entity_of_key, redact_payload
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
+from tests.redaction.samples import texts, words
 
 KEY = b"0123456789abcdef0123456789abcdef"
 
@@ -25,6 +28,34 @@ def test_keys_texts_and_numbers_come_back() -> None:
     written = json.dumps(out.payload)
     assert not any(value in written for value in ("bob@", "4111", "1990"))
     assert payload == redactor.pseudonyms.restore_payload(out.payload)
+
+
+def payloads() -> st.SearchStrategy[Json]:
+    """JSON values of any shape, with telling keys among others."""
+    leaves = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | texts | st.just(4111111111111111)
+    keys = words | st.sampled_from(["email", "password", "ssn", "dob", "content", "max_tokens"])
+    return st.recursive(
+        leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+    )
+
+
+@given(payloads())
+@settings(max_examples=100, deadline=None)
+def test_what_is_restored_is_the_payload_that_came(payload: Json) -> None:
+    """For every payload, numbers as numbers."""
+    redactor = Redactor(RedactionPolicy(name="all", actions=Actions(), otherwise="pseudonymise"), KEY)
+    assert payload == redactor.pseudonyms.restore_payload(redact_payload(redactor, payload).payload)
+
+
+def test_json_in_a_text_is_restored_as_json() -> None:
+    """A quote in a value must not end the text that it stands in."""
+    redactor = Redactor(RedactionPolicy(name="all", actions=Actions(), otherwise="pseudonymise"), KEY)
+    arguments: Json = {"name": {"first_name": 'Conan "Doc"'}, "card": 4111111111111111}
+    out = redact_payload(redactor, {"arguments": json.dumps(arguments)}).payload
+    assert "Conan" not in json.dumps(out)
+    restored = redactor.pseudonyms.restore_payload(out)
+    assert isinstance(restored, dict)
+    assert arguments == json.loads(str(restored["arguments"]))
 
 
 def test_what_is_harmless_stays_as_it_is() -> None:
