@@ -8,6 +8,7 @@ from typing import cast
 import re2
 from iregexp_check import check
 from jsonpath_rfc9535 import JSONPathEnvironment, JSONPathError, JSONPathQuery
+from jsonpath_rfc9535.exceptions import JSONPathRecursionError
 from jsonpath_rfc9535.function_extensions import ExpressionType, FilterFunction
 from jsonpath_rfc9535.node import JSONPathNodeList
 
@@ -26,8 +27,14 @@ class Query:
         self._query = query
 
     def values(self, document: Json) -> list[Json]:
-        """The values of all nodes that the query selects, in document order."""
-        return cast("list[Json]", self._query.find(document).values())
+        """The values of all nodes that the query selects, in document order.
+
+        Raises RecursionError for data that is nested deeper than the library follows, about 100 levels.
+        """
+        try:
+            return cast("list[Json]", self._query.find(document).values())
+        except JSONPathRecursionError:
+            raise RecursionError from None
 
 
 def compile_query(text: str) -> Query:

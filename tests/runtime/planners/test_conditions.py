@@ -112,3 +112,13 @@ def test_jsonpath_compliance_suite() -> None:
         answer = compile_query(case["selector"]).values(case["document"])
         allowed = case.get("results") or [case["result"]]
         assert answer in allowed, case["name"]
+
+
+@pytest.mark.parametrize("levels", [50, 99, 100, 150])
+def test_data_of_any_depth_is_searched_or_is_an_error_of_the_condition(levels: int) -> None:
+    """The engine allows 100 levels; the run's own names stand around them."""
+    deep: Json = {"x": True}
+    for _ in range(levels):
+        deep = {"a": deep}
+    verdict = compile_condition("$..x").holds({"input": None, "steps": {"s": deep}, "response": deep})
+    assert verdict is True or (isinstance(verdict, ErrorInfo) and "too deep" in verdict.message)
