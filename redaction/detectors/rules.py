@@ -15,7 +15,8 @@ BEFORE = 64
 AFTER = 24
 """How far context words may stand before and after a value, in characters."""
 _LONGEST_RETRIED = 64
-_SHORTEST_HASH, _LONGEST_HASH = 20, 256
+_LONGEST_HASH = 128
+_HASH = re2.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{20,128}")
 _OWN = re2.compile(r"[<\[][A-Z_]{2,30}(?:_[0-9]{1,9}_[A-Z2-7]{4}|=[a-p]{16})?[>\]]")
 
 Check = Callable[[str], int]
@@ -90,15 +91,14 @@ def _values(rule: Rule, text: str, data: bytes, pattern: "re2._Regexp[bytes]", g
 
 
 def is_part_of_hash(text: str, start: int, end: int) -> bool:
-    """Whether a value is cut out of a UUID, the hash of a commit or another long token of hex digits and dashes."""
+    """Whether a value is cut out of a UUID, or out of the hash of a commit or a file."""
     if not (_is_joined(text[start - 1 : start]) or _is_joined(text[end : end + 1])):
         return False
-    low, high = start, end
-    while low > 0 and start - low < _LONGEST_HASH and (text[low - 1].isalnum() or text[low - 1] in "-_"):
-        low -= 1
-    while high < len(text) and high - end < _LONGEST_HASH and (text[high].isalnum() or text[high] in "-_"):
-        high += 1
-    return high - low >= _SHORTEST_HASH and not text[low:high].strip("0123456789abcdefABCDEF-")
+    low = max(0, start - _LONGEST_HASH)
+    return any(
+        low + match.start() <= start and end <= low + match.end() and not match.group().isdigit()
+        for match in _HASH.finditer(text[low : end + _LONGEST_HASH])
+    )
 
 
 def _is_joined(char: str) -> bool:

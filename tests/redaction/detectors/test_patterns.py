@@ -7,6 +7,8 @@ from redaction.findings import ENTITIES, merged
 
 FOUND = [
     ("PAYMENT_CARD", "pay with 5105 1051 0510 5100 now", "5105 1051 0510 5100"),
+    ("PAYMENT_CARD", "4111111111111111-2027-01", "4111111111111111"),
+    ("PAYMENT_CARD", "deadbeef-4111111111111111", "4111111111111111"),
     ("IBAN", "to gb82west12345698765432 please", "gb82west12345698765432"),
     ("BANK_ACCOUNT", "sort code 12-34-56", "12-34-56"),
     ("BANK_ACCOUNT", "routing 021000021", "021000021"),
@@ -62,6 +64,7 @@ FOUND = [
 LEFT_ALONE = [
     "max_tokens: 4096, total_tokens: 123456789",
     "id 550e8400-e29b-41d4-a716-446655440000",
+    "phone of run_550e8400-e29b-41d4-a716-446655440000",
     "commit 2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "at 2024-01-02T03:04:05.678901Z, 1700000000, 1700000000000",
