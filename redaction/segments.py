@@ -189,7 +189,7 @@ def _by_key(text: str, path: tuple[str, ...]) -> Iterator[Finding]:
     key = next((step for step in reversed(path) if not step.isdigit() and not step.startswith("(")), "")
     entity = entity_of_key(key)
     plain = text.strip().lower()
-    is_template = plain.startswith(("{{", "${", "<", "[", "*"))
+    is_template = plain.startswith(("{{", "${")) or plain[0:1] + plain[-1:] in ("<>", "[]") or not plain.strip("*")
     if entity and len(plain) >= 2 and plain not in _HARMLESS and not is_template:
         if entity in ("TOKEN", "API_KEY") and (len(plain) < 8 or len(plain.split()) > 3):
             return

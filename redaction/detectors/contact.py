@@ -34,10 +34,10 @@ def _ipv6(text: str) -> int:
     return len(value) if enough and _ip(value) else 0
 
 
-def _international(text: str) -> bool:
-    """ITU-T E.164: up to 15 digits behind the plus, country codes begin with 1 to 9."""
-    number = checks.digits(text)
-    return 8 <= len(number) <= 15 and number[0] != "0" and len(set(number)) > 1
+def _international(text: str) -> int:
+    """ITU-T E.164: up to 15 digits behind the plus, country codes begin with 1 to 9. Takes whole groups of digits."""
+    ends = [place for place in range(1, len(text) + 1) if place == len(text) or not text[place].isalnum()]
+    return next((end for end in reversed(ends) if 8 <= len(checks.digits(text[:end])) <= 15), 0)
 
 
 def _north_american(text: str) -> bool:
@@ -59,7 +59,7 @@ RULES = (
          r"\b[a-z0-9][a-z0-9._+\-]{0,63} ?(?:\[at\]|\(at\)| at ) ?[a-z0-9\-]{1,63}"
          r"(?: ?(?:\[dot\]|\(dot\)| dot ) ?[a-z0-9\-]{1,63}){1,3}\b", 0.8, ignores_case=True),
     Rule("phone_international", "PHONE", r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}\b", 0.9,
-         checks.whole(_international)),
+         _international),
     Rule("phone_north_america", "PHONE",
          r"(?:\b1[ .\-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}\b", 0.6,
          checks.whole(_north_american), _PHONE),

@@ -17,7 +17,7 @@ AFTER = 24
 _LONGEST_RETRIED = 64
 _LONGEST_HASH = 128
 _HASH = re2.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{20,128}")
-_OWN = re2.compile(r"[<\[][A-Z_]{2,30}(?:_[0-9]{1,9}_[A-Z2-7]{4}|=[a-p]{16})?[>\]]")
+_OWN = re2.compile(r"[<\[][A-Z_ ]{2,30}(?:[_ ][0-9]{1,9}[_ ][A-Z2-7]{4}|=[a-p]{16})?[>\]]")
 
 Check = Callable[[str], int]
 """How many characters from the start of a match are the value; 0 when it is none."""

@@ -83,14 +83,16 @@ def _is_uuid(text: str) -> bool:
 
 def _chosen(text: str) -> int:
     """A password is anything that is not a word about passwords, a variable or a type."""
-    plain = text.strip("\"'`,;").lower()
-    is_code = plain.startswith(
-        ("$", "{", "<", "%", "os.", "self.", "process.", "env", "str", "none", "null", "get", "[")
-    )
+    given = text.strip("\"'`,;")
+    plain = given.lower()
+    is_variable = given.startswith("$") and given[1:].replace("_", "").isalnum() and given.isupper()
+    is_code = plain in _NO_VALUES or is_variable or plain.startswith(_CODE) or (given[0:1] + given[-1:]) in ("[]", "<>")
     is_prose = plain.isalpha() and len(plain) < 12 and plain in _PROSE
     return 0 if is_code or is_prose or len(plain) < 4 or set(plain) <= set("*x.") or "(" in plain else len(text)
 
 
+_CODE = ("${", "$(", "{{", "%(", "os.", "self.", "process.", "env.", "env[", "getenv")
+_NO_VALUES = frozenset({"str", "none", "null", "string", "str,", "str)", "text"})
 _PROSE = frozenset(
     [
         "reset",

@@ -88,6 +88,12 @@ def test_a_key_says_what_its_value_is() -> None:
     )
 
 
+@pytest.mark.parametrize("value", ["<hunter22", "*hunter22", "[hunter22"])
+def test_a_password_may_begin_with_a_bracket(value: str) -> None:
+    """Only a whole placeholder is left as it is."""
+    assert {"password": "[PASSWORD]"} == redacted({"password": value})
+
+
 @pytest.mark.parametrize(
     ("key", "entity"),
     [
