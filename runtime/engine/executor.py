@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 
-from runtime.domain.command import AwaitSignal, Command, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
 from runtime.domain.event import Event, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import RunId, StepId
 from runtime.domain.journal import Entry
@@ -148,6 +148,9 @@ class Executor:
 
     def _carry_out_all(self, live: LiveRun, commands: list[Command]) -> None:
         self._settle(live)
+        if live.state.is_final:  # whatever else was decided ended with the run
+            self.close(live)
+            return
         for command in commands:
             self._carry_out(live, command)
         if len(live.timers) > len(live.state.timers):
@@ -165,8 +168,6 @@ class Executor:
                 self._arm(live, timer)
             case StopStep(step=step):
                 self._stop(live, step)
-            case FinishRun():
-                self.close(live)
 
     def _start(self, live: LiveRun, step: StepState) -> None:
         live.steps[step.step] = asyncio.create_task(self._run_step(live, step))

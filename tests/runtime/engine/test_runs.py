@@ -233,3 +233,14 @@ async def test_unknown_runs_and_a_stopped_engine_are_said_so(stage: Stage) -> No
     await engine.stop()
     with pytest.raises(Unavailable):
         await engine.submit(stage.workflow(A_TO_DONE), None)
+
+
+async def test_a_run_with_a_time_limit_may_end_in_its_first_decision(stage: Stage) -> None:
+    """Its timer is set and over in one append."""
+    engine = await stage.engine()
+    decide = FsmState(name="decide", condition="input == 1", on_true="done", on_false="a")
+    workflow = msgspec.structs.replace(stage.workflow(decide, A_TO_DONE), timeout_ms=5_000, agents={})
+    run = await engine.submit(workflow, 1)
+    state = await engine.wait(run)
+    assert (state.status, state.path, state.timers) == ("succeeded", ["decide", "done"], {})
+    assert engine.health().live_runs == 0
