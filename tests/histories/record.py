@@ -1,44 +1,31 @@
-"""Record a history that is not there yet: `python -m tests.histories.record NAME`."""
+"""Records golden journals of the scenarios that have none yet; never touches one that is there.
 
-import json
-import sys
-from pathlib import Path
+python -m tests.histories.record
+"""
 
-import msgspec
+from runtime.store import driver
 
-from appliance.loader import from_document
-from runtime.domain.journal import Entry, envelope_of, write
-from runtime.engine.simulate import script_of, simulate
-from tests.histories.cases import CASES
+driver.install()
 
-HERE = Path(__file__).parent
+import asyncio  # noqa: E402  # the driver's alias must stand before anything imports sqlite3
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
 
-
-def history(name: str) -> dict[str, object]:
-    """The history of a case, as today's program makes it."""
-    definition, outcomes = CASES[name]
-    workflow = from_document(definition, "")
-    simulation = simulate(workflow, {"message": "hi"}, script_of(outcomes))
-    entries = [
-        Entry(beat.seq + place, beat.at_us, body)
-        for beat in simulation.beats
-        for place, body in enumerate((beat.event, *beat.commands))
-    ]
-    rows = [write(simulation.state.run, entry) for entry in entries]
-    return {
-        "definition": workflow.document,
-        "journal": [{"envelope": json.loads(envelope_of(row)), "hash": row.hash.hex()} for row in rows],
-        "state": msgspec.to_builtins(simulation.state),
-    }
+from runtime.domain.journal import VERSION  # noqa: E402
+from tests.histories.golden import FOLDER, save  # noqa: E402
+from tests.histories.scenarios import SCENARIOS, play  # noqa: E402
 
 
-def main() -> None:
-    """Write the histories that are named; refuse one that exists."""
-    for name in sys.argv[1:]:
-        with (HERE / f"{name}.json").open("x", encoding="utf-8") as file:
-            json.dump(history(name), file, indent=1, ensure_ascii=False)
-            file.write("\n")
+async def main() -> None:
+    """Play and save what is missing, for the journal version that is written today."""
+    for name, scenario in SCENARIOS.items():
+        target = FOLDER / f"v{VERSION}" / name
+        if target.exists():
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            save(await play(scenario, Path(folder)), target)
+        print(f"recorded {target.relative_to(FOLDER)}")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

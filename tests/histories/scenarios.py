@@ -1,0 +1,314 @@
+"""The runs that were recorded: a definition, what its agents come to, and what happens from outside.
+
+They are played with a real engine over a real journal, on a clock that is moved by hand, so playing one again gives
+the same bytes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from appliance.loader import check_bytes
+from runtime.domain.canonical import Json
+from runtime.domain.event import Usage
+from runtime.domain.ids import DefinitionHash, RunId
+from runtime.domain.journal import Row
+from runtime.domain.run import RunState
+from runtime.domain.workflow import Workflow
+from runtime.engine.clock import ManualClock
+from runtime.engine.dispatcher import Dispatcher
+from runtime.engine.runs import Engine
+from runtime.errors import StepFailure
+from runtime.ports import StepContext, StepResult, Task
+from runtime.store.journal import Journal, journal_database
+from runtime.store.lock import hold
+
+NEVER = StepFailure("never", "the agent does not answer")
+BUSY = StepFailure("model.busy", "the model is busy", retryable=True)
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """One run to record."""
+
+    definition: str
+    """YAML."""
+    given: Json
+    answers: Mapping[str, list[Json | StepFailure]] = {}
+    """Agent → what its attempts come to, in order; the last one repeats."""
+    course: Callable[["Play"], Awaitable[None]]
+    """What happens once the run has been started."""
+
+
+class Recorded(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    workflow: Workflow
+    rows: list[Row]
+    state: RunState
+
+
+class Play:
+    """A run under way."""
+
+    def __init__(self, engine: Engine, clock: ManualClock, run: RunId) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.run = run
+
+    async def until(self, holds: Callable[[RunState], bool]) -> None:
+        """Let the engine work until the run's journal says so."""
+        async with asyncio.timeout(10):
+            while not holds(await self.engine.state(self.run)):
+                await asyncio.sleep(0)
+
+    async def settled(self) -> None:
+        """Until the run is final or waits."""
+        await self.engine.wait(self.run)
+
+
+async def play(scenario: Scenario, folder: Path) -> Recorded:
+    """Run it in an empty folder."""
+    workflow = check_bytes(scenario.definition.encode()).workflow
+    assert workflow is not None, "the definition of a scenario loads"
+    clock = ManualClock()
+    with hold(folder, what="golden", now_us=0) as lock:
+        database = journal_database(folder, lock=lock, durability="normal")
+        await database.start()
+        store = Journal(database)
+        engine = _engine(store, clock, workflow, scenario)
+        try:
+            await engine.start()
+            run = await engine.submit(workflow, scenario.given, actor="golden")
+            await scenario.course(Play(engine, clock, run))
+            return Recorded(workflow=workflow, rows=[*await store.read(run)], state=await engine.state(run))
+        finally:
+            await engine.stop()
+            await database.stop()
+
+
+class _Scripted:
+    """Answers as the scenario says."""
+
+    def __init__(self, outcomes: list[Json | StepFailure]) -> None:
+        self._outcomes = outcomes
+        self._turn = 0
+
+    async def start(self) -> None:
+        """Nothing to get ready."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        outcome = self._outcomes[min(self._turn, len(self._outcomes) - 1)]
+        self._turn += 1
+        if outcome is NEVER:
+            await asyncio.Event().wait()
+        if isinstance(outcome, StepFailure):
+            raise outcome
+        return StepResult(output=outcome, usage=Usage(11, 7, 130), evidence={"backend": "scripted"})
+
+
+def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Scenario) -> Engine:
+    async def pinned(definition: DefinitionHash) -> Workflow:
+        return workflow
+
+    dispatcher = Dispatcher(
+        make_agent=lambda spec, folder: _Scripted(scenario.answers[spec.id]),
+        models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
+        http=None,  # type: ignore[arg-type]
+        tools={},
+        clock=clock,
+    )
+    return Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=clock)
+
+
+async def _settles(play: Play) -> None:
+    await play.settled()
+
+
+async def _waits_out_the_back_offs(play: Play) -> None:
+    for attempt in (2, 3):
+        await play.until(lambda state, attempt=attempt: state.steps["draft"].attempt == attempt)  # type: ignore[misc]  # bound
+        play.clock.advance(60)
+    await play.settled()
+
+
+async def _is_signalled(play: Play) -> None:
+    await play.settled()
+    play.clock.advance(3_600)
+    await play.engine.signal(play.run, "approved", {"by": "Zoë", "score": 1.0, "big": 1e20}, actor="golden")
+    await play.settled()
+
+
+async def _is_not_answered(play: Play) -> None:
+    await play.settled()
+    play.clock.advance(86_400)
+    await play.until(lambda state: state.is_final)
+
+
+async def _takes_too_long(play: Play) -> None:
+    await play.until(lambda state: bool(state.open))
+    play.clock.advance(30)
+    await play.settled()
+
+
+async def _is_cancelled(play: Play) -> None:
+    await play.until(lambda state: bool(state.open))
+    play.clock.advance(2.5)
+    await play.engine.cancel(play.run, "no longer needed", actor="golden")
+    await play.settled()
+
+
+_TWO_AGENTS = """
+name: golden
+agents:
+  draft: {type: llm, prompt: "Answer {{ input.message }}"}
+  check: {type: llm, prompt: "Check {{ response.text }}"}
+"""
+_QUESTION: Json = {"message": "Wo ist meine Karte? 🏦", "n": 1.0, "big": 1e20, "small": 1e-7}
+
+SCENARIOS: Mapping[str, Scenario] = {
+    "plain_success": Scenario(
+        definition=_TWO_AGENTS + "planner: {type: sequential, agents: [draft, check]}\n",
+        given=_QUESTION,
+        answers={"draft": [{"text": "Here."}], "check": [{"ok": True, "score": 1.0}]},
+        course=_settles,
+    ),
+    "retry_with_back_off": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {on_success: done, retry: {max_attempts: 3, initial: 2s, multiplier: 3, jitter: 0.2}}
+    final_states: [done]
+""",
+        given=_QUESTION,
+        answers={"draft": [BUSY, BUSY, {"text": "Here."}], "check": [None]},
+        course=_waits_out_the_back_offs,
+    ),
+    "conditional_branch": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft:
+        conditional_transitions:
+          - {condition: response.confidence < 0.3, target: failed}
+          - {condition: "$.response.tags[?@ == 'urgent']", target: check}
+        on_success: done
+      check: {condition: response.score * 2 > 1, on_true: done, on_false: failed}
+    final_states: [done, failed]
+""",
+        given=_QUESTION,
+        answers={"draft": [{"confidence": 0.5, "tags": ["urgent"]}], "check": [{"score": 1.0}]},
+        course=_settles,
+    ),
+    "condition_error": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {condition: response.confidence > 0.7, on_true: done, on_false: done, on_error: check}
+      check: {on_success: done}
+    final_states: [done]
+""",
+        given=_QUESTION,
+        answers={"draft": [{"text": "Here."}], "check": ["mended"]},
+        course=_settles,
+    ),
+    "wait_and_signal": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {on_success: ask}
+      ask: {wait_for: approved, timeout: 24h, on_success: check}
+      check: {on_success: done}
+    final_states: [done]
+""",
+        given=_QUESTION,
+        answers={"draft": [{"text": "Here."}], "check": [{"ok": True}]},
+        course=_is_signalled,
+    ),
+    "wait_timeout": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: ask
+    states:
+      ask: {wait_for: approved, timeout: 24h, on_success: done, on_error: check}
+      check: {on_success: done}
+    final_states: [done]
+""",
+        given=_QUESTION,
+        answers={"draft": [None], "check": [{"ok": False}]},
+        course=_is_not_answered,
+    ),
+    "run_timeout": Scenario(
+        definition=_TWO_AGENTS
+        + """
+workflow: {timeout: 30s}
+planner: {type: sequential, agents: [draft, check]}
+""",
+        given=_QUESTION,
+        answers={"draft": [NEVER], "check": [None]},
+        course=_takes_too_long,
+    ),
+    "cancel": Scenario(
+        definition=_TWO_AGENTS + "planner: {type: sequential, agents: [draft, check]}\n",
+        given=_QUESTION,
+        answers={"draft": [NEVER], "check": [None]},
+        course=_is_cancelled,
+    ),
+    "second_visit": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {on_success: check, on_error: failed}
+      check: {condition: response.ok || visits.draft > 1, on_true: done, on_false: draft}
+    final_states: [done, failed]
+""",
+        given=_QUESTION,
+        answers={"draft": [{"text": "Here."}, {"text": "There."}], "check": [{"ok": False}]},
+        course=_settles,
+    ),
+    "decision_only": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: triage
+    states:
+      triage: {condition: size(input.message) > 5, on_true: level, on_false: failed}
+      level: {condition: input.n == 1, on_true: draft, on_false: failed}
+      draft: {on_success: sort}
+      sort: {condition: response.score >= 0.5, on_true: done, on_false: failed}
+    final_states: [done, failed]
+""",
+        given=_QUESTION,
+        answers={"draft": [{"score": 0.25}], "check": [None]},
+        course=_settles,
+    ),
+}
