@@ -26,6 +26,7 @@ from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import hold
 
 NEVER = StepFailure("never", "the agent does not answer")
+BROKEN = StepFailure("model.refused", "the model does not answer this")
 BUSY = StepFailure("model.busy", "the model is busy", retryable=True)
 
 
@@ -191,6 +192,28 @@ planner:
         given=_QUESTION,
         answers={"draft": [BUSY, BUSY, {"text": "Here."}], "check": [None]},
         course=_waits_out_the_back_offs,
+    ),
+    "failure": Scenario(
+        definition=_TWO_AGENTS + "planner: {type: sequential, agents: [draft, check]}\n",
+        given=_QUESTION,
+        answers={"draft": [BROKEN], "check": [None]},
+        course=_settles,
+    ),
+    "error_path": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {on_success: done, on_error: check}
+      check: {condition: error.code == 'model.refused', on_true: done, on_false: failed}
+    final_states: [done, failed]
+""",
+        given=_QUESTION,
+        answers={"draft": [BROKEN], "check": [{"text": "A colleague will call you."}]},
+        course=_settles,
     ),
     "conditional_branch": Scenario(
         definition=_TWO_AGENTS
