@@ -1,9 +1,44 @@
-"""HTTP for agents: each request is cleared by the guard, then sent through the door."""
+"""What leaves the appliance: its policy as the settings say it, and HTTP for agents, cleared by the guard."""
 
+from msgspec.structs import replace
+
+from appliance.config.settings import Settings
+from appliance.loading.redaction import redaction_policy
+from models.servers import host_of
 from redaction.doors.http import HttpDoor, destination_of
 from redaction.guard import Guard
-from runtime.domain.egress import Destination, Outbound
+from redaction.passage import Passage
+from redaction.policy import EgressPolicy, redaction_of
+from redaction.presets import RedactionPolicy
+from runtime.domain.egress import APPLIANCE, Destination, Outbound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.policies.residency import DATA_CLASSES, SITE
+
+
+def egress_policy(settings: Settings) -> EgressPolicy:
+    """What the settings say about leaving, redaction policies read. Raises as `redaction_policy` does."""
+    own = {pattern: named_policy(name) for pattern, name in settings.redaction.items()}
+    hosts = {host_of(server.url): server.zone for server in settings.models.backends if server.zone != SITE}
+    return EgressPolicy(
+        mode=settings.mode,
+        has_cloud="cloud" in settings.features,
+        site_hosts=settings.site_hosts,
+        cloud_hosts={**hosts, **settings.cloud_hosts},
+        zones=settings.residency or EgressPolicy().zones,
+        data_classes={**DATA_CLASSES, **{name: tuple(_split(zones)) for name, zones in settings.data_classes.items()}},
+        redaction=redaction_of(own),
+        max_bytes=settings.egress.max_bytes,
+        per_minute=settings.egress.per_minute,
+    )
+
+
+def named_policy(name: str) -> RedactionPolicy | None:
+    """The redaction policy of a preset or a file; None for `none`."""
+    return None if name == "none" else redaction_policy(name)
+
+
+def _split(zones: str) -> list[str]:
+    return [zone.strip() for zone in zones.split(",") if zone.strip()]
 
 
 class GuardedHttp:
@@ -13,10 +48,20 @@ class GuardedHttp:
         self._guard = guard
         self._door = door
 
-    async def send(self, request: HttpRequest) -> HttpReply:
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request. Raises Refused, Unavailable, StepFailure or Invalid."""
         host = destination_of(request.url)
         destination = Destination("http", self._guard.zone_of(host), host)
-        return await self._door.send(
-            self._guard.clear(Outbound(destination=destination, payload=request, purpose="an http agent"))
-        )
+        async with self._guard.passage(Outbound(destination=destination, payload=request, sender=sender)) as passage:
+            reply = await self._door.send(passage.cleared)
+            passage.reply_bytes = len(reply.body)
+            return replace(reply, body=_restored(reply, passage))
+
+
+def _restored(reply: HttpReply, passage: Passage[HttpRequest]) -> bytes:
+    try:
+        text = reply.body.decode()
+    except UnicodeDecodeError:
+        return reply.body
+    in_json = "json" in reply.headers.get("content-type", "")
+    return passage.text(text, in_json=in_json).encode()

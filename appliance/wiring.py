@@ -1,12 +1,13 @@
 """The only place that builds what lives as long as the process, and puts it together."""
 
 import os
+import secrets
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from appliance.config.settings import Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
-from appliance.egress import GuardedHttp
+from appliance.egress import GuardedHttp, egress_policy
 from appliance.ram_folder import RamFolder
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
@@ -15,16 +16,18 @@ from models.llama_cpp import LlamaCppBackend
 from models.openai_compatible import OpenAiCompatibleBackend
 from models.pool import PoolSettings
 from models.scripted import ScriptedBackend
+from redaction.desk import RedactionDesk
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
-from redaction.policy import EgressPolicy
 from runtime import registry
+from runtime.domain.audit import AuditEntry
 from runtime.domain.workflow import AgentSpec
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
-from runtime.errors import NotFound
+from runtime.errors import NotFound, Unavailable
 from runtime.ports import Agent, Progress
+from runtime.store.audit import AuditLog
 from runtime.store.journal import Journal, journal_database
 from runtime.store.key import Key, key_from
 from runtime.store.lock import DataLock, hold
@@ -54,7 +57,8 @@ class Appliance:
         self._what = what
         self._progress = progress
         self._opened = AsyncExitStack()
-        self._guard = Guard(EgressPolicy(mode=settings.mode, site_hosts=settings.site_hosts))
+        self._desk = RedactionDesk(secrets.token_bytes(32))
+        self._guard = Guard(egress_policy(settings), self._desk, record=self._record)
         pool = PoolSettings(
             folder=settings.models_folder,
             mode=settings.models.isolation,
@@ -62,13 +66,15 @@ class Appliance:
             logs=settings.data / "logs",
         )
         self._door = HttpDoor()
-        servers = [OpenAiCompatibleBackend(each, self._guard, self._door) for each in settings.models.backends]
+        servers = [OpenAiCompatibleBackend(each, self._door) for each in settings.models.backends]
         self.models = Gateway(
             [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
             aliases=settings.models.aliases,
             servers=settings.models.backends,
         )
+        self.audit: AuditLog | None = None
+        """Open with the store, for a writer."""
         self.store: Journal
         self.memory: Memory
         self.tickets: Tickets
@@ -98,6 +104,7 @@ class Appliance:
         await journal.start()
         self._opened.push_async_callback(journal.stop)
         self.store, self.tickets = Journal(journal), Tickets(journal)
+        self.audit = AuditLog(journal, self.clock.now_us)
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
@@ -124,6 +131,12 @@ class Appliance:
         if self._is_writer:
             self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
             await self.engine.start(recover=recover)
+
+    async def _record(self, entry: AuditEntry) -> None:
+        """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
+        if self.audit is None or not self._is_writer:
+            raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
+        await self.audit.append(entry)
 
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:

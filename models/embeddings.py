@@ -64,10 +64,12 @@ class OnnxBackend:
             fingerprint=fingerprint(loaded.identity),
         )
 
-    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """Tokens of all contents, as far as the model reads them."""
-        check_texts(content for _, content in messages)
-        counted, _ = await self._pool.ask(model, CountTokens(messages=tuple(messages)))
+        request = cleared.payload
+        check_texts(turn.content for turn in request.messages)
+        turns = tuple((turn.role, turn.content) for turn in request.messages)
+        counted, _ = await self._pool.ask(request.model, CountTokens(messages=turns))
         assert isinstance(counted, Counted)
         return counted.tokens
 

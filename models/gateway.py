@@ -1,6 +1,6 @@
 """The one way to a model: find the backend, ask the guard, call, and say who answered."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -8,9 +8,18 @@ from models.catalog import Kind
 from models.routing import Route, find_route
 from models.servers import ModelServer
 from redaction.guard import Guard
-from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
-from runtime.domain.egress import Cleared, Destination, Outbound, Payload
-from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from redaction.passage import Passage
+from redaction.placeholders import Restorer
+from runtime.domain.chat import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    EmbedReply,
+    EmbedRequest,
+    ModelInfo,
+    ToolCallPiece,
+)
+from runtime.domain.egress import APPLIANCE, CostBound, Destination, Outbound, Payload, Sender
 from runtime.errors import AgentFlowError, StepFailure, Unavailable
 from runtime.ports import ModelBackend
 
@@ -43,44 +52,45 @@ class Gateway:
         for backend in self._backends.values():
             await backend.stop()
 
-    async def complete(
-        self, request: ChatRequest, *, purpose: str = "agent", tenant: TenantId = DEFAULT_TENANT
-    ) -> ChatReply:
+    async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
         """Ask a chat model. Raises Refused, Invalid, Unavailable or StepFailure."""
         route, backend = self._find(request.provider, request.model, "chat")
-        cleared = self._clear(replace(request, model=route.model), route, purpose, tenant)
-        try:
-            return await backend.complete(cleared)
-        except Exception as error:  # the edge of a backend: whatever it raises becomes one of our errors
-            raise _ours(error, route) from error
+        async with self._guard.passage(_outbound(replace(request, model=route.model), route, sender)) as passage:
+            try:
+                reply = await backend.complete(passage.cleared)
+            except Exception as error:  # the edge of a backend: whatever it raises becomes one of our errors
+                raise _ours(error, route) from error
+            return _restored(reply, passage)
 
-    async def stream(
-        self, request: ChatRequest, *, purpose: str = "agent", tenant: TenantId = DEFAULT_TENANT
-    ) -> AsyncIterator[ChatChunk]:
+    async def stream(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> AsyncIterator[ChatChunk]:
         """Ask a chat model; the last chunk carries the reply. Raises as `complete` does."""
         route, backend = self._find(request.provider, request.model, "chat")
-        cleared = self._clear(replace(request, model=route.model), route, purpose, tenant)
-        try:
-            async for chunk in backend.stream(cleared):
-                yield chunk
-        except Exception as error:  # as above
-            raise _ours(error, route) from error
+        async with self._guard.passage(_outbound(replace(request, model=route.model), route, sender)) as passage:
+            told = RestoredStream(passage)
+            try:
+                async for chunk in backend.stream(passage.cleared):
+                    for piece in told.feed(chunk):
+                        yield piece
+            except Exception as error:  # as above
+                raise _ours(error, route) from error
 
-    async def embed(
-        self, request: EmbedRequest, *, purpose: str = "agent", tenant: TenantId = DEFAULT_TENANT
-    ) -> EmbedReply:
+    async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
         """Embed texts. Raises Refused, Invalid, Unavailable or StepFailure."""
         route, backend = self._find("local", request.model, "embedding")
-        cleared = self._clear(replace(request, model=route.model), route, purpose, tenant)
-        try:
-            return await backend.embed(cleared)
-        except Exception as error:  # as above
-            raise _ours(error, route) from error
+        async with self._guard.passage(_outbound(replace(request, model=route.model), route, sender)) as passage:
+            try:
+                reply = await backend.embed(passage.cleared)
+            except Exception as error:  # as above
+                raise _ours(error, route) from error
+            passage.spent = CostBound(input_tokens=reply.input_tokens)
+            return reply
 
-    async def count_tokens(self, request: ChatRequest) -> int:
-        """Exact input tokens of a request, with the model's own template and tokenizer."""
+    async def count_tokens(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> int:
+        """Input tokens of a request, exact with the model's own template and tokenizer where it has one here."""
         route, backend = self._find(request.provider, request.model, "chat")
-        return await backend.count_tokens(route.model, [(m.role, m.content) for m in request.messages])
+        async with self._guard.passage(_outbound(replace(request, model=route.model), route, sender)) as passage:
+            passage.spent = CostBound()
+            return await backend.count_tokens(passage.cleared)
 
     def describe(self) -> list[ModelInfo]:
         """Every model of every backend."""
@@ -95,9 +105,50 @@ class Gateway:
             )
         return route, backend
 
-    def _clear(self, payload: Payload, route: Route, purpose: str, tenant: TenantId) -> Cleared[Payload]:
-        destination = Destination("model", route.zone, route.host)
-        return self._guard.clear(Outbound(destination=destination, payload=payload, purpose=purpose, tenant=tenant))
+
+def _outbound(payload: Payload, route: Route, sender: Sender) -> Outbound[Payload]:
+    return Outbound(destination=Destination("model", route.zone, route.host), payload=payload, sender=sender)
+
+
+def _restored(reply: ChatReply, passage: Passage[ChatRequest]) -> ChatReply:
+    """The reply with its values back; what it took is told to the passage."""
+    passage.spent = CostBound(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
+    calls = tuple(replace(call, arguments=passage.text(call.arguments, in_json=True)) for call in reply.tool_calls)
+    return replace(reply, text=passage.text(reply.text), tool_calls=calls)
+
+
+class RestoredStream:
+    """A streamed answer with its values back, wherever it was cut; one restorer for the text and one for each call."""
+
+    def __init__(self, passage: Passage[ChatRequest]) -> None:
+        self._passage = passage
+        self._text = passage.restorer()
+        self._calls: dict[int, Restorer] = {}
+
+    def feed(self, chunk: ChatChunk) -> Iterator[ChatChunk]:
+        """What can be told by now."""
+        if self._text is None:
+            if chunk.reply is not None:
+                chunk = replace(chunk, reply=_restored(chunk.reply, self._passage))
+            yield chunk
+            return
+        if text := self._text.feed(chunk.text):
+            yield ChatChunk(text=text)
+        if chunk.tool_call is not None:
+            yield ChatChunk(tool_call=self._call(chunk.tool_call))
+        if chunk.reply is not None:
+            if rest := self._text.end():
+                yield ChatChunk(text=rest)
+            for index, restorer in self._calls.items():
+                if rest := restorer.end():
+                    yield ChatChunk(tool_call=ToolCallPiece(index=index, arguments=rest))
+            yield ChatChunk(reply=_restored(chunk.reply, self._passage))
+
+    def _call(self, piece: ToolCallPiece) -> ToolCallPiece:
+        restorer = self._calls.get(piece.index) or self._passage.restorer(in_json=True)
+        assert restorer is not None, "asked only where there is something to give back"
+        self._calls[piece.index] = restorer
+        return replace(piece, arguments=restorer.feed(piece.arguments))
 
 
 def _ours(error: Exception, route: Route) -> AgentFlowError:

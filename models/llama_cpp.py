@@ -51,10 +51,12 @@ class LlamaCppBackend:
             "model.cannot_embed", f"model {cleared.payload.model!r} is asked for vectors, and {self.id} only chats"
         )
 
-    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """Exact input tokens, the template's own included."""
-        check_texts(content for _, content in messages)
-        counted, _ = await self._pool.ask(model, CountTokens(messages=tuple(messages)))
+        request = cleared.payload
+        check_texts(turn.content for turn in request.messages)
+        turns = tuple((turn.role, turn.content) for turn in request.messages)
+        counted, _ = await self._pool.ask(request.model, CountTokens(messages=turns))
         assert isinstance(counted, Counted)
         return counted.tokens
 

@@ -9,15 +9,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from struct import pack
 
 import msgspec
+from msgspec.structs import replace
 
 from models.answers import check_reply, check_request, check_texts, fingerprint
 from models.openai_replies import Reply, Stream, failure, garbled, read_reply, read_vectors
 from models.servers import ModelServer
-from redaction.doors.http import HttpDoor, destination_of
-from redaction.guard import Guard
+from redaction.doors.http import HttpDoor
+from redaction.guard import in_wire_form
 from runtime.domain.canonical import Json
-from runtime.domain.chat import ChatChunk, ChatMessage, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
-from runtime.domain.egress import Cleared, Destination, Outbound
+from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.errors import Invalid, Unavailable
 
@@ -28,10 +29,9 @@ MAX_REPLY_BYTES = 16 * 2**20
 class OpenAiCompatibleBackend:
     """Answers with the models of one server. The same seed and temperature 0 are asked for; the server keeps them."""
 
-    def __init__(self, server: ModelServer, guard: Guard, door: HttpDoor) -> None:
+    def __init__(self, server: ModelServer, door: HttpDoor) -> None:
         self.id = f"model.{server.name}"
         self._server = server
-        self._guard = guard
         self._door = door
         self._asking: set[asyncio.Task[HttpReply]] = set()
 
@@ -48,7 +48,7 @@ class OpenAiCompatibleBackend:
         """Answer. Raises Refused, Invalid, NotFound, Unavailable or StepFailure."""
         request = cleared.payload
         check_request(request)
-        answer = await self._post("chat/completions", _question(request, stream=False), request.model)
+        answer = await self._post(cleared, "chat/completions", _question(request, stream=False))
         return self._reply(read_reply(answer.body, self._server.name), request)
 
     async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
@@ -57,7 +57,7 @@ class OpenAiCompatibleBackend:
         check_request(request)
         pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         body = _question(request, stream=True)
-        asking = asyncio.create_task(self._post("chat/completions", body, request.model, pieces.put_nowait))
+        asking = asyncio.create_task(self._post(cleared, "chat/completions", body, pieces.put_nowait))
         asking.add_done_callback(lambda _task: pieces.put_nowait(None))
         told = Stream(self._server.name)
         try:
@@ -77,7 +77,7 @@ class OpenAiCompatibleBackend:
             raise Invalid("model.no_texts", f"a request to model {request.model!r} has no texts to embed")
         check_texts(request.texts)
         body: dict[str, Json] = {"model": request.model, "input": list(request.texts), "encoding_format": "float"}
-        answer = await self._post("embeddings", body, request.model)
+        answer = await self._post(cleared, "embeddings", body)
         rows, tokens = read_vectors(answer.body, self._server.name, len(request.texts))
         return EmbedReply(
             vectors=b"".join(map(_unit, rows)),
@@ -88,12 +88,12 @@ class OpenAiCompatibleBackend:
             fingerprint=fingerprint({"engine": self._server.name, "weights": request.model}),
         )
 
-    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """What the server says that the conversation takes, for one token of an answer."""
-        check_texts(content for _, content in messages)
-        turns = tuple(msgspec.convert({"role": role, "content": text}, ChatMessage) for role, text in messages)
-        request = ChatRequest(model=model, messages=turns, max_tokens=1)
-        answer = await self._post("chat/completions", _question(request, stream=False), model)
+        asked = cleared.payload
+        request = replace(asked, max_tokens=1, schema=None)
+        check_request(request)
+        answer = await self._post(cleared, "chat/completions", _question(request, stream=False))
         return self._reply(read_reply(answer.body, self._server.name), request).input_tokens
 
     def describe(self) -> Sequence[ModelInfo]:
@@ -105,8 +105,13 @@ class OpenAiCompatibleBackend:
         ]
 
     async def _post(
-        self, path: str, body: dict[str, Json], model: str, on_piece: Callable[[bytes], None] | None = None
+        self,
+        cleared: Cleared[ChatRequest] | Cleared[EmbedRequest],
+        path: str,
+        body: dict[str, Json],
+        on_piece: Callable[[bytes], None] | None = None,
     ) -> HttpReply:
+        model = cleared.payload.model
         request = HttpRequest(
             method="POST",
             url=f"{self._server.url.rstrip('/')}/{path}",
@@ -115,10 +120,7 @@ class OpenAiCompatibleBackend:
             timeout_s=ANSWER_S,
             max_reply_bytes=MAX_REPLY_BYTES,
         )
-        destination = Destination("http", self._server.zone, destination_of(request.url))
-        purpose = f"model server {self._server.name!r}"
-        cleared = self._guard.clear(Outbound(destination=destination, payload=request, purpose=purpose))
-        asking = asyncio.create_task(self._door.send(cleared, on_piece=on_piece))
+        asking = asyncio.create_task(self._door.send(in_wire_form(cleared, request), on_piece=on_piece))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
         try:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from urllib.parse import urlsplit
 
 import msgspec
 
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL, Kind
-from models.servers import ModelServer
+from models.servers import ModelServer, host_of
 from runtime.errors import Invalid, NotFound, Refused, Unavailable
 
 LOCAL = ("local", "llama_cpp", "onnx")
@@ -83,10 +82,7 @@ def _at_server(server: ModelServer, name: str) -> Route:
             "model.not_served",
             f"model {name!r} is none of those that models.backends in the settings list for {server.name!r}",
         )
-    address = urlsplit(server.url)
-    host = f"[{address.hostname}]" if ":" in str(address.hostname) else address.hostname
-    port = address.port or {"http": 80, "https": 443}[address.scheme]
-    return Route(f"model.{server.name}", name or server.models[0], server.zone, f"{host}:{port}")
+    return Route(f"model.{server.name}", name or server.models[0], server.zone, host_of(server.url))
 
 
 def _split(provider: str, model: str) -> tuple[str, str]:

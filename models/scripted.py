@@ -79,10 +79,11 @@ class ScriptedBackend:
             fingerprint="scripted sha256",
         )
 
-    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
+    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """Words."""
-        check_texts(content for _, content in messages)
-        return sum(_count(content) for _, content in messages)
+        turns = cleared.payload.messages
+        check_texts(turn.content for turn in turns)
+        return sum(_count(turn.content) for turn in turns)
 
     def describe(self) -> Sequence[ModelInfo]:
         """One entry, whatever models the script names."""

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from runtime.policies.residency import LOCAL, is_zone
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _TAKEN = frozenset({"local", "llama_cpp", "onnx", "scripted", "workflow"})
 
@@ -25,6 +27,13 @@ class ModelServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """What may be asked of it, by the server's own names; the first one is its default."""
 
 
+def host_of(url: str) -> str:
+    """The `name:port` of a checked server's URL."""
+    address = urlsplit(url)
+    host = f"[{address.hostname}]" if ":" in str(address.hostname) else address.hostname
+    return f"{host}:{address.port or {'http': 80, 'https': 443}[address.scheme]}"
+
+
 def check_servers(servers: Sequence[ModelServer]) -> None:
     """Raise ValueError, saying what is expected, for servers that cannot be told apart or called."""
     names = [server.name for server in servers]
@@ -37,7 +46,7 @@ def check_servers(servers: Sequence[ModelServer]) -> None:
         is_plain = not (address.query or address.username or address.port == 0)
         if address.scheme not in ("http", "https") or not address.hostname or not is_plain:
             raise ValueError("a url such as http://127.0.0.1:8000/v1, without a password in it")
-        if server.zone != "site" and not server.zone.startswith("cloud:"):
+        if server.zone == LOCAL or not is_zone(server.zone):
             raise ValueError("zone: site, or cloud:REGION")
         if not all(server.models):
             raise ValueError("names in models")

@@ -1,81 +1,186 @@
-"""The one place that grants leave: everything on its way out of this process passes `clear`.
+"""The one place that grants leave: everything on its way out of this process passes here.
 
-Pure decisions over policy and destination; it opens nothing itself. No other module makes a `Cleared`.
+Destination known? → air gap → residency → class of data → redaction → size and rate → budget → audit, and only then
+leave. It opens nothing itself. No other module makes a `Cleared`.
 """
 
+import asyncio
+import logging
+import secrets
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar, cast
 
-from redaction.policy import EgressPolicy, is_loopback
-from runtime.domain.egress import Cleared, Outbound, Payload
-from runtime.errors import Refused
+from msgspec.structs import replace
+
+from redaction.desk import Exchanged, RedactionDesk
+from redaction.leave import check_leave, place
+from redaction.pace import Pace
+from redaction.passage import Passage
+from redaction.payloads import size_of
+from redaction.policy import EgressPolicy
+from runtime.domain.audit import AuditEntry, AuditEvent
+from runtime.domain.chat import ChatRequest, EmbedRequest
+from runtime.domain.egress import Cleared, CostBound, Outbound, Payload, Sender
+from runtime.errors import AgentFlowError, Refused
+from runtime.policies.residency import LOCAL
+
+Carried = TypeVar("Carried")
+
+Record = Callable[[AuditEntry], Awaitable[object]]
+"""Writes a line of the audit log; durable when it returns."""
+Settle = Callable[[CostBound], Awaitable[None]]
+Reserve = Callable[[Sender, CostBound], Awaitable[Settle]]
+"""Sets the bound aside in every budget that it falls under, or raises Refused; the answer takes what was spent."""
+
+
+log = logging.getLogger(__name__)
 
 
 class Guard:
     """Applies one policy, and counts what it decided."""
 
-    def __init__(self, policy: EgressPolicy) -> None:
+    def __init__(
+        self,
+        policy: EgressPolicy,
+        desk: RedactionDesk | None = None,
+        *,
+        record: Record | None = None,
+        reserve: Reserve | None = None,
+    ) -> None:
+        """`desk`: None makes one whose pseudonyms end with this guard. `record`: None keeps no audit log.
+        `reserve`: None sets no budget."""
         self._policy = policy
+        self._desk = desk or RedactionDesk(secrets.token_bytes(32))
+        self._record = record
+        self._reserve = reserve
+        self._pace = Pace(policy.per_minute)
         self.counts: Counter[tuple[str, str, str]] = Counter()
         """Decisions by (kind of destination, zone, `cleared` or the code of the refusal)."""
 
-    def clear(self, outbound: Outbound[Payload]) -> Cleared[Payload]:
-        """Grant leave. Raises Refused, naming the rule and where it is set.
+    def zone_of(self, host: str) -> str:
+        """The zone of a host (`name:port`): `site` for this machine and declared hosts, else as it is declared."""
+        return self._policy.zone_of(host)
 
-        One step after the other; each takes what the one before let through and may refuse it, or change its payload.
+    async def clear(self, outbound: Outbound[Payload]) -> Cleared[Payload]:
+        """Leave for something that has no answer. Raises as `passage` does."""
+        async with self.passage(outbound) as passage:
+            return passage.cleared
+
+    @asynccontextmanager
+    async def passage(self, outbound: Outbound[Payload]) -> AsyncIterator[Passage[Payload]]:
+        """Leave to send, for as long as the block lasts; what was reserved is settled at its end.
+
+        Raises Refused, naming the rule and where it is set, and Unavailable when the redactor or the audit log fails.
         """
+        identity = secrets.token_hex(8)
         destination = outbound.destination
         try:
-            outbound = _within_mode(outbound, self._policy)
-            outbound = _within_zone(outbound, self._policy)
-        except Refused as refused:
+            passage, settle = await self._grant(outbound, identity)
+        except AgentFlowError as refused:
             self.counts[destination.kind, destination.zone, refused.code] += 1
+            await self._write_refusal(_entry("egress.refused", identity, outbound, outcome=refused.code))
             raise
         self.counts[destination.kind, destination.zone, "cleared"] += 1
-        return Cleared(outbound.destination, outbound.payload)
+        outcome = "cancelled"
+        try:
+            yield passage
+            outcome = "ok"
+        except AgentFlowError as error:
+            outcome = error.code
+            raise
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            if settle is not None or self._is_audited(outbound):
+                # whoever is cancelled now must still give back what was reserved
+                await asyncio.shield(self._close(outbound, identity, passage, outcome, settle))
 
-    def zone_of(self, host: str) -> str:
-        """The zone of a host (`name:port`): `site` for this machine and declared hosts, else `cloud:unknown`."""
-        return "site" if is_loopback(host) or self._policy.declares(host) else "cloud:unknown"
+    async def _grant(self, outbound: Outbound[Payload], identity: str) -> tuple[Passage[Payload], Settle | None]:
+        destination, sender, policy = outbound.destination, outbound.sender, self._policy
+        check_leave(destination, sender, policy)
+        redaction = policy.redaction_at(destination)
+        exchanged: Exchanged | None = None
+        if redaction is not None:
+            exchanged = await self._desk.redact(outbound, redaction, destination.zone)
+        payload = outbound.payload if exchanged is None else cast("Payload", exchanged.payload)
+        size_bytes = 0
+        if destination.zone != LOCAL:
+            size_bytes = size_of(payload)
+            self._check_size(outbound, size_bytes)
+            self._pace.take(sender.tenant, place(destination), asyncio.get_running_loop().time())
+        settle = None if self._reserve is None else await self._reserve(sender, outbound.bound)
+        try:
+            sent = _entry("egress.sent", identity, outbound)
+            found = exchanged.looked.counts() if exchanged else {}
+            await self._write(
+                replace(sent, size_bytes=size_bytes, policy=redaction.name if redaction else "", found=found)
+            )
+        except BaseException:
+            if settle is not None:
+                await settle(CostBound())
+            raise
+        pseudonyms = exchanged.pseudonyms if exchanged else None
+        return Passage(Cleared(destination, payload), pseudonyms), settle
 
+    def _check_size(self, outbound: Outbound[Payload], size_bytes: int) -> None:
+        if size_bytes > self._policy.max_bytes:
+            raise Refused(
+                "egress.too_large",
+                f"{outbound.sender.purpose} wants to send {size_bytes:,} bytes to {place(outbound.destination)}; "
+                f"{self._policy.max_bytes:,} are allowed. The rule is egress.max_bytes in the settings",
+            )
 
-def _within_mode(outbound: Outbound[Payload], policy: EgressPolicy) -> Outbound[Payload]:
-    """Air-gapped means that nothing but the appliance's own workers is reached, loopback included."""
-    destination = outbound.destination
-    if policy.mode == "air_gapped" and destination.zone != "local":
-        raise Refused(
-            "egress.air_gapped",
-            f"{outbound.purpose} wants to reach {_place(outbound)}, and this appliance is air-gapped: nothing leaves "
-            "it. The rule is mode in the settings",
-            zone=destination.zone,
-            host=destination.host,
+    async def _close(
+        self,
+        outbound: Outbound[Payload],
+        identity: str,
+        passage: Passage[Payload],
+        outcome: str,
+        settle: Settle | None,
+    ) -> None:
+        spent = passage.spent or (outbound.bound if outcome == "ok" else CostBound())
+        if settle is not None:
+            await settle(spent)
+        settled = _entry("egress.settled", identity, outbound, outcome=outcome)
+        await self._write(
+            replace(
+                settled,
+                size_bytes=passage.reply_bytes,
+                usd_micros=spent.usd_micros,
+                input_tokens=spent.input_tokens,
+                output_tokens=spent.output_tokens,
+            )
         )
-    return outbound
+
+    async def _write(self, entry: AuditEntry) -> None:
+        """A line of the audit log; what stays on this machine's own workers leaves none, unless it was refused."""
+        if self._record is not None and (entry.destination.zone != LOCAL or entry.event == "egress.refused"):
+            await self._record(entry)
+
+    async def _write_refusal(self, entry: AuditEntry) -> None:
+        """Nothing leaves either way, so a log that takes no more hides no refusal."""
+        try:
+            await self._write(entry)
+        except AgentFlowError as error:
+            log.error("a refusal is not in the audit log: %s", error.code)
+
+    def _is_audited(self, outbound: Outbound[Payload]) -> bool:
+        return self._record is not None and outbound.destination.zone != LOCAL
 
 
-def _within_zone(outbound: Outbound[Payload], policy: EgressPolicy) -> Outbound[Payload]:
-    """Local is free, the site's network goes by declared hosts, and the cloud is shut."""
-    destination = outbound.destination
-    if destination.zone == "local":
-        return outbound
-    if destination.zone != "site":
-        raise Refused(
-            "egress.cloud_refused",
-            f"{outbound.purpose} wants to reach {_place(outbound)}, beyond the site's own network; nothing goes there "
-            "without redaction, which this version does not have. If the host is the site's own, add it to "
-            "site_hosts in the settings",
-            zone=destination.zone,
-            host=destination.host,
-        )
-    if not (is_loopback(destination.host) or policy.declares(destination.host)):
-        raise Refused(
-            "egress.undeclared_host",
-            f"{outbound.purpose} wants to reach {_place(outbound)}, which is not a declared host of this site. Add it "
-            "to site_hosts in the settings",
-            zone=destination.zone,
-            host=destination.host,
-        )
-    return outbound
+def _entry(event: AuditEvent, identity: str, outbound: Outbound[Payload], *, outcome: str = "") -> AuditEntry:
+    return AuditEntry(
+        event=event,
+        passage=identity,
+        sender=outbound.sender,
+        destination=outbound.destination,
+        outcome=outcome,
+    )
 
 
-def _place(outbound: Outbound[Payload]) -> str:
-    return outbound.destination.host or f"zone {outbound.destination.zone!r}"
+def in_wire_form(cleared: Cleared[ChatRequest] | Cleared[EmbedRequest], payload: Carried) -> Cleared[Carried]:
+    """The same leave for the same content as a protocol spells it; for backends, which add nothing of their own."""
+    return Cleared(cleared.destination, payload)

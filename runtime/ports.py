@@ -11,12 +11,13 @@ import msgspec
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
 from runtime.domain.command import Command
-from runtime.domain.egress import Cleared
+from runtime.domain.egress import APPLIANCE, Cleared, Sender
 from runtime.domain.event import NO_USAGE, Event, Usage
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
 from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
+from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
 from runtime.domain.workflow import AgentSpec
 
@@ -59,17 +60,17 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
 class ModelAccess(Protocol):
     """The models as an agent reaches them: routed, cleared by the guard, counted."""
 
-    async def complete(self, request: ChatRequest) -> ChatReply:
+    async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
         """Ask a chat model. Raises Refused, Unavailable or StepFailure."""
 
-    async def embed(self, request: EmbedRequest) -> EmbedReply:
+    async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
         """Embed texts. Raises Refused, Unavailable or StepFailure."""
 
 
 class HttpAccess(Protocol):
     """HTTP as an agent reaches it: cleared by the guard, sent through the door."""
 
-    async def send(self, request: HttpRequest) -> HttpReply:
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request. Raises Refused (policy), Unavailable (no answer) or Invalid (no such URL)."""
 
 
@@ -130,8 +131,8 @@ class ModelBackend(Protocol):
     async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
         """One vector per text."""
 
-    async def count_tokens(self, model: str, messages: Sequence[tuple[str, str]]) -> int:
-        """Exact input tokens of (role, content) pairs with the model's own template and tokenizer."""
+    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
+        """Input tokens of a request, exact with the model's own template and tokenizer where it has one here."""
 
     def describe(self) -> Sequence[ModelInfo]:
         """The models this backend can answer with."""
@@ -201,6 +202,26 @@ class StateStore(Protocol):
 
     async def file(self, sha256: str) -> bytes:
         """The project file with this sha256, in hex. Raises NotFound; Corrupt when its bytes are others."""
+
+
+class Minimiser(Protocol):
+    """Keeps people's data out of what is written, and gives it back to those who work with it."""
+
+    is_always: bool
+    """Whether every run is minimised; otherwise those whose workflow asks for it."""
+
+    async def kept(self, holder: Holder, value: Json) -> Json:
+        """The value as it may be kept; what its pseudonyms stand for is durable when this returns.
+
+        Equal values of one holder get equal pseudonyms, also after a restart. Raises Refused for what may not be kept
+        or cannot be looked through, Unavailable or StoreFull when that cannot be said now.
+        """
+
+    async def compared(self, holder: Holder, value: Json) -> Json:
+        """The same without keeping anything, to compare with what was kept before."""
+
+    async def restored(self, holder: Holder, value: Json) -> Json:
+        """The value with what its pseudonyms stand for; those that were purged stay pseudonyms."""
 
 
 class MemoryStore(Protocol):

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from http import HTTPStatus
 from struct import unpack
+from typing import NamedTuple
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -19,11 +20,11 @@ from litestar.response import Stream
 from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.openai_errors import unsupported
 from appliance.api.openai_hang_up import unless_hung_up
+from appliance.api.openai_replies import completion, headers_of, only_one_call, only_one_call_in
 from appliance.api.openai_requests import chat_request
+from appliance.api.openai_sender import HEADERS, sender_of
 from appliance.api.openai_shapes import (
     Completion,
-    CompletionAnswer,
-    CompletionChoice,
     CompletionRequest,
     Embedding,
     Embeddings,
@@ -32,15 +33,15 @@ from appliance.api.openai_shapes import (
     ModelLine,
     ModelList,
 )
-from appliance.api.openai_stream import events, usage_of
+from appliance.api.openai_stream import events
 from appliance.api.openai_workflows import BACKEND, PREFIX, ask_workflow
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import Caller
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.egress import Sender
 from runtime.errors import NotFound
 
-RUN_HEADER = "x-agentflow-run"
 HIDDEN_BACKENDS = frozenset({"model.scripted"})
 ERRORS = (403, 404, 409, 415, 502)
 
@@ -56,6 +57,7 @@ ERRORS = (403, 404, 409, 415, 502)
         errors=ERRORS,
         body=CompletionRequest,
         error_shape="Error",
+        headers=HEADERS,
         example={"model": "smollm2-135m-instruct", "messages": [{"role": "user", "content": "Say hello."}]},
     ),
 )
@@ -64,19 +66,22 @@ async def create_chat_completion(
 ) -> Response[Completion] | Stream:
     """As the OpenAI API answers; with `stream` as server-sent events that end in `[DONE]`."""
     asked = await read_json(request, CompletionRequest)
-    chat = chat_request(asked)
+    asking = _Asking(service, chat_request(asked), sender_of(request, service, asked.metadata), request.user)
+    wants_one_call = asked.parallel_tool_calls is False
     identity = f"chatcmpl-{secrets.token_hex(12)}"
     if not asked.stream:
-        reply = await unless_hung_up(request, _complete(service, chat, request.user))
-        return Response(_completion(identity, asked.model, reply, created=_now(service)), headers=_headers(reply))
-    chunks = _chunks(service, chat, request.user)
+        reply = await unless_hung_up(request, _complete(asking))
+        reply = only_one_call(reply) if wants_one_call else reply
+        answer = completion(identity, asked.model, reply, created=_now(service))
+        return Response(answer, headers=headers_of(asking.sender, reply))
+    chunks = only_one_call_in(_chunks(asking)) if wants_one_call else _chunks(asking)
     # the first piece decides the status: what is refused or missing is told before a stream begins
     first = await unless_hung_up(request, _next(chunks))
     wants_usage = bool(asked.stream_options and asked.stream_options.include_usage)
     return Stream(
         events(first, chunks, identity=identity, model=asked.model, created=_now(service), wants_usage=wants_usage),
         media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no", **_headers(first.reply)},
+        headers={"cache-control": "no-store", "x-accel-buffering": "no", **headers_of(asking.sender, first)},
     )
 
 
@@ -91,6 +96,7 @@ async def create_chat_completion(
         errors=ERRORS,
         body=EmbeddingsRequest,
         error_shape="Error",
+        headers=HEADERS,
         example={"model": "all-minilm-l6-v2", "input": ["a text", "another"]},
     ),
 )
@@ -98,7 +104,7 @@ async def create_embeddings(request: ApiRequest, service: NamedDependency[Servic
     """One unit vector per text, as numbers or, with `encoding_format: base64`, as little-endian float32."""
     asked = await read_json(request, EmbeddingsRequest)
     texts = EmbedRequest(model=asked.model, texts=_texts(asked))
-    embedding = service.appliance.models.embed(texts, purpose=_purpose(request.user), tenant=request.user.tenant)
+    embedding = service.appliance.models.embed(texts, sender=sender_of(request, service))
     reply = await unless_hung_up(request, embedding)
     if asked.dimensions not in (None, reply.dimensions):
         raise unsupported("dimensions", f"model {asked.model!r} gives {reply.dimensions} and cannot be cut")
@@ -135,18 +141,31 @@ async def show_model(model: FromPath[str], service: NamedDependency[Service]) ->
     )
 
 
-async def _complete(service: Service, chat: ChatRequest, caller: Caller) -> ChatReply:
-    if chat.model.startswith(PREFIX):
-        return await ask_workflow(service, chat, caller)
-    return await service.appliance.models.complete(chat, purpose=_purpose(caller), tenant=caller.tenant)
+class _Asking(NamedTuple):
+    """One question, and who asks it."""
+
+    service: Service
+    chat: ChatRequest
+    sender: Sender
+    caller: Caller
+
+    @property
+    def is_for_workflow(self) -> bool:
+        return self.chat.model.startswith(PREFIX)
 
 
-async def _chunks(service: Service, chat: ChatRequest, caller: Caller) -> AsyncGenerator[ChatChunk, None]:
-    if chat.model.startswith(PREFIX):
-        reply = await ask_workflow(service, chat, caller)
+async def _complete(asking: _Asking) -> ChatReply:
+    if asking.is_for_workflow:
+        return await ask_workflow(asking.service, asking.chat, asking.caller, data_class=asking.sender.data_class)
+    return await asking.service.appliance.models.complete(asking.chat, sender=asking.sender)
+
+
+async def _chunks(asking: _Asking) -> AsyncGenerator[ChatChunk, None]:
+    if asking.is_for_workflow:
+        reply = await _complete(asking)
         yield ChatChunk(text=reply.text, reply=reply)
         return
-    answer = service.appliance.models.stream(chat, purpose=_purpose(caller), tenant=caller.tenant)
+    answer = asking.service.appliance.models.stream(asking.chat, sender=asking.sender)
     async with aclosing(answer) as pieces:  # type: ignore[type-var]  # it is a generator, typed as an iterator
         async for chunk in pieces:
             yield chunk
@@ -156,27 +175,8 @@ async def _next(chunks: AsyncGenerator[ChatChunk, None]) -> ChatChunk:
     return await anext(chunks)
 
 
-def _purpose(caller: Caller) -> str:
-    return f"API client {caller.actor!r}"
-
-
-def _headers(reply: ChatReply | None) -> dict[str, str]:
-    return {RUN_HEADER: reply.fingerprint} if reply is not None and reply.backend == BACKEND else {}
-
-
 def _now(service: Service) -> int:
     return service.appliance.clock.now_us() // 1_000_000
-
-
-def _completion(identity: str, model: str, reply: ChatReply, *, created: int) -> Completion:
-    return Completion(
-        id=identity,
-        created=created,
-        model=model,
-        choices=[CompletionChoice(message=CompletionAnswer(content=reply.text), finish_reason=reply.finish_reason)],
-        usage=usage_of(reply),
-        system_fingerprint=reply.fingerprint,
-    )
 
 
 def _texts(asked: EmbeddingsRequest) -> tuple[str, ...]:

@@ -234,16 +234,18 @@ async def _tried(kind: str, probe: Awaitable[str]) -> Finding:
 
 async def _chat(models: "Gateway") -> str:
     from runtime.domain.chat import ChatMessage, ChatRequest
+    from runtime.domain.egress import Sender
 
     request = ChatRequest(model="", messages=(ChatMessage("user", "Say yes."),), max_tokens=2)
-    reply = await models.complete(request, purpose="af doctor")
+    reply = await models.complete(request, sender=Sender(purpose="af doctor"))
     return f"{reply.model} wrote {reply.output_tokens} tokens"
 
 
 async def _embed(models: "Gateway") -> str:
     from runtime.domain.chat import EmbedRequest
+    from runtime.domain.egress import Sender
 
-    reply = await models.embed(EmbedRequest(model="", texts=("hello",)), purpose="af doctor")
+    reply = await models.embed(EmbedRequest(model="", texts=("hello",)), sender=Sender(purpose="af doctor"))
     return f"{reply.model} gave {reply.dimensions} numbers"
 
 

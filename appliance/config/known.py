@@ -11,10 +11,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from models.servers import ModelServer, check_servers
+from runtime.policies.residency import CLOUD_PREFIX, is_zone, is_zone_pattern
 
 Value: TypeAlias = str | int | float | list[str] | dict[str, str] | list[dict[str, object]]
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
+FEATURES: Final = ("cloud",)
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -100,6 +102,52 @@ def pairs(value: object) -> dict[str, str]:
     return dict(found)
 
 
+def amount(least: int, most: int) -> Callable[[object], int]:
+    """A whole number between two."""
+
+    def parse(value: object) -> int:
+        is_whole = isinstance(value, int) and not isinstance(value, bool)
+        number = int(str(value)) if is_whole or (isinstance(value, str) and value.isascii() and value.isdigit()) else -1
+        if not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def features(value: object) -> list[str]:
+    """Names of features."""
+    found = names(value)
+    unknown = next((name for name in found if name not in FEATURES), None)
+    if unknown is not None:
+        raise ValueError(f"names of features: {', '.join(FEATURES)}")
+    return found
+
+
+def zones(value: object) -> list[str]:
+    """Patterns of zones."""
+    found = names(value)
+    if not all(map(is_zone_pattern, found)):
+        raise ValueError("zones such as local, site, cloud:eu or cloud:*")
+    return found
+
+
+def cloud_hosts(value: object) -> dict[str, str]:
+    """Hosts with a zone beyond the site."""
+    found = pairs(value)
+    if not all(is_zone(zone) and zone.startswith(CLOUD_PREFIX) for zone in found.values()):
+        raise ValueError('a mapping from host to zone, such as {"api.example.com": "cloud:eu"}')
+    return found
+
+
+def class_zones(value: object) -> dict[str, str]:
+    """Classes of data with their zones."""
+    found = pairs(value)
+    for listed in found.values():
+        zones(listed)
+    return found
+
+
 def servers(value: object) -> list[dict[str, object]]:
     """A list of model servers; the environment gives it as JSON."""
     try:
@@ -121,7 +169,20 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "restricted",
         "what may be reached: air_gapped nothing, restricted this machine and site_hosts, connected also the cloud",
     ),
+    Setting(
+        "airgap",
+        one_of("required", "preferred"),
+        "preferred",
+        "with mode air_gapped: required starts only behind every wall, preferred warns where the kernel lacks one",
+    ),
     Setting("site_hosts", names, [], "hosts of the own site that agents and models may reach"),
+    Setting("features", features, [], "what is off unless it is named: cloud (also takes mode: connected)"),
+    Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
+    Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
+    Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
+    Setting("redaction", pairs, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
+    Setting("egress.max_bytes", amount(1, 2**32), 16 * 2**20, "bytes of one payload that may leave"),
+    Setting("egress.per_minute", amount(0, 10**9), 6_000, "payloads of a tenant to one host a minute; 0: any number"),
     Setting("listen", address, "127.0.0.1:8700", "where `af serve` listens"),
     Setting("socket", text, "", "UNIX socket of `af serve`; empty: run/af.sock in the data folder"),
     Setting("drain_s", seconds, 30.0, "how long a stopping server waits for running steps"),

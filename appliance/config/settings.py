@@ -14,6 +14,7 @@ from appliance.config.sources import resolve
 from models.servers import ModelServer
 
 Mode = Literal["air_gapped", "restricted", "connected"]
+AirGapWish = Literal["required", "preferred"]
 Durability = Literal["full", "normal"]
 Isolation = Literal["process", "thread"]
 
@@ -38,13 +39,34 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset({*self.aliases, *(f"{server.name}/*" for server in self.backends)})
 
 
+class EgressLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may leave."""
+
+    max_bytes: int = 16 * 2**20
+    """Bytes of one payload."""
+    per_minute: int = 6_000
+    """Payloads of a tenant to one host; 0: any number."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
     data: Path
     """The data folder, absolute; everything that is written lies in it."""
     mode: Mode = "restricted"
+    airgap: AirGapWish = "preferred"
     site_hosts: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    """What is off unless it is named here: `cloud`."""
+    cloud_hosts: dict[str, str] = {}
+    """Host, or host:port, beyond the site → its zone, `cloud:REGION`."""
+    residency: tuple[str, ...] = ()
+    """Zones that may be reached, as patterns; empty: all that `mode` allows."""
+    data_classes: dict[str, str] = {}
+    """Class of data → the zones it may reach, separated by commas."""
+    redaction: dict[str, str] = {}
+    """Pattern of a destination → redaction policy: a preset, a file, or `none`."""
+    egress: EgressLimits = EgressLimits()
     listen: str = "127.0.0.1:8700"
     socket: Path
     """The UNIX socket of `af serve`, absolute."""
@@ -71,7 +93,7 @@ def load_settings(data: Path | None, env: Mapping[str, str], *, flags: Mapping[s
     nearest known one, and for a value that its setting does not take; Unavailable for a file that cannot be read.
     """
     folder = data_folder(data, env)
-    document: dict[str, object] = {"data": folder, "models": {}}
+    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}}
     for key, resolved in resolve(folder, env, flags or {}).items():
         group, _, name = key.rpartition(".")
         holder = document[group] if group else document

@@ -109,7 +109,7 @@ _KEYS: dict[str, Shape] = {
     "memory": AGENT_MEMORY,
     "planner": planner(is_lenient=True),
     "tools": list_of(name, what="a list of tool names"),
-    "policies": inactive(POLICIES),
+    "policies": POLICIES,
     "concurrency": whole(1, 10_000),
     "retry": retry,
     "timeout": duration,

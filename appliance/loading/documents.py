@@ -86,7 +86,7 @@ _KEYS: dict[str, Shape] = {
     "planner": planner(is_lenient=False),
     "workflow": _WORKFLOW_SECTION,
     "triggers": TRIGGERS,
-    "policies": inactive(POLICIES),
+    "policies": POLICIES,
     "memory": inactive(MEMORY),
     "tool_security": inactive(TOOL_SECURITY),
     "tool_registry": inactive(TOOL_REGISTRY),

@@ -33,6 +33,7 @@ from appliance.loading.shapes import (
 from runtime.domain.canonical import Json
 from runtime.domain.units import milliseconds
 from runtime.errors import Invalid
+from runtime.policies.residency import is_zone_pattern
 
 REMOTE_MEMORY = ("pinecone", "weaviate", "qdrant", "pgvector")
 _COUNT = whole(1, 1_000_000_000)
@@ -105,19 +106,31 @@ def retry(node: Node, place: Place) -> Json:
     return found
 
 
+def residency(node: Node, place: Place) -> Json:
+    """Zones that may be reached: one, or a list."""
+    found = texts(node, place)
+    wrong_ones = [zone for zone in found if not is_zone_pattern(str(zone))] if isinstance(found, list) else []
+    if wrong_ones:
+        message = f"{wrong_ones[0]!r} is no zone; write local, site, cloud:REGION or cloud:*"
+        place.error("policies.zone", message, node)
+    return found
+
+
 POLICIES = record(
     "policies",
     {
-        "cost_budget": money,
-        "cost_budget_tokens": _COUNT,
-        "rate_limit": rate,
-        "permissions": texts,
-        "sla_response_time": duration,
-        "escalation_threshold": either(
-            _COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text
+        "residency": residency,
+        "data_class": name,
+        "cost_budget": inactive(money),
+        "cost_budget_tokens": inactive(_COUNT),
+        "rate_limit": inactive(rate),
+        "permissions": inactive(texts),
+        "sla_response_time": inactive(duration),
+        "escalation_threshold": inactive(
+            either(_COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text)
         ),
-        "human_review_threshold": ratio,
-        "appeals_process": either(boolean, choice("enabled", "disabled"), is_text),
+        "human_review_threshold": inactive(ratio),
+        "appeals_process": inactive(either(boolean, choice("enabled", "disabled"), is_text)),
     },
 )
 
@@ -226,6 +239,8 @@ TENANTS = mapping_of(
                 {
                     "max_agents": _COUNT,
                     "max_workflows": _COUNT,
+                    "residency": residency,
+                    "data_class": name,
                     "cost_budget": money,
                     "storage_gb": number(0, 1_000_000_000),
                 },

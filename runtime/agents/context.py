@@ -4,9 +4,40 @@ from collections import Counter
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
+from runtime.domain.egress import APPLIANCE, Sender
+from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
 from runtime.ports import HttpAccess, ModelAccess, Task, Tool
+
+
+class _Models:
+    """The models on behalf of one task. Implements ModelAccess."""
+
+    def __init__(self, models: ModelAccess, sender: Sender) -> None:
+        self._models = models
+        self._sender = sender
+
+    async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
+        """Ask a chat model; the sender is the task's, whatever an agent says."""
+        return await self._models.complete(request, sender=self._sender)
+
+    async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
+        """Embed texts; as above."""
+        return await self._models.embed(request, sender=self._sender)
+
+
+class _Http:
+    """HTTP on behalf of one task. Implements HttpAccess."""
+
+    def __init__(self, http: HttpAccess, sender: Sender) -> None:
+        self._http = http
+        self._sender = sender
+
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
+        """Send one request; the sender is the task's, whatever an agent says."""
+        return await self._http.send(request, sender=self._sender)
 
 
 class AgentContext:
@@ -17,6 +48,7 @@ class AgentContext:
         task: Task,
         spec: AgentSpec,
         *,
+        sender: Sender,
         folder: str,
         models: ModelAccess,
         http: HttpAccess,
@@ -27,8 +59,8 @@ class AgentContext:
         self._tools = tools
         self._calls: Counter[str] = Counter()
         self.folder = folder
-        self.models = models
-        self.http = http
+        self.models: ModelAccess = _Models(models, sender)
+        self.http: HttpAccess = _Http(http, sender)
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other."""

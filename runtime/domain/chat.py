@@ -7,11 +7,42 @@ import msgspec
 from runtime.domain.canonical import Json
 
 
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that a model asks for; whoever asked the model makes it, or does not."""
+
+    id: str
+    name: str
+    arguments: str
+    """JSON as the model wrote it; it may be none."""
+
+
+class ToolOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that a model may ask for."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Json] = {}
+    """JSON Schema of the arguments."""
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A picture in a message."""
+
+    media_type: str
+    """Such as `image/png`."""
+    data: bytes
+
+
 class ChatMessage(msgspec.Struct, frozen=True):
     """One turn of a conversation."""
 
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    """What an assistant asked for in this turn."""
+    tool_call_id: str = ""
+    """Which call a `tool` turn is the result of."""
+    images: tuple[Image, ...] = ()
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,27 +61,50 @@ class ChatRequest(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     schema: dict[str, Json] | None = None
     """JSON Schema that the answer's text must satisfy as JSON; None: free text."""
+    tools: tuple[ToolOffer, ...] = ()
+    tool_choice: str = "auto"
+    """`auto`, `none`, `required`, or the name of the tool that must be called."""
 
 
 class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     """A finished answer."""
 
     text: str
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
     input_tokens: int
     output_tokens: int
+    tool_calls: tuple[ToolCall, ...] = ()
     backend: str
     """Dotted id of what answered, such as `model.llama_cpp`."""
     model: str
     fingerprint: str
     """Identifies engine build, weights, context and sampling; equal fingerprints promise equal bytes."""
+    route: str = ""
+    """Why this backend answered, where there was a choice: `vllm: first; spare: skipped, its breaker is open`."""
+    usage: Literal["counted", "estimated", "corrected"] = "counted"
+    """Where the tokens come from: from what answered, from an estimate because it did not count, or from one because
+    what it said cannot be."""
+
+
+class ToolCallPiece(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a streamed tool call."""
+
+    index: int
+    """Which call of the answer, from 0."""
+    id: str = ""
+    """With the first piece of a call, as is the name."""
+    name: str = ""
+    arguments: str = ""
 
 
 class ChatChunk(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of a streamed answer; the last one carries the reply."""
 
-    text: str
+    text: str = ""
+    tool_call: ToolCallPiece | None = None
     reply: ChatReply | None = None
+    route: str = ""
+    """With the first piece, as `ChatReply.route`."""
 
 
 class EmbedRequest(msgspec.Struct, frozen=True, kw_only=True):

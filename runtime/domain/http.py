@@ -10,6 +10,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     headers: dict[str, str] = {}
     body: bytes = b""
+    credentials: tuple[str, ...] = ()
+    """Names, in lower case, of headers that hold the sender's own credentials for this host: they go as they are."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
 

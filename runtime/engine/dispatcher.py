@@ -13,14 +13,18 @@ import msgspec
 from runtime.agents.context import AgentContext
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, kept
+from runtime.domain.egress import Sender
 from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
+from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
 from runtime.errors import AgentFlowError, StepFailure
+from runtime.engine.minimise import no_minimiser
 from runtime.planners.scope import scope
-from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, ModelAccess, StepResult, Task, Tool
+from runtime.policies.residency import rules_of
+from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, Minimiser, ModelAccess, StepResult, Task, Tool
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
@@ -56,7 +60,10 @@ class Dispatcher:
         http: HttpAccess,
         tools: Mapping[str, Tool],
         clock: Clock,
+        minimiser: Minimiser | None = None,
     ) -> None:
+        """`minimiser`: gives the data of minimised runs back to agents and tools."""
+        self._minimiser = minimiser
         self._make_agent = make_agent
         self._models = models
         self._http = http
@@ -105,9 +112,18 @@ class Dispatcher:
                 await _stop(ready.agent)
 
     async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
-        task = _task(workflow, state, step, desk)
+        data, given = scope(state, desk.names), state.input
+        if state.is_minimised:
+            data, given = await self._restored(state, data, given)
+        task = _task(workflow, state, step, desk, data=data, given=given)
         context = AgentContext(
-            task, desk.spec, folder=workflow.folder, models=self._models, http=self._http, tools=self._tools
+            task,
+            desk.spec,
+            sender=_sender(workflow, task, desk.spec),
+            folder=workflow.folder,
+            models=self._models,
+            http=self._http,
+            tools=self._tools,
         )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:
@@ -122,6 +138,13 @@ class Dispatcher:
                 retryable=True,
             ) from None
         return _checked(result, desk)
+
+    async def _restored(self, state: RunState, data: dict[str, Json], given: Json) -> tuple[dict[str, Json], Json]:
+        if self._minimiser is None:
+            raise no_minimiser(f"run {state.run!r}")
+        restored = await self._minimiser.restored(of_run(state.tenant, state.run), [data, given])
+        assert isinstance(restored, list), "restoring keeps the shape"
+        return restored[0], restored[1]  # type: ignore[return-value]  # it keeps the shape
 
     async def _desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         key = (workflow.hash, agent)
@@ -143,8 +166,9 @@ class Dispatcher:
         return desk
 
 
-def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> Task:
-    data = scope(state, desk.names)
+def _task(
+    workflow: Workflow, state: RunState, step: StepState, desk: Desk, *, data: dict[str, Json], given: Json
+) -> Task:
     return Task(
         run=state.run,
         step=step.step,
@@ -154,9 +178,26 @@ def _task(workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> T
         tenant=state.tenant,
         workflow=workflow.name,
         definition=workflow.hash,
-        input=state.input if desk.template is None else desk.template.render(data),
+        input=given if desk.template is None else desk.template.render(data),
         data=data,
         idempotency_key=f"{state.run}/{step.step}",
+    )
+
+
+def _sender(workflow: Workflow, task: Task, spec: AgentSpec) -> Sender:
+    """On whose behalf the agent sends; the agent's own rules of residency narrow the workflow's."""
+    return Sender(
+        purpose=f"agent {spec.id!r} of workflow {workflow.name!r}",
+        tenant=task.tenant,
+        workflow=workflow.name,
+        agent=spec.id,
+        run=task.run,
+        step=task.step,
+        zone_rules=(
+            *rules_of(workflow.policies, f"workflow {workflow.name!r}"),
+            *rules_of(spec.policies, f"agent {spec.id!r}"),
+        ),
+        data_class=str(spec.policies.get("data_class") or workflow.policies.get("data_class") or ""),
     )
 
 

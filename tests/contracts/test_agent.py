@@ -19,7 +19,7 @@ from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
 from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import EmbedReply, EmbedRequest
-from runtime.domain.egress import Cleared, Destination
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, ModelSpec
@@ -27,6 +27,7 @@ from runtime.ports import Agent, StepResult
 from runtime.registry import kinds
 from runtime.store.lock import hold
 from runtime.store.memory import Memory
+from tests.models.cleared import cleared
 from tests.runtime.agents.tasks import Context, task
 
 CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
@@ -41,21 +42,14 @@ class ScriptedModels(Gateway):
         super().__init__([self.backend], Guard(EgressPolicy()), aliases={"local/*": "scripted/test"})
 
     async def embed(self, request: EmbedRequest, **_: object) -> EmbedReply:
-        return await self.backend.embed(_cleared(request))
+        return await self.backend.embed(cleared(request))
 
 
 class Service:
     """A REST service that answers everything alike."""
 
-    async def send(self, request: HttpRequest) -> HttpReply:
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         return HttpReply(status=200, headers={"content-type": "application/json"}, body=b'{"ok": true}')
-
-
-def _cleared(request: EmbedRequest) -> Cleared[EmbedRequest]:
-    from runtime.domain.egress import Outbound
-
-    outbound = Outbound(destination=Destination("model", "local"), payload=request, purpose="a test")
-    return Guard(EgressPolicy()).clear(outbound)
 
 
 @pytest.fixture

@@ -26,13 +26,13 @@ async def door() -> AsyncIterator[Egress]:
     await door.stop()  # safe to call twice
 
 
-def cleared(request: HttpRequest, host: str = "") -> Cleared[HttpRequest]:
+async def cleared(request: HttpRequest, host: str = "") -> Cleared[HttpRequest]:
     destination = Destination("http", "site", host or destination_of(request.url))
-    return GUARD.clear(Outbound(destination=destination, payload=request, purpose="test"))
+    return await GUARD.clear(Outbound(destination=destination, payload=request))
 
 
 async def get(door: Egress, url: str, *, method: str = "GET", body: bytes = b"", timeout_s: float = 10.0) -> HttpReply:
-    return await door.send(cleared(HttpRequest(method=method, url=url, body=body, timeout_s=timeout_s)))
+    return await door.send(await cleared(HttpRequest(method=method, url=url, body=body, timeout_s=timeout_s)))
 
 
 class Server:
@@ -96,7 +96,7 @@ async def refused(attempt: Awaitable[object], kind: type[AgentFlowError], code: 
 async def test_a_request_arrives_and_its_reply_comes_back(door: Egress) -> None:
     async with serving(answer(201, b"made", Kind="first")) as server:
         request = HttpRequest(method="POST", url=server.url("/a?b=c"), headers={"x-key": "1"}, body=b"payload")
-        reply = await door.send(cleared(request))
+        reply = await door.send(await cleared(request))
     assert (201, b"made", "first") == (reply.status, reply.body, reply.headers["kind"])
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(b"POST /a?b=c HTTP/1.1\r\n")
@@ -123,7 +123,7 @@ async def test_leave_for_one_host_is_not_leave_for_another(door: Egress) -> None
     """The guard judged the host that it was shown."""
     async with serving(answer()) as server:
         request = HttpRequest(method="GET", url=server.url())
-        await refused(door.send(cleared(request, "intranet.example:443")), Refused, "egress.other_destination")
+        await refused(door.send(await cleared(request, "intranet.example:443")), Refused, "egress.other_destination")
     assert server.requests == []
 
 
@@ -174,9 +174,9 @@ async def test_a_broken_reply_is_unavailable(door: Egress, said: bytes) -> None:
 async def test_a_reply_is_read_up_to_its_limit(door: Egress) -> None:
     async with serving(answer(body=b"x" * 1000)) as server:
         exact = HttpRequest(method="GET", url=server.url(), max_reply_bytes=1000)
-        assert len((await door.send(cleared(exact))).body) == 1000
+        assert len((await door.send(await cleared(exact))).body) == 1000
         tight = HttpRequest(method="GET", url=server.url(), max_reply_bytes=999)
-        error = await refused(door.send(cleared(tight)), StepFailure, "http.reply_too_large")
+        error = await refused(door.send(await cleared(tight)), StepFailure, "http.reply_too_large")
     assert not error.retryable
 
 
@@ -282,7 +282,7 @@ async def test_the_doors_own_headers_cannot_be_set(door: Egress, header: str) ->
     """With another Host header, a cleared address would serve an uncleared name."""
     async with serving(answer()) as server:
         request = HttpRequest(method="GET", url=server.url(), headers={header: "1"})
-        await refused(door.send(cleared(request)), Invalid, "http.own_header")
+        await refused(door.send(await cleared(request)), Invalid, "http.own_header")
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ async def test_nothing_is_smuggled_into_the_head(door: Egress, method: str, head
     async with serving(answer()) as server:
         request = HttpRequest(method=method, url=server.url(), headers=headers)
         with pytest.raises(Invalid):
-            await door.send(cleared(request))
+            await door.send(await cleared(request))
     assert server.requests == []
 
 

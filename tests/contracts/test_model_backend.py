@@ -141,7 +141,7 @@ async def test_several_callers_are_all_answered(chatter: ModelBackend) -> None:
 
 
 async def test_a_counted_conversation_costs_what_it_says(chatter: ModelBackend) -> None:
-    counted = await chatter.count_tokens(CHAT_MODEL, [("user", "Say hello.")])
+    counted = await chatter.count_tokens(cleared(HELLO))
     assert counted == (await chatter.complete(cleared(HELLO))).input_tokens
 
 
@@ -203,7 +203,7 @@ async def test_a_backend_says_what_it_does_not_do() -> None:
 async def test_a_model_that_is_not_there_is_an_error_of_ours(make: Callable[[], ModelBackend]) -> None:
     backend = make()
     with pytest.raises(AgentFlowError, match="af models fetch"):
-        await backend.count_tokens("nowhere", [("user", "x")])
+        await backend.count_tokens(cleared(replace(HELLO, model="nowhere")))
 
 
 async def test_models_are_described_without_loading_them() -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.catalog import EMBEDDING_MODEL
 from models.embeddings import SLICE_TEXTS, OnnxBackend
 from models.pool import PoolSettings
-from runtime.domain.chat import EmbedReply, EmbedRequest
+from runtime.domain.chat import ChatMessage, ChatRequest, EmbedReply, EmbedRequest
 from tests.models.cleared import cleared
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -118,7 +118,8 @@ async def test_a_question_need_not_wait_for_a_long_job(backend: OnnxBackend) -> 
 
 
 async def test_tokens_are_counted_as_the_model_reads_them(backend: OnnxBackend) -> None:
-    counted = await backend.count_tokens(EMBEDDING_MODEL, [("user", question) for question in QUESTIONS])
+    turns = tuple(ChatMessage("user", question) for question in QUESTIONS)
+    counted = await backend.count_tokens(cleared(ChatRequest(model=EMBEDDING_MODEL, messages=turns)))
     assert counted == (await embed(backend, QUESTIONS)).input_tokens
 
 

@@ -32,7 +32,7 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     server = ModelServer(name="vllm", url=url, zone=zone, models=(model,))
     guard, door = Guard(EgressPolicy(mode=mode)), HttpDoor()
-    opened = Gateway([OpenAiCompatibleBackend(server, guard, door)], guard, servers=[server])
+    opened = Gateway([OpenAiCompatibleBackend(server, door)], guard, servers=[server])
     try:
         yield opened
     finally:

@@ -100,7 +100,16 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     choices = {"mode": "air_gapped", "durability": "normal", "socket": "/run/a b.sock", "models.folder": "on"}
     key = known.key  # type: ignore[attr-defined]  # a Setting
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
-    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists)[key])
+    egress = {
+        "features": "cloud",
+        "cloud_hosts": '{"api.example.com:443": "cloud:eu"}',
+        "residency": "local,cloud:*",
+        "data_classes": '{"phi": "local, site"}',
+        "redaction": '{"cloud:*": "strict"}',
+        "egress.max_bytes": "1024",
+        "egress.per_minute": "0",
+    }
+    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress)[key])
     assert (kept, "config.yaml") == (
         resolve(tmp_path / "new", {}, {})[key].value,
         resolve(tmp_path / "new", {}, {})[key].source,

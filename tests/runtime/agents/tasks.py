@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.domain.canonical import Json
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.ports import HttpAccess, ModelAccess, Task
 
@@ -38,5 +39,5 @@ class Context:
 
 
 class _NoHttp:
-    async def send(self, request: object) -> NoReturn:
+    async def send(self, request: object, *, sender: Sender = APPLIANCE) -> NoReturn:
         raise AssertionError("the agent called http")

@@ -4,6 +4,7 @@ import pytest
 
 from runtime.agents.context import AgentContext
 from runtime.domain.canonical import Json
+from runtime.domain.egress import APPLIANCE
 from runtime.domain.ids import AgentId, TenantId
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
@@ -28,6 +29,7 @@ def context(*tools: Tool) -> AgentContext:
     return AgentContext(
         task(None),
         spec,
+        sender=APPLIANCE,
         folder="",
         models=None,  # type: ignore[arg-type]  # no tool asks for it
         http=None,  # type: ignore[arg-type]

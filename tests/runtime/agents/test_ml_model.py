@@ -16,6 +16,7 @@ from redaction.guard import Guard
 from redaction.policy import EgressPolicy
 from runtime.agents.ml_model import MlModelAgent
 from runtime.domain.canonical import Json
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import DEFAULT_TENANT, AgentId
 from runtime.domain.workflow import AgentSpec, ModelSpec
@@ -212,7 +213,7 @@ class Service:
         self.status = status
         self.asked: list[HttpRequest] = []
 
-    async def send(self, request: HttpRequest) -> HttpReply:
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         self.asked.append(request)
         return HttpReply(status=self.status, headers={"content-type": "application/json"}, body=b'{"score": 0.75}')
 

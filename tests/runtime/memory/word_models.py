@@ -8,6 +8,7 @@ from pathlib import Path
 from struct import pack
 
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.store import lock
 from runtime.store.memory import Memory
 
@@ -24,10 +25,10 @@ class WordModels:
         self._fail_at = fail_at
         self._failure = failure
 
-    async def complete(self, request: ChatRequest) -> ChatReply:
+    async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
         raise AssertionError("nobody may ask for text here")
 
-    async def embed(self, request: EmbedRequest) -> EmbedReply:
+    async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
         self._calls += 1
         if self._failure is not None and self._calls == self._fail_at:
             raise self._failure

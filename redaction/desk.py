@@ -1,0 +1,116 @@
+"""Where payloads are redacted: one set of pseudonyms per run, off the event loop, and nothing passes on a failure."""
+
+import asyncio
+import hmac
+import logging
+import threading
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from redaction.payloads import Looked, redacted, size_of
+from redaction.placeholders import Pseudonyms
+from redaction.presets import RedactionPolicy
+from redaction.redactor import Redactor
+from runtime.domain.egress import Outbound, Sender
+from runtime.errors import AgentFlowError, Unavailable
+
+Payload = TypeVar("Payload")
+
+KEPT_RUNS = 2_000
+"""Runs whose pseudonyms are kept; of the one used longest ago a value may get another one."""
+INLINE_BYTES = 4_096
+"""Payloads up to this size are looked through on the spot where patterns are enough: 4 kB take about a millisecond."""
+_THREADS = 2
+
+log = logging.getLogger(__name__)
+
+
+class Exchanged(msgspec.Struct, frozen=True):
+    """A payload as it may leave, and how its values come back."""
+
+    payload: object
+    looked: Looked
+    pseudonyms: Pseudonyms
+
+
+class _Case:
+    """One run's redactor under one policy; worked on by one thread at a time."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        self.lock = threading.Lock()
+
+
+class RedactionDesk:
+    """Redacts for the guard."""
+
+    def __init__(self, key: bytes, *, timeout_s: float = 30.0) -> None:
+        """`key`: secret bytes, at least 16; hashes and pseudonyms agree where it is the same.
+
+        `timeout_s`: for one payload; when it is over, nothing leaves.
+        """
+        self._key = key
+        self._timeout_s = timeout_s
+        self._cases: OrderedDict[tuple[str, str, str], _Case] = OrderedDict()
+        self._threads = ThreadPoolExecutor(_THREADS, "redaction")
+
+    def stop(self) -> None:
+        """Let the threads go. Safe to call twice."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def redact(self, outbound: Outbound[Payload], policy: RedactionPolicy, name: str) -> Exchanged:
+        """What may leave of a payload.
+
+        `name`: how the policy calls the destination. Raises Refused when the policy blocks it, and Unavailable when
+        the redactor fails or does not answer in time.
+        """
+        case = self._case(outbound.sender, policy)
+        try:
+            if size_of(outbound.payload) <= INLINE_BYTES and not case.lock.locked():
+                return _work(case, outbound.payload, name)
+            async with asyncio.timeout(self._timeout_s):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._threads, _work, case, outbound.payload, name)
+        except AgentFlowError:
+            raise
+        except TimeoutError:
+            self._forget(outbound.sender, policy)
+            raise _unavailable(outbound, f"did not answer within {self._timeout_s:g} s") from None
+        except Exception as error:  # the edge of the redactor: whatever goes wrong in it, nothing leaves
+            log.error("redaction failed with %s", type(error).__name__)
+            raise _unavailable(outbound, f"failed with {type(error).__name__}") from None
+
+    def _case(self, sender: Sender, policy: RedactionPolicy) -> _Case:
+        if not sender.run:
+            return _Case(Redactor(policy, self._key_of(sender)))
+        place = (sender.tenant, sender.run, policy.name)
+        case = self._cases.get(place)
+        if case is None:
+            case = self._cases[place] = _Case(Redactor(policy, self._key_of(sender)))
+            if len(self._cases) > KEPT_RUNS:
+                self._cases.popitem(last=False)
+        self._cases.move_to_end(place)
+        return case
+
+    def _forget(self, sender: Sender, policy: RedactionPolicy) -> None:
+        """A thread may still hold it; the next payload of the run does not wait for that one."""
+        self._cases.pop((sender.tenant, sender.run, policy.name), None)
+
+    def _key_of(self, sender: Sender) -> bytes:
+        return hmac.digest(self._key, f"{sender.tenant}\0{sender.run}".encode(), "sha256")
+
+
+def _work(case: _Case, payload: object, name: str) -> Exchanged:
+    with case.lock:
+        done, looked = redacted(case.redactor, payload, name)
+        return Exchanged(done, looked, case.redactor.pseudonyms)
+
+
+def _unavailable(outbound: Outbound[Payload], reason: str) -> Unavailable:
+    return Unavailable(
+        "redaction.unavailable",
+        f"the redactor {reason}, so nothing of what {outbound.sender.purpose} wants to send leaves",
+    )

@@ -1,0 +1,204 @@
+"""What is redacted of each kind of payload, and how the payload is put together again. Pure but for the redactor."""
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+
+import msgspec
+from msgspec.structs import replace
+
+from redaction.redactor import Acted, Redactor
+from redaction.segments import redact_payload
+from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, ToolCall, ToolOffer
+from runtime.domain.http import HttpRequest
+from runtime.errors import Invalid, Refused
+
+Payload = TypeVar("Payload")
+
+_PLAIN_HEADERS = frozenset({"content-type", "content-encoding", "accept", "accept-language", "user-agent"})
+
+
+class Looked(msgspec.Struct, frozen=True):
+    """Everything that was found in one payload."""
+
+    findings: tuple[Acted, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """How many of each, by `ENTITY:action`."""
+        counted: dict[str, int] = {}
+        for each in self.findings:
+            name = f"{each.type}:{each.action}"
+            counted[name] = counted.get(name, 0) + 1
+        return counted
+
+
+def size_of(payload: object) -> int:
+    """Bytes of what a payload says; of a kind that is not known, of its JSON."""
+    match payload:
+        case ChatRequest():
+            texts = sum(len(message.content) for message in payload.messages)
+            return texts + sum(len(image.data) for message in payload.messages for image in message.images)
+        case EmbedRequest():
+            return sum(map(len, payload.texts))
+        case HttpRequest():
+            return len(payload.url) + len(payload.body)
+        case _:
+            return len(msgspec.json.encode(payload))
+
+
+def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Payload, Looked]:
+    """The payload as it may go to a destination. Raises Refused when the policy blocks it."""
+    work = _Work(redactor, destination)
+    match payload:
+        case ChatRequest():
+            done: object = _chat(payload, work)
+        case EmbedRequest():
+            texts = work.values({str(number): text for number, text in enumerate(payload.texts)})
+            done = replace(payload, texts=tuple(_text(texts, str(number)) for number in range(len(payload.texts))))
+        case HttpRequest():
+            done = _http(payload, work)
+        case _:
+            done = msgspec.convert(work.value(msgspec.to_builtins(payload)), type(payload))
+    return cast("Payload", done), Looked(tuple(work.findings))
+
+
+class _Work:
+    """One payload in hand."""
+
+    def __init__(self, redactor: Redactor, destination: str) -> None:
+        self._redactor = redactor
+        self._destination = destination
+        self.findings: list[Acted] = []
+
+    def value(self, value: Json) -> Json:
+        found = redact_payload(self._redactor, value, self._destination)
+        self.findings += found.findings
+        if found.decision == "block":
+            named = ", ".join(sorted({each.type for each in found.findings if each.action == "block"}))
+            self.block(named)
+        return found.payload
+
+    def values(self, values: Mapping[str, Json]) -> dict[str, Json]:
+        found = self.value(dict(values))
+        return found if isinstance(found, dict) else {}
+
+    def pass_binary(self, what: str) -> None:
+        """Let through what nobody can look into, where the policy says so."""
+        if self._redactor.policy.action("BINARY", self._destination) != "allow":
+            self.block(f"BINARY ({what})")
+
+    def block(self, named: str) -> None:
+        raise Refused("redaction.blocked", f"redaction policy {self._redactor.policy.name!r} lets no {named} leave")
+
+
+def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
+    if any(message.images for message in request.messages):
+        work.pass_binary("a picture")
+    surface: dict[str, Json] = {"messages": [_turn(message) for message in request.messages]}
+    if request.tools:
+        surface["tools"] = [
+            {"description": tool.description, "parameters": dict(tool.parameters)} for tool in request.tools
+        ]
+    if request.schema is not None:
+        surface["schema"] = request.schema
+    found = work.values(surface)
+    turns = cast("list[dict[str, Json]]", found["messages"])
+    offers = cast("list[dict[str, Json]]", found.get("tools", []))
+    return replace(
+        request,
+        messages=tuple(map(_message, request.messages, turns)),
+        tools=tuple(map(_offer, request.tools, offers)),
+        schema=cast("dict[str, Json] | None", found.get("schema")),
+    )
+
+
+def _turn(message: ChatMessage) -> Json:
+    turn: dict[str, Json] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        turn["calls"] = [{"arguments": call.arguments} for call in message.tool_calls]
+    return turn
+
+
+def _message(message: ChatMessage, turn: Mapping[str, Json]) -> ChatMessage:
+    calls = cast("list[dict[str, Json]]", turn.get("calls", []))
+    return replace(message, content=_text(turn, "content"), tool_calls=tuple(map(_call, message.tool_calls, calls)))
+
+
+def _call(call: ToolCall, found: Mapping[str, Json]) -> ToolCall:
+    return replace(call, arguments=_text(found, "arguments"))
+
+
+def _offer(tool: ToolOffer, found: Mapping[str, Json]) -> ToolOffer:
+    parameters = found.get("parameters")
+    return replace(
+        tool,
+        description=_text(found, "description"),
+        parameters=parameters if isinstance(parameters, dict) else {},
+    )
+
+
+def _text(found: Mapping[str, Json], key: str) -> str:
+    """A text that was walked through; one that was left out is empty."""
+    value = found.get(key, "")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _http(request: HttpRequest, work: _Work) -> HttpRequest:
+    kept = {name: value for name, value in request.headers.items() if _goes_as_it_is(name, request)}
+    others = work.values({name: value for name, value in request.headers.items() if name not in kept})
+    return replace(
+        request,
+        url=_url(request.url, work),
+        headers={**kept, **{name: _text(others, name) for name in others}},
+        body=_body(request, work),
+    )
+
+
+def _goes_as_it_is(name: str, request: HttpRequest) -> bool:
+    return name.lower() in _PLAIN_HEADERS or name.lower() in request.credentials
+
+
+def _url(url: str, work: _Work) -> str:
+    parts = urlsplit(url)
+    segments = parts.path.split("/")
+    texts = work.values({str(number): unquote(segment) for number, segment in enumerate(segments)})
+    path = [
+        segment if texts.get(str(number)) == unquote(segment) else quote(_text(texts, str(number)), safe="")
+        for number, segment in enumerate(segments)
+    ]
+    return urlunsplit((parts.scheme, parts.netloc, "/".join(path), _form(parts.query, work), ""))
+
+
+def _form(query: str, work: _Work) -> str:
+    """A query or a form, field by field; one that holds nothing stays byte for byte."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    count = len(work.findings)
+    found = [work.values({name: value}) for name, value in pairs]
+    if all(each.action == "allow" for each in work.findings[count:]):
+        return query
+    return urlencode([(name, _text(fields, name)) for fields in found for name in fields])
+
+
+def _body(request: HttpRequest, work: _Work) -> bytes:
+    if not request.body:
+        return b""
+    kind = next((value for name, value in request.headers.items() if name.lower() == "content-type"), "").lower()
+    try:
+        text = request.body.decode()
+    except UnicodeDecodeError:
+        work.pass_binary("a body that is no text")
+        return request.body
+    if "x-www-form-urlencoded" in kind:
+        return _form(text, work).encode()
+    if "json" in kind:
+        try:
+            value: Json = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Invalid("http.bad_body", "a body that says it is JSON is none; nothing is sent") from None
+        count = len(work.findings)
+        found = work.value(value)
+        changed = any(each.action != "allow" for each in work.findings[count:])
+        return json.dumps(found, ensure_ascii=False).encode() if changed else request.body
+    return _text(work.values({"body": text}), "body").encode()
