@@ -13,13 +13,39 @@ from msgspec import Meta
 from runtime.domain.canonical import Json
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=300, description="One of /v1/models.")]
+ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of a tool.")]
+CallId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,128}$", description="Joins a call with its result.")]
 
 
-class ContentPart(msgspec.Struct, frozen=True):
-    """A piece of a message; `text` alone is taken."""
+class ImageAddress(msgspec.Struct, frozen=True):
+    """A picture, inside the request itself."""
+
+    url: str
+    """`data:image/…;base64,…`; nothing is fetched from anywhere."""
+
+
+class ContentPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a message: `text`, or in what a user says `image_url`."""
 
     type: str
     text: str = ""
+    image_url: ImageAddress | None = None
+
+
+class CalledFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model wants to be called."""
+
+    name: ToolName
+    arguments: str
+    """JSON, as the model wrote it."""
+
+
+class MessageToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that an answer asks for."""
+
+    id: CallId
+    type: Literal["function"] = "function"
+    function: CalledFunction
 
 
 class CompletionMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +53,39 @@ class CompletionMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[ContentPart] | None = None
-    tool_calls: list[Json] | None = None
+    tool_calls: list[MessageToolCall] | None = None
+    """What an assistant asked for in this turn."""
+    tool_call_id: CallId | None = None
+    """Which call a `tool` turn is the result of."""
+
+
+class OfferedFunction(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that a model may ask to be called."""
+
+    name: ToolName
+    description: str | None = None
+    parameters: dict[str, Json] | None = None
+    """JSON Schema of the arguments."""
+
+
+class OfferedTool(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool; `function` is the one type that is taken."""
+
+    type: str
+    function: OfferedFunction | None = None
+
+
+class FunctionName(msgspec.Struct, frozen=True):
+    """Names one of the tools."""
+
+    name: str
+
+
+class NamedChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """The tool that must be called."""
+
+    type: str
+    function: FunctionName | None = None
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -65,9 +123,13 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     response_format: ResponseFormat | None = None
     n: int | None = None
     logprobs: bool | None = None
-    tools: list[Json] | None = None
-    tool_choice: Json = None
+    tools: list[OfferedTool] | None = None
+    tool_choice: Literal["auto", "none", "required"] | NamedChoice | None = None
+    parallel_tool_calls: bool | None = None
     functions: list[Json] | None = None
+    function_call: Json = None
+    metadata: dict[str, Json] | None = None
+    """`conversation` is read, as the header `x-agentflow-conversation` is; the rest is not kept."""
 
 
 class CompletionUsage(msgspec.Struct, frozen=True):
@@ -82,8 +144,10 @@ class CompletionAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What the model said."""
 
     role: Literal["assistant"] = "assistant"
-    content: str
+    content: str | None
+    """Null where the model said nothing and asked for calls."""
     refusal: None = None
+    tool_calls: list[MessageToolCall] | msgspec.UnsetType = msgspec.UNSET
 
 
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +156,7 @@ class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     message: CompletionAnswer
     logprobs: None = None
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length", "tool_calls"]
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,11 +174,28 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """Engine build, weights and sampling; of a workflow, its run's id."""
 
 
+class FunctionDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a call."""
+
+    name: str | msgspec.UnsetType = msgspec.UNSET
+    arguments: str
+
+
+class ToolCallDelta(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of a call; the first one of each carries its id and name."""
+
+    index: int
+    id: str | msgspec.UnsetType = msgspec.UNSET
+    type: Literal["function"] | msgspec.UnsetType = msgspec.UNSET
+    function: FunctionDelta
+
+
 class Delta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a chunk adds."""
 
     role: Literal["assistant"] | msgspec.UnsetType = msgspec.UNSET
     content: str | msgspec.UnsetType = msgspec.UNSET
+    tool_calls: list[ToolCallDelta] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,7 +204,7 @@ class ChunkChoice(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     delta: Delta
     logprobs: None = None
-    finish_reason: Literal["stop", "length"] | None = None
+    finish_reason: Literal["stop", "length", "tool_calls"] | None = None
 
 
 class CompletionChunk(msgspec.Struct, frozen=True, kw_only=True):

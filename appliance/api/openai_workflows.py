@@ -8,6 +8,7 @@ import json
 from contextlib import suppress
 
 from appliance.api.openai_errors import unsupported
+from appliance.api.openai_sender import DATA_CLASS_HEADER
 from appliance.api.service import Service
 from appliance.auth.callers import Caller
 from appliance.views import RunView, run_view
@@ -22,12 +23,13 @@ PREFIX = "workflow:"
 BACKEND = "workflow"
 
 
-async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller) -> ChatReply:
+async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller, *, data_class: str = "") -> ChatReply:
     """Run the workflow and answer with its output; the reply's fingerprint is the run's id.
 
     Cancelled, it cancels the run. Raises NotFound for the workflow, Conflict when the run waits for somebody,
     StepFailure when it failed, Unavailable when the server drains (the run goes on at the next start).
     """
+    _check(asked, data_class)
     question = next((message.content for message in reversed(asked.messages) if message.role == "user"), None)
     if question is None:
         raise unsupported("messages", "a workflow is asked with a user message, and there is none")
@@ -40,6 +42,16 @@ async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller) -> 
             await service.engine.cancel(submitted.run, "the client hung up", actor=caller.actor)
         raise
     return _reply(run_view(state, workflow), workflow)
+
+
+def _check(asked: ChatRequest, data_class: str) -> None:
+    """Raise Invalid for what would change nothing, and whoever asked for it would not know."""
+    if asked.tools and asked.tool_choice != "none":
+        raise unsupported("tools", "a workflow calls the tools of its own agents, and nobody else's")
+    if any(message.images for message in asked.messages):
+        raise unsupported("messages", "a workflow is asked with text; start its run with POST /v1/runs to give it more")
+    if data_class:
+        raise unsupported(DATA_CLASS_HEADER, "a workflow says itself how sensitive its data are: policies.data_class")
 
 
 async def _settled(service: Service, run: RunId) -> RunState:

@@ -151,7 +151,7 @@ async def test_what_the_model_is_asked(ask: Ask, chats: Scripted) -> None:
         {"role": "user", "content": [{"type": "text", "text": "Say "}, {"type": "text", "text": "hello."}]},
     ]
     more = {"max_completion_tokens": 7, "temperature": 1, "seed": -1, "stop": "\n", "user": "u-1", "store": False}
-    answer = await ask(messages=messages, tools=[{"type": "function"}], tool_choice="none", **more)
+    answer = await ask(messages=messages, **more)
     assert answer.status_code == 200, answer.text
     [asked] = chats.asked
     assert [("system", "Be brief."), ("user", "Say hello.")] == [(turn.role, turn.content) for turn in asked.messages]
@@ -219,12 +219,13 @@ async def test_a_wrong_field_is_named(ask: Ask, more: dict[str, object], param: 
     [
         {"n": 2},
         {"logprobs": True},
-        {"tools": [{"type": "function", "function": {"name": "f"}}]},
-        {"messages": [{"role": "tool", "tool_call_id": "c", "content": "x"}]},
-        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+        {"functions": [{"name": "f"}]},
+        {"function_call": "auto"},
+        {"messages": [{"role": "function", "name": "f", "content": "x"}]},
+        {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
         {"response_format": {"type": "json_schema"}},
     ],
-    ids=["n", "logprobs", "tools", "tool-result", "image", "no-schema"],
+    ids=["n", "logprobs", "functions", "function-call", "function-result", "audio", "no-schema"],
 )
 async def test_what_cannot_be_honoured_is_refused(ask: Ask, more: dict[str, object]) -> None:
     """An answer without the picture, or without the tool, would look like a good one."""
