@@ -1,5 +1,6 @@
 """The only place that builds what lives as long as the process, and puts it together."""
 
+import asyncio
 import os
 import secrets
 from contextlib import AsyncExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 from appliance.config.settings import Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
+from appliance.minimising import Minimising
 from appliance.ram_folder import RamFolder
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
@@ -19,8 +21,11 @@ from models.scripted import ScriptedBackend
 from redaction.desk import RedactionDesk
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
+from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.domain.audit import AuditEntry
+from runtime.domain.canonical import Json
+from runtime.domain.ids import RunId
 from runtime.domain.workflow import AgentSpec
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
@@ -42,6 +47,12 @@ def silent(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    """A task that is no longer needed, stopped."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 class Appliance:
     """One data folder, open: its store, models, workflows and engine.
 
@@ -57,7 +68,8 @@ class Appliance:
         self._what = what
         self._progress = progress
         self._opened = AsyncExitStack()
-        self._desk = RedactionDesk(secrets.token_bytes(32))
+        self._names = NamesHost()
+        self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names)
         self._guard = Guard(egress_policy(settings), self._desk, record=self._record)
         pool = PoolSettings(
             folder=settings.models_folder,
@@ -80,6 +92,7 @@ class Appliance:
         self.tickets: Tickets
         self.workflows: WorkflowCatalogue
         self.engine: Engine
+        self.minimising: Minimising
 
     async def start(self, *, recover: bool = True) -> None:
         """Open the data folder; a writer also takes up unfinished runs when `recover` is set.
@@ -109,6 +122,10 @@ class Appliance:
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
         self._opened.push_async_callback(self._door.stop)
+        self._opened.callback(self._desk.stop)
+        if self.settings.models.backends and self._is_writer:
+            warming = asyncio.create_task(self._desk.warm_up())
+            self._opened.push_async_callback(_ended, warming)
         await self.models.start()
         self._opened.push_async_callback(self.models.stop)
         self.workflows = WorkflowCatalogue(
@@ -118,25 +135,39 @@ class Appliance:
             files=self._definition_files(data, key) if self._is_writer else None,
             aliases=self.settings.models.answered,
         )
+        self.minimising = Minimising(
+            self.settings, lock=lock, key=key, clock=self.clock, record=self._record, names=self._names
+        )
+        self._opened.push_async_callback(self.minimising.stop)
+        minimiser = self.minimising.minimiser
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
             models=self.models,
             http=GuardedHttp(self._guard, self._door),
-            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock)},
+            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)},
             clock=self.clock,
+            minimiser=minimiser,
         )
         self.engine = Engine(
-            store=self.store, definitions=self.workflows.ready, dispatcher=dispatcher, clock=self.clock
+            store=self.store,
+            definitions=self.workflows.ready,
+            dispatcher=dispatcher,
+            clock=self.clock,
+            minimiser=minimiser,
         )
         if self._is_writer:
             self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
             await self.engine.start(recover=recover)
+            self.minimising.start(self.store)
 
     async def _record(self, entry: AuditEntry) -> None:
         """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
         if self.audit is None or not self._is_writer:
             raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
         await self.audit.append(entry)
+
+    async def _kept(self, run: RunId, value: Json) -> Json:
+        return await self.engine.kept(run, value)
 
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:

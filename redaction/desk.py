@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
+from redaction.names.host import NamesHost
 from redaction.payloads import Looked, redacted, size_of
 from redaction.placeholders import Pseudonyms
 from redaction.presets import RedactionPolicy
@@ -47,19 +48,32 @@ class _Case:
 class RedactionDesk:
     """Redacts for the guard."""
 
-    def __init__(self, key: bytes, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, key: bytes, *, names: NamesHost | None = None, timeout_s: float = 60.0) -> None:
         """`key`: secret bytes, at least 16; hashes and pseudonyms agree where it is the same.
 
-        `timeout_s`: for one payload; when it is over, nothing leaves.
+        `names`: looks for names and places where a policy wants that; None makes one, whose worker starts when it is
+        first needed. `timeout_s`: for one payload; when it is over, nothing leaves.
         """
         self._key = key
+        self._names = names or NamesHost()
         self._timeout_s = timeout_s
         self._cases: OrderedDict[tuple[str, str, str], _Case] = OrderedDict()
         self._threads = ThreadPoolExecutor(_THREADS, "redaction")
 
     def stop(self) -> None:
-        """Let the threads go. Safe to call twice."""
+        """End the worker and let the threads go. Safe to call twice."""
+        self._names.stop()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def warm_up(self) -> None:
+        """Have the worker that finds names load its model now rather than at the first payload.
+
+        One that does not come up is logged: the payloads that need it will be refused.
+        """
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._names.start)
+        except Unavailable as error:
+            log.error("%s", error)
 
     async def redact(self, outbound: Outbound[Payload], policy: RedactionPolicy, name: str) -> Exchanged:
         """What may leave of a payload.
@@ -69,7 +83,8 @@ class RedactionDesk:
         """
         case = self._case(outbound.sender, policy)
         try:
-            if size_of(outbound.payload) <= INLINE_BYTES and not case.lock.locked():
+            is_quick = not policy.names and size_of(outbound.payload) <= INLINE_BYTES
+            if is_quick and not case.lock.locked():
                 return _work(case, outbound.payload, name)
             async with asyncio.timeout(self._timeout_s):
                 loop = asyncio.get_running_loop()
@@ -85,15 +100,18 @@ class RedactionDesk:
 
     def _case(self, sender: Sender, policy: RedactionPolicy) -> _Case:
         if not sender.run:
-            return _Case(Redactor(policy, self._key_of(sender)))
+            return self._opened(sender, policy)
         place = (sender.tenant, sender.run, policy.name)
         case = self._cases.get(place)
         if case is None:
-            case = self._cases[place] = _Case(Redactor(policy, self._key_of(sender)))
+            case = self._cases[place] = self._opened(sender, policy)
             if len(self._cases) > KEPT_RUNS:
                 self._cases.popitem(last=False)
         self._cases.move_to_end(place)
         return case
+
+    def _opened(self, sender: Sender, policy: RedactionPolicy) -> _Case:
+        return _Case(Redactor(policy, self._key_of(sender), names=self._names))
 
     def _forget(self, sender: Sender, policy: RedactionPolicy) -> None:
         """A thread may still hold it; the next payload of the run does not wait for that one."""

@@ -17,7 +17,8 @@ BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 class HttpAgent:
     """Sends `config.method` to `config.url`; its output is `{status, body}`, the body parsed when it is JSON.
 
-    `url`, `headers` and `body` are templates; without a body, methods that carry one send the task's input.
+    `url`, `headers` and `body` are templates; without a body, methods that carry one send the task's input. Headers
+    that the definition spells out are its own credentials, and leave as they stand there.
     """
 
     def __init__(self, spec: AgentSpec) -> None:
@@ -27,7 +28,9 @@ class HttpAgent:
             raise Invalid("http.no_url", f"agent {spec.id!r} needs 'url', such as http://host:port/path")
         self._url = Template(url)
         self._method = str(spec.config.get("method", "POST")).upper()
-        self._headers = Template(spec.config.get("headers", {}))
+        headers = cast("dict[str, str]", spec.config.get("headers", {}))
+        self._headers = Template(cast("Json", headers))
+        self._literal_headers = tuple(name.lower() for name, value in headers.items() if "{" not in value)
         self._body = Template(spec.config["body"]) if "body" in spec.config else None
 
     async def start(self) -> None:
@@ -62,6 +65,7 @@ class HttpAgent:
                 **{name.lower(): str(value) for name, value in headers.items()},
             },
             body=json.dumps(content, ensure_ascii=False).encode() if carries_body else b"",
+            credentials=("idempotency-key", *self._literal_headers),
             timeout_s=self._spec.timeout_ms / 1_000,
         )
 

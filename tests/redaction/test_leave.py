@@ -1,0 +1,146 @@
+"""Every kind of call at every zone: what the appliance's mode, its hosts, and the rules of residency let through."""
+
+import itertools
+
+import pytest
+from msgspec.structs import replace
+
+from redaction.guard import Guard
+from redaction.policy import EgressMode, EgressPolicy, redaction_of
+from redaction.presets import PRESETS
+from runtime.domain.egress import Destination, Outbound, Sender, ZoneRule
+from runtime.errors import Refused
+from runtime.policies.residency import is_zone, is_zone_pattern, rules_of
+
+KINDS = ("model", "http", "mail", "bus", "tool", "telemetry")
+HOSTS = {
+    "local": "",
+    "site": "crm.bank.example:443",
+    "cloud:eu": "api.eu.example:443",
+    "cloud:us": "api.us.example:443",
+}
+KNOWN = EgressPolicy(
+    mode="connected",
+    has_cloud=True,
+    site_hosts=("crm.bank.example",),
+    cloud_hosts={"api.eu.example": "cloud:eu", "api.us.example:443": "cloud:us"},
+    redaction=(("*", None),),
+)
+
+
+def policy(mode: EgressMode = "connected", *, has_cloud: bool = True, zones: tuple[str, ...] = ()) -> EgressPolicy:
+    return replace(KNOWN, mode=mode, has_cloud=has_cloud, zones=zones or KNOWN.zones)
+
+
+async def outcome(policy: EgressPolicy, zone: str, kind: str, sender: Sender) -> str:
+    outbound = Outbound(destination=Destination(kind, zone, HOSTS[zone]), payload={"text": "hello"}, sender=sender)
+    try:
+        await Guard(policy).clear(outbound)
+    except Refused as refused:
+        return refused.code
+    return "cleared"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("mode", "has_cloud", "reached"),
+    [
+        ("air_gapped", True, {"local"}),
+        ("restricted", True, {"local", "site"}),
+        ("connected", False, {"local", "site"}),
+        ("connected", True, {"local", "site", "cloud:eu", "cloud:us"}),
+    ],
+)
+async def test_the_mode_decides_which_zones_exist(
+    kind: str, mode: EgressMode, has_cloud: bool, reached: set[str]
+) -> None:
+    policed = policy(mode, has_cloud=has_cloud)
+    assert reached == {zone for zone in HOSTS if await outcome(policed, zone, kind, Sender()) == "cleared"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_rule_must_allow_the_zone(kind: str) -> None:
+    """Tenant ∩ workflow ∩ agent: all triples of sets over the zones, and exactly their intersection is reached."""
+    sets = (("local",), ("local", "site"), ("site", "cloud:*"), ("cloud:eu", "local"), ("*",))
+    expected = {"*": set(HOSTS), "cloud:*": {"cloud:eu", "cloud:us"}}
+    for tenant, workflow, agent in itertools.product(sets, repeat=3):
+        sender = Sender(zone_rules=(ZoneRule("workflow", workflow), ZoneRule("agent", agent)))
+        allowed = [
+            set().union(*(expected.get(pattern, {pattern}) for pattern in rule)) for rule in (tenant, workflow, agent)
+        ]
+        reached = {zone for zone in HOSTS if await outcome(policy(zones=tenant), zone, kind, sender) == "cleared"}
+        assert set.intersection(*allowed) == reached
+
+
+@pytest.mark.parametrize(
+    ("data_class", "reached"),
+    [
+        ("", set(HOSTS)),
+        ("public", set(HOSTS)),
+        ("internal", set(HOSTS)),
+        ("confidential", {"local", "site"}),
+        ("restricted", {"local"}),
+        ("typo", set()),
+    ],
+)
+async def test_a_class_of_data_stays_where_it_may(data_class: str, reached: set[str]) -> None:
+    """One that nobody has declared goes nowhere: a typo must not open the door."""
+    sender = Sender(data_class=data_class)
+    assert reached == {zone for zone in HOSTS if await outcome(policy(), zone, "model", sender) == "cleared"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "host"),
+    [("site", "evil.example:443"), ("cloud:eu", "api.us.example:443"), ("cloud:eu", "evil.example:443")],
+)
+async def test_a_zone_is_what_is_declared_not_what_is_claimed(zone: str, host: str) -> None:
+    with pytest.raises(Refused) as refused:
+        await Guard(policy()).clear(Outbound(destination=Destination("http", zone, host), payload="x"))
+    assert refused.value.code == "egress.undeclared_host"
+
+
+async def test_a_refusal_names_the_rule_and_where_it_is_set() -> None:
+    sender = Sender(purpose="agent 'draft'", zone_rules=rules_of({"residency": ["local", "site"]}, "agent 'draft'"))
+    with pytest.raises(Refused) as refused:
+        await Guard(policy()).clear(
+            Outbound(destination=Destination("model", "cloud:eu", HOSTS["cloud:eu"]), payload="x", sender=sender)
+        )
+    assert (
+        "agent 'draft' wants to reach api.eu.example:443 in zone 'cloud:eu'; policies.residency of agent 'draft' "
+        "allows local, site"
+    ) == refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "zone", "expected"),
+    [
+        ("model", "local", None),
+        ("http", "site", "secrets-only"),
+        ("model", "site", "default"),
+        ("mail", "site", "default"),
+        ("http", "cloud:eu", "default"),
+        ("model", "cloud:us", "phi"),
+    ],
+)
+def test_the_first_name_that_fits_says_how_a_destination_is_redacted(
+    kind: str, zone: str, expected: str | None
+) -> None:
+    policed = EgressPolicy(redaction=redaction_of({"model/cloud:us": PRESETS["phi"]}))
+    found = policed.redaction_at(Destination(kind, zone, "x"))
+    assert expected == (found.name if found else None)
+
+
+def test_where_nothing_is_said_the_strictest_policy_holds() -> None:
+    policed = EgressPolicy(redaction=(("local", None),))
+    assert PRESETS["strict"] == policed.redaction_at(Destination("model", "site", "x"))
+
+
+@pytest.mark.parametrize("zone", ["local", "site", "cloud:eu", "cloud:eu-central-1"])
+def test_zones_are_recognised(zone: str) -> None:
+    assert is_zone(zone)
+    assert is_zone_pattern(zone)
+
+
+@pytest.mark.parametrize("zone", ["", "Local", "cloud", "cloud:", "cloud:EU", "moon", "cloud:eu west"])
+def test_what_is_no_zone_is_not(zone: str) -> None:
+    assert not is_zone(zone)

@@ -1,0 +1,154 @@
+"""What is redacted of each kind of payload that leaves, and that the rest comes through as it was."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from msgspec.structs import replace
+
+from redaction.payloads import redacted, size_of
+from redaction.presets import PRESETS, Actions
+from redaction.redactor import Redactor
+from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, Image, ToolCall, ToolOffer
+from runtime.domain.http import HttpRequest
+from runtime.errors import Invalid, Refused
+
+MAIL = "ada.lovelace@example.com"
+CARD = "4929 1234 5678 9016"
+KEY = "AKIAIOSFODNN7EXAMPLQ"
+
+
+def redactor(preset: str = "default") -> Redactor:
+    return Redactor(replace(PRESETS[preset], names=False), b"k" * 32)
+
+
+def request(*messages: ChatMessage, **fields: object) -> ChatRequest:
+    return ChatRequest(model="m", messages=messages, **fields)  # type: ignore[arg-type]  # fields of the request
+
+
+def test_every_part_of_a_conversation_is_looked_through() -> None:
+    """A value in a tool's result leaks as well as one in a prompt."""
+    asked = request(
+        ChatMessage("system", f"Write to {MAIL}."),
+        ChatMessage("user", f"my card is {CARD}"),
+        ChatMessage("assistant", "", tool_calls=(ToolCall(id="c1", name="pay", arguments=json.dumps({"card": CARD})),)),
+        ChatMessage("tool", f'{{"owner": "{MAIL}"}}', tool_call_id="c1"),
+        tools=(ToolOffer(name="pay", description=f"ask {MAIL} first", parameters={"type": "object"}),),
+    )
+    done, looked = redacted(redactor(), asked, "site")
+    for value in (MAIL, CARD, CARD.replace(" ", "")):
+        assert value not in repr(done)
+    assert ("c1", "pay", "c1") == (
+        done.messages[2].tool_calls[0].id,
+        done.messages[2].tool_calls[0].name,
+        done.messages[3].tool_call_id,
+    )
+    assert {"card": json.loads(done.messages[2].tool_calls[0].arguments)["card"]} == json.loads(
+        done.messages[2].tool_calls[0].arguments
+    )
+    assert done.tools[0].parameters == {"type": "object"}
+    assert looked.counts()["EMAIL:pseudonymise"] == 3
+
+
+def test_one_value_has_one_pseudonym_in_all_messages() -> None:
+    asked = request(ChatMessage("user", f"I am {MAIL}"), ChatMessage("user", f"write to {MAIL}"))
+    done, _ = redacted(redactor(), asked, "site")
+    first = done.messages[0].content.removeprefix("I am ")
+    assert done.messages[1].content == f"write to {first}"
+
+
+def test_a_conversation_without_findings_is_left_alone() -> None:
+    asked = request(ChatMessage("user", "How do I set max_tokens to 4096?"), max_tokens=7, stop=("END",))
+    done, looked = redacted(redactor(), asked, "site")
+    assert asked == done
+    assert looked.findings == ()
+
+
+def test_a_picture_leaves_only_where_the_policy_says_so() -> None:
+    """Nobody looks into it, so it counts as the worst."""
+    asked = request(ChatMessage("user", "what is this?", images=(Image("image/png", b"\x89PNG"),)))
+    with pytest.raises(Refused, match="BINARY"):
+        redacted(redactor(), asked, "site")
+    allowing = replace(PRESETS["secrets-only"], names=False, actions=Actions(groups={"opaque": "allow"}))
+    assert asked == redacted(Redactor(allowing, b"k" * 32), asked, "site")[0]
+
+
+def test_texts_to_embed_keep_their_places() -> None:
+    """Also those of which nothing is left: vectors are given back by position."""
+    texts = ("a", MAIL, "c")
+    done, _ = redacted(redactor(), EmbedRequest(model="m", texts=texts), "site")
+    assert (3, "a", "c") == (len(done.texts), done.texts[0], done.texts[2])
+    assert MAIL not in done.texts[1]
+
+
+def http(**fields: object) -> HttpRequest:
+    given = {"method": "POST", "url": "http://crm.example/people", **fields}
+    return HttpRequest(**given)  # type: ignore[arg-type]  # fields of the request
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        http(url=f"http://crm.example/people/{MAIL}/orders"),
+        http(url="http://crm.example/people/ada.lovelace%40example.com"),
+        http(url=f"http://crm.example/people?mail={MAIL}&page=2"),
+        http(headers={"x-customer": MAIL}),
+        http(body=json.dumps({"customer": {"mail": MAIL}}).encode(), headers={"content-type": "application/json"}),
+        http(body=f"mail={MAIL}".encode(), headers={"content-type": "application/x-www-form-urlencoded"}),
+        http(body=f"id,mail\n1,{MAIL}\n".encode(), headers={"content-type": "text/csv"}),
+        http(body=f"<mail>{MAIL}</mail>".encode(), headers={"Content-Type": "application/xml"}),
+        http(body=MAIL.encode()),
+    ],
+    ids=["path", "escaped path", "query", "header", "json", "form", "csv", "xml", "bare"],
+)
+def test_every_part_of_a_call_is_looked_through(sent: HttpRequest) -> None:
+    done, looked = redacted(redactor(), sent, "site")
+    assert "lovelace" not in repr(done)
+    assert "EMAIL:pseudonymise" in looked.counts()
+    assert done.url.startswith("http://crm.example/people")
+
+
+def test_a_call_without_findings_keeps_its_bytes() -> None:
+    """White space of JSON and escapes of a query are the service's business."""
+    sent = http(
+        url="http://crm.example/a%20b/c?q=1%2C2&empty=&q=3",
+        headers={"content-type": "application/json", "x-trace": "on"},
+        body=b'{ "limit" : 10 }',
+    )
+    assert sent == redacted(redactor(), sent, "site")[0]
+
+
+def test_own_credentials_go_as_they_are_and_others_do_not() -> None:
+    """The service's key is what the call is for; one that a model put into a header is a leak."""
+    sent = http(headers={"authorization": f"Bearer {KEY}", "x-note": KEY}, credentials=("authorization",))
+    done, _ = redacted(redactor("secrets-only"), sent, "site")
+    assert f"Bearer {KEY}" == done.headers["authorization"]
+    assert KEY not in done.headers["x-note"]
+
+
+def test_a_body_that_cannot_be_read_is_refused() -> None:
+    with pytest.raises(Refused, match="BINARY"):
+        redacted(redactor(), http(body=b"\xff\xfe\x00binary"), "site")
+    with pytest.raises(Invalid, match="says it is JSON"):
+        redacted(redactor(), http(body=b"{", headers={"content-type": "application/json"}), "site")
+
+
+def test_a_blocking_policy_names_what_it_blocks_and_not_the_value() -> None:
+    with _refused() as told:
+        redacted(redactor("strict"), request(ChatMessage("user", f"the key is {KEY}")), "site")
+    assert "API_KEY" in told[0]
+    assert KEY not in told[0]
+
+
+def test_sizes_count_what_is_said() -> None:
+    assert 5 == size_of(EmbedRequest(model="m", texts=("ab", "cde")))
+    assert 4 == size_of(request(ChatMessage("user", "abc", images=(Image("image/png", b"x"),))))
+
+
+@contextmanager
+def _refused() -> Iterator[list[str]]:
+    told: list[str] = []
+    with pytest.raises(Refused) as refused:
+        yield told
+    told.append(str(refused.value))
