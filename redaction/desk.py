@@ -15,6 +15,7 @@ from redaction.payloads import Looked, redacted, size_of
 from redaction.placeholders import Pseudonyms
 from redaction.presets import RedactionPolicy
 from redaction.redactor import Redactor
+from redaction.seen import Seen
 from runtime.domain.egress import Outbound, Sender
 from runtime.errors import AgentFlowError, Unavailable
 
@@ -58,6 +59,8 @@ class RedactionDesk:
         self._names = names or NamesHost()
         self._timeout_s = timeout_s
         self._cases: OrderedDict[tuple[str, str, str], _Case] = OrderedDict()
+        self._seen: dict[str, Seen] = {}
+        """By tenant: how fast an answer comes must not tell one tenant what another has sent."""
         self._threads = ThreadPoolExecutor(_THREADS, "redaction")
 
     def stop(self) -> None:
@@ -111,7 +114,8 @@ class RedactionDesk:
         return case
 
     def _opened(self, sender: Sender, policy: RedactionPolicy) -> _Case:
-        return _Case(Redactor(policy, self._key_of(sender), names=self._names))
+        seen = self._seen.setdefault(sender.tenant, Seen())
+        return _Case(Redactor(policy, self._key_of(sender), names=self._names, seen=seen))
 
     def _forget(self, sender: Sender, policy: RedactionPolicy) -> None:
         """A thread may still hold it; the next payload of the run does not wait for that one."""

@@ -3,9 +3,7 @@
 Must never log, raise or cache a value that it found: the cache holds offsets alone.
 """
 
-import hashlib
 import hmac
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Literal
@@ -19,9 +17,9 @@ from redaction.findings import ENTITIES, Detector, Finding, merged
 from redaction.names.host import NamesHost
 from redaction.placeholders import Pseudonyms
 from redaction.presets import Action, RedactionPolicy
+from redaction.seen import Seen
 from runtime.errors import Refused, Unavailable
 
-CACHED_SEGMENTS = 50_000
 MASK = "*"
 _SHOWN = 4
 _PROSE_RATIO = 0.7
@@ -65,12 +63,14 @@ class Redactor:
         key: bytes,
         *,
         names: NamesHost | None = None,
+        seen: Seen | None = None,
         detectors: Sequence[Detector] | None = None,
     ) -> None:
         """`key`: secret bytes, at least 16, for hashes and the marks of pseudonyms: hashes agree where it is the same.
 
         `names`: looks for names and places where the policy wants that; a policy that does raises Unavailable without
-        (`policy.patterns_only()` does not). `detectors`: offsets of patterns; all of them run on every segment.
+        (`policy.patterns_only()` does not). `seen`: what other redactors with the same detectors found.
+        `detectors`: offsets of patterns; all of them run on every segment.
         """
         if policy.names and names is None:
             raise Unavailable(
@@ -84,7 +84,7 @@ class Redactor:
         self._key = key
         self._names = names if policy.names else None
         self._detectors = (patterns(),) if detectors is None else tuple(detectors)
-        self._cache: OrderedDict[bytes, tuple[Finding, ...]] = OrderedDict()
+        self._seen = seen or Seen()
 
     def redact(self, text: str, destination: str = "", *, around: str = "") -> Redacted:
         """The text as it may go to a destination. Raises Refused for what cannot be looked through.
@@ -109,14 +109,11 @@ class Redactor:
 
     def find(self, text: str, around: str = "") -> tuple[Finding, ...]:
         """What is in a text, without overlaps, in order. Looks once at each text and what stands around it."""
-        key = self._cache_key(text, around)
-        found = self._cache.get(key)
+        key = self._seen.key(text, around, has_names=self._names is not None)
+        found = self._seen.find(key)
         if found is None:
-            found = self._cache[key] = self._look(text, around)
-            if len(self._cache) > CACHED_SEGMENTS:
-                self._cache.popitem(last=False)
-        else:
-            self._cache.move_to_end(key)
+            found = self._look(text, around)
+            self._seen.keep(key, found)
         return found
 
     def act(
@@ -174,12 +171,6 @@ class Redactor:
                 return f"[{entity}]"
             case "drop" | "block":
                 return ""
-
-    def _cache_key(self, text: str, around: str) -> bytes:
-        digest = hashlib.blake2b(key=self._key[:64], digest_size=16)
-        digest.update(f"{len(around)}\0{around}\0".encode("utf-8", "surrogatepass"))
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        return digest.digest()
 
 
 def _read_by_model(readings: Sequence[View]) -> list[View]:

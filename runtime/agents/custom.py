@@ -30,12 +30,14 @@ log = logging.getLogger(__name__)
 class CustomAgent:
     """Calls `handler: file.py:function` with the task's input and a context."""
 
-    def __init__(self, spec: AgentSpec, *, folder: str) -> None:
+    def __init__(self, spec: AgentSpec, *, folder: str, confinement: bytes = b"") -> None:
+        """`confinement`: a seccomp program that every worker puts on before it loads the project's file."""
         file, _, function = str(spec.config.get("handler", "")).partition(":")
         if not file or not function:
             raise Invalid("custom.no_handler", f"agent {spec.id!r} needs 'handler', such as actions.py:compose")
         self._spec = spec
         self._folder = folder
+        self._confinement = confinement
         self._file = file
         self._function = function
         self._idle: list[_Worker] = []
@@ -81,7 +83,7 @@ class CustomAgent:
         worker = _Worker(await _start_process())
         self._all.add(worker)
         try:
-            functions = await worker.load(self._folder, self._file)
+            functions = await worker.load(self._folder, self._file, self._confinement)
         except BaseException:
             await self._drop(worker)
             raise
@@ -103,9 +105,9 @@ class _Worker:
         self._process = process
         self._log = asyncio.create_task(self._copy_log())
 
-    async def load(self, folder: str, file: str) -> list[str]:
+    async def load(self, folder: str, file: str, confinement: bytes) -> list[str]:
         """Import the file; the names of its functions."""
-        answer = await self._ask({"folder": folder, "file": file})
+        answer = await self._ask({"folder": folder, "file": file, "confinement": confinement.hex()})
         if "error" in answer:
             error = answer["error"]
             raise Invalid("custom.does_not_load", f"{file} does not load: {error['message']}")

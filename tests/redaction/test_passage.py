@@ -94,7 +94,8 @@ async def test_a_run_keeps_its_pseudonyms_and_another_has_its_own() -> None:
 
 async def test_the_line_is_written_before_leave_and_the_budget_before_the_line(books: Books) -> None:
     guard = Guard(policy(), record=books.record, reserve=books.reserve)
-    async with guard.passage(asking("hello", bound=CostBound(usd_micros=9))) as passage:
+    bound = CostBound(usd_micros=9, input_tokens=10, output_tokens=10)
+    async with guard.passage(asking("hello", bound=bound)) as passage:
         assert ["reserved", "egress.sent"] == books.order
         passage.spent = CostBound(usd_micros=4, input_tokens=1, output_tokens=2)
     assert ["reserved", "egress.sent", "settled", "egress.settled"] == books.order
