@@ -1,0 +1,27 @@
+"""What may be spent: budgets as data. Money is integer micro-dollars, periods are of UTC."""
+
+from typing import Literal
+
+import msgspec
+
+Dimension = Literal["tenant", "workflow", "agent", "role", "tool", "model"]
+Period = Literal["run", "hour", "day", "month"]
+
+EACH = "*"
+"""In a budget's scope: any name, and each has the whole budget for itself."""
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much may be spent on something in a period."""
+
+    scope: tuple[tuple[Dimension, str], ...] = ()
+    """Whose spending counts: every one of these names must be the sender's. Empty: everybody's, together."""
+    per: Period
+    usd_micros: int | None = None
+    """None: any amount."""
+    tokens: int | None = None
+    """Input and output together; None: any number."""
+    is_hard: bool = True
+    """Whether it refuses what it has no room for; a soft one warns."""
+    set_by: str
+    """Where it is set, such as `policies.cost_budget of agent 'draft'`."""
