@@ -7,13 +7,15 @@ looks like one is never exchanged, so nobody can print another's value by guessi
 import base64
 import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from urllib.parse import quote
 
 import re2
 
 from runtime.domain.canonical import Json, parse
 
+from runtime.domain.minimise import Pseudonym
 MAX_LENGTH = 64
 """Characters of the longest spelling of a placeholder that is recognised in an answer."""
 
@@ -61,6 +63,33 @@ class Pseudonyms:
         """Where placeholders of this run stand."""
         for match in _PLACEHOLDER.finditer(text) if self._values else ():
             if self._value(match) is not None:
+    def take_up(self, known: Iterable[Pseudonym], spent: Mapping[str, int]) -> None:
+        """Go on from what was given before, in the order in which it was.
+
+        `spent`: entity → a number up to which none is given again.
+        """
+        for each in known:
+            text = f"<{each.core}>"
+            self._names[each.entity, each.value, each.is_number] = text
+            self._values[each.core] = each.value
+            self._counts[each.entity] = max(self._counts.get(each.entity, 0), each.number)
+            if each.is_number:
+                self._numbers.add(text)
+        for entity, number in spent.items():
+            self._counts[entity] = max(self._counts.get(entity, 0), number)
+
+    def given(self, *, after: int = 0) -> Sequence[Pseudonym]:
+        """What was given behind the first `after`, in order."""
+        found = []
+        for core, value in islice(self._values.items(), after, None):
+            entity, number, _ = core.rsplit("_", 2)
+            found.append(Pseudonym(entity, int(number), core, value, f"<{core}>" in self._numbers))
+        return found
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._values)
+
                 yield match.span()
 
     def restore(self, text: str, *, in_json: bool = False) -> str:

@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.api.problems import HttpError
 from appliance.auth.callers import Caller
-from runtime.domain.canonical import Json, encode
+from runtime.domain.canonical import Json
 from runtime.domain.event import RunStarted
 from runtime.domain.ids import RunId
 from runtime.domain.journal import read
@@ -77,7 +77,7 @@ class Submissions:
         first = read((await self._appliance.store.read(run, limit=1))[0]).body
         assert isinstance(first, RunStarted), "a journal starts with RunStarted"
         # the name, not the hash: a definition that was replaced in between does not make a retry another request
-        if (first.workflow, encode(first.input)) != (workflow.name, encode(input)):
+        if first.workflow != workflow.name or not await self._appliance.engine.is_input(run, first, input):
             raise HttpError(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "idempotency.key_reused",

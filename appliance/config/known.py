@@ -126,6 +126,14 @@ def features(value: object) -> list[str]:
 
 def zones(value: object) -> list[str]:
     """Patterns of zones."""
+def on_or_off(value: object) -> str:
+    """`on` or `off`; YAML also gives a truth value."""
+    found = {True: "on", False: "off"}.get(value) if isinstance(value, bool) else value
+    if found not in ("on", "off"):
+        raise ValueError("on or off")
+    return str(found)
+
+
     found = names(value)
     if not all(map(is_zone_pattern, found)):
         raise ValueError("zones such as local, site, cloud:eu or cloud:*")
@@ -211,6 +219,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
 )
 
 _VARIABLES: Final = {"models.folder": "AGENTFLOW_MODELS"}
+    Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
+    Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
 
 OTHER_VARIABLES: Final = ("AGENTFLOW_DATA", "AGENTFLOW_DB_KEY", "AGENTFLOW_DB_KEY_FILE", "AGENTFLOW_SHARED")
 """Variables that are read elsewhere and are no settings."""

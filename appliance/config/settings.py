@@ -76,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    minimise: Literal["off", "on"] = "off"
+    """Whether people's data are kept out of everything that is written here."""
+    vault_days: int = 0
+    """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
     def models_folder(self) -> Path:
         """Where models lie, absolute."""
         return self.data / Path(self.models.folder or "models").expanduser()

@@ -121,8 +121,9 @@ POLICIES = record(
     {
         "residency": residency,
         "data_class": name,
-        "cost_budget": inactive(money),
-        "cost_budget_tokens": inactive(_COUNT),
+        "minimise": boolean,
+        "cost_budget": money,
+        "cost_budget_tokens": _COUNT,
         "rate_limit": inactive(rate),
         "permissions": inactive(texts),
         "sla_response_time": inactive(duration),

@@ -6,7 +6,9 @@ import msgspec
 
 from runtime.domain.egress import Destination, Sender
 
-AuditEvent = Literal["egress.sent", "egress.refused", "egress.settled"]
+AuditEvent = Literal[
+    "egress.sent", "egress.refused", "egress.settled", "budget.warned", "vault.restored", "vault.purged", "vault.erased"
+]
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

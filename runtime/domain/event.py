@@ -50,6 +50,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tenant: TenantId = TenantId("default")
     actor: str = ""
     """Who asked: an API key's name, `cli`, a trigger; empty when unknown."""
+    minimised: bool = False
+    """Whether pseudonyms stand in this journal in place of people's data."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -62,6 +62,8 @@ class RunState(msgspec.Struct, kw_only=True):
     definition: DefinitionHash = DefinitionHash("")
     tenant: TenantId = DEFAULT_TENANT
     actor: str = ""
+    is_minimised: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether pseudonyms stand here in place of people's data; not set where they do not."""
     input: Json = None
     started_us: int = 0
     ended_us: int = 0
@@ -120,6 +122,8 @@ def _started(state: RunState, event: RunStarted) -> None:
     state.status = "running"
     state.workflow, state.definition = event.workflow, event.definition
     state.tenant, state.actor, state.input = event.tenant, event.actor, event.input
+    if event.minimised:
+        state.is_minimised = True
     state.started_us = state.at_us
 
 

@@ -12,15 +12,17 @@ import logging
 from collections.abc import Callable, Iterator
 
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
-from runtime.domain.event import Event, SignalReceived, StepFailed, StepSucceeded, TimerFired
+from runtime.domain.event import Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import RunId, StepId
 from runtime.domain.journal import Entry
+from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState, apply, fold
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
+from runtime.engine.minimise import minimised, no_minimiser
 from runtime.engine.reading import entries_of
 from runtime.errors import AgentFlowError, Unavailable
-from runtime.ports import Clock, Planner, StateStore
+from runtime.ports import Clock, Minimiser, Planner, StateStore
 
 FIRST_RETRY_US = 1_000_000
 LAST_RETRY_US = 30_000_000
@@ -52,9 +54,16 @@ class Executor:
     """Drives live runs."""
 
     def __init__(
-        self, *, store: StateStore, dispatcher: Dispatcher, clock: Clock, on_closed: Callable[[RunId], None]
+        self,
+        *,
+        store: StateStore,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        on_closed: Callable[[RunId], None],
+        minimiser: Minimiser | None = None,
     ) -> None:
         self._store = store
+        self._minimiser = minimiser
         self._dispatcher = dispatcher
         self._clock = clock
         self._on_closed = on_closed
@@ -75,6 +84,8 @@ class Executor:
                 return False
             live.recording = asyncio.current_task()
             try:
+                if event.minimised if isinstance(event, RunStarted) else live.state.is_minimised:
+                    event = await self._minimised(live, event)
                 commands = await self._append(live, event, idempotency_key)
                 if not live.is_closed:  # else the commands are carried out when the run is taken up again
                     self._carry_out_all(live, commands)
@@ -111,6 +122,12 @@ class Executor:
         live.state = fold(live.state.run, await entries_of(self._store, live.state.run))
         live.is_stale = False
         self._settle(live)
+
+    async def _minimised(self, live: LiveRun, event: Event) -> Event:
+        if self._minimiser is None:
+            raise no_minimiser(f"run {live.state.run!r}")
+        tenant = event.tenant if isinstance(event, RunStarted) else live.state.tenant
+        return await minimised(event, of_run(tenant, live.state.run), self._minimiser)
 
     async def _append(self, live: LiveRun, event: Event, idempotency_key: str | None) -> list[Command]:
         expected_seq = live.state.seq

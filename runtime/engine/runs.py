@@ -7,19 +7,21 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from runtime.domain.canonical import Json, kept
+from runtime.domain.canonical import Json, encode, kept
 from runtime.domain.event import CancelRequested, RunStarted, SignalReceived
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry
+from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
+from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
-from runtime.ports import Clock, Planner, StateStore
+from runtime.ports import Clock, Minimiser, Planner, StateStore
 
 MAX_INPUT_BYTES = 10 * 1_048_576
 """Canonical bytes of a run's input or a signal's payload."""
@@ -44,9 +46,17 @@ class Engine:
     """One process's engine over one store."""
 
     def __init__(
-        self, *, store: StateStore, definitions: DefinitionSource, dispatcher: Dispatcher, clock: Clock
+        self,
+        *,
+        store: StateStore,
+        definitions: DefinitionSource,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        minimiser: Minimiser | None = None,
     ) -> None:
+        """`minimiser`: None for an engine that keeps what it is given."""
         self.store = store
+        self._minimiser = minimiser
         self._definitions = definitions
         self._dispatcher = dispatcher
         self._clock = clock
@@ -54,7 +64,9 @@ class Engine:
         self._opening: dict[RunId, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[Any]] = set()
         self._planners: dict[DefinitionHash, Planner] = {}
-        self._executor = Executor(store=store, dispatcher=dispatcher, clock=clock, on_closed=self._forget)
+        self._executor = Executor(
+            store=store, dispatcher=dispatcher, clock=clock, on_closed=self._forget, minimiser=minimiser
+        )
         self._is_accepting = False
         self._is_working = False
 
@@ -96,9 +108,17 @@ class Engine:
         input = _kept(input, "input")
         _check_runnable(workflow)
         _check_input(workflow, input)
+        is_minimised = self._is_minimised(workflow)
         live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
         self._live[live.state.run] = live
-        started = RunStarted(workflow=workflow.name, definition=workflow.hash, input=input, tenant=tenant, actor=actor)
+        started = RunStarted(
+            workflow=workflow.name,
+            definition=workflow.hash,
+            input=input,
+            tenant=tenant,
+            actor=actor,
+            minimised=is_minimised,
+        )
         await self._to_the_end(self._begin(live, started, idempotency_key))
         return live.state.run
 
@@ -125,6 +145,29 @@ class Engine:
     async def entries(self, run: RunId) -> list[Entry]:
         """The whole journal of one run. Raises NotFound or Corrupt."""
         return await entries_of(self.store, run)
+
+    async def restored(self, run: RunId) -> list[Entry]:
+        """The whole journal of one run with the values that its pseudonyms stand for, those that are still there."""
+        entries = await self.entries(run)
+        state = fold(run, entries)
+        if not state.is_minimised:
+            return entries
+        return await restored(entries, of_run(state.tenant, run), self._minimising(f"run {run!r}"))
+
+    async def kept(self, run: RunId, value: Json) -> Json:
+        """Something of a run as it may be kept beside its journal: minimised where the run is."""
+        state = await self.state(run)
+        if not state.is_minimised:
+            return value
+        return await self._minimising(f"run {run!r}").kept(of_run(state.tenant, run), value)
+
+    async def is_input(self, run: RunId, started: RunStarted, input: Json) -> bool:
+        """Whether a run was asked for with this input; a minimised one whose values were purged cannot tell."""
+        asked = msgspec.structs.replace(started, input=input)
+        if started.minimised:
+            minimiser = self._minimising(f"run {run!r}")
+            asked = saying(asked, await minimiser.compared(of_run(started.tenant, run), said_by(asked)))
+        return encode(started.input) == encode(asked.input)
 
     async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "") -> None:
         """Answer a waiting step; durable when this returns. Raises Conflict when the run does not wait for it."""
@@ -233,6 +276,18 @@ class Engine:
     def _require_working(self, run: RunId) -> None:
         if not self._is_working:
             raise engine_stopped(run)
+
+    def _is_minimised(self, workflow: Workflow) -> bool:
+        policies = (workflow.policies, *(agent.policies for agent in workflow.agents.values()))
+        if any(each.get("minimise") is True for each in policies):
+            self._minimising(f"workflow {workflow.name!r}")
+            return True
+        return self._minimiser is not None and self._minimiser.is_always
+
+    def _minimising(self, what: str) -> Minimiser:
+        if self._minimiser is None:
+            raise no_minimiser(what)
+        return self._minimiser
 
     def _planner(self, workflow: Workflow) -> Planner:
         if workflow.hash not in self._planners:

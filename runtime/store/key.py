@@ -45,11 +45,16 @@ def key_from(environment: Mapping[str, str]) -> Key | None:
     if file and digits:
         raise Invalid("store.two_keys", "AGENTFLOW_DB_KEY_FILE and AGENTFLOW_DB_KEY are both set; unset one of them")
     if file:
-        return Key(_read(Path(file)))
+        return key_in(Path(file))
     return Key(digits) if digits else None
 
 
-def _read(path: Path) -> str:
+def key_in(path: Path, *, named_by: str = "AGENTFLOW_DB_KEY_FILE") -> Key:
+    """The key in a file. Raises Unavailable as `key_from` does, Invalid for a malformed one."""
+    return Key(_read(path, named_by))
+
+
+def _read(path: Path, named_by: str) -> str:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode & 0o777
@@ -57,7 +62,7 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise Unavailable(
             "store.no_key_file",
-            f"the key file {path} cannot be read: {error.strerror}; AGENTFLOW_DB_KEY_FILE names it",
+            f"the key file {path} cannot be read: {error.strerror}; {named_by} names it",
             retryable=False,
         ) from None
     if mode & 0o077:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.domain.canonical import encode
-from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from runtime.domain.canonical import Json, encode
+from runtime.domain.ids import DEFAULT_TENANT, RunId, TenantId
 from runtime.engine.clock import ManualClock
 from runtime.errors import Invalid
 from runtime.ports import Tool
@@ -23,8 +23,12 @@ async def tool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
     with hold(tmp_path, what="test", now_us=0) as lock:
         database = journal_database(tmp_path, lock=lock)
         await database.start()
-        yield {"create_ticket": CreateTicket}[request.param](Tickets(database), ManualClock())
+        yield {"create_ticket": CreateTicket}[request.param](Tickets(database), ManualClock(), kept=_as_it_is)
         await database.stop()
+
+
+async def _as_it_is(run: RunId, value: Json) -> Json:
+    return value
 
 
 async def test_a_repeated_key_has_the_effect_once_and_the_same_answer(tool: Tool) -> None:

@@ -13,7 +13,7 @@ from runtime.engine.clock import ManualClock, SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound
-from runtime.ports import Clock, StateStore, StepContext, StepResult, Task
+from runtime.ports import Clock, Minimiser, StateStore, StepContext, StepResult, Task
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock, hold
@@ -58,6 +58,7 @@ class Stage:
         self.failing_starts: dict[str, Callable[[], Awaitable[None]]] = {}
         self.failing_stops: set[str] = set()
         self.evidence: dict[str, Json] | None = None
+        self.minimise: Callable[[Path, DataLock], Minimiser] | None = None
         self.workflows: dict[DefinitionHash, Workflow] = {}
         self.trouble: Callable[[Journal], StateStore] = lambda journal: journal
         self._open: list[tuple[Engine, Database, DataLock]] = []
@@ -73,15 +74,17 @@ class Stage:
                 raise NotFound("definition.not_found", f"there is no definition {definition!r} here")
             return self.workflows[definition]
 
+        minimiser = None if self.minimise is None else self.minimise(self._folder, lock)
         dispatcher = Dispatcher(
-            make_agent=lambda spec, folder: ScriptedAgent(spec, self),
+            make_agent=lambda spec, folder, sender: ScriptedAgent(spec, self),
             models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
             http=None,  # type: ignore[arg-type]
             tools={},
             clock=self.clock,
+            minimiser=minimiser,
         )
         store = self.trouble(Journal(database))
-        engine = Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=self.clock)
+        engine = Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=self.clock, minimiser=minimiser)
         self._open.append((engine, database, lock))
         await engine.start(recover=recover)
         return engine

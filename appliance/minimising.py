@@ -1,0 +1,181 @@
+"""Minimisation of one appliance: its policies, its vaults, who looked behind pseudonyms, and what has grown too old."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from appliance.config.settings import Settings
+from appliance.loading.redaction import redaction_policy
+from redaction.minimise import VaultMinimiser
+from redaction.names.host import NamesHost
+from redaction.persist import PREFIX, Written, persist_policy
+from redaction.presets import RedactionPolicy
+from runtime.domain.audit import AuditEntry, AuditEvent
+from runtime.domain.egress import Destination, Sender
+from runtime.domain.ids import RunId, TenantId
+from runtime.domain.minimise import of_run
+from runtime.domain.run import RunState, fold
+from runtime.engine.runs import Engine
+from runtime.errors import AgentFlowError, NotFound
+from runtime.policies.residency import LOCAL
+from runtime.ports import Clock, StateStore
+from runtime.store.key import Key
+from runtime.store.lock import DataLock
+from runtime.store.vault import Held
+from runtime.store.vaults import Vaults
+
+DAY_US = 86_400_000_000
+SWEEP_US = 3_600_000_000
+"""How often values are looked for that have been kept long enough."""
+
+log = logging.getLogger(__name__)
+
+
+def policies_of(settings: Settings) -> dict[Written, RedactionPolicy | None]:
+    """The policy of each place where something is written. Raises as `redaction_policy` does."""
+    own = {
+        pattern: None if name == "none" else redaction_policy(name)
+        for pattern, name in settings.redaction.items()
+        if pattern.startswith(PREFIX)
+    }
+    is_minimised = settings.minimise == "on"
+    found: dict[Written, RedactionPolicy | None] = {
+        # a workflow may ask for it where the appliance does not
+        "journal": persist_policy("journal", own),
+        "memory": persist_policy("memory", own, is_minimised=is_minimised),
+        "log": persist_policy("log", own, is_minimised=is_minimised),
+        "trace": persist_policy("trace", own, is_minimised=is_minimised),
+    }
+    return found
+
+
+Record = Callable[[AuditEntry], Awaitable[object]]
+
+
+class Minimising:
+    """The minimiser of one data folder, and what an operator does with its vaults."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        lock: DataLock | None,
+        key: Key | None,
+        clock: Clock,
+        record: Record,
+        names: NamesHost | None = None,
+    ) -> None:
+        """`record`: keeps a line of the audit log, durable when it returns."""
+        self._record = record
+        self._days = settings.vault_days
+        self._clock = clock
+        self.vaults = Vaults(settings.data, lock=lock, key=key, durability=settings.durability)
+        self.minimiser = VaultMinimiser(
+            self.vaults,
+            is_always=settings.minimise == "on",
+            policies=policies_of(settings),
+            now_us=clock.now_us,
+            names=names,
+        )
+        self._sweeping: asyncio.Task[None] | None = None
+
+    def start(self, store: StateStore) -> None:
+        """Purge what is too old, now and every hour."""
+        if self._days:
+            self._sweeping = asyncio.create_task(self._sweep(store), name="vault-sweep")
+
+    async def stop(self) -> None:
+        """Close the vaults. Safe to call twice."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._sweeping
+            self._sweeping = None
+        self.minimiser.stop()
+        await self.vaults.stop()
+
+    async def restored_state(self, engine: Engine, run: RunId, *, tenant: TenantId, actor: str) -> RunState:
+        """A run with the values that its pseudonyms stand for, for somebody of its tenant; the audit log says so first.
+
+        Raises NotFound for a run of another tenant, and where the vault is gone.
+        """
+        state = await engine.state(run)
+        if state.tenant != tenant:
+            raise NotFound("run.not_found", f"tenant {tenant!r} has no run {run!r}", run=run)
+        if not state.is_minimised:
+            return state
+        if not self.vaults.has(tenant):
+            raise NotFound(
+                "vault.missing",
+                f"tenant {tenant!r} has no vault here: no value of it was kept, or its file vault-{tenant}.db is gone, "
+                "and with it what its pseudonyms stand for. Put the file back from a backup, with its key",
+            )
+        await self._tell("vault.restored", tenant=tenant, actor=actor, run=run)
+        return fold(run, await engine.restored(run))
+
+    async def held(self, tenant: TenantId) -> list[Held]:
+        """How much the tenant's vault holds of each run and collection; nothing where there is no vault."""
+        return [*await (await self.vaults.of(tenant)).held()] if self.vaults.has(tenant) else []
+
+    async def purge(
+        self,
+        store: StateStore,
+        tenant: TenantId,
+        *,
+        run: RunId | None = None,
+        before_us: int = 0,
+        actor: str = "",
+    ) -> int:
+        """Delete the values of one run, or those kept before an instant; return how many.
+
+        Runs that have not ended keep theirs, unless one is named.
+        """
+        if not self.vaults.has(tenant):
+            return 0
+        scopes = () if run is None else (of_run(tenant, run).scope,)
+        spared = frozenset() if run is not None else await _unfinished(store)
+        count = await self.minimiser.purge(tenant, scopes=scopes, before_us=before_us, spared=spared)
+        await self._tell("vault.purged", tenant=tenant, actor=actor, run=run or "", count=count)
+        return count
+
+    async def erase(self, tenant: TenantId, value: str, *, actor: str = "") -> int:
+        """Delete one value wherever the tenant's vault has it; return how often it had."""
+        if not self.vaults.has(tenant):
+            return 0
+        count = await self.minimiser.erase(tenant, value)
+        await self._tell("vault.erased", tenant=tenant, actor=actor, count=count)
+        return count
+
+    async def _tell(self, event: AuditEvent, *, tenant: TenantId, actor: str, run: str = "", count: int = 0) -> None:
+        await self._record(
+            AuditEntry(
+                event=event,
+                passage=secrets.token_hex(8),
+                sender=Sender(purpose=actor or "the appliance", tenant=tenant, run=run),
+                destination=Destination("vault", LOCAL),
+                found={"values": count} if count else {},
+                outcome="ok",
+            )
+        )
+
+    async def _sweep(self, store: StateStore) -> None:
+        while True:
+            before_us = self._clock.now_us() - self._days * DAY_US
+            for tenant in self.vaults.tenants():
+                try:
+                    await self.purge(store, tenant, before_us=before_us)
+                except AgentFlowError as error:  # one tenant's vault must not keep the others' values too long
+                    log.error("values of tenant %s that are too old could not be purged: %s", tenant, error)
+            await self._clock.sleep_until(self._clock.now_us() + SWEEP_US)
+
+
+async def _unfinished(store: StateStore) -> frozenset[str]:
+    """Runs that still need their values."""
+    found: set[str] = set()
+    before: RunId | None = None
+    while page := await store.runs(status=("running", "waiting"), limit=500, before=before):
+        found.update(summary.run for summary in page)
+        before = page[-1].run
+    return frozenset(found)

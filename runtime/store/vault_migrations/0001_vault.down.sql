@@ -1,0 +1,3 @@
+DROP TABLE secret;
+DROP TABLE spent;
+DROP TABLE pseudonym;
