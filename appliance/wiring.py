@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -109,6 +110,10 @@ class Appliance:
     async def stop(self) -> None:
         """Drain for the settings' time, then close everything in reverse order. Safe to call twice."""
         await self._opened.aclose()
+
+    def egress_counts(self) -> Mapping[tuple[str, str, str], int]:
+        """What the guard decided since the start, by (kind, zone, outcome)."""
+        return self._guard.counts
 
     async def _open(self, *, recover: bool) -> None:
         data, key = self.settings.data, key_from(os.environ)

@@ -7,7 +7,7 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import events, health, manual, openai, runs, workflows
+from appliance.api import egress, events, health, manual, openai, runs, workflows
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -28,6 +28,7 @@ HANDLERS = (
     openai.create_embeddings,
     openai.list_models,
     openai.show_model,
+    egress.list_egress,
     health.healthz,
     health.readyz,
     health.metrics,

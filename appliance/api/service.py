@@ -27,6 +27,7 @@ class Service:
         self.appliance = appliance
         self.lifecycle = lifecycle
         self.metrics = Metrics(version)
+        self.metrics.egress.read = appliance.egress_counts
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""

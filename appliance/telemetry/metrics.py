@@ -1,9 +1,12 @@
 """The page that Prometheus reads. Counts start at zero with the process; labels never hold data of a run."""
 
 import platform
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -46,6 +49,8 @@ class Metrics:
         )
         self.tokens = self._counter("agentflow_model_tokens_total", "Model tokens that steps used.", "direction")
         self.cost = self._counter("agentflow_cost_usd_total", "US dollars that steps cost.")
+        self.egress = EgressCounts()
+        self._registry.register(self.egress)
 
     def page(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
@@ -59,3 +64,21 @@ class Metrics:
 
     def _histogram(self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
         return Histogram(name, meaning, labels, buckets=buckets, registry=self._registry)
+
+
+class EgressCounts(Collector):
+    """What the guard decided, as it counts it itself."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[tuple[str, str, str], int]] = dict
+        """Decisions by (kind, zone, outcome)."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter, read when it is asked for."""
+        labels = ["kind", "zone", "outcome"]
+        family = CounterMetricFamily(
+            "agentflow_egress", "Decisions of the guard on what wanted to leave.", labels=labels
+        )
+        for label_values, count in self.read().items():
+            family.add_metric(label_values, count)
+        yield family

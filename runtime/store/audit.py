@@ -40,10 +40,10 @@ class AuditLog:
         """How many lines fit one behind the other, and what is wrong with the next; empty when nothing is."""
         seq, prev = 0, FIRST_PREV
         while lines := await self.read(after_seq=seq):
-            fault = first_break(lines, prev=prev, after_seq=seq)
-            if fault:
-                return seq, fault
-            seq, prev = lines[-1].seq, lines[-1].hash
+            for line in lines:
+                if fault := first_break([line], prev=prev, after_seq=seq):
+                    return seq, fault
+                seq, prev = line.seq, line.hash
         head = await self._database.read(_head)
         return seq, "" if head == (seq, prev) else f"the lines behind {seq} were taken away"
 

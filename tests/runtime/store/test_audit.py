@@ -54,11 +54,11 @@ async def unguarded(database: Database, *statements: str) -> None:
     [
         (
             "UPDATE audit SET body = CAST(replace(CAST(body AS TEXT), 'support', 'other') AS BLOB) WHERE seq = 2",
-            0,
+            1,
             "2 was",
         ),
-        ("UPDATE audit SET at_us = 5 WHERE seq = 2", 0, "line 2 was changed"),
-        ("DELETE FROM audit WHERE seq = 2", 0, "line 2 is missing"),
+        ("UPDATE audit SET at_us = 5 WHERE seq = 2", 1, "line 2 was changed"),
+        ("DELETE FROM audit WHERE seq = 2", 1, "line 2 is missing"),
         ("DELETE FROM audit WHERE seq = 3", 2, "taken away"),
         ("DELETE FROM audit", 0, "taken away"),
     ],
