@@ -1,0 +1,132 @@
+"""What models cost: the table that comes with the program, and what the settings say instead."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from models.meter import Meter
+from models.routing import Route
+from models.servers import ModelServer
+from runtime.costs.prices import FREE, Price
+from runtime.policies.residency import CLOUD_PREFIX
+
+MOST_DOLLARS = 1_000_000
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}/\S+")
+_DATE = re.compile(r"-(?:20\d\d-?\d\d-?\d\d|latest|0)$")
+
+
+class PriceLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of a price table, in dollars."""
+
+    input_per_1k: Decimal = Decimal(0)
+    """Dollars of 1,000 input tokens."""
+    output_per_1k: Decimal = Decimal(0)
+    """Dollars of 1,000 output tokens."""
+    per_call: Decimal = Decimal(0)
+    per_cpu_second: Decimal = Decimal(0)
+    """Dollars of a second of CPU time, for models of this machine."""
+    tokens_per_cpu_second: Annotated[int, Meta(ge=1)] = 1
+    """The least that a second gets through; sets aside what a call by the second can cost."""
+    image_tokens: Annotated[int, Meta(ge=0)] = 5_000
+    """The most tokens that one picture counts as."""
+
+
+class PriceTable:
+    """Prices by provider and model."""
+
+    def __init__(
+        self, own: Mapping[str, Mapping[str, object]] | None = None, servers: Mapping[str, ModelServer] | None = None
+    ) -> None:
+        """`own`: the settings' `prices`, checked; `servers`: their `models.backends` by name."""
+        self._own = {name: price_of(line) for name, line in (own or {}).items()}
+        self._servers = dict(servers or {})
+        self._meters: dict[Route, Meter] = {}
+
+    def meter(self, route: Route) -> Meter:
+        """What counts the calls to a model."""
+        meter = self._meters.get(route)
+        if meter is None:
+            provider = _PROVIDERS.get(route.backend) or route.backend.removeprefix("model.")
+            price = self._price(provider, route.model, route.zone)
+            item = f"model:{provider}/{route.model}"
+            meter = self._meters[route] = Meter(item=item, payee=route.host, price=price)
+        return meter
+
+    def _price(self, provider: str, model: str, zone: str) -> Price | None:
+        """The price; None for a cloud's model that no table names."""
+        server = self._servers.get(provider)
+        names = (f"{provider}/{model}", f"{server.kind}/{model}" if server else "")
+        for table in (self._own, known_prices()):
+            for name in names:
+                if (price := _named(table, name)) is not None:
+                    return price
+        return None if zone.startswith(CLOUD_PREFIX) else FREE
+
+
+def price_of(line: object) -> Price:
+    """The price of one line. Raises ValueError, saying what is wrong."""
+    read = msgspec.convert(line, PriceLine, strict=False)
+    return Price(
+        input_micros=_whole(read.input_per_1k, 10**9),
+        output_micros=_whole(read.output_per_1k, 10**9),
+        call_micros=_whole(read.per_call, 10**6),
+        cpu_second_micros=_whole(read.per_cpu_second, 10**6),
+        tokens_per_cpu_second=read.tokens_per_cpu_second,
+        image_tokens=read.image_tokens,
+    )
+
+
+def check_prices(own: object) -> dict[str, dict[str, object]]:
+    """The settings' `prices` as they are kept. Raises ValueError, naming the line that is wrong."""
+    if not isinstance(own, Mapping):
+        raise ValueError("a mapping from PROVIDER/MODEL to a price")
+    kept: dict[str, dict[str, object]] = {}
+    for name, line in own.items():
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(line, Mapping):
+            raise ValueError(f"PROVIDER/MODEL with a price, not {name!r}")
+        try:
+            price_of(line)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        kept[name] = {str(key): value for key, value in line.items()}
+    return kept
+
+
+@cache
+def known_prices() -> Mapping[str, Price]:
+    """The table that comes with the program, by `provider/model`."""
+    text = (files("models") / "prices.toml").read_text("utf-8")
+    tables = tomllib.loads(text, parse_float=Decimal)
+    return {
+        f"{provider}/{model}": price_of(line) for provider, lines in tables.items() for model, line in lines.items()
+    }
+
+
+_PROVIDERS = {"model.llama_cpp": "local", "model.onnx": "local"}
+
+
+def _named(table: Mapping[str, Price], name: str) -> Price | None:
+    """The price under a name, under the name without a date, else under the longest pattern that it fits."""
+    for each in (name, _DATE.sub("", name)):
+        if each in table:
+            return table[each]
+    fitting = [pattern for pattern in table if "*" in pattern and fnmatchcase(name, pattern)]
+    return table[max(fitting, key=len)] if fitting else None
+
+
+def _whole(dollars: Decimal, scale: int) -> int:
+    if not dollars.is_finite() or not 0 <= dollars <= MOST_DOLLARS:
+        raise ValueError(f"an amount from 0 to {MOST_DOLLARS:,} USD, not {dollars}")
+    amount = dollars * scale
+    if amount != int(amount):
+        raise ValueError(f"an amount that is no finer than {Decimal(1) / scale:f} USD, not {dollars}")
+    return int(amount)
