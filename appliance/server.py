@@ -22,9 +22,10 @@ from appliance.api.app import build_app
 from appliance.api.gate import Entrance, Gate
 from appliance.api.service import HEARTBEAT_S, Service
 from appliance.auth.callers import LOCAL_CALLER, host_names
+from appliance.front import Front, open_front
 from appliance.lifecycle import Lifecycle, keep_watchdog_fed, stop_signals
-from redaction.doors.local import BACKLOG, BoundSocket, is_loopback, listen_tcp, listen_unix
-from runtime.errors import Invalid, Refused, Unavailable
+from redaction.doors.local import BACKLOG, BoundSocket, listen_unix
+from runtime.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -64,6 +65,7 @@ async def serve(
     appliance: Appliance,
     *,
     listen: str = "",
+    front: Front | None = None,
     socket: Path | None = None,
     tls: Tls | None = None,
     insecure_listen: bool = False,
@@ -73,31 +75,31 @@ async def serve(
 ) -> None:
     """Start the appliance and serve it until SIGTERM or SIGINT; then drain, stop it and return.
 
-    `listen` and `socket` default to the settings'; `names` are further names that a Host header may hold. A second
-    signal ends the draining at once. Raises Refused for an address beyond this machine without TLS, Unavailable for
+    `listen` and `socket` default to the settings'; `front` is a listener that is open already, and is closed here.
+    `names` are further names that a Host header may hold. A second signal ends the draining at once.
+
+    Raises Refused for an address beyond this machine without TLS, Unavailable for
     a port in use, and what starting the appliance raises; whatever happens, all of it is stopped again.
     """
-    host, port = _split(listen or appliance.settings.listen)
-    if not is_loopback(host) and tls is None and not insecure_listen:
-        raise Refused(
-            "server.insecure_listen",
-            f"listening on {host} without TLS would send API keys in the clear; give --tls-cert and --tls-key, listen "
-            "on 127.0.0.1, or say --insecure-listen when something in front of it does TLS",
-        )
-    entrance = Entrance(host_names=host_names(host, names), takes_any_address=host in EVERY_ADDRESS)
     server = _Server(appliance, heartbeat_s)
     with stop_signals(server.drain, server.hurry):
-        tcp = listen_tcp(host, port)
+        if front is None:
+            has_tls = tls is not None
+            front = open_front(listen or appliance.settings.listen, has_tls=has_tls, insecure_listen=insecure_listen)
+        entrance = Entrance(host_names=host_names(front.host, names), takes_any_address=front.host in EVERY_ADDRESS)
         try:
             # /readyz answers from here on, while the appliance starts
-            server.open(tcp, entrance, tls)
+            server.open(front.listen(), entrance, tls)
             if await server.has_started():
                 path = socket or appliance.settings.socket
                 # not before the start: until then a server that holds the data folder may be using the path
                 server.open(listen_unix(path), Entrance(caller=LOCAL_CALLER))
-                await server.run(lambda first_key: on_ready(Address(_url(tcp, tls), path, first_key)))
+                url = front.url(has_tls=tls is not None)
+                await server.run(front, lambda first_key: on_ready(Address(url, path, first_key)))
         finally:
+            front.drain()
             await server.stop()
+            front.close()
 
 
 class _Server:
@@ -128,7 +130,7 @@ class _Server:
         starting.result()
         return True
 
-    async def run(self, on_ready: Callable[[Path | None], None]) -> None:
+    async def run(self, front: Front, on_ready: Callable[[Path | None], None]) -> None:
         """Let callers in and return when draining begins; `on_ready` gets the file of a key that was just made.
 
         Raises what reading the keys raises, and Unavailable when a listener broke.
@@ -138,9 +140,11 @@ class _Server:
         self._watchdog = asyncio.create_task(keep_watchdog_fed())
         on_ready(first_key)
         draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
+        lost = asyncio.ensure_future(front.lost())
         await asyncio.wait(
-            {draining, *(listener.task for listener in self._listeners)}, return_when=asyncio.FIRST_COMPLETED
+            {draining, lost, *(listener.task for listener in self._listeners)}, return_when=asyncio.FIRST_COMPLETED
         )
+        lost.cancel()
         if not draining.done():
             draining.cancel()
             raise Unavailable("server.listener_lost", "a listener ended by itself; start the server again")
@@ -210,21 +214,8 @@ class _Listener(Granian):
         self._ssp = None
 
 
-def _split(listen: str) -> tuple[str, int]:
-    """Host and port of `127.0.0.1:8700` or `[::1]:8700`. Raises Invalid."""
-    host, colon, port = listen.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 2**16):
-        raise Invalid("server.bad_address", f"cannot listen on {listen!r}; expected HOST:PORT such as 127.0.0.1:8700")
-    return host.strip("[]"), int(port)
-
-
 def _version() -> str:
     try:
         return metadata.version("agentflow-appliance")
     except metadata.PackageNotFoundError:  # a checkout that was never installed
         return "unknown"
-
-
-def _url(bound: BoundSocket, tls: Tls | None) -> str:
-    host = f"[{bound.host}]" if ":" in bound.host else bound.host
-    return f"{'https' if tls else 'http'}://{host}:{bound.port}"

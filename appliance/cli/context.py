@@ -56,6 +56,21 @@ class Af:
         logbook.open_log(self)
         self._has_log = True
 
+    def run_sealed(self, work: Coroutine[object, object, Answer]) -> Answer:
+        """As `run`, inside the air gap where the settings ask for one: for commands in which agents or models work."""
+        if self.settings.mode == "air_gapped":
+            from appliance.airgap import enter
+            from runtime.engine.clock import SystemClock
+
+            try:
+                entered = enter(self.settings, SystemClock().now_us)
+                self.open_log()
+                entered.settle()
+            except BaseException:
+                work.close()
+                raise
+        return self.run(work)
+
     def close(self) -> None:
         """Close the log."""
         if self._has_log:

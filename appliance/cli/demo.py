@@ -49,7 +49,7 @@ def demo(af: Af, template: str) -> int:
     manifests = _models(af)
     names = ", ".join(f"{m.name} {_role(m)}" for m in manifests)
     af.terminal.say(f"{click.style('Models here:', bold=True)} {names}\n")
-    shown = af.run(_demonstrate(af, template, file))
+    shown = af.run_sealed(_demonstrate(af, template, file))
     _draw_end(af, shown)
     af.terminal.document(
         {

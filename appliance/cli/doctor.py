@@ -1,9 +1,15 @@
 """`af doctor`: is everything here, does it work, and what mends it."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+
+if TYPE_CHECKING:
+    from appliance.cli.checks import Finding
 
 MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "missing": ("✗", "red")}
 
@@ -13,19 +19,41 @@ MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
     examples="""
         af doctor
         af doctor --json | jq '.findings[] | select(.level != "ok")'
+        af doctor --egress
     """,
 )
+@click.option("--egress", is_flag=True, help="Enter the air gap and try to get out; keep a signed report.")
+@click.option(
+    "--verify",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="With --egress: whether a report is unchanged since it was signed.",
+)
 @pass_af
-def doctor(af: Af) -> int:
+def doctor(af: Af, *, egress: bool, verify: Path | None) -> int:
     """Check Python, processor, database, disk, models, journal and templates; say what mends each.
 
     Exit code 0 when everything needed works, 4 when something needed is not here, 1 when something is broken.
+    With --egress: 0 when everything that was tried was refused at once, 1 when something got out or can, 4 when not
+    everything could be tried on this machine.
     """
+    if verify is not None and not egress:
+        raise click.UsageError("--verify goes with --egress")
+    if egress:
+        from appliance.cli.egress import prove_egress, verify_report
+
+        return prove_egress(af) if verify is None else verify_report(af, verify)
+    return _examine(af)
+
+
+def _examine(af: Af) -> int:
     from appliance.cli.checks import Finding, examine
     from appliance.cli.terminal import StatusLine, columns, printable
 
     with StatusLine(af.terminal) as line:
         findings = af.run(examine(af.settings, lambda name: line.show(f"▸ looking at {name} …")))
+    if af.settings.mode == "air_gapped":
+        findings.append(_air_gap(af))
 
     def draw(finding: Finding) -> None:
         import textwrap
@@ -49,3 +77,14 @@ def doctor(af: Af) -> int:
     af.terminal.say(f"\n{words}" + (f", {warned} to look at" if warned else ""))
     af.terminal.document({"ok": not bad, "findings": findings})
     return code
+
+
+def _air_gap(af: Af) -> "Finding":
+    """Whether a server that should be in its air gap is."""
+    from appliance.cli.checks import Finding
+    from appliance.cli.egress import served
+
+    server = served(af.settings)
+    mend = "" if server.is_sealed else "af doctor --egress (prove it)"
+    is_wrong = server.is_running and server.is_sealed is False
+    return Finding(check="air gap", level="fail" if is_wrong else "ok", detail=server.detail, mend=mend)

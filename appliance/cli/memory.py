@@ -47,7 +47,7 @@ def ingest_folder(af: Af, folder: Path, collection: str) -> int:
     Unchanged files cost nothing, and those that have gone are forgotten. Interrupted, it goes on where it stopped.
     Exit code 1 when a file could not be taken.
     """
-    done = af.run(_ingest(af, folder, collection))
+    done = af.run_sealed(_ingest(af, folder, collection))
     for problem in done.problems:
         af.terminal.complain(str(problem))
     gone = f", {done.forgotten:,} forgotten" if done.forgotten else ""
@@ -64,7 +64,7 @@ def ingest_folder(af: Af, folder: Path, collection: str) -> int:
 @pass_af
 def search_memory(af: Af, text: str, collection: str, limit: int) -> None:
     """Find the documents that answer TEXT, with their best sentences."""
-    found = af.run(_search(af, text, collection, limit))
+    found = af.run_sealed(_search(af, text, collection, limit))
     if found is None or not found.hits:
         af.terminal.say(f"collection {collection!r} holds nothing; fill it: af memory ingest FOLDER")
         af.terminal.document({"hits": [], "confidence": 0.0})

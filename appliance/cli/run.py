@@ -67,10 +67,10 @@ def run(
             raise click.UsageError("--inputs goes with neither --input nor --no-wait")
         from appliance.cli.batch import Batch, run_batch
 
-        return af.run(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
+        return af.run_sealed(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
     if resume or jsonl:
         raise click.UsageError("--resume and --jsonl go with --inputs FILE")
-    return af.run(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms))
+    return af.run_sealed(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms))
 
 
 async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None) -> int:

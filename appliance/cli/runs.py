@@ -85,7 +85,7 @@ def signal_run(af: Af, run: str, name: str, payload: str | None) -> int:
     """Answer a RUN that waits for the signal NAME, and follow it to its end."""
     from appliance.cli.run import EXIT_CODES
 
-    view = af.run(_signal(af, run, name, payload))
+    view = af.run_sealed(_signal(af, run, name, payload))
     _show_outcome(af, view)
     return EXIT_CODES.get(view.status, 0)
 
@@ -97,7 +97,7 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
     """Go on with runs that were interrupted; with all of them when none is named."""
     from appliance.cli.run import EXIT_CODES
 
-    views = af.run(_resume(af, names))
+    views = af.run_sealed(_resume(af, names))
     for view in views:
         _show_outcome(af, view, is_document=False)
     if not views:

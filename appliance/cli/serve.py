@@ -1,6 +1,7 @@
 """`af serve`: the HTTP API, and an engine that goes on with whatever was unfinished."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -8,6 +9,9 @@ import msgspec
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from runtime.errors import Invalid
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
 
 
 @click.command(
@@ -49,28 +53,49 @@ def serve(
     """
     if (tls_cert is None) is not (tls_key is None):
         raise Invalid("server.half_tls", "--tls-cert and --tls-key go together; give both")
+    from appliance.airgap import enter
+    from appliance.front import open_front
+    from runtime.engine.clock import SystemClock
+
+    settings = _settings(af, drain_s, socket)
+    now_us = SystemClock().now_us
+    front = open_front(listen or settings.listen, has_tls=tls_cert is not None, insecure_listen=insecure_listen)
+    # before anything heavy is imported: no library may have started a thread
+    gap = enter(settings, now_us, front=front) if settings.mode == "air_gapped" else None
+
     import uvloop
 
     from appliance.server import Address, Tls, announce
     from appliance.server import serve as serve_appliance
     from appliance.wiring import Appliance
 
-    settings = af.settings
-    if drain_s is not None:
-        settings = msgspec.structs.replace(settings, drain_s=drain_s)
     af.open_log()
+    if gap is not None:
+        gap.settle()
 
     def ready(address: Address) -> None:
+        if gap is not None:
+            gap.record(now_us())
         announce(address)
         af.terminal.document(msgspec.to_builtins(address, enc_hook=str))
 
     serving = serve_appliance(
         Appliance(settings, what="af serve"),
-        listen=listen or "",
+        front=front,
         socket=socket,
         tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,
         insecure_listen=insecure_listen,
         names=names,
         on_ready=ready,
     )
-    uvloop.run(serving)
+    try:
+        uvloop.run(serving)
+    finally:
+        if gap is not None:
+            gap.forget()
+
+
+def _settings(af: Af, drain_s: float | None, socket: Path | None) -> "Settings":
+    """The settings, with what the options say in their place."""
+    changes = {"drain_s": drain_s, "socket": socket and socket.absolute()}
+    return msgspec.structs.replace(af.settings, **{name: value for name, value in changes.items() if value is not None})
