@@ -1,4 +1,7 @@
-"""Where log records go: warnings to stderr for people, JSON lines to `logs/af.log` in the data folder."""
+"""Where log records go: warnings to stderr for people, JSON lines to `logs/af.log` in the data folder.
+
+Every record is redacted on its way, its traceback too.
+"""
 
 import json
 import logging
@@ -11,6 +14,8 @@ from runtime.domain.journal import rfc3339
 
 if TYPE_CHECKING:
     from appliance.cli.context import Af
+    from appliance.telemetry.log_redaction import LogRedaction
+    from redaction.presets import RedactionPolicy
 
 FILE_BYTES = 5_000_000
 FILES_KEPT = 3
@@ -30,10 +35,12 @@ def open_log(af: "Af") -> None:
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.INFO)
     stderr = _Stderr(sys.stderr)
+    stderr.redaction = _Redaction(af)
     stderr.setLevel(_stderr_level(af))
     root.addHandler(stderr)
     path = af.data_folder / "logs" / "af.log"
     file = _Journal(path, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, delay=True, encoding="utf-8")
+    file.redaction = _Redaction(af)
     file.setLevel(_file_level(af))
     root.addHandler(file)
 
@@ -47,31 +54,60 @@ def close_log() -> None:
         handler.close()
 
 
+class _Redaction:
+    """What a handler's records pass. Loaded with the first of them: most commands write none."""
+
+    def __init__(self, af: "Af") -> None:
+        self._af = af
+        self._made: LogRedaction | None = None
+
+    def text(self, text: str) -> str:
+        return self._redaction().text(text)
+
+    def fields(self, fields: dict[str, object]) -> dict[str, object]:
+        return {**self._redaction().fields(fields)}
+
+    def _redaction(self) -> "LogRedaction":
+        if self._made is None:
+            from appliance.telemetry.log_redaction import LogRedaction
+
+            self._made = LogRedaction(self._policy)
+        return self._made
+
+    def _policy(self) -> "RedactionPolicy | None":
+        from appliance.minimising import policies_of
+
+        return policies_of(self._af.settings)["log"]
+
+
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs alone
     """Short lines for people; what ended the command is said by `failures` in words of its own."""
+
+    redaction: _Redaction
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.name != "appliance.cli.failures" and super().filter(record) is not False
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"{record.levelname.lower()}: {record.getMessage()}"
+        return f"{record.levelname.lower()}: {self.redaction.text(record.getMessage())}"
 
 
 class _Journal(logging.handlers.RotatingFileHandler):
     """One JSON object a line; a folder that can't be written costs the line, never the command."""
+
+    redaction: _Redaction
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
             "at": rfc3339(int(record.created * 1e6)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
-            "pid": record.process,
         }
-        line |= {key: value for key, value in vars(record).items() if key not in _OWN}
+        said: dict[str, object] = {"message": record.getMessage()}
+        said |= {key: value for key, value in vars(record).items() if key not in _OWN}
         if record.exc_info:
-            line["traceback"] = logging.Formatter().formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+            said["traceback"] = logging.Formatter().formatException(record.exc_info)
+        return json.dumps({**line, "pid": record.process, **self.redaction.fields(said)}, ensure_ascii=False)
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream is None:
