@@ -72,13 +72,16 @@ class Minimising:
         self._days = settings.vault_days
         self._clock = clock
         self.vaults = Vaults(settings.data, lock=lock, key=key, durability=settings.durability)
+        policies = policies_of(settings)
         self.minimiser = VaultMinimiser(
             self.vaults,
             is_always=settings.minimise == "on",
-            policies=policies_of(settings),
+            policies=policies,
             now_us=clock.now_us,
             names=names,
         )
+        self.of_memory = None if policies["memory"] is None else self.minimiser
+        """The minimiser of what is remembered; None where memory keeps what it is given."""
         self._sweeping: asyncio.Task[None] | None = None
 
     def start(self, store: StateStore) -> None:

@@ -195,7 +195,10 @@ class Appliance:
         make = registry.load(kind)
         parts: dict[str, object] = {}
         if kind in ("agent.rag", "agent.ml_model"):
-            parts = {"models": self.models, "memory": self.memory, "progress": self._progress, "folder": folder}
+            models = ModelsFor(self.models, sender)
+            parts = {"models": models, "memory": self.memory, "progress": self._progress, "folder": folder}
+        if kind == "agent.rag":
+            parts["minimiser"] = self.minimising.of_memory
         if kind == "agent.custom":
             parts["folder"] = folder
         if not callable(make):

@@ -91,6 +91,7 @@ async def _ingest(af: Af, folder: Path, name: str) -> "Ingested":
             folder,
             Collection(DEFAULT_TENANT, name),
             embedder=Embedder(appliance.models, appliance.memory),
+            minimiser=appliance.minimising.of_memory,
             progress=lambda done, total, _: progress.work("files", done, total),
         )
     finally:

@@ -13,12 +13,13 @@ from runtime.domain.canonical import Json
 from runtime.domain.event import Usage
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.domain.memory import Collection
+from runtime.domain.minimise import of_collection
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, Unavailable
 from runtime.memory.embedding import DEFAULT_MODEL, Embedder
 from runtime.memory.ingest import content_digest, ingest
 from runtime.memory.retrieval import Hit, retrieve
-from runtime.ports import MemoryStore, ModelAccess, Progress, StepContext, StepResult, Task
+from runtime.ports import MemoryStore, Minimiser, ModelAccess, Progress, StepContext, StepResult, Task
 
 DIGITS = 6
 """Decimals that scores are rounded to, so that an answer does not depend on the last bit of a sum."""
@@ -51,8 +52,11 @@ class RagAgent:
         folder: str,
         models: ModelAccess,
         memory: MemoryStore,
+        minimiser: Minimiser | None = None,
         progress: Progress = lambda *_: None,
     ) -> None:
+        """`minimiser`: where memory holds pseudonyms; hits are given with the values."""
+        self._minimiser = minimiser
         self._spec = spec
         self._folder = Path(folder)
         self._models = models
@@ -89,8 +93,11 @@ class RagAgent:
             model=options.embedding_model,
         )
         reply = found.question
+        hits: Json = [_hit(hit) for hit in found.hits]
+        if self._minimiser is not None:
+            hits = await self._minimiser.restored(of_collection(collection), hits)
         return StepResult(
-            output={"hits": [_hit(hit) for hit in found.hits], "confidence": round(found.confidence, DIGITS)},
+            output={"hits": hits, "confidence": round(found.confidence, DIGITS)},
             usage=Usage(reply.input_tokens),
             evidence={
                 "backend": reply.backend,
@@ -119,6 +126,7 @@ class RagAgent:
             folder,
             collection,
             embedder=Embedder(self._models, self._memory, model=options.embedding_model),
+            minimiser=self._minimiser,
             progress=lambda done, total, _: self._progress(f"{self._spec.id}: articles read", done, total),
         )
         for problem in outcome.problems:

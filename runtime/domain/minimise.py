@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from runtime.domain.ids import RunId, TenantId
+from runtime.domain.memory import Collection
 
 Place = Literal["journal", "memory"]
 
@@ -19,7 +20,11 @@ class Holder(msgspec.Struct, frozen=True):
     @property
     def scope(self) -> str:
         """How the tenant's vault calls it: a run by its id, a collection as `memory/NAME`."""
-        return self.name if self.place == "journal" else f"{self.place}/{self.name}"
+        return self.name if self.place == "journal" else f"{MEMORY_SCOPES}{self.name}"
+
+
+MEMORY_SCOPES = "memory/"
+"""What the scopes of collections begin with; ids of runs do not."""
 
 
 class Pseudonym(msgspec.Struct, frozen=True):
@@ -38,3 +43,8 @@ class Pseudonym(msgspec.Struct, frozen=True):
 def of_run(tenant: TenantId, run: RunId) -> Holder:
     """The holder of a run's values."""
     return Holder(tenant, "journal", run)
+
+
+def of_collection(collection: Collection) -> Holder:
+    """The holder of a collection's values."""
+    return Holder(collection.tenant, "memory", collection.name)

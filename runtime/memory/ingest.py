@@ -18,10 +18,12 @@ import msgspec
 
 from runtime.domain.canonical import Json
 from runtime.domain.memory import Collection, Document, Passage, Quote
+from runtime.domain.minimise import Holder, of_collection
 from runtime.domain.problem import Problem
-from runtime.errors import Invalid, NotFound
+from runtime.errors import Invalid, NotFound, Refused
 from runtime.memory import passages
 from runtime.memory.embedding import Embedder
+from runtime.ports import Minimiser
 
 SUFFIXES = frozenset({".md", ".markdown", ".txt"})
 MAX_FILE_BYTES = 10_000_000
@@ -43,6 +45,18 @@ class Ingested(msgspec.Struct, frozen=True, kw_only=True):
     """Files that could not be taken, each with the reason; what the collection had of them stays."""
 
 
+class _Part(msgspec.Struct, frozen=True):
+    heading: str = ""
+    text: str = ""
+
+
+class _Said(msgspec.Struct, frozen=True):
+    """What a document says, as it comes back from the minimiser; what a policy drops is empty."""
+
+    fields: dict[str, str] = {}
+    sections: tuple[_Part, ...] = ()
+
+
 class _File(NamedTuple):
     size_bytes: int
     digest: str
@@ -51,33 +65,48 @@ class _File(NamedTuple):
 
 
 async def ingest(
-    folder: Path, collection: Collection, *, embedder: Embedder, progress: Progress = lambda *_: None
+    folder: Path,
+    collection: Collection,
+    *,
+    embedder: Embedder,
+    minimiser: Minimiser | None = None,
+    progress: Progress = lambda *_: None,
 ) -> Ingested:
     """Make the collection say what the folder's files say.
 
+    `minimiser`: keeps people's data out of it; pseudonyms are embedded and saved in their place, in names of files too.
     Raises NotFound when there is no such folder, and what embedding and saving raise. A file that cannot be taken
     is named in the outcome's problems and holds up nothing else.
     """
     memory = embedder.memory
     names = list_files(folder)
+    sources = await _sources(names, of_collection(collection), minimiser)
     known = await memory.sources(collection)
-    engine = await embedder.engine()
+    # what was saved in one way is saved anew in the other
+    engine = await embedder.engine() + (" minimised" if minimiser is not None else "")
     problems: list[Problem] = []
     size_bytes = saved = 0
     for done, name in enumerate(names):
         progress(done, len(names), size_bytes)
         try:
             # off the event loop: a large file takes seconds to read and cut
-            file = await asyncio.to_thread(_take, folder, name, engine, known.get(name))
+            file = await asyncio.to_thread(_take, folder, name, engine, known.get(sources[name]))
         except Invalid as error:
             problems.append(Problem(code=error.code, message=error.message, file=_printable(name)))
             continue
         size_bytes += file.size_bytes
-        if file.reading is not None:
-            document = await _document(name, file.digest, file.reading, collection, embedder)
+        reading = file.reading
+        if reading is not None and minimiser is not None:
+            try:
+                reading = await _minimised(reading, of_collection(collection), minimiser)
+            except Refused as refused:
+                problems.append(Problem(code=refused.code, message=refused.message, file=_printable(name)))
+                continue
+        if reading is not None:
+            document = await _document(sources[name], file.digest, reading, collection, embedder)
             await memory.save(collection, [document])
             saved += 1
-    gone = sorted(set(known) - set(names))
+    gone = sorted(set(known) - set(sources.values()))
     forgotten = await memory.forget(collection, gone) if gone else 0
     progress(len(names), len(names), size_bytes)
     return Ingested(
@@ -152,6 +181,30 @@ def _text(content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError as error:
         raise Invalid("ingest.not_utf8", f"it is not UTF-8 text; byte {error.start} is not") from None
+
+
+async def _sources(names: Sequence[str], holder: Holder, minimiser: Minimiser | None) -> Mapping[str, str]:
+    """What each file is called in the collection."""
+    if minimiser is None:
+        return {name: name for name in names}
+    kept = await minimiser.kept(holder, [_printable(name) for name in names])
+    assert isinstance(kept, list), "minimising keeps the shape"
+    return {name: str(source) for name, source in zip(names, kept, strict=True)}
+
+
+async def _minimised(reading: passages.Reading, holder: Holder, minimiser: Minimiser) -> passages.Reading:
+    """A document without people's data; its sentences are cut again, so that they say what its passages say."""
+    sections: list[Json] = [{"heading": section.heading, "text": section.text} for section in reading.sections]
+    said: Json = {"fields": {**reading.fields}, "sections": sections}
+    kept = msgspec.convert(await minimiser.kept(holder, said), _Said)
+    return passages.Reading(
+        {name: value for name, value in kept.fields.items() if value},
+        tuple(
+            passages.Section(section.heading, section.text, passages.sentences(section.text))
+            for section in kept.sections
+            if section.text
+        ),
+    )
 
 
 async def _document(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from runtime.domain.minimise import Pseudonym
+from runtime.domain.minimise import MEMORY_SCOPES, Pseudonym
 from runtime.store import migrations
 from runtime.store.database import Database, Durability
 from runtime.store.key import Key
@@ -80,7 +80,7 @@ class Vault:
     async def purge(
         self, *, scopes: Collection[str] = (), before_us: int = 0, spared: Collection[str] = frozenset()
     ) -> int:
-        """Delete the values of these scopes, or with none given those kept before an instant; return how many.
+        """Delete the values of these scopes, or with none given those of runs kept before an instant; return how many.
 
         `spared`: scopes that keep theirs. Durable when this returns.
         """
@@ -117,6 +117,7 @@ def _purge(connection: sqlite3.Connection, scopes: Collection[str], before_us: i
     chosen = scopes or [
         scope
         for (scope,) in connection.execute("SELECT DISTINCT scope FROM pseudonym WHERE created_us < ?", (before_us,))
+        if not scope.startswith(MEMORY_SCOPES)
     ]
     limit = "" if scopes else " AND created_us < ?"
     values = () if scopes else (before_us,)
