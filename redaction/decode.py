@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 
 import re2
 
+from redaction.disguises import disguises
 from redaction.findings import Finding
 from runtime.errors import Refused
 
@@ -41,10 +42,20 @@ _LOOKALIKES = {
 }
 _ESCAPES = re2.compile(
     r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
-    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrt/\"])+|(?:=[0-9A-F]{2})+"
+    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrt/\"])+|(?:=[0-9A-F]{2})+|=\r?\n"
 )
 _RUNS = re2.compile(r"[A-Za-z0-9+/_\-]{12,}(?:\r?\n[A-Za-z0-9+/_\-]{4,})*={0,8}")
 _UNDERSCORED = re2.compile(r"[0-9]_|_[0-9]")
+_INVISIBLE = frozenset(map(chr, (*range(9), 11, 12, *range(14, 32), 127)))
+_CONTROLS = re2.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_OPAQUE = 300
+"""Characters of Base64 that are more than a signature, and are let out only as text."""
+_MEDIA = (
+    b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"%PDF", b"\xd0\xcf\x11\xe0", b"\x7fELF", b"RIFF", b"OggS", b"ID3",
+    b"MZ\x90", b"II*\0", b"MM\0*", b"SQLite format",
+)  # fmt: skip
+_NOT_OPAQUE = ("CERTIFICATE", "PUBLIC KEY", "ssh-rsa", "ssh-ed25519", "signature", "sha512", "embedding")
+"""What stands before a long run of Base64 that everybody may read."""
 _ARCHIVES = (b"PK\x03\x04", b"7z\xbc\xaf", b"Rar!", b"\xfd7zXZ", b"BZh", b"\x28\xb5\x2f\xfd")
 
 
@@ -64,8 +75,8 @@ class View:
         if self.starts is None:
             return finding
         return Finding(
-            self.starts[finding.start],
-            self.ends[finding.end - 1],
+            min(self.starts[finding.start], self.starts[finding.end - 1]),
+            max(self.ends[finding.start], self.ends[finding.end - 1]),
             finding.type,
             finding.score,
             finding.recogniser,
@@ -87,7 +98,9 @@ def views(text: str) -> tuple[list[View], list[Finding]]:
     if first.starts is not None:
         found.append(View(text))  # what folding would hide, such as a name in its own script, is looked at as it stands
     if _UNDERSCORED.search(first.text):  # in a file name it parts words, in RE2 it is a letter
-        found.append(View(first.text.replace("_", " "), first.starts, first.ends))
+        found.append(View(_without_underscores(first.text), first.starts, first.ends))
+    for reading, starts, ends in disguises(first.text):
+        found.append(View(reading, *_places(first, starts, ends)))
     size = len(text)
     for _ in range(MAX_DEPTH):
         level = [each for view in level for each in _decoded(view, opaque)]
@@ -99,9 +112,27 @@ def views(text: str) -> tuple[list[View], list[Finding]]:
     return found, opaque
 
 
+def _places(view: View, starts: list[int], ends: list[int]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Places of a reading of a view as places of the original."""
+    if view.starts is None:
+        return tuple(starts), tuple(ends)
+    return tuple(view.starts[at] for at in starts), tuple(view.ends[at - 1] for at in ends)
+
+
+def _without_underscores(text: str) -> str:
+    """Between digits a blank, `4111 1111`; elsewhere what a label has behind it, `mrn:123456`."""
+    chars = list(text)
+    for place, char in enumerate(chars):
+        if char == "_":
+            is_inside = text[place - 1 : place].isdigit() and text[place + 1 : place + 2].isdigit()
+            is_beside = text[place - 1 : place].isdigit() or text[place + 1 : place + 2].isdigit()
+            chars[place] = " " if is_inside else ":" if is_beside else "_"
+    return "".join(chars)
+
+
 def normalised(text: str) -> View:
     """The text in plain characters: widths, digits of every script, look-alikes; nothing that cannot be seen."""
-    if text.isascii():
+    if text.isascii() and not _CONTROLS.search(text):
         return View(text)
     chars, starts = list[str](), list[int]()
     for index, char in enumerate(text):
@@ -114,12 +145,14 @@ def normalised(text: str) -> View:
 
 def _plain(char: str) -> str:
     if char < "\x80":
-        return char
+        return "" if char in _INVISIBLE else char
     category = unicodedata.category(char)
     if category in ("Cf", "Mn", "Me", "Cc"):
         return ""
     if category == "Nd":
         return str(unicodedata.digit(char))
+    if category == "Cs":
+        return "?"
     if category in ("Zs", "Zl", "Zp"):
         return " "
     folded = unicodedata.normalize("NFKC", char).translate(_LOOKALIKES)
@@ -134,7 +167,8 @@ def _decoded(view: View, opaque: list[Finding]) -> Iterator[View]:
     for match in _RUNS.finditer(view.text):
         start, end = match.span()
         low, high = view.place(start)[0], view.place(end - 1)[1]
-        for plain in _plain_forms(match.group()):
+        is_public = end - start < _OPAQUE or any(mark in view.text[max(0, start - 96) : start] for mark in _NOT_OPAQUE)
+        for plain in _plain_forms(match.group(), may_be_opaque=is_public):
             if plain is None:
                 opaque.append(Finding(low, high, "BINARY", 0.9, "archive"))
             else:
@@ -159,7 +193,7 @@ def _unescaped(view: View) -> View | None:
             starts.append(low)
             ends.append(high)
         low, high = view.place(start)[0], view.place(end - 1)[1]
-        step = (end - start) / len(plain)
+        step = (end - start) / max(1, len(plain))
         for index in range(len(plain)):
             starts.append(view.place(start + int(index * step))[0] if end - start == 3 * len(plain) else low)
             ends.append(view.place(start + int((index + 1) * step) - 1)[1] if end - start == 3 * len(plain) else high)
@@ -181,6 +215,8 @@ def _unescape(escape: str) -> str | None:
         plain = unquote_to_bytes(escape).decode("utf-8", "replace")
     elif escape[0] == "&":
         plain = html.unescape(escape)
+    elif escape[:2] in ("=\n", "=\r"):
+        return ""
     elif escape[0] == "=":
         plain = bytes.fromhex(escape.replace("=", "")).decode("utf-8", "replace")
     else:
@@ -204,16 +240,27 @@ def _unslashed(escape: str) -> str:
     return pair.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def _plain_forms(run: str) -> Iterator[str | None]:
-    """The texts that a run may encode in Base64, hex or Base32; None for an archive."""
+def _plain_forms(run: str, *, may_be_opaque: bool) -> Iterator[str | None]:
+    """The texts that a run may encode in Base64, hex or Base32; None for an archive, a picture and the like."""
     compact = "".join(run.split())
+    is_read = may_be_opaque
     for data in _bytes_of(compact):
         if data.startswith((b"\x1f\x8b", b"\x78\x9c", b"\x78\xda", b"\x78\x01")):
             data = _inflated(data) or data
-        if data.startswith(_ARCHIVES):
+        if data.startswith(_ARCHIVES) or (data.startswith(_MEDIA) and len(data) > 64):
             yield None
+            is_read = True
         elif (text := _text_of(data)) is not None:
             yield text
+            is_read = True
+    if not is_read and not _is_made_of(compact.rstrip("="), "0123456789abcdefABCDEF") and _is_drawn(compact):
+        yield None
+
+
+def _is_drawn(run: str) -> bool:
+    """Whether a run is of all kinds of characters, as encoded bytes are, and not one word repeated."""
+    kinds = (any(map(str.isdigit, run)), any(map(str.islower, run)), any(map(str.isupper, run)))
+    return all(kinds) and len(set(run[:512])) > 40
 
 
 def _bytes_of(run: str) -> Iterator[bytes]:
@@ -245,7 +292,9 @@ def _inflated(data: bytes) -> bytes | None:
 
 def _text_of(data: bytes) -> str | None:
     """The text of bytes that are one; None for numbers, keys and pictures."""
-    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-16-le" if data[1:2] == b"\0" else "utf-8"
+    is_marked = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    wide = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be" if data[:1] == b"\0" else "utf-8"
+    encoding = "utf-16" if is_marked else wide
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:

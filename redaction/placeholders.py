@@ -13,9 +13,10 @@ from urllib.parse import quote
 
 import re2
 
+from redaction.propagation import Known
 from runtime.domain.canonical import Json, parse
-
 from runtime.domain.minimise import Pseudonym
+
 MAX_LENGTH = 64
 """Characters of the longest spelling of a placeholder that is recognised in an answer."""
 
@@ -46,6 +47,8 @@ class Pseudonyms:
         self._numbers: set[str] = set()
         self._names: dict[tuple[str, str, bool], str] = {}
         self._counts: dict[str, int] = {}
+        self.known = Known(parts=False)
+        """Whole values that the run has named before, to be found again in any form."""
 
     def name(self, entity: str, value: str, *, is_number: bool = False) -> str:
         """The placeholder of a value, the same one each time; a number of a JSON payload has one of its own."""
@@ -55,14 +58,11 @@ class Pseudonyms:
             core = f"{entity}_{number}_{self._mark(entity, number)}"
             known = self._names[entity, value, is_number] = f"<{core}>"
             self._values[core] = value
+            self.known.add(entity, value)
             if is_number:
                 self._numbers.add(known)
         return known
 
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where placeholders of this run stand."""
-        for match in _PLACEHOLDER.finditer(text) if self._values else ():
-            if self._value(match) is not None:
     def take_up(self, known: Iterable[Pseudonym], spent: Mapping[str, int]) -> None:
         """Go on from what was given before, in the order in which it was.
 
@@ -72,6 +72,7 @@ class Pseudonyms:
             text = f"<{each.core}>"
             self._names[each.entity, each.value, each.is_number] = text
             self._values[each.core] = each.value
+            self.known.add(each.entity, each.value)
             self._counts[each.entity] = max(self._counts.get(each.entity, 0), each.number)
             if each.is_number:
                 self._numbers.add(text)
@@ -90,6 +91,10 @@ class Pseudonyms:
         """How many there are."""
         return len(self._values)
 
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Where placeholders of this run stand."""
+        for match in _PLACEHOLDER.finditer(text) if self._values else ():
+            if self._value(match) is not None:
                 yield match.span()
 
     def restore(self, text: str, *, in_json: bool = False) -> str:

@@ -8,16 +8,10 @@ from redaction.detectors.rules import Rule
 _PHONE = (
     "phone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "contact", "ring", "text", "handy", "telefon",
 )  # fmt: skip
-_STREET = (
-    r"(?:street|str|st|avenue|ave|av|road|rd|lane|ln|drive|dr|boulevard|blvd|ct|pl|sq|terrace|ter"
-    r"|(?-i:Way|Close|Court|Place|Square|Row|Hill|Ter)|crescent|cres|gardens|gdns|grove"
-    r"|mews|parade|parkway|pkwy|circle|cir|trail|trl|highway|hwy)"
-)
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]"
     r"|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
 )
-_POSTCODE_UK = r"(?:[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][ABD-HJLNP-UW-Z]{2}|GIR ?0AA)"
 
 
 def _ip(text: str) -> bool:
@@ -56,8 +50,10 @@ RULES = (
     Rule("email", "EMAIL",
          r"\b[a-z0-9][a-z0-9._%+'\-]{0,63}@(?:[a-z0-9\-]{1,63}\.){1,8}[a-z][a-z0-9\-]{1,23}\b", 1.0, ignores_case=True),
     Rule("email_spelt", "EMAIL",
-         r"\b[a-z0-9][a-z0-9._+\-]{0,63} ?(?:\[at\]|\(at\)| at ) ?[a-z0-9\-]{1,63}"
-         r"(?: ?(?:\[dot\]|\(dot\)| dot ) ?[a-z0-9\-]{1,63}){1,3}\b", 0.8, ignores_case=True),
+         r"\b[a-z0-9][a-z0-9._+\-]{0,63}(?: ?(?:[\[({<]dot[\])}>]| dot ) ?[a-z0-9_+\-]{1,63}){0,3}"
+         r" ?(?:[\[({<] ?at ?[\])}>]| at |@) ?[a-z0-9\-]{1,63}(?: ?(?:[\[({<] ?dot ?[\])}>]| "
+         r"dot |\.) ?[a-z0-9\-]{1,63}){0,3}"
+         r" ?(?:[\[({<] ?dot ?[\])}>]| dot ) ?[a-z]{2,12}\b", 0.8, ignores_case=True),
     Rule("phone_international", "PHONE", r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}\b", 0.9,
          _international),
     Rule("phone_north_america", "PHONE",
@@ -67,28 +63,46 @@ RULES = (
          r"(?:\b0(?:20[ \-]?[0-9]{4}[ \-]?[0-9]{4}|7[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]{3}[ \-][0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]1[ \-][0-9]{3}[ \-]?[0-9]{4}))\b", 0.6, None, _PHONE),
+    Rule("phone_area_code", "PHONE", r"\(0[0-9]{1,4}\)(?: ?[0-9]{3,4}[ \-]?[0-9]{3,5}| ?[0-9]{2}(?:[ "
+                                     r"\-]?[0-9]{2,3}){2,3})\b", 0.7,
+         None, _PHONE),
+    Rule("phone_france", "PHONE", r"\b0[1-9](?:[ .\-][0-9]{2}){4}\b", 0.7, None, _PHONE),
+    Rule("phone_australia", "PHONE", r"\b(?:04[0-9]{2}[ \-][0-9]{3}[ \-][0-9]{3}|0[2378][ "
+                                     r"\-][0-9]{4}[ \-][0-9]{4})\b", 0.7, None,
+         _PHONE),
+    Rule("phone_trunk", "PHONE", r"\b0[1-9][0-9]{2,3}[ /\-][0-9]{3,4}[ \-]?[0-9]{3,4}\b", 0.6, None, _PHONE),
+    Rule("phone_dialled", "PHONE",
+         r"(?:^|[^a-z0-9_])(?:call(?:ing|ed|back)?|ring|dial(?:led)?|text|phone|phoned|tel|mobile|cell"
+         r"|fax|whatsapp|sms|reach(?:able)?"
+         r"|my number|(?:his|her|their|your|our|contact|callback|phone|mobile|home|work) (?:number|line))"
+         r"(?:,? (?:me|us|him|her|them|back|on|at|via|is|was|now|directly|anytime|today"
+         r"|tomorrow|please)){0,5}(?: |: |= ?)"
+         r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,13})\b", 0.7, checks.whole(_phone_like),
+         ignores_case=True),
     Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
     Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
          checks.whole(_phone_like), ("phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me",
                                      "fax", "sms", "ring me", "telefon", "reach me", "my number"), True),
-    Rule("street_address", "ADDRESS",
-         r"\b[0-9]{1,5}[a-z]?(?:[ ,]{1,2}(?:[NSEW]\.? )?)(?:[A-Za-z'.\-]{1,20} ){0,3}[A-Za-z'.\-]{2,20} " + _STREET
-         + r"\b\.?(?:,? (?:apt|apartment|suite|ste|unit|flat|#)\.? ?[a-z0-9\-]{1,6})?"
-         r"(?:[, \n]{1,3}[A-Za-z'. \-]{2,30}?[, \n]{1,3}(?:(?-i:" + _STATE + r") [0-9]{5}(?:-[0-9]{4})?|(?-i:"
-         + _POSTCODE_UK + r")))?", 0.75, ignores_case=True),
-    Rule("street_address_de", "ADDRESS",
-         r"\b[A-Z][A-Za-z\-]{2,25}(?:stra(?:\xdf|ss)e|str\.|weg|platz|allee|gasse) [0-9]{1,4}[a-z]?"
-         r"(?:, ?[0-9]{5} [A-Z][a-z]{2,25})?", 0.8),
-    Rule("po_box", "ADDRESS", r"\bp\.? ?o\.? ?box #?[0-9]{1,6}\b", 0.8, ignores_case=True),
     Rule("uk_postcode", "ADDRESS", r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2})\b", 0.7),
+    Rule("ca_postcode", "ADDRESS", r"\b[ABCEGHJ-NPRSTVXY][0-9][ABCEGHJ-NPRSTV-Z] [0-9][ABCEGHJ-NPRSTV-Z][0-9]\b", 0.7),
+    Rule("nl_postcode", "ADDRESS", r"\b[1-9][0-9]{3} "
+                                   r"?[A-Z]{2},? "
+                                   r"[A-Z][a-z]{2,20}\b", 0.6, None, ("adres", "postcode", "straat", "laan"),
+         True),
+    Rule("city_by_context", "ADDRESS", r"\b[0-9]{5} [A-Z\xc0-\xde][a-z\xdf-\xff]{2,25}\b", 0.7, None,
+         ("address", "adresse", "anschrift", "wohn", "stra\xdfe", "strasse"), True),
     Rule("us_city_zip", "ADDRESS",
          r"\b(?:[A-Z][a-z]{2,15} ){0,2}[A-Z][a-z]{2,15}, " + _STATE + r" [0-9]{5}(?:-[0-9]{4})?\b",
          0.8),
-    Rule("postal_code_by_context", "ADDRESS", r"\b(?:[0-9]{5}(?:-[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])\b", 0.7,
-         None, ("zip", "postal code", "postcode", "plz"), True),
+    Rule("postal_code_by_context", "ADDRESS", r"\b(?:[0-9]{5,6}(?:-[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])\b", 0.7,
+         None, ("zip", "postal code", "postcode", "plz", "pin code", "pincode"), True),
     Rule("gps", "LOCATION",
          r"(?:^|[^0-9.])(?P<v>-?[0-9]{1,2}\.[0-9]{4,9}(?:\xb0? ?[NS])?,"
          r"\s?-?[0-9]{1,3}\.[0-9]{4,9}(?:\xb0? ?[EW])?)", 0.7),
+    Rule("gps_degrees", "LOCATION",
+         r"\b[0-9]{1,3}\xb0 ?[0-9]{1,2}(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} "
+         r"?)?[NS],? ?[0-9]{1,3}\xb0 ?[0-9]{1,2}"
+         r"(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} ?)?[EW]", 0.8),
     Rule("ipv4", "IP_ADDRESS", r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\b", 0.8, checks.whole(_ip)),
     Rule("ipv6", "IP_ADDRESS",
          r"(?:^|[^0-9a-z:.])(?P<v>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)",

@@ -31,7 +31,7 @@ RULES = (
     Rule("us_npi", "HEALTH_ID", r"\b[12][0-9]{9}\b", 0.8, checks.whole(checks.us_npi),
          ("npi", "provider", "physician", "prescriber"), True),
     Rule("us_dea", "HEALTH_ID", r"\b[abfgmpr][a-z9][0-9]{7}\b", 0.9, checks.whole(checks.us_dea),
-         ("dea", "prescriber", "physician", "dr"), ignores_case=True),
+         ("dea", "prescriber", "controlled subst"), True, ignores_case=True),
     Rule("us_mbi", "HEALTH_ID",
          r"\b[1-9][ac-hj-kmnp-rt-y][0-9ac-hj-kmnp-rt-y][0-9]-?[ac-hj-kmnp-rt-y][0-9ac-hj-kmnp-rt-y][0-9]-?"
          r"[ac-hj-kmnp-rt-y]{2}[0-9]{2}\b", 0.9, None, ("medicare", "mbi"), ignores_case=True),

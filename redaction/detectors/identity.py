@@ -73,6 +73,8 @@ RULES = (
          0.7, None, ("driver's licen", "driving licen", "driver licen", "drivers licen", "licence number",
                      "license number", "fuhrerschein"), True, ignores_case=True),
     Rule("date_of_birth", "DATE_OF_BIRTH", _DATE, 0.9, checks.whole(_is_date), _BIRTH, True, ignores_case=True),
+    Rule("age_labelled", "DATE_OF_BIRTH", r"\bage[d]?\"?(?: is)?[ "
+                                        r":=]{1,3}(?P<v>9[0-9]|1[01][0-9])\b", 0.7, ignores_case=True),
     Rule("age_over_89", "DATE_OF_BIRTH", r"\b(?P<v>9[0-9]|1[01][0-9])[ -]?(?:years?[ -]old|y/?o|yrs?)\b", 0.7,
          ignores_case=True),
 )  # fmt: skip

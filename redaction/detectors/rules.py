@@ -46,14 +46,14 @@ class RuleSet:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = [(rule, *_compiled(rule)) for rule in rules]
-        self._index = re2.Set.SearchSet(_options(ignores_case=False))
+        self._index = re2.Set.SearchSet(options(ignores_case=False))
         for rule in rules:
             self._index.Add(_source(rule))
         self._index.Compile()
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The finds of every rule; they may overlap."""
-        data = text.encode("latin-1", "replace")
+        data = latin(text)
         hits = self._index.Match(data)
         if not hits:
             return
@@ -137,7 +137,7 @@ def _stands_in(nearby: str, word: str) -> bool:
 
 
 def _compiled(rule: Rule) -> tuple["re2._Regexp", int]:
-    pattern = re2.compile(_source(rule), _options(ignores_case=False))
+    pattern = re2.compile(_source(rule), options(ignores_case=False))
     return pattern, pattern.groupindex.get(b"v", pattern.groupindex.get("v", 0))
 
 
@@ -145,10 +145,16 @@ def _source(rule: Rule) -> bytes:
     return (("(?i)" if rule.ignores_case else "") + rule.pattern).encode("latin-1")
 
 
-def _options(*, ignores_case: bool) -> "re2.Options":
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False
-    options.case_sensitive = not ignores_case
-    options.max_mem = 64 << 20  # the index of all rules does not fit in the default 8 MiB
-    return options
+def latin(text: str) -> bytes:
+    """One byte a character, so that offsets stay those of the text."""
+    return text.encode("latin-1", "replace")
+
+
+def options(*, ignores_case: bool = False) -> "re2.Options":
+    """How patterns over such bytes are compiled."""
+    found = re2.Options()
+    found.encoding = re2.Options.Encoding.LATIN1
+    found.log_errors = False
+    found.case_sensitive = not ignores_case
+    found.max_mem = 64 << 20  # the index of all rules does not fit in the default 8 MiB
+    return found

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 
 from redaction.detectors.rules import Rule
+from redaction.wording import words
 
 _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("aws_access_key", "API_KEY", r"\b(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA)[A-Z2-7]{16}\b"),
@@ -76,67 +77,59 @@ def _drawn(text: str) -> int:
     return len(text) if is_random(text) and not _is_uuid(text) else 0
 
 
+def _cased(text: str) -> int:
+    """Drawn from both cases and digits."""
+    return _drawn(text) if text.lower() != text and text.upper() != text else 0
+
+
 def _is_uuid(text: str) -> bool:
     parts = text.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(char in "0123456789abcdefABCDEF-" for char in text)
 
 
-def _chosen(text: str) -> int:
-    """A password is anything that is not a word about passwords, a variable or a type."""
+def chosen(text: str) -> int:
+    """How much of a text is a password: anything that is not a word about passwords, a variable or a type."""
+    if "&" in text and "=" in text[text.index("&") :]:  # the next field of a form
+        text = text[: text.index("&")]
     given = text.strip("\"'`,;")
     plain = given.lower()
     is_variable = given.startswith("$") and given[1:].replace("_", "").isalnum() and given.isupper()
     is_code = plain in _NO_VALUES or is_variable or plain.startswith(_CODE) or (given[0:1] + given[-1:]) in ("[]", "<>")
     is_prose = plain.isalpha() and len(plain) < 12 and plain in _PROSE
-    return 0 if is_code or is_prose or len(plain) < 4 or set(plain) <= set("*x.") or "(" in plain else len(text)
+    no_value = is_code or is_prose or len(plain) < 4 or set(plain) <= set("*x.") or _is_call(plain)
+    return 0 if no_value else len(text)
+
+
+def _is_call(plain: str) -> bool:
+    """Whether it is a call in a program: `input(`, `get_secret(name)`."""
+    name, opened, rest = plain.partition("(")
+    return bool(opened) and name.replace("_", "").replace(".", "").isalpha() and not any(map(str.isdigit, rest))
+
+
+def _flagged(text: str) -> int:
+    """A value behind `-p`, which other programs use for ports and paths."""
+    is_other = text[0] in "/.{$" or ":" in text or "=" in text or text.isdigit()
+    return 0 if is_other else chosen(text)
+
+
+def _strong(text: str) -> int:
+    """A word that nobody writes but as a password: letters and digits, and a mark or both cases."""
+    plain = text.rstrip(".,;:!?)")
+    has_digit = any(map(str.isdigit, plain)) and any(map(str.isalpha, plain))
+    is_mixed = plain.lower() != plain and plain.upper() != plain
+    has_mark = any(not char.isalnum() for char in text.rstrip(".,;:)"))
+    is_strong = has_digit and (is_mixed or has_mark) and len(plain) >= 6 and "://" not in plain
+    return chosen(plain) and len(text.rstrip(".,;:)")) if is_strong else 0
 
 
 _CODE = ("${", "$(", "{{", "%(", "os.", "self.", "process.", "env.", "env[", "getenv")
 _NO_VALUES = frozenset({"str", "none", "null", "string", "str,", "str)", "text"})
-_PROSE = frozenset(
-    [
-        "reset",
-        "policy",
-        "manager",
-        "field",
-        "required",
-        "incorrect",
-        "wrong",
-        "expired",
-        "protected",
-        "change",
-        "changed",
-        "hash",
-        "prompt",
-        "for",
-        "must",
-        "should",
-        "will",
-        "cannot",
-        "from",
-        "with",
-        "that",
-        "this",
-        "your",
-        "have",
-        "been",
-        "here",
-        "true",
-        "false",
-        "string",
-        "optional",
-        "input",
-        "page",
-        "link",
-        "authentication",
-        "forgot",
-        "forgotten",
-        "rules",
-        "strength",
-        "length",
-        "rotation",
-        "hint",
-    ]
+_PROSE = words(
+    """
+    reset policy manager field required incorrect wrong expired protected change changed hash prompt for must
+    should will cannot from with that this your have been here true false string optional input page link
+    authentication forgot forgotten rules strength length rotation hint
+    """
 )
 
 _QUOTE = r"[\"'`]?"
@@ -154,15 +147,41 @@ RULES = (
     Rule("authorization", "TOKEN", r"\b(?:basic|bearer|negotiate|digest|token|apikey) (?P<v>[A-Za-z0-9+/=_\-.~]{8,})",
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
-    Rule("cookie", "TOKEN", r"\b(?:set-)?cookie: ?(?P<v>[^\r\n]{4,})", 0.9, ignores_case=True),
     Rule("password", "PASSWORD",
          r"(?:password|passwd|passphrase|passcode|pwd|pass|kennwort|passwort|mot de passe|contrase\xf1a)" + _QUOTE
-         + r"(?: ?(?:=|:|=>|:=) ?| is:? | to )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, _chosen,
+         + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es"
+           r"|ist|est|lautet):? | to )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
          ignores_case=True),
+    Rule("password_prose", "PASSWORD", r"\b(?:password|passphrase|passcode|pwd|pass|login|credentials?) "
+                                       r"(?P<v>[^\s\"'`<>]{6,64})", 0.7,
+         _strong, ignores_case=True),
+    Rule("password_of", "PASSWORD",
+         r"\b(?:password|passphrase|passcode|pwd|credentials?|secret)(?: [a-z'\-]{1,20}){1,6} "
+         r"(?:is|was|to|as|=|:) [\"'`]?"
+         r"(?P<v>[^\s\"'`<>]{6,64})", 0.7, _strong, ignores_case=True),
+    Rule("netrc", "PASSWORD", r"\blogin [^\s]{1,64}\s{1,4}password (?P<v>[^\s\"'`]{3,128})", 0.9, chosen),
+    Rule("login_flag", "PASSWORD",
+         r"\b(?:docker|podman|helm|oc|az|mysql|mysqldump|psql|mongosh?|redis-cli|ftp|svn"
+         r"|smbclient|ldapsearch|sshpass|vault)\b"
+         r"[^\n|;]{0,120}? (?:-p|-a|-w|--pass|--password|--secret)[ "
+         r"=]?[\"']?(?P<v>[^\s\"'`\-][^\s\"'`]{3,127})", 0.8, _flagged),
+    Rule("password_hash", "PASSWORD", r"\$(?:apr1|2[abxy]|1|5|6|y|argon2(?:id|i|d)|scrypt|pbkdf2-sha(?:1|256"
+                                      r"|512))\$[./A-Za-z0-9$=,+]{20,200}",
+         0.9),
+    Rule("key_end", "PRIVATE_KEY", r"(?P<v>(?:[A-Za-z0-9+/=]{8,}\s+)+-----END [A-Z "
+                                   r"]{0,30}PRIVATE KEY(?: BLOCK)?-----)", 1.0),
+    Rule("aws_secret", "API_KEY", r"(?:^|[^A-Za-z0-9/+=])(?P<v>[A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)", 0.8, _cased,
+         ("akia", "asia", "aws", "amazon", "secret"), True),
+    Rule("aws_pair", "API_KEY",
+         r"\b(?:AKIA|ASIA)[A-Z2-7]{16}[^A-Za-z0-9/+](?:[^\n]{0,60}?[^A-Za-z0-9/+=])?(?P<v>[A-Za-z0-"
+         r"9/+]{40})(?:[^A-Za-z0-9/+=]|$)", 0.9,
+         _cased),
+    Rule("user_flag", "PASSWORD", r"(?:\s-u|--user)[ =]?[\"']?[A-Za-z0-9._@\-]"
+                                  r"{1,64}:(?P<v>[^\s\"']{3,128})", 0.9, chosen),
     Rule("password_flag", "PASSWORD", r"(?:sshpass -p ?|--password[= ]|mysql .{0,40}-p)" + _QUOTE
-         + r"(?P<v>[^\s\"'`]{4,128})", 0.9, _chosen),
+         + r"(?P<v>[^\s\"'`]{4,128})", 0.9, chosen),
     Rule("near_key_word", "API_KEY",
          r"\b[a-z0-9_\-]{0,30}" + _WORDS + r"[a-z0-9_]{0,12}" + _QUOTE
          + r"(?:\s{0,2}(?:=|:|=>|:=)\s{0,2}| is:? | )" + _QUOTE
-         + r"(?P<v>[a-z0-9+/=_\-.~!@#$%^&*]{16,512})", 0.8, _drawn, ignores_case=True),
+         + r"(?P<v>[a-z0-9+/=_\-.~!@#$%^*]{16,512})", 0.8, _drawn, ignores_case=True),
 )  # fmt: skip

@@ -1,0 +1,179 @@
+"""Values behind a label in running text: `MRN: 00123`, `last_name=Smith`, `<dob>…</dob>`, `'email' => '…'`.
+
+The label is judged by the table of keys (redaction/keys.py), so that texts and JSON agree about what a name means.
+"""
+
+from collections.abc import Iterator
+
+import re2
+
+from redaction.detectors.rules import latin, options
+from redaction.detectors.secrets import chosen
+from redaction.findings import Finding
+from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, words_of
+from redaction.wording import is_name, name_end
+
+SCORE = 0.8
+_LETTER = r"A-Za-z\xc0-\xff"
+_LABEL = re2.compile(
+    (
+        rf"(?P<key>[{_LETTER}][{_LETTER}0-9_.\-]{{0,40}}(?: [{_LETTER}'][{_LETTER}'\-]{{0,20}}){{0,3}}[0-9]?)"
+        r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
+        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
+    ).encode("latin-1"),
+    options(ignores_case=False),
+)
+_TAG = re2.compile(
+    rb"<(?P<key>[A-Za-z_][A-Za-z0-9_:.\-]{0,40})(?: [^<>]{0,200})?>(?P<v>[^<>]{2,300})</", options(ignores_case=False)
+)
+_ATTRIBUTE = re2.compile(
+    rb"<(?P<key>[A-Za-z_][A-Za-z0-9_:.\-]{0,40}) (?:value|extension)=\"(?P<v>[^\"<>]{2,200})\"",
+    options(ignores_case=False),
+)
+_PART = re2.compile(
+    rb"(?i)content-disposition: form-data; name=\"?(?P<key>[A-Za-z0-9_.\-\[\]]{1,60})\"?[^\r\n]{0,200}\r?\n"
+    rb"(?:[a-z\-]+:[^\r\n]{0,200}\r?\n){0,4}\r?\n(?P<v>[^\r\n]{2,400})",
+    options(ignores_case=False),
+)
+_COMPACT = re2.compile(rb"[^&\s;,\"'<>)\]}|`]{2,300}", options(ignores_case=False))
+_NUMBER = re2.compile(
+    rb"[A-Za-z]{0,5}[ \-]?[0-9][A-Za-z0-9]{0,24}(?:[\-./][A-Za-z0-9]{1,12}){0,6}(?: (?:[0-9]{2,6}"
+    rb"|[A-D])\b){0,6}|[A-Z]{2}(?: [0-9]{2}){3} [A-D]",
+    options(ignores_case=False),
+)
+_SINGLE = re2.compile(
+    rb"[A-Za-z]{0,5}[ \-]?[0-9][A-Za-z0-9]{0,24}(?:[\-./][A-Za-z0-9]{1,12}){0,6}", options(ignores_case=False)
+)
+_DIALLED = re2.compile(rb"[+(]{0,2}[0-9][0-9 ().\-/]{4,24}[0-9]", options(ignores_case=False))
+_TOKEN = re2.compile(rb"[^\s\"'`,;<>&)}]{8,512}", options(ignores_case=False))
+_NEXT_LABEL = re2.compile(
+    rb"[,;.]? ?\b[A-Za-z][A-Za-z _\-]{1,24}[:=]|[;|<\n\r\t\"]|\. [A-Z]|\\n", options(ignores_case=False)
+)
+_GROUPED = frozenset(("NATIONAL_ID", "BANK_ACCOUNT", "PAYMENT_CARD", "IBAN", "TAX_ID"))
+_BARE = frozenset(("name", "names", "display", "contact", "text"))
+
+
+class Labels:
+    """Labels and what stands behind them. A Detector."""
+
+    def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
+        """The values that labels name; they may overlap."""
+        if ":" not in text and "=" not in text and "<" not in text and " is " not in text and "#" not in text:
+            return
+        data = latin(text)
+        found: list[Finding] = []
+        names: list[tuple[int, int]] = []
+        for key, start, end, is_fixed in _labelled(text, data):
+            entity = entity_of_key(key)
+            if key.lower().endswith("cookie"):
+                continue
+            if entity:
+                found += _value(entity, key, text, data, start, end, is_fixed)
+            elif (words := words_of(key)) and (words[-1] in ROLES or words[-1] in _BARE):
+                names += _name(text, start, end, is_fixed=is_fixed)
+        yield from found
+        is_personal = "@" in text or any(each.type in PERSONAL for each in found)
+        for low, high in names:
+            if is_personal or "," in text[low:high]:
+                yield Finding(low, high, "PERSON", SCORE, "label_name", "name")
+
+
+def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
+    """Each label, and where its value begins and, when something shuts it, ends."""
+    at = 0
+    while (match := _LABEL.search(data, at)) is not None:
+        start = match.end()
+        key = text[match.start(1) : match.end(1)]
+        opening = text[match.start(4) : start].lstrip("*")
+        at = start if start > match.end(3) else match.end(3)
+        if opening:
+            end = text.find(opening, start, start + 400)
+            if end > start and "\n" not in text[start:end]:
+                yield key, start, end, True
+                at = start
+                continue
+        separator = text[match.start(3) : match.end(3)]
+        shut = _COMPACT.match(data, start) if separator == "=" else None
+        if shut and not opening:
+            yield key, start, shut.end(), text[shut.end() : shut.end() + 1] in ("&", "")
+        else:
+            yield key, start, -1, False
+    if "</" in text:
+        for match in _TAG.finditer(data):
+            yield text[match.start(1) : match.end(1)].rpartition(":")[2], *match.span(2), True
+    if "<" in text:
+        for match in _ATTRIBUTE.finditer(data):
+            yield text[match.start(1) : match.end(1)].rpartition(":")[2], *match.span(2), True
+    if "form-data" in text:
+        for match in _PART.finditer(data):
+            yield text[match.start(1) : match.end(1)], *match.span(2), True
+
+
+def _value(entity: str, key: str, text: str, data: bytes, start: int, end: int, is_fixed: bool) -> Iterator[Finding]:
+    """What of the text behind a label is the value, if anything."""
+    if end < 0 or (not is_fixed and entity in ("PERSON", "ADDRESS")):
+        end = _open_end(entity, text, data, start)
+    value = text[start:end]
+    if end > start and is_plausible(entity, value) and _is_value(entity, value, is_fixed):
+        yield Finding(start, end, entity, SCORE, "label", words_of(key)[-1])
+
+
+def _open_end(entity: str, text: str, data: bytes, start: int) -> int:
+    """Where a value ends that nothing shuts."""
+    if entity == "PERSON":
+        end = name_end(text, start)
+        return end if end > start else _lowered_name(text, start)
+    if entity == "ADDRESS":
+        return _address_end(text, data, start)
+    if entity == "PHONE":
+        match = _DIALLED.match(data, start)
+    elif entity in ("API_KEY", "TOKEN"):
+        match = _TOKEN.match(data, start)
+    elif entity in ("DATE_OF_BIRTH", "EMAIL", "IP_ADDRESS", "MAC_ADDRESS", "LOCATION", "PASSWORD"):
+        return start  # these have rules of their own, which know their forms
+    else:
+        match = (_NUMBER if entity in _GROUPED else _SINGLE).match(data, start)
+    return match.end() if match else start
+
+
+def _lowered_name(text: str, start: int) -> int:
+    """A name in lower case: two or three words up to the end of the line."""
+    line = text[start : start + 60].split("\n", 1)[0].split(",", 1)[0].rstrip(". ")
+    is_like = 2 <= len(line.split()) <= 3 and all(word.isalpha() for word in line.split())
+    return start + len(line) if is_like and name_end(text, start, ignores_case=True) >= start + len(line) else start
+
+
+def _address_end(text: str, data: bytes, start: int) -> int:
+    stop = min(len(text), start + 160)
+    at = start
+    while (match := _NEXT_LABEL.search(data, at, stop)) is not None:
+        before = text[start : match.start()].rsplit(" ", 1)[-1].rstrip(".")
+        if text[match.start()] == "." and match.group()[:2] == b". " and len(before) <= 4 and before[:1].isupper():
+            at = match.start() + 2  # `12 Main St. Springfield`
+            continue
+        stop = match.start()
+        break
+    value = text[start:stop].rstrip(" .,")
+    return start + len(value) if any(char.isdigit() for char in value) else start
+
+
+def _is_value(entity: str, value: str, is_fixed: bool) -> bool:
+    if entity in ("API_KEY", "TOKEN"):
+        return any(char.isdigit() for char in value) and "(" not in value and not value.isdigit() and "://" not in value
+    if entity == "ADDRESS" and not is_fixed:
+        return len(value) >= 4
+    if entity == "PASSWORD":
+        return chosen(value) == len(value)
+    if entity == "PERSON":
+        return value[0].isalpha() and "." not in value.strip(".").replace(". ", " ") and "_" not in value
+    return True
+
+
+def _name(text: str, start: int, end: int, *, is_fixed: bool) -> Iterator[tuple[int, int]]:
+    """A name behind a label that names a person by the part they play, or is `name` alone."""
+    if not is_fixed:
+        line = text[start : start + 60].split("\n", 1)[0].split("\r", 1)[0].rstrip(" .;")
+        is_listed = line.count(",") == 1 and is_name(line)
+        end = start + len(line) if is_listed else name_end(text, start)
+    if end > start and is_name(text[start:end]):
+        yield start, end

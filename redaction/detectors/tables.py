@@ -1,0 +1,131 @@
+"""Tables in text: the first row names the columns, and a column's name says what its cells are.
+
+Comma, semicolon, tab and bar separated, quoted or not, with or without prose around them.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from redaction.findings import Finding
+from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, words_of
+from redaction.wording import is_name
+
+SCORE = 0.8
+_DELIMITERS = "\t|;,"
+_MAX_CELLS = 200
+_LONGEST_HEADER = 40
+_PEOPLE = frozenset(("name", "names"))
+
+Cell = tuple[int, int]
+"""Start and end."""
+
+
+class Tables:
+    """Cells of columns that matter. A Detector."""
+
+    def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
+        """The cells below telling names."""
+        if "\n" not in text and "\r" not in text:
+            return
+        lines = list(_lines(text))
+        number = 0
+        while number < len(lines) - 1:
+            used = 0
+            for delimiter in _DELIMITERS:
+                if delimiter in text[lines[number][0] : lines[number][1]]:
+                    found, used = _table(text, lines, number, delimiter)
+                    yield from found
+                    if used:
+                        break
+            number += used or 1
+
+
+def _lines(text: str) -> Iterator[Cell]:
+    at = 0
+    for line in text.splitlines(keepends=True):
+        bare = line.rstrip("\r\n")
+        if bare.strip():
+            yield at, at + len(bare)
+        at += len(line)
+
+
+def _table(text: str, lines: Sequence[Cell], first: int, delimiter: str) -> tuple[list[Finding], int]:
+    """The finds of the table that begins at a line, and how many lines it has, 0 when there is none."""
+    found = list[Finding]()
+    header = _cells(text, *lines[first], delimiter)
+    names = [text[low:high].strip(" \"'*_") for low, high in header]
+    if not 2 <= len(names) <= _MAX_CELLS or not all(map(_is_header, names)):
+        return found, 0
+    entities = _entities(names)
+    if not any(entities):
+        return found, 0
+    used = 1
+    for low, high in lines[first + 1 :]:
+        cells = _cells(text, low, high, delimiter)
+        if len(cells) != len(names) and (abs(len(cells) - len(names)) > 1 or used == 1):
+            break
+        used += 1
+        for (start, end), entity, name in zip(cells, entities, names, strict=False):
+            value = text[start:end]
+            if _fits(entity, value):
+                found.append(Finding(start, end, entity.lstrip("?"), SCORE, "column", words_of(name)[-1]))
+    return found, used if used > 1 else 0
+
+
+def _entities(names: Sequence[str]) -> list[str]:
+    """What each column holds; with `?` before it when the cell has to look like it."""
+    found = [entity_of_key(name) for name in names]
+    is_personal = bool(PERSONAL.intersection(found))
+    for place, name in enumerate(names):
+        words = words_of(name)
+        is_person = words and (words[-1] in ROLES or "".join(words) in ROLES or (words[-1] in _PEOPLE and is_personal))
+        if not found[place] and is_person:
+            found[place] = "?PERSON"
+    return found
+
+
+def _fits(entity: str, value: str) -> bool:
+    if not entity or not value:
+        return False
+    if entity.startswith("?"):
+        return is_name(value, least=2)
+    if entity in ("PASSWORD", "TOKEN", "API_KEY") and len(value.split()) > 1:
+        return False
+    return is_plausible(entity, value)
+
+
+def _is_header(name: str) -> bool:
+    has_letter = any(char.isalpha() for char in name)
+    is_short = len(name) <= _LONGEST_HEADER and len(name.split()) <= 5 and name.count(":") == 0
+    return (
+        is_short and (has_letter or name in ("", "#")) and sum(char.isdigit() for char in name) <= 2 and "@" not in name
+    )
+
+
+def _cells(text: str, low: int, high: int, delimiter: str) -> list[Cell]:
+    """The cells of a line without quotes and white space around them; a quoted one may hold the delimiter."""
+    if delimiter == "|":
+        while low < high and text[low] in "| ":
+            low += 1
+        while high > low and text[high - 1] in "| ":
+            high -= 1
+    cells, at = list[Cell](), low
+    while at <= high and len(cells) <= _MAX_CELLS:
+        while at < high and text[at] == " ":
+            at += 1
+        if text[at : at + 1] == '"' and at < high:
+            end = text.find('"', at + 1, high)
+            while end >= 0 and text[end + 1 : end + 2] == '"':
+                end = text.find('"', end + 2, high)
+            if end > at:
+                cells.append((at + 1, end))
+                following = text.find(delimiter, end, high)
+                at = following + 1 if following >= 0 else high + 1
+                continue
+        end = text.find(delimiter, at, high)
+        end = high if end < 0 else end
+        stop = end
+        while stop > at and text[stop - 1] == " ":
+            stop -= 1
+        cells.append((at, stop))
+        at = end + 1
+    return cells
