@@ -106,8 +106,8 @@ class Agent(Protocol):
         """Do the task. Cancellation really stops the work. Raises StepFailure, Refused, Unavailable or Invalid."""
 
 
-AgentFactory = Callable[[AgentSpec, str], Agent]
-"""Makes an agent from its specification and the folder of its definition's files."""
+AgentFactory = Callable[[AgentSpec, str, Sender], Agent]
+"""Makes an agent from its specification, the folder of its definition's files, and on whose behalf it gets ready."""
 
 
 class ModelBackend(Protocol):

@@ -135,7 +135,7 @@ def _engine(store: Journal, clock: SystemClock) -> Engine:
         raise RuntimeError(f"nothing is recovered here: {definition}")
 
     dispatcher = Dispatcher(
-        make_agent=lambda spec, folder: HashingAgent(int(str(spec.config["index"]))),
+        make_agent=lambda spec, folder, sender: HashingAgent(int(str(spec.config["index"]))),
         models=None,  # type: ignore[arg-type]  # the agent asks for none of these
         http=None,  # type: ignore[arg-type]
         tools={},

@@ -12,15 +12,15 @@ from runtime.errors import Refused
 from runtime.ports import HttpAccess, ModelAccess, Task, Tool
 
 
-class _Models:
-    """The models on behalf of one task. Implements ModelAccess."""
+class ModelsFor:
+    """The models on one sender's behalf. Implements ModelAccess."""
 
     def __init__(self, models: ModelAccess, sender: Sender) -> None:
         self._models = models
         self._sender = sender
 
     async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
-        """Ask a chat model; the sender is the task's, whatever an agent says."""
+        """Ask a chat model; the sender is this one's, whatever an agent says."""
         return await self._models.complete(request, sender=self._sender)
 
     async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
@@ -59,7 +59,7 @@ class AgentContext:
         self._tools = tools
         self._calls: Counter[str] = Counter()
         self.folder = folder
-        self.models: ModelAccess = _Models(models, sender)
+        self.models: ModelAccess = ModelsFor(models, sender)
         self.http: HttpAccess = _Http(http, sender)
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:

@@ -12,7 +12,9 @@ import msgspec
 
 from runtime.agents.context import AgentContext
 from runtime.agents.templates import Template
+from runtime.costs.budget import budgets_of
 from runtime.domain.canonical import Json, kept
+from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
 from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
@@ -20,8 +22,8 @@ from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
-from runtime.errors import AgentFlowError, StepFailure
 from runtime.engine.minimise import no_minimiser
+from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.scope import scope
 from runtime.policies.residency import rules_of
 from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, Minimiser, ModelAccess, StepResult, Task, Tool
@@ -119,7 +121,7 @@ class Dispatcher:
         context = AgentContext(
             task,
             desk.spec,
-            sender=_sender(workflow, task, desk.spec),
+            sender=_sender(workflow, desk.spec, task),
             folder=workflow.folder,
             models=self._models,
             http=self._http,
@@ -157,7 +159,7 @@ class Dispatcher:
 
     async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         spec = workflow.agents[agent]
-        desk = Desk(spec, self._make_agent(spec, workflow.folder))
+        desk = Desk(spec, self._make_agent(spec, workflow.folder, _sender(workflow, spec)))
         try:
             await desk.agent.start()
         except BaseException:
@@ -184,21 +186,32 @@ def _task(
     )
 
 
-def _sender(workflow: Workflow, task: Task, spec: AgentSpec) -> Sender:
-    """On whose behalf the agent sends; the agent's own rules of residency narrow the workflow's."""
-    return Sender(
+def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None) -> Sender:
+    """On whose behalf an agent sends; its own rules of residency narrow the workflow's.
+
+    Without a task it gets ready: it embeds examples, or the articles of a folder.
+    """
+    sender = Sender(
         purpose=f"agent {spec.id!r} of workflow {workflow.name!r}",
-        tenant=task.tenant,
         workflow=workflow.name,
         agent=spec.id,
-        run=task.run,
-        step=task.step,
         zone_rules=(
             *rules_of(workflow.policies, f"workflow {workflow.name!r}"),
             *rules_of(spec.policies, f"agent {spec.id!r}"),
         ),
         data_class=str(spec.policies.get("data_class") or workflow.policies.get("data_class") or ""),
     )
+    if task is None:
+        return sender
+    return msgspec.structs.replace(sender, tenant=task.tenant, run=task.run, step=task.step)
+
+
+def _budgets(workflow: Workflow, spec: AgentSpec) -> tuple[Budget, ...]:
+    """What the definition lets a run spend, in all and by this agent."""
+    if not (workflow.policies or spec.policies):
+        return ()
+    of_all, of_agent = budgets_of(workflow.policies, workflow=workflow.name), spec.policies
+    return (*of_all, *budgets_of(of_agent, workflow=workflow.name, agent=spec.id))
 
 
 def _checked(result: StepResult, desk: Desk) -> StepResult:

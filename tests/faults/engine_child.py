@@ -62,7 +62,7 @@ async def main() -> None:
         return WORKFLOW
 
     dispatcher = Dispatcher(
-        make_agent=lambda spec, folder: agent,
+        make_agent=lambda spec, folder, sender: agent,
         models=None,  # type: ignore[arg-type]  # the agent asks for none of these
         http=None,  # type: ignore[arg-type]
         tools={},

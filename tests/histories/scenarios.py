@@ -117,7 +117,7 @@ def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Sc
         return workflow
 
     dispatcher = Dispatcher(
-        make_agent=lambda spec, folder: _Scripted(scenario.answers[spec.id]),
+        make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id]),
         models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
         http=None,  # type: ignore[arg-type]
         tools={},

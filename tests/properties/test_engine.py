@@ -96,7 +96,7 @@ class EngineMachine(RuleBasedStateMachine):
             return self.workflow
 
         dispatcher = Dispatcher(
-            make_agent=lambda spec, folder: PuppetAgent(self.acting),
+            make_agent=lambda spec, folder, sender: PuppetAgent(self.acting),
             models=None,  # type: ignore[arg-type]  # a puppet asks for none of these
             http=None,  # type: ignore[arg-type]
             tools={},
