@@ -66,7 +66,6 @@ def look_ahead(redactor: Redactor, payloads: Iterable[Json]) -> None:
 
 def _look(redactor: Redactor, segments: list[Segment]) -> dict[Path, list[Finding]]:
     """What is in each segment: found there, named by its key, or known from another."""
-    redactor.look_ahead(each.text for each in segments)
     redactor.look_ahead(each.text for each in segments if each.kind != "number")
     found = {each.path: _found(redactor, each) for each in segments}
     known = Known()

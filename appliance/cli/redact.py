@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +12,7 @@ from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import MAX_BYTES
 from appliance.cli.terminal import printable, table
-from runtime.errors import Invalid, Refused
+from runtime.errors import Invalid
 
 if TYPE_CHECKING:
     from redaction.redactor import Acted, Redacted, Redactor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 POLICY = click.option(
     "--policy", "policy", metavar="P", default="default", show_default=True, help="A preset's name, or a YAML file."
 )
+NO_NAMES = click.option("--no-names", "is_without_names", is_flag=True, help="Patterns only: no model reads the text.")
 DESTINATION = click.option("--destination", default="", metavar="D", help="Where it would go, such as cloud:eu.")
 
 
@@ -35,23 +37,27 @@ DESTINATION = click.option("--destination", default="", metavar="D", help="Where
 )
 @POLICY
 @DESTINATION
+@NO_NAMES
 @click.option("--jsonl", "is_jsonl", is_flag=True, help="Read and write lines {id, destination, payload}.")
 @click.pass_context
-def redact(ctx: click.Context, *, policy: str, destination: str, is_jsonl: bool) -> int:
+def redact(ctx: click.Context, *, policy: str, destination: str, is_without_names: bool, is_jsonl: bool) -> int:
     """Redact the text on stdin as it would be on its way out.
 
-    With --jsonl each line is a payload, any JSON value, and each line out is {id, decision, payload}. Exit code 3
+    Names and places are looked for by a model of the appliance's own, which starts when a text may hold one. With
+    --jsonl each line is a payload, any JSON value, and each line out is {id, decision, payload}. Exit code 3
     when the policy blocks the text; a blocked line has a decision of its own. Pseudonyms live as long as the call.
     """
     if ctx.invoked_subcommand is not None:
         return 0
     af = ctx.find_object(Af)
     assert af is not None, "the root context holds the invocation"
-    redactor = _redactor(policy)
-    if is_jsonl:
-        _lines(af, redactor, destination)
-        return 0
-    return _whole(af, redactor, destination)
+    with _redactor(af, policy, is_without_names) as redactor:
+        if is_jsonl:
+            # the rules take a tenth of a second to compile
+            from appliance.cli.redact_lines import redact_lines
+
+            return redact_lines(af.terminal, redactor, destination)
+        return _whole(af, redactor, destination)
 
 
 @redact.command(
@@ -64,10 +70,12 @@ def redact(ctx: click.Context, *, policy: str, destination: str, is_jsonl: bool)
 @click.argument("text")
 @POLICY
 @DESTINATION
+@NO_NAMES
 @pass_af
-def redact_explain(af: Af, *, text: str, policy: str, destination: str) -> None:
+def redact_explain(af: Af, *, text: str, policy: str, destination: str, is_without_names: bool) -> None:
     """Say what is found in TEXT, by which recogniser, how surely, near which word, and what is done with it."""
-    redacted = _redactor(policy).redact(text, destination)
+    with _redactor(af, policy, is_without_names) as redactor:
+        redacted = redactor.redact(text, destination)
     rows = [
         (each.type, f"{each.start}–{each.end}", f"{each.score:.2f}", each.recogniser, each.context or "–", each.action)
         for each in redacted.findings
@@ -81,14 +89,23 @@ def redact_explain(af: Af, *, text: str, policy: str, destination: str) -> None:
     af.terminal.document(_document(redacted))
 
 
-def _redactor(policy: str) -> "Redactor":
+@contextmanager
+def _redactor(af: Af, policy: str, is_without_names: bool) -> "Iterator[Redactor]":
     import secrets
 
     # the rules take a tenth of a second to compile
     from appliance.loading.redaction import redaction_policy
+    from redaction.names.host import NamesHost
     from redaction.redactor import Redactor
 
-    return Redactor(redaction_policy(policy), secrets.token_bytes(32))
+    wanted = redaction_policy(policy)
+    if is_without_names:
+        wanted = wanted.patterns_only()
+    names = NamesHost(on_slow_start=lambda: af.terminal.note("loading the model that finds names and places …"))
+    try:
+        yield Redactor(wanted, secrets.token_bytes(32), names=names)
+    finally:
+        names.stop()
 
 
 def _whole(af: Af, redactor: "Redactor", destination: str) -> int:
@@ -104,31 +121,6 @@ def _whole(af: Af, redactor: "Redactor", destination: str) -> int:
         af.terminal.complain(f"redaction.blocked: policy {redactor.policy.name!r} lets no {named} leave")
         return 3
     return 0
-
-
-def _lines(af: Af, redactor: "Redactor", destination: str) -> None:
-    from redaction.segments import redact_payload
-    from runtime.domain.canonical import parse
-
-    for number, line in enumerate(_stdin_lines(), 1):
-        try:
-            given = parse(line)
-        except Invalid as error:
-            raise Invalid(error.code, f"line {number} of stdin: {error.message}") from None
-        if not isinstance(given, dict) or "payload" not in given:
-            raise Invalid("redaction.line", f"line {number} of stdin must be {{id, destination, payload}}")
-        place = str(given.get("destination") or destination)
-        decision, payload = "block", None
-        try:
-            found = redact_payload(redactor, given["payload"], place)
-            decision, payload = found.decision, found.payload
-        except Refused as error:
-            af.terminal.complain(f"line {number}: {error.code}: {error.message}")
-        af.terminal.line({"id": given.get("id"), "decision": decision, "payload": payload})
-
-
-def _stdin_lines() -> Iterator[bytes]:
-    return (line for line in sys.stdin.buffer if line.strip())
 
 
 def _document(redacted: "Redacted") -> "dict[str, Json]":

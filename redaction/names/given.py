@@ -6,7 +6,25 @@ or a product too is listed under AMBIGUOUS.
 
 from redaction.names.words import words_of
 
-GIVEN = words_of(
+AMBIGUOUS = words_of(
+    """
+    grace amber jack harry ray art bill will mark frank dean grant chase hope faith joy april may june august summer
+    rose lily iris ivy violet daisy ruby pearl jade crystal robin jay drew chip rich rob bob sue pat don ed lou gene
+    guy ford mason hunter carter parker taylor jordan austin dallas paris london brooklyn chelsea savannah madison
+    victoria florence sofia alexandria georgia carolina virginia diego santiago leon jan mercedes alba sienna angel
+    jesus christian dominic miles max rusty sandy penny ginger melody harmony destiny trinity jasmine basil josh dan
+    hans juan cookie mac ana ali ion dung minh tao hao jun ming yang lei ling mei wei hui jie xin yan fang ying jing
+    noor nour alexis tracy terry jesse tyler logan dylan kyle brandon dewi angular cameron craig toby bram felix leo
+    milo otto victor oscar romeo juliet mike charlie bravo sierra sam pilar rosa elif cem kari sanna baraka juma
+    amani gloria carmen abigail stuart dolores irene ruth opal dawn fern hazel laurel mercy ora della marina roman
+    earl nelson mitchell marshall warren sherman lynn rick theo till bas els roos floor nell gail constance regina
+    shelby jo kay jackie marc francis leslie roland simone angelo spencer preston lewis howard wallace stewart
+    morris murray franklin herman harm tess isa luz cora alma ida eve harvey merit carla
+    """
+)
+"""Given names that are something else as well: alone they say nothing, beside a surname they do."""
+
+GIVEN = AMBIGUOUS | words_of(
     """
     james robert john michael david william richard joseph thomas christopher charles daniel matthew anthony steven
     andrew paul joshua kenneth kevin brian timothy ronald edward jason jeffrey ryan jacob gary nicholas eric
@@ -74,7 +92,43 @@ GIVEN = words_of(
     ayodele kehinde taiwo tunde bola amara nnamdi obinna uche thabo sipho thandiwe nomsa lerato themba bongani
     zanele mandla wanjiku kamau njoroge otieno achieng mwangi wambui kipchoge chebet juma baraka zawadi amani tendai
     chipo farai rutendo haile tesfaye abebe selam dawit moshe avi yosef shlomo eitan noam yael shira tamar rivka
-    reza hossein mehdi amir farid hamid babak dariush shirin nasrin parisa soraya
+    reza hossein mehdi amir farid hamid babak dariush shirin nasrin parisa soraya george edgar clara marion chad
+    patrice catharina katharina katarina mathew gerard nathaniel serafina leanne georgina cody corey cory dustin
+    joel ross clayton clinton darren darryl dwight earl edwin elliot elliott ernest everett floyd francis franklin
+    frederick garrett gilbert glen harold harvey herbert herman howard irving leonard leroy leslie lester lewis
+    lloyd louis luther lyle marc marshall marvin maurice melvin milton mitchell morris murray nelson norman oscar
+    perry preston quentin randall reginald rodney roland roman rudolph rufus sheldon sherman sidney spencer stanley
+    stewart sylvester terrence theodor trent vernon virgil wallace warren wesley wilbur wilfred winston woodrow
+    agatha alexandra alicia alison allison alma annabel annette antonia antoinette april arlene bernadette bernice
+    bertha bridget candace carla carly carrie cassandra cecilia charlene christa clarissa colleen constance cora
+    courtney crystal daisy daphne dawn deanna debora deirdre delia della desiree dina edith edna eileen elaine
+    eleanore ella ellen eloise elsie erica erika erin ernestine estelle ethel eunice eva eve evelina faye felicia
+    fern frankie freda gail georgette geraldine gertrude gina ginny glenda gladys gretchen gwen gwendolyn harriett
+    hazel henrietta hilary hilda hillary holly ida ilse irma ivy jackie jacquelyn jamie janelle janine jeanette
+    jeanne jennie jeri jillian jill jo joann jodie johnnie jolene josephine josie juanita june kara karin karina
+    karla kasey kathie katrina kay kelli kelsey kendra kerry kim krista kristen kristin kristina lana latoya laurel
+    laurie laverne leona lila lillian lily lindsay lindsey lola lorena loretta louise lucille lucinda luz lydia
+    lynda lynn lynne mabel mable mandy marcella marcia margarita margie marguerite marianne marina marjorie marla
+    marlene marsha maryann mattie maude maxine melanie melinda mercy meredith mildred mindy minnie miranda mona
+    monica monique muriel myra myrtle nadia nanette nell nellie nettie nina nora norma opal ora patti paula paulette
+    pauline pearl phyllis priscilla rachael ramona regina rhonda rita roberta robyn rosalie rosemary roxanne sabrina
+    sadie sandy selma shannon shari shawna shelby shelly sherri sherry sonia sonja sonya stacey stacy stella susie
+    suzanne sylvia tamara tanya tara tasha terri thelma tina toni traci trisha velma vera verna vicki vickie vicky
+    viola violet vivian wanda wilma winifred yolanda nicoletta gianluca gianni giacomo pietro edoardo filippo
+    tommaso massimo maurizio claudio daniele emanuele simone michele angelo carmelo rosario domenico pasquale
+    gennaro ornella simona elisabetta raffaella ilaria serena rodrigo gonzalo adrian adrián iker unai hector héctor
+    rubén emilio julio lourdes consuelo marisol esperanza romain maxime bastien cyril damien gilles herve hervé
+    pascal régis xavier yannick fabrice loic loïc agathe anaïs anais clémence clemence delphine emmanuelle juliette
+    laetitia mathilde mireille noémie severine séverine solange virginie arne bastian benedikt christoph clemens
+    dominik elias emil erwin georg gregor hannes henning hubert jakob jochen jörg joerg julius korbinian konrad
+    lothar marius norbert otto philipp reinhard rolf rudolf siegfried theo till ulf viktor volker werner wilhelm
+    winfried anette angelika annemarie bettina carolin christel christiane cornelia dagmar edeltraud elfriede elke
+    elvira erna gabriele gerda gertrud gudrun hannelore hedwig helga herta hilde hildegard ilona inge irmgard jutta
+    karola kerstin lieselotte lina louisa luisa margarete margot marlies mia michaela mirjam nele patrizia rosemarie
+    roswitha ruth sophie stefanie susann tanja ulrike verena waltraud arjen bas dirk frank geert guus harm henk jaap
+    jelle jos kees klaas koen luuk mark martijn matthijs menno michiel niels nico piet pim rens rik robbert roel
+    sjoerd stijn tijn wim anouk annelies els fenna floor iris isa jolanda loes maaike margriet mariska marjolein
+    maud merel mieke roos tess yara zoë
     """
 )
 
@@ -115,18 +169,16 @@ SURNAMES = words_of(
     nkosi ndlovu moyo mwangi otieno kamau cohen levy mizrahi goldberg friedman rosenberg katz
     """
 )
-
-AMBIGUOUS = words_of(
+WORDY_SURNAMES = words_of(
     """
-    grace amber jack harry ray art bill will mark frank dean grant chase hope faith joy april may june august summer
-    rose lily iris ivy violet daisy ruby pearl jade crystal robin jay drew chip rich rob bob sue pat don ed lou gene
-    guy ford mason hunter carter parker taylor jordan austin dallas paris london brooklyn chelsea savannah madison
-    victoria florence sofia alexandria georgia carolina virginia diego santiago leon jan mercedes alba sienna angel
-    jesus christian dominic miles max rusty sandy penny ginger melody harmony destiny trinity jasmine basil josh dan
-    hans juan cookie mac ana ali ion dung minh tao hao jun ming yang lei ling mei wei hui jie xin yan fang ying jing
-    noor nour alexis tracy terry jesse tyler logan dylan kyle brandon dewi angular cameron craig toby bram felix leo
-    milo otto victor oscar romeo juliet mike charlie bravo sierra sam pilar rosa elif cem kari sanna baraka juma
-    amani gloria carmen abigail stuart dolores irene ruth
+    baker hall hill green brown young king cook bell wood price long foster butler park fields banks page stone fox
+    mills rice weaver grant spencer hart knight lane ray berry carpenter little day luna cruz ross rivera flores white
+    black gray reed cooper bailey parker turner carter walker taylor miller ward brooks perry porter hunter mason dixon
+    fisher cole west wells webb marshall bishop fuller burton harper franklin warren palmer arnold pierce hudson sims
+    lee may jordan austin santiago montgomery lincoln sun song wolf klein lange bush rose fields case frost marsh banks
+    potter sharp short small love lane poole pope power read rich rush sage self shepherd singer smart spring steel
+    summers temple towers trust ville waters wise woods workman grande costa silva marino bruno romano conti ricci
+    lima leon gallo sato das rao vu wu xu li lin ma do bui dang phan chan cheng
     """
 )
-"""Given names that are something else as well: alone they say nothing, beside a surname they do."""
+"""Surnames that are words, places or parts of product names too: they make no name of an unknown word before them."""

@@ -14,8 +14,8 @@ MAX_PIECE = 2_000
 _OVERLAP = 60
 """Characters of a piece cut anywhere that the next one begins with again, more than most names have."""
 
-_BORDER = re2.compile(r"[.!?][\"')\]”’]*\s+|\s*\n\s*\n\s*|[;:,.!?>\]})]\s*\n\s*|\n\s*[-*•#|>]\s*|\n\s+|\n")
-_WRAPPED = 60
+_BORDER = re2.compile(r"[.!?][\"')\]”’]*\s+|\s*\n\s*\n\s*|[;:.!?>\]})]\s*\n\s*|\n\s*[-*•#|>]\s*|\n\s+|\n")
+WRAPPED = 60
 """A line of so many characters without a mark at its end goes on in the next."""
 _BEFORE_NAME = words_of("mr mrs ms dr prof st sr jr rev hon sgt capt lt col gen messrs mme mlle vs no")
 WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -27,7 +27,8 @@ _CODE_WORD = re2.compile(
     r"UPDATE|DELETE|CREATE|ALTER|curl|sudo|docker|kubectl|git|pip|npm|FROM|RUN|COPY|ENV|#include|if|elif|for|while)\b"
     r".*[(){}\[\]=;:*/\-]"
 )
-_KNOWN_IN_ANY_CASE = (GIVEN - AMBIGUOUS) | PLACES
+_KNOWN_ALONE = GIVEN - AMBIGUOUS
+_KNOWN_IN_ANY_CASE = _KNOWN_ALONE | PLACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,14 @@ def is_capitalised_name(word: str) -> bool:
     """Whether a word is written as a name is, and not one of those that never are."""
     if not word[0].isupper() or len(word) == 1:
         return False
-    lower = word.lower().replace("’", "'")
-    stem = lower.partition("'")[0]
-    return lower in GIVEN or not (stem in STOP or lower in COUNTRIES or lower.endswith("n't"))
+    lower = word.lower()
+    return lower in _KNOWN_ALONE or not (lower in STOP or lower in COUNTRIES or is_contraction(lower))
+
+
+def is_contraction(lower: str) -> bool:
+    """`I'm`, `it's`, `don't`, and the like."""
+    stem, mark, _ = lower.replace("’", "'").partition("'")
+    return bool(mark) and (lower.endswith("t") or (stem in STOP and len(stem) > 1) or stem == "i")
 
 
 def titled(text: str) -> str:
@@ -97,9 +103,11 @@ def _cut(text: str) -> Iterator[tuple[int, int]]:
 def _is_inside_sentence(text: str, at: int, end: int, border: str) -> bool:
     """Whether a border is none: the dot of `Dr.` or of an initial, or the line break of wrapped prose."""
     if border.strip() == "." and "\n" not in border:
-        word = text[max(at, end - 8) : end].rpartition(" ")[2]
+        word = text[max(at, end - 8) : end].rpartition(" ")[2].lstrip("([\"'“‘")
         return len(word) == 1 or word.lower() in _BEFORE_NAME
-    is_wrap = border == "\n" and end - (text.rfind("\n", 0, end) + 1) >= _WRAPPED
+    if border[:1] == "\n" and text[max(at, end - 1) : end] == ",":  # `Regards,` above a name
+        return True
+    is_wrap = border == "\n" and end - (text.rfind("\n", 0, end) + 1) >= WRAPPED
     return is_wrap and end + 1 < len(text) and text[end + 1].isalpha()
 
 

@@ -11,8 +11,8 @@ from itertools import pairwise
 import re2
 
 from redaction.findings import Finding
-from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES
-from redaction.names.pieces import WORD, Piece
+from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES, WORDY_SURNAMES
+from redaction.names.pieces import WORD, WRAPPED, Piece, is_contraction
 from redaction.names.words import (
     COUNTRIES,
     COUNTRY_PHRASES,
@@ -29,6 +29,8 @@ MAX_WORDS = 5
 
 _JOINED = re2.compile(r"[ \t]+|\.[ \t]*|[ \t]*\n[ \t]*")
 """What may stand between two words of one name."""
+_LISTED = re2.compile(r",? (?:and|or|&|with|und|et|y) |, | / |; ")
+"""What may stand between two names."""
 _IN_CODE = frozenset("_=@/\\#$<>{}[]()|~^*&%:0123456789")
 """A word that touches one of these is part of an identifier, an address or a command."""
 _OPENS = frozenset("([{<>\"'“‘=:#*|/")
@@ -44,17 +46,34 @@ _COMPANY = words_of(
     """
     inc ltd llc corp co gmbh ag plc company corporation group bank university institute college foundation hospital
     clinic systems technologies solutions software labs partners holdings association society agency council press
-    committee ministry department museum theatre theater airlines airways motors records pictures studios
+    committee ministry department industries enterprises ventures capital insurance consulting services museum
+    theatre theater airlines airways motors records pictures studios
     """
 )
+"""What the names of companies end with."""
 _CUE = re2.compile(
-    r"(?i)(?:\b(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely,?|regards,?|cheers,?|dear|"
-    r"hi|hello|hey|attn:?|(?:attention|contact(?: person)?|patient|customer|client|employee|author|assignee|from|"
-    r"to|cc|name|by):|"
-    r"ask for|spoke (?:to|with)|talk(?:ed)? (?:to|with)|met with|on behalf of|c/o|"
-    r"husband|wife|son|daughter|mother|father|brother|sister|friend|colleague|boss|manager),?\s+)$"
+    r"(?i)\b(?:(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely|regards|cheers|thanks|best|"
+    r"dear|hi|hello|hey|attn:?|(?:attention|contact(?: person)?|patient|customer|client|employee|author|assignee|from|"
+    r"to|cc|name|by):|ask for|spoke (?:to|with)|talk(?:ed)? (?:to|with)|met with|on behalf of|"
+    r"husband|wife|son|daughter|mother|father|brother|sister|friend|colleague|boss|manager),?\s+|c/o\s+|"
+    r"(?:customer|patient|client|user|employee|member|student|tenant|caller) ['\"‘“])$"
 )
+"""What introduces a name."""
+_TO = re2.compile(
+    r"(?i)\b(?:e-?mailed|contacted|phoned|texted|called|messaged|told|asked|invited|(?:assigned|escalated|reports?|"
+    r"reported|sent|speaking|spoken|belongs?|transferred|forwarded|addressed|refunded|paid|payable|married) to|"
+    r"(?:signed|reviewed|approved|written|created|submitted|requested|prepared|seen|treated|examined|filed|owned|"
+    r"prescribed|reported|booked|ordered) by|(?:call|meeting|appointment|interview|chat|conversation|session|lunch) "
+    r"with|between|transfer \$?[0-9.,]+ to) $"
+)
+"""What is done to a person."""
 _CUE_CHARS = 28
+_DOES = re2.compile(
+    r"\s(?:will |would |has |had )?(?:asks?|asked|says?|said|calls?|called|writes|wrote|tells|told|repl(?:y|ies|ied)|"
+    r"spoke|speaks|meets|met|thinks|thought|lives|lived|works|worked|wants|wanted|signed|complained|arrived|emailed|"
+    r"phoned|visited|presented|attended|reported|agreed|joined|owes|was born|is (?:a|the|my|our)) "
+)
+"""What a person does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +98,7 @@ def findings(piece: Piece, spans: Iterable[Span]) -> list[Finding]:
     is_code = piece.is_code
     for span in spans:
         found += _people(piece, runs, span, is_code) if span[2] == "PERSON" else _places(piece, words, span, is_code)
+    found += _listed(piece, runs, found)
     return [
         Finding(each.start + piece.start, each.end + piece.start, each.type, each.score, each.recogniser, each.context)
         for each in found
@@ -105,9 +125,7 @@ def _runs(words: Sequence[Word], piece: Piece) -> Iterator[list[Word]]:
     """Words that stand together and may be one name each: capitalised, or a particle between two such."""
     run: list[Word] = []
     for word in words:
-        gap = piece.text[run[-1].end : word.start] if run else ""
-        is_joined = bool(run) and _JOINED.fullmatch(gap) is not None and (gap[:1] != "." or len(run[-1].text) <= 2)
-        if run and not is_joined:
+        if run and not _is_joined(piece.text, run[-1], word):
             yield from _trimmed(run)
             run = []
         if _may_be_in_name(word, piece, bool(run)):
@@ -118,6 +136,13 @@ def _runs(words: Sequence[Word], piece: Piece) -> Iterator[list[Word]]:
     yield from _trimmed(run)
 
 
+def _is_joined(text: str, first: Word, second: Word) -> bool:
+    gap = text[first.end : second.start]
+    if _JOINED.fullmatch(gap) is None or (gap[:1] == "." and len(first.text) > 2):
+        return False
+    return "\n" not in gap or first.end - (text.rfind("\n", 0, first.end) + 1) >= WRAPPED
+
+
 def _may_be_in_name(word: Word, piece: Piece, is_behind_name: bool) -> bool:
     text = piece.text
     if _touches_code(text, word):
@@ -126,6 +151,8 @@ def _may_be_in_name(word: Word, piece: Piece, is_behind_name: bool) -> bool:
         return word.lower in GIVEN or word.lower in SURNAMES or not (word.lower in STOP or len(word.lower) < 3)
     if not word.text[0].isupper():
         return is_behind_name and word.lower in PARTICLES
+    if is_contraction(word.lower):
+        return False
     if word.lower in STOP and not (word.lower in GIVEN or (is_behind_name and word.lower in SURNAMES)):
         return False
     if len(word.text) == 1:
@@ -168,12 +195,29 @@ def _known(piece: Piece, words: Sequence[Word], runs: Sequence[list[Word]]) -> I
             continue
         if _is_introduced(piece, words, name[0]):
             yield _find("PERSON", name, SURE, "name_cue")
-        elif _is_known(name, piece, is_code):
+        elif _is_known(name, piece, is_code) or (not is_code and _acts(name, piece)):
             yield _find("PERSON", name, LIKELY if len(name) > 1 else POSSIBLE, "name_list")
     for first, second in pairwise(runs):
         gap = piece.text[first[-1].end : second[0].start]
         if gap in (", ", ",") and _is_last_first(first, second, piece):
             yield _find("PERSON", [first[-1], *second[:2]], SURE, "last_first")
+
+
+def _listed(piece: Piece, runs: Sequence[list[Word]], found: Sequence[Finding]) -> Iterator[Finding]:
+    """Two or three words beside a person, with a comma or an `and` between them: `Maria Becker and Xqwert Zuiop`."""
+    if piece.is_code or not piece.has_mixed_case:
+        return
+    people = {each.start for each in found if each.type == "PERSON"} | {
+        each.end for each in found if each.type == "PERSON"
+    }
+    known = {each.start for each in found}
+    for first, second in pairwise(runs):
+        gap = piece.text[first[-1].end : second[0].start]
+        if _LISTED.fullmatch(gap) is None:
+            continue
+        for run, place in ((second, first[-1].end), (first, second[0].start)):
+            if place in people and run[0].start not in known and len(run) in (2, 3) and run[-1].lower not in _COMPANY:
+                yield _find("PERSON", run, POSSIBLE, "name_beside_name")
 
 
 def _caseless(run: list[Word]) -> list[Word]:
@@ -187,12 +231,24 @@ def _caseless(run: list[Word]) -> list[Word]:
 def _is_known(name: Sequence[Word], piece: Piece, is_code: bool) -> bool:
     given = [word for word in name if word.lower in GIVEN]
     sure = [word for word in given if word.lower not in AMBIGUOUS]
-    has_surname = len(name) > 1 and name[-1].lower in SURNAMES
+    surname = name[-1].lower.rpartition("-")[2]
+    has_surname = len(name) > 1 and surname in SURNAMES
     if name[-1].lower in _COMPANY:
         return False
     if len(name) == 1:
         return bool(sure) and not is_code and piece.has_mixed_case
+    if has_surname and len(name) < 4 and surname not in WORDY_SURNAMES and not is_code:
+        return True
     return name[0].lower in GIVEN and (has_surname or bool(sure) or name[0].lower not in STOP)
+
+
+def _acts(name: Sequence[Word], piece: Piece) -> bool:
+    """Whether two or three words that are none we know do what a person does, or have it done to them."""
+    if not (len(name) in (2, 3) and piece.has_mixed_case and name[-1].lower not in _COMPANY):
+        return False
+    behind = piece.text[name[-1].end : name[-1].end + 24]
+    before = piece.text[max(0, name[0].start - _CUE_CHARS) : name[0].start]
+    return _DOES.match(behind) is not None or _TO.search(before) is not None
 
 
 def _is_introduced(piece: Piece, words: Sequence[Word], first: Word) -> bool:

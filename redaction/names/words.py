@@ -65,6 +65,22 @@ PROSE = words_of(
     introduce replace assign escalate transfer pick drop drive visit follow approve reject thank congratulate wish
     unlike despite although whether today's let's here's there's what's that's who's it's he's she's could've
     when's where's how's one's dear
+    raises returns yields args kwargs sequence schema schemas keys protocol protocols counter counters generic unicode
+    digits digit dispatcher ledger label labels templates studio failures floats integer float mapping iterator callable
+    literal adopt lesson lessons strip hybrid extra extras app apps ping meter route routes serve corrupt unavailable
+    deprecated default defaults debugging handler handlers listener loader logger parser parsers payload payloads
+    pipeline pipelines plugin plugins cluster clusters container containers endpoint endpoints environment environments
+    frontend backend gateway gateways deployment deployments rollback rollout sprint backlog roadmap standup retro
+    milestone milestones feature features bug bugs fixes patch patches branch commit commits build builds job jobs
+    dashboard dashboards metrics alert alerts monitor monitoring uptime downtime outage latency throughput capacity
+    cart checkout coupon voucher refund refunds subscription subscriptions trial bundle wishlist basket headset keyboard
+    monitor laptop charger cable adapter battery speaker camera printer tablet watch lamp desk chair table sofa mattress
+    bottle jacket shirt shoes jeans sweater dress coat hat gloves socks bag backpack wallet phone case cover stand
+    chapter section figure appendix table footnote abstract introduction conclusion discussion background summary
+    medication dosage tablets capsule mg ml daily diagnosis symptoms allergy allergies vitals discharge admission ward
+    clinic surgery radiology cardiology oncology neurology pediatrics paediatrics dermatology orthopedics pharmacy
+    statement balance deposit withdrawal overdraft mortgage interest premium deductible copay claim claims policy
+    cookie cookies privacy hiring settings det
     happy holidays cheers love congrats respectfully faithfully warmly kind kindest warm truly
     blue green black white orange purple pink brown gray grey
     accountant analyst architect assistant associate auditor captain ceo cfo chair chairman coach consultant coordinator
@@ -199,7 +215,7 @@ PLACES = words_of(
 PARTICLES = words_of(
     """
     de del della di da dos das do du des la le las los van von der den ter ten te zu zum zur af av al el bin ibn
-    ben bat abu st st. y e und o' d' mac san santa
+    ben bat abu st st. y e und o' d' mac san santa ap ab verch
     """
 )
 """What may stand in lower case inside a name."""
@@ -210,7 +226,7 @@ HONORIFICS = words_of(
     col
     gen maj hon judge justice sen rep herr frau dott sig signor signora señor señora sr sra srta don doña mme mlle
     monsieur madame mademoiselle meneer mevrouw pan pani shri smt sri ustad sheikh imam rabbi
-    pastor doctor nurse
+    pastor doctor nurse det detective officer insp constable pvt cpl
     """
 )
 

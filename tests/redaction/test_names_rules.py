@@ -73,6 +73,14 @@ def test_a_place_is_found_and_a_country_left_alone() -> None:
         ("Maria Xqwert", "Maria Xqwert"),
         ("hi maria becker, how are you", "maria becker"),
         ("PATIENT MARIA BECKER ARRIVED", "MARIA BECKER"),
+        ("Thanks,\nXqwert Zuiop\nSenior Handler", "Xqwert Zuiop"),
+        ("card of customer 'Xqwert Zuiop' was declined", "Xqwert Zuiop"),
+        ("a call with Xqwert Zuiop about it", "Xqwert Zuiop"),
+        ("Xqwert Zuiop will ask for the numbers", "Xqwert Zuiop"),
+        ("between Maria Becker and Xqwert Zuiop on Monday", "Xqwert Zuiop"),
+        ("I'm Rhys ap Gwilym", "Rhys ap Gwilym"),
+        ("the witness (D. Xqwert-Becker) left", "D. Xqwert-Becker"),
+        ("Xqwert Kowalski", "Xqwert Kowalski"),
     ],
 )
 def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
@@ -82,8 +90,11 @@ def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["grace period", "Mark it as done", "please bill the customer", "Will it work in May?", "Rose Gold", "price, April",
-     "we will chase the amount", "Jack of all trades", "const Maria = 5;", "Order, Please"],
+    [
+        "grace period", "Mark it as done", "please bill the customer", "Will it work in May?", "Rose Gold",
+        "price, April", "we will chase the amount", "Jack of all trades", "const Maria = 5;", "Order, Please",
+        "Acme Industries signed it", "Blue Widget Pro", "Dear Hiring Manager", "Premium Plan, Gold Tier",
+    ],
 )  # fmt: skip
 def test_an_everyday_word_is_no_name(text: str) -> None:
     """Many given names are words."""

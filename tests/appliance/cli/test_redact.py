@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,64 @@ def test_each_line_has_a_decision_of_its_own(af: Af, stdin: type[_Stdin]) -> Non
         {"id": 1, "decision": "block", "payload": None},
         {"id": "b", "decision": "allow", "payload": [1, "hello"]},
     ] == [json.loads(line) for line in said.out.splitlines()]
+
+
+def test_names_are_found_where_the_policy_wants_them(af: Af, stdin: type[_Stdin]) -> None:
+    """The model is the real one, in its own process; stdout holds the text alone."""
+    text = "Yesterday Xiulan Zhao flew to Chicago.\n"
+    stdin(text)
+    assert "Yesterday [PERSON] flew to [LOCATION].\n" == af("redact", "--policy", "strict").out
+    stdin(text)
+    assert text == af("redact", "--policy", "strict", "--no-names").out
+    stdin(text)
+    assert text == af("redact", "--policy", "secrets-only").out
+
+
+def test_thousands_of_lines_come_out_in_order(af: Af, stdin: type[_Stdin]) -> None:
+    """They are read ahead of what is written."""
+    lines = [{"id": number, "payload": f"case {number}, Xiulan Zhao is asked about it"} for number in range(600)]
+    stdin("\n".join(map(json.dumps, lines)))
+    said = [json.loads(line) for line in af("redact", "--jsonl", "--policy", "strict").out.splitlines()]
+    assert [f"case {number}, [PERSON] is asked about it" for number in range(600)] == [each["payload"] for each in said]
+    assert list(range(600)) == [each["id"] for each in said]
+
+
+def test_a_line_that_cannot_be_looked_through_is_blocked(
+    af: Af, stdin: type[_Stdin], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker is a program that ends at once; what needs no model still passes."""
+    monkeypatch.setattr("redaction.names.process._command", lambda: ["false"])
+    stdin('{"id": 1, "payload": "Xiulan Zhao is here"}\n{"id": 2, "payload": "nobody is here"}')
+    said = af("redact", "--jsonl")
+    assert 4 == said.code
+    assert ["block", "allow"] == [json.loads(line)["decision"] for line in said.out.splitlines()]
+    assert "redaction.unavailable" in said.err
+    assert "Xiulan" not in said.out + said.err
+    stdin("Xiulan Zhao is here")
+    assert (4, "") == af("redact")[:2]
+
+
+def test_the_lines_before_a_bad_one_are_answered(af: Af, stdin: type[_Stdin]) -> None:
+    """And the bad one is named."""
+    stdin('{"id": 1, "payload": "hello"}\n{"id": 2}\n')
+    said = af("redact", "--jsonl")
+    assert 2 == said.code
+    assert {"id": 1, "decision": "allow", "payload": "hello"} == json.loads(said.out)
+    assert "line 2 of stdin" in said.err
+
+
+def test_a_line_is_answered_before_the_next_one_comes() -> None:
+    """Whoever writes one and waits for the answer must not wait for ever."""
+    command = [sys.executable, "-m", "appliance", "redact", "--jsonl", "--no-names"]
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[3], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        for number in range(3):
+            running.stdin.write(json.dumps({"id": number, "payload": "hello"}) + "\n")
+            running.stdin.flush()
+            assert number == json.loads(running.stdout.readline())["id"]
 
 
 def test_explain_names_the_recogniser_and_the_word_nearby(af: Af) -> None:
