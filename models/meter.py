@@ -5,7 +5,7 @@ The bound is one that holds: a tokenizer makes at most one token of a byte, and 
 
 import msgspec
 
-from runtime.costs.prices import Price, cost, longest_cpu_ms
+from runtime.costs.prices import Price, cost
 from runtime.domain.chat import ChatRequest, EmbedRequest
 from runtime.domain.egress import CostBound
 from runtime.errors import Invalid, Refused
@@ -49,22 +49,19 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
             most, output_tokens = self._most_input(request), max(0, request.max_tokens)
         return self._cost(most if input_tokens is None else min(most, input_tokens), output_tokens)
 
-    def spent(self, *, input_tokens: int, output_tokens: int = 0, cpu_ms: int = 0) -> CostBound:
+    def spent(self, *, input_tokens: int, output_tokens: int = 0) -> CostBound:
         """What a call took, as its reply says."""
-        return self._cost(input_tokens, output_tokens, cpu_ms=cpu_ms)
+        return self._cost(input_tokens, output_tokens)
 
     def after(self, error: Exception, bound: CostBound) -> CostBound:
         """What counts when a call failed: nothing where it was turned away, else the bound, as it may be charged."""
         is_uncharged = isinstance(error, Invalid | Refused) or getattr(error, "code", "") in _UNCHARGED
         return CostBound() if is_uncharged or not self.payee else bound
 
-    def _cost(self, input_tokens: int, output_tokens: int, *, cpu_ms: int | None = None) -> CostBound:
+    def _cost(self, input_tokens: int, output_tokens: int) -> CostBound:
         usd_micros = 0
         if self.price is not None and not self.price.is_free:
-            took_ms = longest_cpu_ms(self.price, input_tokens + output_tokens) if cpu_ms is None else cpu_ms
-            usd_micros = cost(
-                self.price, input_tokens=max(0, input_tokens), output_tokens=max(0, output_tokens), cpu_ms=took_ms
-            )
+            usd_micros = cost(self.price, input_tokens=max(0, input_tokens), output_tokens=max(0, output_tokens))
         return CostBound(
             usd_micros=usd_micros,
             input_tokens=input_tokens,

@@ -35,7 +35,7 @@ class PriceLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     per_cpu_second: Decimal = Decimal(0)
     """Dollars of a second of CPU time, for models of this machine."""
     tokens_per_cpu_second: Annotated[int, Meta(ge=1)] = 1
-    """The least that a second gets through; sets aside what a call by the second can cost."""
+    """What a second gets through: the time of a call is worked out from its tokens."""
     image_tokens: Annotated[int, Meta(ge=0)] = 5_000
     """The most tokens that one picture counts as."""
 

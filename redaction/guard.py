@@ -20,9 +20,10 @@ from redaction.pace import Pace
 from redaction.passage import Passage
 from redaction.payloads import size_of
 from redaction.policy import EgressPolicy
+from runtime.costs.ledger import within
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.chat import ChatRequest, EmbedRequest
-from runtime.domain.egress import Cleared, CostBound, Outbound, Payload, Sender
+from runtime.domain.egress import Cleared, CostBound, Destination, Outbound, Payload, Sender
 from runtime.errors import AgentFlowError, Refused
 from runtime.policies.residency import LOCAL
 
@@ -30,7 +31,8 @@ Carried = TypeVar("Carried")
 
 Record = Callable[[AuditEntry], Awaitable[object]]
 """Writes a line of the audit log; durable when it returns."""
-Settle = Callable[[CostBound], Awaitable[None]]
+Settle = Callable[[CostBound], Awaitable[None] | None]
+"""Counts what was spent and gives the rest back; what it answers with is still to be waited for, None: it is done."""
 Reserve = Callable[[Sender, CostBound], Awaitable[Settle]]
 """Sets the bound aside in every budget that it falls under, or raises Refused; the answer takes what was spent."""
 
@@ -63,6 +65,15 @@ class Guard:
         """The zone of a host (`name:port`): `site` for this machine and declared hosts, else as it is declared."""
         return self._policy.zone_of(host)
 
+    def check(self, destination: Destination, sender: Sender) -> None:
+        """Raise Refused where leave would be refused whatever the payload is. Grants nothing, and leaves no trace."""
+        check_leave(destination, sender, self._policy)
+
+    def redaction_name(self, destination: Destination) -> str:
+        """The redaction policy of what goes to a destination; empty: none."""
+        policy = self._policy.redaction_at(destination)
+        return "" if policy is None else policy.name
+
     async def clear(self, outbound: Outbound[Payload]) -> Cleared[Payload]:
         """Leave for something that has no answer. Raises as `passage` does."""
         async with self.passage(outbound) as passage:
@@ -94,9 +105,13 @@ class Guard:
             outcome = type(error).__name__
             raise
         finally:
-            if settle is not None or self._is_audited(outbound):
+            spent = passage.spent or _unsaid(outbound.bound, outcome)
+            settling = None if settle is None else settle(spent)
+            if settling is not None or self._is_audited(outbound):
                 # whoever is cancelled now must still give back what was reserved
-                await asyncio.shield(self._close(outbound, identity, passage, outcome, settle))
+                ended = _entry("egress.settled", identity, outbound, outcome=outcome)
+                spent = within(spent, outbound.bound)
+                await asyncio.shield(self._close(replace(ended, size_bytes=passage.reply_bytes), spent, settling))
 
     async def _grant(self, outbound: Outbound[Payload], identity: str) -> tuple[Passage[Payload], Settle | None]:
         destination, sender, policy = outbound.destination, outbound.sender, self._policy
@@ -119,8 +134,9 @@ class Guard:
                 replace(sent, size_bytes=size_bytes, policy=redaction.name if redaction else "", found=found)
             )
         except BaseException:
-            if settle is not None:
-                await settle(CostBound())
+            settling = None if settle is None else settle(CostBound())
+            if settling is not None:
+                await settling
             raise
         pseudonyms = exchanged.pseudonyms if exchanged else None
         return Passage(Cleared(destination, payload), pseudonyms), settle
@@ -133,22 +149,12 @@ class Guard:
                 f"{self._policy.max_bytes:,} are allowed. The rule is egress.max_bytes in the settings",
             )
 
-    async def _close(
-        self,
-        outbound: Outbound[Payload],
-        identity: str,
-        passage: Passage[Payload],
-        outcome: str,
-        settle: Settle | None,
-    ) -> None:
-        spent = passage.spent or (outbound.bound if outcome == "ok" else CostBound())
-        if settle is not None:
-            await settle(spent)
-        settled = _entry("egress.settled", identity, outbound, outcome=outcome)
+    async def _close(self, ended: AuditEntry, spent: CostBound, settling: Awaitable[None] | None) -> None:
+        if settling is not None:
+            await settling
         await self._write(
             replace(
-                settled,
-                size_bytes=passage.reply_bytes,
+                ended,
                 usd_micros=spent.usd_micros,
                 input_tokens=spent.input_tokens,
                 output_tokens=spent.output_tokens,
@@ -169,6 +175,11 @@ class Guard:
 
     def _is_audited(self, outbound: Outbound[Payload]) -> bool:
         return self._record is not None and outbound.destination.zone != LOCAL
+
+
+def _unsaid(bound: CostBound, outcome: str) -> CostBound:
+    """What counts where nobody has said what was spent: the bound, as whoever was asked may charge for it."""
+    return bound if outcome == "ok" or bound.payee else CostBound()
 
 
 def _entry(event: AuditEvent, identity: str, outbound: Outbound[Payload], *, outcome: str = "") -> AuditEntry:

@@ -26,7 +26,7 @@ def set_value(data: Path, key: str, text: str | None) -> Value | None:
     if alias:
         aliases = parse(known, written.get(known, {}), FILE)
         assert isinstance(aliases, dict), "aliases are a mapping"
-        others = {name: target for name, target in aliases.items() if name != alias}
+        others = {name: str(target) for name, target in aliases.items() if name != alias}
         kept: Value | None = others | ({alias: text} if text is not None else {})
     else:
         kept = None if text is None else parse(known, text, "command line")

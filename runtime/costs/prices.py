@@ -17,7 +17,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     cpu_second_micros: int = 0
     """Micro-dollars of a second of CPU time, for models of this machine."""
     tokens_per_cpu_second: int = 1
-    """The least that a second of CPU time gets through; sets the bound of a call that is paid by the second."""
+    """What a second of CPU time gets through; the time of a call is worked out from its tokens, so that equal calls
+    cost the same on a busy machine."""
     image_tokens: int = 5_000
     """The most input tokens that one picture counts as."""
 
@@ -30,13 +31,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
 FREE = Price()
 
 
-def cost(price: Price, *, input_tokens: int, output_tokens: int, cpu_ms: int = 0) -> int:
+def cost(price: Price, *, input_tokens: int, output_tokens: int) -> int:
     """Micro-dollars of one call."""
     by_tokens = input_tokens * price.input_micros + output_tokens * price.output_micros
-    by_time = cpu_ms * price.cpu_second_micros
-    return price.call_micros - (-by_tokens // _MILLION) - (-by_time // 1_000)
-
-
-def longest_cpu_ms(price: Price, tokens: int) -> int:
-    """The bound on the CPU time of a call that gets through so many tokens; 0 where that costs nothing."""
-    return -(-tokens * 1_000 // price.tokens_per_cpu_second) if price.cpu_second_micros else 0
+    by_time = (input_tokens + output_tokens) * price.cpu_second_micros
+    return price.call_micros - (-by_tokens // _MILLION) - (-by_time // price.tokens_per_cpu_second)

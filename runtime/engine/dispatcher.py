@@ -203,7 +203,9 @@ def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None) -> Se
     )
     if task is None:
         return sender
-    return msgspec.structs.replace(sender, tenant=task.tenant, run=task.run, step=task.step)
+    return msgspec.structs.replace(
+        sender, tenant=task.tenant, run=task.run, step=task.step, budgets=_budgets(workflow, spec)
+    )
 
 
 def _budgets(workflow: Workflow, spec: AgentSpec) -> tuple[Budget, ...]:

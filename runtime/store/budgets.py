@@ -19,7 +19,7 @@ from runtime.domain.cost import Budget
 from runtime.domain.egress import CostBound, Sender
 from runtime.errors import AgentFlowError
 from runtime.store import charges
-from runtime.store.charges import Place
+from runtime.store.charges import Charges, Place
 from runtime.store.database import Database
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Budgets:
     ) -> None:
         """`budgets`: those of the settings; a sender brings those of its workflow and agent."""
         self._database = database
+        self.charges = Charges(database)
+        """What was spent, to be looked at; `flush` first brings it up to date."""
         self._now_us = now_us
         self._budgets = tuple(budgets)
         self._on_warning = on_warning

@@ -9,6 +9,7 @@ from runtime.costs.budget import Key
 from runtime.costs.periods import period_of
 from runtime.domain.cost import Budget, Period
 from runtime.domain.egress import CostBound, Sender
+from runtime.store.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
@@ -48,6 +49,23 @@ class Spending(NamedTuple):
     open_usd_micros: int = 0
     """Of the money, what is set aside for calls that are not settled yet."""
     open_tokens: int = 0
+
+
+class Charges:
+    """The table, to be looked at."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def spending_by(self, dimension: str, since_us: int, *, tenant: str = "") -> list[Spending]:
+        """What was spent since then, by the names of a dimension, the dearest first; of one tenant, or of all."""
+        return await self._database.read(lambda c: spending_by(c, dimension, since_us, tenant=tenant))
+
+    async def counts_of(
+        self, budget: Budget, now_us: int, *, tenant: str = "", limit: int = 100
+    ) -> list[tuple[Key, Spending]]:
+        """What a budget has seen in the period of `now_us`, for each of its names, the dearest first."""
+        return await self._database.read(lambda c: counts_of(c, budget, now_us, tenant=tenant, limit=limit))
 
 
 def add(connection: sqlite3.Connection, sender: Sender, cost: CostBound, at_us: int, *, state: str) -> int:

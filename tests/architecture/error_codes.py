@@ -7,9 +7,10 @@ text `area.what` counts when some code is known to have its area.
 import ast
 import re
 from collections.abc import Iterator
-from typing import TypeGuard
+from typing import TypeGuard, get_args
 
 from appliance.config.known import SETTINGS
+from runtime.domain.audit import AuditEvent
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
 from runtime.registry import KINDS
@@ -97,7 +98,7 @@ def _texts(module: ast.Module) -> Iterator[str]:
 
 
 def _lookalikes() -> set[str]:
-    """Dotted names that are no codes: entries of a journal, kinds, settings, messages of ASGI, ids of backends."""
+    """Dotted names that are no codes: entries of a journal or the audit log, kinds, settings, ASGI, ids of backends."""
     ids = {
         str(node.value.value)
         for module in _modules()
@@ -106,7 +107,7 @@ def _lookalikes() -> set[str]:
         and isinstance(node.value, ast.Constant)
         and ast.unparse(node.targets[0]) == "id"
     }
-    entries = {body.TYPE for body in (*EVENTS, *COMMANDS)}
+    entries = {body.TYPE for body in (*EVENTS, *COMMANDS)} | set(get_args(AuditEvent))
     return entries | KINDS.keys() | {known.key for known in SETTINGS} | ASGI | ids
 
 

@@ -132,12 +132,12 @@ def test_an_exact_count_makes_the_bound_exact() -> None:
     assert 8 + 5 + 8 + 2 == meter.bound(EmbedRequest(model="mini", texts=("hello", "ab"))).input_tokens
 
 
-def test_time_of_the_own_processor_is_bounded_by_the_slowest_speed_that_is_named() -> None:
+def test_time_of_the_own_processor_is_worked_out_from_the_tokens() -> None:
+    """So that equal calls cost the same, however busy the machine is."""
     price = price_of({"per_cpu_second": "0.00001", "tokens_per_cpu_second": 58})
-    bound = Meter(item="model:local/smol", payee="", price=price).bound(QUESTION)
-    assert 30 == bound.usd_micros  # 174 tokens at 58 a second are 3 s
-    spent = Meter(item="model:local/smol", payee="", price=price).spent(input_tokens=9, output_tokens=9, cpu_ms=500)
-    assert 5 == spent.usd_micros
+    meter = Meter(item="model:local/smol", payee="", price=price)
+    assert 30 == meter.bound(QUESTION).usd_micros  # 174 tokens at 58 a second are 3 s
+    assert 10 == meter.spent(input_tokens=29, output_tokens=29).usd_micros
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.costs.budget import budgets_of
 from runtime.costs.periods import instant, period_of
-from runtime.costs.prices import FREE, Price, cost, longest_cpu_ms
+from runtime.costs.prices import FREE, Price, cost
 from runtime.domain.cost import Period
 
 GPT_4O = Price(input_micros=2_500_000, output_micros=10_000_000)
@@ -19,36 +19,32 @@ PRICES = st.builds(
     output_micros=st.integers(0, 10**9),
     call_micros=st.integers(0, 10**6),
     cpu_second_micros=st.integers(0, 10**6),
+    tokens_per_cpu_second=st.integers(1, 1_000),
 )
 
 
 @pytest.mark.parametrize(
-    ("price", "tokens", "cpu_ms", "micros"),
+    ("price", "tokens", "micros"),
     [
-        (GPT_4O, (1_000, 1_000), 0, 12_500),  # 0.0025 + 0.01 USD, as the price list says per thousand
-        (GPT_4O, (1, 0), 0, 3),  # 2.5 micro-dollars, rounded up
-        (GPT_4O, (0, 0), 0, 0),
-        (FREE, (10**9, 10**9), 10**9, 0),
-        (Price(call_micros=5), (0, 0), 0, 5),
-        (Price(cpu_second_micros=10), (0, 0), 1_500, 15),
-        (Price(cpu_second_micros=10), (0, 0), 1, 1),
+        (GPT_4O, (1_000, 1_000), 12_500),  # 0.0025 + 0.01 USD, as the price list says per thousand
+        (GPT_4O, (1, 0), 3),  # 2.5 micro-dollars, rounded up
+        (GPT_4O, (0, 0), 0),
+        (FREE, (10**9, 10**9), 0),
+        (Price(call_micros=5), (0, 0), 5),
+        (Price(cpu_second_micros=10, tokens_per_cpu_second=20), (20, 10), 15),
+        (Price(cpu_second_micros=10, tokens_per_cpu_second=20), (1, 0), 1),
     ],
 )
-def test_a_call_costs_what_the_list_says(price: Price, tokens: tuple[int, int], cpu_ms: int, micros: int) -> None:
-    assert micros == cost(price, input_tokens=tokens[0], output_tokens=tokens[1], cpu_ms=cpu_ms)
+def test_a_call_costs_what_the_list_says(price: Price, tokens: tuple[int, int], micros: int) -> None:
+    assert micros == cost(price, input_tokens=tokens[0], output_tokens=tokens[1])
 
 
-@given(PRICES, TOKENS, TOKENS, st.integers(0, 10**6), st.integers(0, 10**6))
-def test_more_never_costs_less(price: Price, input_tokens: int, output_tokens: int, more: int, cpu_ms: int) -> None:
+@given(PRICES, TOKENS, TOKENS, st.integers(0, 10**6))
+def test_more_never_costs_less(price: Price, input_tokens: int, output_tokens: int, more: int) -> None:
     """The bound of a call is the cost of the most that it can take."""
-    least = cost(price, input_tokens=input_tokens, output_tokens=output_tokens, cpu_ms=cpu_ms)
-    most = cost(price, input_tokens=input_tokens + more, output_tokens=output_tokens + more, cpu_ms=cpu_ms + more)
+    least = cost(price, input_tokens=input_tokens, output_tokens=output_tokens)
+    most = cost(price, input_tokens=input_tokens + more, output_tokens=output_tokens + more)
     assert 0 <= least <= most
-
-
-def test_cpu_time_is_bounded_by_the_slowest_that_the_price_names() -> None:
-    assert 2_500 == longest_cpu_ms(Price(cpu_second_micros=1, tokens_per_cpu_second=40), 100)
-    assert 0 == longest_cpu_ms(FREE, 100)
 
 
 @pytest.mark.parametrize(
