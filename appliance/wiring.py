@@ -7,25 +7,30 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from appliance.config.settings import Settings
+from appliance.config.costs import budgets_of
+from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
 from appliance.minimising import Minimising
 from appliance.ram_folder import RamFolder
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
-from models.gateway import Gateway
+from models.gateway import Gateway, GatewayOptions
 from models.llama_cpp import LlamaCppBackend
-from models.openai_compatible import OpenAiCompatibleBackend
 from models.pool import PoolSettings
+from models.prices import PriceTable
+from models.remote import backend_for
 from models.scripted import ScriptedBackend
+from redaction.airgap import seccomp
 from redaction.desk import RedactionDesk
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
 from redaction.names.host import NamesHost
 from runtime import registry
+from runtime.agents.context import ModelsFor
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
+from runtime.domain.egress import CostBound, Destination, Sender
 from runtime.domain.ids import RunId
 from runtime.domain.workflow import AgentSpec
 from runtime.engine.clock import SystemClock
@@ -34,6 +39,8 @@ from runtime.engine.runs import Engine
 from runtime.errors import NotFound, Unavailable
 from runtime.ports import Agent, Progress
 from runtime.store.audit import AuditLog
+from runtime.store.budgets import Budgets, Settle
+from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.key import Key, key_from
 from runtime.store.lock import DataLock, hold
@@ -42,6 +49,18 @@ from runtime.store.tickets import Tickets
 from runtime.tools.tickets import CreateTicket
 
 MEMORY_FILE = "memory.db"
+NO_NETWORK = (*seccomp.WAYS_AROUND, *seccomp.TRACING)
+"""What the code of a project may not call, beside every kind of socket: it reaches the world through its tools."""
+
+
+def gateway_options(models: ModelSettings) -> GatewayOptions:
+    """What the gateway goes by beside backends and aliases."""
+    return GatewayOptions(
+        routes=models.routes,
+        check_s=models.check_s,
+        cache_ttl_s=models.cache_ttl_s,
+        cache_mb=models.cache_mb,
+    )
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -71,7 +90,7 @@ class Appliance:
         self._opened = AsyncExitStack()
         self._names = NamesHost()
         self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names)
-        self._guard = Guard(egress_policy(settings), self._desk, record=self._record)
+        self._guard = Guard(egress_policy(settings), self._desk, record=self._record, reserve=self._reserve)
         pool = PoolSettings(
             folder=settings.models_folder,
             mode=settings.models.isolation,
@@ -79,15 +98,21 @@ class Appliance:
             logs=settings.data / "logs",
         )
         self._door = HttpDoor()
-        servers = [OpenAiCompatibleBackend(each, self._door) for each in settings.models.backends]
+        servers = [backend_for(each, self._door) for each in settings.models.backends]
         self.models = Gateway(
             [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
             aliases=settings.models.aliases,
             servers=settings.models.backends,
+            options=gateway_options(settings.models),
+            door=self._door if writer else None,
+            prices=PriceTable(settings.prices, {server.name: server for server in settings.models.backends}),
+            counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
         self.audit: AuditLog | None = None
         """Open with the store, for a writer."""
+        self.budgets: Budgets | None = None
+        """The same."""
         self.store: Journal
         self.memory: Memory
         self.tickets: Tickets
@@ -123,6 +148,8 @@ class Appliance:
         self._opened.push_async_callback(journal.stop)
         self.store, self.tickets = Journal(journal), Tickets(journal)
         self.audit = AuditLog(journal, self.clock.now_us)
+        if self._is_writer:
+            await self._open_budgets(journal)
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
@@ -174,6 +201,31 @@ class Appliance:
     async def _kept(self, run: RunId, value: Json) -> Json:
         return await self.engine.kept(run, value)
 
+    async def _open_budgets(self, journal: Database) -> None:
+        limits = budgets_of(self.settings.budgets)
+        self.budgets = Budgets(journal, self.clock.now_us, limits, on_warning=self._note_over_budget)
+        await self.budgets.start()
+        self._opened.push_async_callback(self.budgets.stop)
+
+    async def _reserve(self, sender: Sender, bound: CostBound) -> Settle:
+        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `_record` does."""
+        if self.budgets is not None:
+            return await self.budgets.reserve(sender, bound)
+        if bound.payee:
+            raise Unavailable("budget.closed", "what is spent can't be written down here, so nothing leaves")
+        return lambda _spent: None
+
+    async def _note_over_budget(self, sender: Sender, bound: CostBound, budget: str) -> None:
+        kind, _, name = bound.item.partition(":")
+        entry = AuditEntry(
+            event="budget.warned",
+            passage="",
+            sender=sender,
+            destination=Destination(kind, "", bound.payee or name),
+            outcome=budget,
+        )
+        await self._record(entry)
+
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:
             return None
@@ -189,7 +241,7 @@ class Appliance:
         self._opened.callback(ram.stop)
         return DefinitionFiles(self.store, ram.path)
 
-    def _make_agent(self, spec: AgentSpec, folder: str) -> Agent:
+    def _make_agent(self, spec: AgentSpec, folder: str, sender: Sender) -> Agent:
         """An agent of the registered kind, with the parts of the house that its kind needs."""
         kind = f"agent.{spec.type}"
         make = registry.load(kind)
@@ -200,7 +252,7 @@ class Appliance:
         if kind == "agent.rag":
             parts["minimiser"] = self.minimising.of_memory
         if kind == "agent.custom":
-            parts["folder"] = folder
+            parts = {"folder": folder, "confinement": seccomp.program(NO_NETWORK, families=())}
         if not callable(make):
             raise NotFound("kind.not_callable", f"{kind!r} is registered, and is nothing that makes agents")
         agent: Agent = make(spec, **parts)

@@ -1,9 +1,10 @@
 """What every chat backend checks: that a request can be asked at all, and that an answer keeps its schema."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 from runtime.domain.canonical import digest, encode, parse
-from runtime.domain.chat import ChatReply, ChatRequest
+from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
 from runtime.domain.schema import Schema
 from runtime.errors import Invalid, StepFailure
 
@@ -11,6 +12,10 @@ MAX_PROMPT_BYTES = 4 * 1_048_576
 """Longer prompts are refused before they are tokenised: no context here holds a tenth of it."""
 MAX_SEED = 2**32 - 2
 """The engines read 2^32 - 1 as "choose one"."""
+MAX_TOOLS = 128
+IMAGES = ("image/png", "image/jpeg", "image/webp", "image/gif")
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def check_request(request: ChatRequest) -> None:
@@ -18,7 +23,7 @@ def check_request(request: ChatRequest) -> None:
     if not request.messages:
         raise Invalid("model.no_messages", f"a request to model {request.model!r} has no messages")
     check_texts(request.stop)
-    size = check_texts(message.content for message in request.messages)
+    size = check_texts(text for message in request.messages for text in _texts(message))
     if size > MAX_PROMPT_BYTES:
         raise Invalid(
             "model.prompt_too_long",
@@ -33,6 +38,57 @@ def check_request(request: ChatRequest) -> None:
     if request.schema is not None:
         encode(request.schema)  # not too deep, and Unicode
         Schema(request.schema)
+    _check_tools(request)
+    _check_images(request)
+
+
+def offered(request: ChatRequest) -> bool:
+    """Whether the model may ask for a tool."""
+    return bool(request.tools) and request.tool_choice != "none"
+
+
+def refuse_images(request: ChatRequest) -> None:
+    """Raise Invalid when the request has pictures; for models that read none."""
+    if any(message.images for message in request.messages):
+        raise Invalid("model.no_images", f"model {request.model!r} reads text, and the request holds a picture")
+
+
+def _texts(message: ChatMessage) -> Iterator[str]:
+    yield message.content
+    for call in message.tool_calls:
+        yield from (call.id, call.name, call.arguments)
+
+
+def _check_tools(request: ChatRequest) -> None:
+    names = [tool.name for tool in request.tools]
+    if len(names) > MAX_TOOLS:
+        raise Invalid("model.bad_tools", f"{len(names)} tools are offered; a model takes {MAX_TOOLS}")
+    for tool in request.tools:
+        if not _TOOL_NAME.fullmatch(tool.name) or names.count(tool.name) > 1:
+            raise Invalid(
+                "model.bad_tools",
+                f"a tool is called {tool.name[:80]!r}; names are 1 to 64 letters, digits, dashes and underscores, "
+                "and each stands once",
+            )
+        check_texts((tool.description,))
+        encode(tool.parameters)
+        Schema(tool.parameters)
+    if request.tool_choice not in ("auto", "none", *(["required"] if names else []), *names):
+        raise Invalid(
+            "model.bad_tools",
+            f"tool_choice is {request.tool_choice[:80]!r}; it is auto, none, required, or the name of an offered tool",
+        )
+    unanswerable = next((turn for turn in request.messages if turn.role == "tool" and not turn.tool_call_id), None)
+    if unanswerable is not None:
+        raise Invalid("model.bad_tools", "a message of the role 'tool' does not say in tool_call_id what it answers")
+
+
+def _check_images(request: ChatRequest) -> None:
+    for image in (image for message in request.messages for image in message.images):
+        if image.media_type not in IMAGES:
+            raise Invalid(
+                "model.no_images", f"a picture is of type {image.media_type[:40]!r}; known are {', '.join(IMAGES)}"
+            )
 
 
 def check_texts(texts: Iterable[str]) -> int:
@@ -51,8 +107,14 @@ def check_texts(texts: Iterable[str]) -> int:
 
 
 def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
-    """The reply, when it keeps the request's schema. Raises StepFailure; asked again, it would come out the same."""
-    if request.schema is None:
+    """The reply, when it keeps the request's schema and its tools. Raises StepFailure; asked again, it would come out
+    the same."""
+    names = {tool.name for tool in request.tools} if offered(request) else set()
+    if not {call.name for call in reply.tool_calls} <= names:
+        raise _unfit(reply, "it asks for a tool that was not offered", "the tools")
+    if names and not reply.tool_calls and request.tool_choice != "auto":
+        raise _unfit(reply, "it asks for no tool, and tool_choice wants one", "the tools")
+    if request.schema is None or reply.tool_calls:
         return reply
     if reply.finish_reason == "length":
         raise StepFailure(
@@ -76,7 +138,5 @@ def fingerprint(identity: dict[str, str], **request: object) -> str:
     return f"{identity['engine']} {identity['weights'][:12]} {digest({**identity, **request})[7:19]}"
 
 
-def _unfit(reply: ChatReply, reason: str) -> StepFailure:
-    return StepFailure(
-        "model.answer_invalid", f"model {reply.model!r} did not keep the schema: {reason}", retryable=False
-    )
+def _unfit(reply: ChatReply, reason: str, what: str = "the schema") -> StepFailure:
+    return StepFailure("model.answer_invalid", f"model {reply.model!r} did not keep {what}: {reason}", retryable=False)

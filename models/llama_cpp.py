@@ -5,10 +5,19 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from msgspec.structs import replace
 
-from models.answers import check_reply, check_request, check_texts, fingerprint
+from models.answers import check_reply, check_request, fingerprint, offered, refuse_images
+from models.local_tools import chosen, steered
 from models.pool import Pool, PoolSettings
 from models.wire import Complete, Completed, Counted, CountTokens
-from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.chat import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    EmbedReply,
+    EmbedRequest,
+    ModelInfo,
+    ToolCallPiece,
+)
 from runtime.domain.egress import Cleared
 from runtime.errors import Invalid
 
@@ -33,13 +42,23 @@ class LlamaCppBackend:
         return await self._complete(cleared.payload, on_text=None)
 
     async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
-        """Answer piece by piece. A reader that stops reading does not hold up the model."""
+        """Answer piece by piece. A reader that stops reading does not hold up the model.
+
+        Where tools are offered the answer comes as a whole: only its end tells what it is.
+        """
+        if offered(cleared.payload):
+            reply = await self.complete(cleared)
+            for index, call in enumerate(reply.tool_calls):
+                piece = ToolCallPiece(index=index, id=call.id, name=call.name, arguments=call.arguments)
+                yield ChatChunk(tool_call=piece)
+            yield ChatChunk(text=reply.text, reply=reply)
+            return
         pieces: asyncio.Queue[str | None] = asyncio.Queue()
         answering = asyncio.create_task(self._complete(cleared.payload, on_text=pieces.put_nowait))
         answering.add_done_callback(lambda _task: pieces.put_nowait(None))
         try:
-            while (piece := await pieces.get()) is not None:
-                yield ChatChunk(text=piece)
+            while (text := await pieces.get()) is not None:
+                yield ChatChunk(text=text)
             yield ChatChunk(text="", reply=await answering)
         finally:
             answering.cancel()
@@ -53,8 +72,8 @@ class LlamaCppBackend:
 
     async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """Exact input tokens, the template's own included."""
-        request = cleared.payload
-        check_texts(turn.content for turn in request.messages)
+        check_request(cleared.payload)
+        request = steered(cleared.payload)
         turns = tuple((turn.role, turn.content) for turn in request.messages)
         counted, _ = await self._pool.ask(request.model, CountTokens(messages=turns))
         assert isinstance(counted, Counted)
@@ -66,7 +85,8 @@ class LlamaCppBackend:
 
     async def _complete(self, request: ChatRequest, *, on_text: Callable[[str], None] | None) -> ChatReply:
         check_request(request)
-        ask = Complete(request=replace(request, options={}), stream=on_text is not None)
+        refuse_images(request)
+        ask = Complete(request=replace(steered(request), options={}), stream=on_text is not None)
         answer, loaded = await self._pool.ask(request.model, ask, on_text or (lambda _text: None))
         assert isinstance(answer, Completed)
         reply = ChatReply(
@@ -78,4 +98,4 @@ class LlamaCppBackend:
             model=request.model,
             fingerprint=fingerprint(loaded.identity, temperature=request.temperature, seed=request.seed),
         )
-        return check_reply(reply, request)
+        return check_reply(chosen(reply, request) if offered(request) else reply, request)

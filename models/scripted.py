@@ -4,6 +4,7 @@
       provider: scripted
       answers: [{error: {code: model.worker_died}}, "second time lucky"]     # in order, the last one for ever
       answers: {"(?i)refund": {json: {label: refund}}, ".*": "I can't say."}  # by the last message, first match
+      answers: [{tool_calls: [{name: look_up, arguments: {card: 7}}]}, "It is on its way."]
 
 A list is played once for the whole program, for all that name the same model and the same answers: give models
 names of their own (`name: triage`) to keep their lists apart.
@@ -18,19 +19,30 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import sha256
 from struct import iter_unpack, pack
+from typing import Literal
 
 from models.answers import check_reply, check_request, check_texts
 from runtime import errors
 from runtime.domain.canonical import Json, digest
-from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.chat import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    EmbedReply,
+    EmbedRequest,
+    ModelInfo,
+    ToolCall,
+    ToolCallPiece,
+)
 from runtime.domain.egress import Cleared
 from runtime.errors import AgentFlowError, Invalid, StepFailure
 from runtime.ports import Sleep
 
 DIMENSIONS = 384
+MAX_CALLS = 128
 Answers = Sequence[Json] | Mapping[str, Json]
 
-_ANSWER_KEYS = {"text", "json", "error", "delay_ms", "finish_reason"}
+_ANSWER_KEYS = {"text", "json", "error", "delay_ms", "finish_reason", "tool_calls"}
 
 
 class ScriptedBackend:
@@ -62,6 +74,10 @@ class ScriptedBackend:
         reply = await self.complete(cleared)
         for piece in re.findall(r"\s*\S+|\s+$", reply.text):
             yield ChatChunk(text=piece)
+        for index, call in enumerate(reply.tool_calls):
+            yield ChatChunk(tool_call=ToolCallPiece(index=index, id=call.id, name=call.name))
+            for piece in re.findall(r"\s*\S+|\s+$", call.arguments):
+                yield ChatChunk(tool_call=ToolCallPiece(index=index, arguments=piece))
         yield ChatChunk(text="", reply=reply)
 
     async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
@@ -112,14 +128,18 @@ class ScriptedBackend:
         if "error" in answer:
             raise _error(answer["error"])
         text = json.dumps(answer["json"], ensure_ascii=False) if "json" in answer else str(answer.get("text", ""))
+        calls = tuple(map(_call, range(MAX_CALLS), _listed(answer.get("tool_calls", []))))
+        written = "".join([text, *(call.name + call.arguments for call in calls)])
+        finish_reason: Literal["stop", "length", "tool_calls"] = "tool_calls" if calls else "stop"
         reply = ChatReply(
             text=text,
-            finish_reason="length" if answer.get("finish_reason") == "length" else "stop",
+            tool_calls=calls,
+            finish_reason="length" if answer.get("finish_reason") == "length" else finish_reason,
             input_tokens=sum(_count(message.content) for message in request.messages),
-            output_tokens=_count(text),
+            output_tokens=_count(text) + sum(_count(call.arguments) for call in calls),
             backend=self.id,
             model=request.model,
-            fingerprint=f"scripted {sha256(text.encode()).hexdigest()[:12]}",
+            fingerprint=f"scripted {sha256(written.encode()).hexdigest()[:12]}",
         )
         return check_reply(reply, request)
 
@@ -148,6 +168,22 @@ def _as_answer(answer: Json) -> dict[str, Json]:
             f"a scripted answer has no key {unknown[0]!r}; known are {', '.join(sorted(_ANSWER_KEYS))}",
         )
     return answer
+
+
+def _listed(calls: Json) -> list[Json]:
+    if not isinstance(calls, list):
+        raise Invalid("model.bad_script", "'tool_calls' of a scripted answer is a list of {name, arguments}")
+    return calls
+
+
+def _call(number: int, wanted: Json) -> ToolCall:
+    """`{name, arguments, id}`; arguments as a mapping, or as the text that a model would write."""
+    name = wanted.get("name") if isinstance(wanted, dict) else None
+    if not isinstance(wanted, dict) or not isinstance(name, str) or not wanted.keys() <= {"name", "arguments", "id"}:
+        raise Invalid("model.bad_script", "a scripted tool call has a name, and maybe arguments and an id")
+    arguments = wanted.get("arguments", {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return ToolCall(id=str(wanted.get("id", f"call_{number}")), name=name, arguments=text)
 
 
 def _error(wanted: Json) -> AgentFlowError:

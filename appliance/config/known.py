@@ -10,10 +10,21 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from appliance.config.costs import budgets, prices
+from models.routing import check_routes
 from models.servers import ModelServer, check_servers
 from runtime.policies.residency import CLOUD_PREFIX, is_zone, is_zone_pattern
 
-Value: TypeAlias = str | int | float | list[str] | dict[str, str] | list[dict[str, object]]
+Value: TypeAlias = (
+    str
+    | int
+    | float
+    | list[str]
+    | dict[str, str]
+    | dict[str, dict[str, object]]
+    | dict[str, list[list[str]]]
+    | list[dict[str, object]]
+)
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 FEATURES: Final = ("cloud",)
@@ -115,6 +126,14 @@ def amount(least: int, most: int) -> Callable[[object], int]:
     return parse
 
 
+def on_or_off(value: object) -> str:
+    """`on` or `off`; YAML also gives a truth value."""
+    found = {True: "on", False: "off"}.get(value) if isinstance(value, bool) else value
+    if found not in ("on", "off"):
+        raise ValueError("on or off")
+    return str(found)
+
+
 def features(value: object) -> list[str]:
     """Names of features."""
     found = names(value)
@@ -126,14 +145,6 @@ def features(value: object) -> list[str]:
 
 def zones(value: object) -> list[str]:
     """Patterns of zones."""
-def on_or_off(value: object) -> str:
-    """`on` or `off`; YAML also gives a truth value."""
-    found = {True: "on", False: "off"}.get(value) if isinstance(value, bool) else value
-    if found not in ("on", "off"):
-        raise ValueError("on or off")
-    return str(found)
-
-
     found = names(value)
     if not all(map(is_zone_pattern, found)):
         raise ValueError("zones such as local, site, cloud:eu or cloud:*")
@@ -170,6 +181,23 @@ def servers(value: object) -> list[dict[str, object]]:
     return listed
 
 
+def routes(value: object) -> dict[str, list[list[str]]]:
+    """Names with the models that can answer, best first; the environment gives it as JSON."""
+    example = '{"support": ["vllm/llama3", ["a/llama3", "b/llama3"], "local/smollm2-135m-instruct"]}'
+    try:
+        found = msgspec.convert(
+            json.loads(value) if isinstance(value, str) else value, dict[str, str | list[str | list[str]]]
+        )
+    except ValueError as error:
+        raise ValueError(f"a mapping from name to a list of PROVIDER/NAME such as {example} ({error})") from None
+    listed = {
+        name: [[group] if isinstance(group, str) else group for group in ([each] if isinstance(each, str) else each)]
+        for name, each in found.items()
+    }
+    check_routes(listed)
+    return listed
+
+
 SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "mode",
@@ -191,6 +219,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("redaction", pairs, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
     Setting("egress.max_bytes", amount(1, 2**32), 16 * 2**20, "bytes of one payload that may leave"),
     Setting("egress.per_minute", amount(0, 10**9), 6_000, "payloads of a tenant to one host a minute; 0: any number"),
+    Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
+    Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
+    Setting("budgets", budgets, [], "how much may be spent by whom, in a run, an hour, a day or a month"),
+    Setting("prices", prices, {}, "provider/model → its price, beside the table that comes with the program"),
     Setting("listen", address, "127.0.0.1:8700", "where `af serve` listens"),
     Setting("socket", text, "", "UNIX socket of `af serve`; empty: run/af.sock in the data folder"),
     Setting("drain_s", seconds, 30.0, "how long a stopping server waits for running steps"),
@@ -207,7 +239,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         {},
         "provider/model of a definition → provider/model that answers in its place",
     ),
-    Setting("models.backends", servers, [], "model servers of the site that speak the OpenAI API"),
+    Setting("models.backends", servers, [], "model servers: OpenAI API, Ollama, Anthropic"),
+    Setting("models.routes", routes, {}, "name → the provider/model that can answer, best first; equals in a list"),
+    Setting("models.check_s", seconds, 30.0, "how often a quiet model server is asked how it is; 0: never"),
+    Setting("models.cache_ttl_s", seconds, 0.0, "how long answers at temperature 0 are kept; 0: not at all"),
+    Setting("models.cache_mb", amount(1, 65_536), 64, "memory for kept answers, in MB"),
     Setting(
         "models.isolation",
         one_of("process", "thread"),
@@ -219,8 +255,6 @@ SETTINGS: Final[tuple[Setting, ...]] = (
 )
 
 _VARIABLES: Final = {"models.folder": "AGENTFLOW_MODELS"}
-    Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
-    Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
 
 OTHER_VARIABLES: Final = ("AGENTFLOW_DATA", "AGENTFLOW_DB_KEY", "AGENTFLOW_DB_KEY_FILE", "AGENTFLOW_SHARED")
 """Variables that are read elsewhere and are no settings."""

@@ -6,10 +6,11 @@ Never holds a secret: the database key and API keys stay where they are kept.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
+from appliance.config.costs import BudgetLine
 from appliance.config.sources import resolve
 from models.servers import ModelServer
 
@@ -27,7 +28,15 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     aliases: dict[str, str] = {}
     """`provider/model` of a definition → the `provider/model` that answers in its place."""
     backends: tuple[ModelServer, ...] = ()
-    """Model servers of the site."""
+    """Model servers."""
+    routes: dict[str, tuple[tuple[str, ...], ...]] = {}
+    """A name → the `provider/model`s that can answer for it, best first; equals in one group."""
+    check_s: float = 30.0
+    """How often a model server that nobody asked is asked how it is; 0: never."""
+    cache_ttl_s: float = 0.0
+    """How long answers at temperature 0 are kept; 0: not at all."""
+    cache_mb: int = 64
+    """Memory for them."""
     isolation: Isolation = "process"
     """Whether a model runs in a process of its own, or in a thread of this one."""
     threads: int = 1
@@ -35,8 +44,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def answered(self) -> frozenset[str]:
-        """The `provider/model`, or `provider/*`, beyond the local ones that are answered: aliases and servers."""
-        return frozenset({*self.aliases, *(f"{server.name}/*" for server in self.backends)})
+        """The `provider/model`, or `provider/*`, beyond the local ones that are answered: aliases, routes, servers."""
+        return frozenset({*self.aliases, *self.routes, *(f"{server.name}/*" for server in self.backends)})
 
 
 class EgressLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +76,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     redaction: dict[str, str] = {}
     """Pattern of a destination → redaction policy: a preset, a file, or `none`."""
     egress: EgressLimits = EgressLimits()
+    minimise: Literal["off", "on"] = "off"
+    """Whether people's data are kept out of everything that is written here."""
+    vault_days: int = 0
+    """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
+    budgets: tuple[BudgetLine, ...] = ()
+    """How much may be spent."""
+    prices: dict[str, dict[str, Any]] = {}
+    """Provider/model → the line of its price, checked."""
     listen: str = "127.0.0.1:8700"
     socket: Path
     """The UNIX socket of `af serve`, absolute."""
@@ -76,10 +93,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
-    minimise: Literal["off", "on"] = "off"
-    """Whether people's data are kept out of everything that is written here."""
-    vault_days: int = 0
-    """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
     def models_folder(self) -> Path:
         """Where models lie, absolute."""
         return self.data / Path(self.models.folder or "models").expanduser()

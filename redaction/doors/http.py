@@ -1,4 +1,4 @@
-"""The door for HTTP: the only module that imports httpx. It sends what the guard has cleared, and nothing else.
+"""The door for HTTP. It sends what the guard has cleared, and nothing else.
 
 A name is resolved once; the addresses are checked, and the connection goes to one of those, so that a second answer
 of the name server changes nothing. No proxies, no `.netrc`, no redirects to elsewhere, no unbounded replies.
@@ -9,7 +9,9 @@ import ipaddress
 import re
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urljoin
 
 import httpx
@@ -22,6 +24,7 @@ from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 OnPiece = Callable[[bytes], None] | None
+Reached = TypeVar("Reached")
 
 MAX_REDIRECTS = 5
 MAX_CLIENTS = 64
@@ -60,27 +63,23 @@ class HttpDoor:
         Follows redirects within the same origin. Raises Refused (address, redirect), Unavailable (no answer in time),
         StepFailure (reply too large) or Invalid (URL, method, headers).
         """
-        request = cleared.payload
-        url = _parse(request.url)
-        host = _host_and_port(url)
-        if cleared.destination.host != host:
-            raise Refused(
-                "egress.other_destination", f"leave was granted for {cleared.destination.host!r}, not for {host!r}"
-            )
-        _check_shape(request)
-        try:
+        request, url = _checked(cleared)
+        with _in_our_words(_host_and_port(url), request.timeout_s):
             async with asyncio.timeout(request.timeout_s):
                 return await self._follow(request, url, on_piece)
-        except (TimeoutError, httpx.TimeoutException):
-            message = f"{host} gave no complete answer within {request.timeout_s:g} s"
-            raise Unavailable("http.timeout", message) from None
-        except httpx.ConnectError:
-            raise Unavailable("http.unreachable", f"no connection to {host}: it refuses, or is not there") from None
-        except httpx.LocalProtocolError:
-            raise Invalid("http.bad_request", f"the request for {host} has a header that HTTP does not allow") from None
-        except httpx.TransportError as error:
-            message = f"the connection to {host} broke off ({type(error).__name__})"
-            raise Unavailable("http.broken", message) from None
+
+    async def open(self, cleared: Cleared[HttpRequest]) -> "OpenReply":
+        """Send one request and return as soon as the reply begins; whoever gets it closes it. Follows no redirects.
+
+        Raises as `send` does; so does reading, whose limit and time are those of the request.
+        """
+        request, url = _checked(cleared)
+        host = _host_and_port(url)
+        deadline_s = asyncio.get_running_loop().time() + request.timeout_s
+        with _in_our_words(host, request.timeout_s):
+            async with asyncio.timeout_at(deadline_s):
+                response = await self._at_an_address(url, lambda address: self._begin(request, url, address))
+        return OpenReply(response, host, deadline_s=deadline_s, request=request)
 
     async def _follow(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
         for _ in range(MAX_REDIRECTS + 1):
@@ -102,10 +101,14 @@ class HttpDoor:
         )
 
     async def _send_once(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
+        return await self._at_an_address(url, lambda address: self._exchange(request, url, address, on_piece))
+
+    async def _at_an_address(self, url: httpx.URL, attempt: Callable[[str], Awaitable[Reached]]) -> Reached:
+        """Whatever comes of the first address that takes a connection."""
         addresses = await self._addresses(url)
         for number, address in enumerate(addresses, 1):
             try:
-                return await self._exchange(request, url, address, on_piece)
+                return await attempt(address)
             except httpx.ConnectError:  # nothing was sent yet, so the next address may have it
                 if number == len(addresses):
                     raise
@@ -120,19 +123,29 @@ class HttpDoor:
         return addresses
 
     async def _exchange(self, request: HttpRequest, url: httpx.URL, address: str, on_piece: OnPiece) -> HttpReply:
+        response = await self._begin(request, url, address)
+        try:
+            wants_pieces = on_piece if response.is_success else None
+            body = bytearray()
+            async for chunk in _pieces(response, request.max_reply_bytes, _host_and_port(url)):
+                body += chunk
+                if wants_pieces is not None:
+                    wants_pieces(chunk)
+            return HttpReply(status=response.status_code, headers=_headers(response), body=bytes(body))
+        finally:
+            await response.aclose()
+
+    async def _begin(self, request: HttpRequest, url: httpx.URL, address: str) -> httpx.Response:
         client = await self._client(url)
-        async with client.stream(
+        asked = client.build_request(
             request.method,
             url.copy_with(host=address),
             headers={**request.headers, "host": url.netloc.decode(), "accept-encoding": "identity"},
             content=request.body or None,
             timeout=httpx.Timeout(request.timeout_s, connect=min(_CONNECT_S, request.timeout_s)),
             extensions={"sni_hostname": url.raw_host.decode()},
-        ) as response:
-            wants_pieces = on_piece if response.is_success else None
-            body = await _read(response, request.max_reply_bytes, _host_and_port(url), wants_pieces)
-            headers = dict(response.headers.multi_items())
-            return HttpReply(status=response.status_code, headers=headers, body=body)
+        )
+        return await client.send(asked, stream=True)
 
     async def _client(self, url: httpx.URL) -> httpx.AsyncClient:
         """The client of one origin. Each has its own: connections to one address must not serve two names."""
@@ -152,21 +165,89 @@ class HttpDoor:
         return self._tls
 
 
-async def _read(response: httpx.Response, limit: int, host: str, on_piece: OnPiece) -> bytes:
+class OpenReply:
+    """A reply whose body is still to come."""
+
+    def __init__(self, response: httpx.Response, host: str, *, deadline_s: float, request: HttpRequest) -> None:
+        self.status = response.status_code
+        self.headers = _headers(response)
+        """Names in lower case; the last value where a name came twice."""
+        self._response = response
+        self._host = host
+        self._deadline_s = deadline_s
+        self._request = request
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises Unavailable (broken, too slow) and StepFailure (too large)."""
+        coming = _pieces(self._response, self._request.max_reply_bytes, self._host)
+        with _in_our_words(self._host, self._request.timeout_s):
+            while True:
+                async with asyncio.timeout_at(self._deadline_s):
+                    piece = await anext(coming, None)
+                if piece is None:
+                    return
+                yield piece
+
+    async def read(self, limit_bytes: int) -> bytes:
+        """The first bytes of the body; raises as `pieces` does."""
+        body = bytearray()
+        async for piece in self.pieces():
+            body += piece
+            if len(body) >= limit_bytes:
+                break
+        return bytes(body[:limit_bytes])
+
+    async def close(self) -> None:
+        """Let go of it; what has not come by now closes the connection. Safe to call twice."""
+        await self._response.aclose()
+
+
+async def _pieces(response: httpx.Response, limit: int, host: str) -> AsyncIterator[bytes]:
     if response.headers.get("content-encoding", "identity") != "identity":
         raise StepFailure(
             "http.encoded_reply", f"{host} sent a compressed reply, which was not asked for", retryable=False
         )
-    body = bytearray()
+    size = 0
     async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > limit:
+        size += len(chunk)
+        if size > limit:
             raise StepFailure(
                 "http.reply_too_large", f"{host} sent more than the {limit:,} bytes that are accepted", retryable=False
             )
-        if on_piece is not None:
-            on_piece(chunk)
-    return bytes(body)
+        yield chunk
+
+
+def _headers(response: httpx.Response) -> dict[str, str]:
+    return dict(response.headers.multi_items())
+
+
+@contextmanager
+def _in_our_words(host: str, timeout_s: float) -> Iterator[None]:
+    """Whatever the library says of a connection that fails, as one of our errors."""
+    try:
+        yield
+    except (TimeoutError, httpx.TimeoutException):
+        message = f"{host} gave no complete answer within {timeout_s:g} s"
+        raise Unavailable("http.timeout", message) from None
+    except httpx.ConnectError:
+        raise Unavailable("http.unreachable", f"no connection to {host}: it refuses, or is not there") from None
+    except httpx.LocalProtocolError:
+        raise Invalid("http.bad_request", f"the request for {host} has a header that HTTP does not allow") from None
+    except httpx.TransportError as error:
+        message = f"the connection to {host} broke off ({type(error).__name__})"
+        raise Unavailable("http.broken", message) from None
+
+
+def _checked(cleared: Cleared[HttpRequest]) -> tuple[HttpRequest, httpx.URL]:
+    request = cleared.payload
+    url = _parse(request.url)
+    host = _host_and_port(url)
+    if cleared.destination.host != host:
+        raise Refused(
+            "egress.other_destination", f"leave was granted for {cleared.destination.host!r}, not for {host!r}"
+        )
+    _check_shape(request)
+    return request, url
 
 
 def _check_shape(request: HttpRequest) -> None:

@@ -32,7 +32,7 @@ class LlmAgent:
         return StepResult(
             output=self._output(reply),
             usage=Usage(reply.input_tokens, reply.output_tokens),
-            evidence={"backend": reply.backend, "model": reply.model, "fingerprint": reply.fingerprint},
+            evidence=_evidence(reply),
         )
 
     def _request(self, task: Task) -> ChatRequest:
@@ -63,3 +63,17 @@ class LlmAgent:
                 f"({reply.output_tokens} tokens, finish reason {reply.finish_reason!r}); raise max_tokens",
                 retryable=False,
             ) from None
+
+
+def _evidence(reply: ChatReply) -> dict[str, Json]:
+    """What answered; and why that one, and who counted the tokens, where that is no matter of course."""
+    evidence: dict[str, Json] = {
+        "backend": reply.backend,
+        "model": reply.model,
+        "fingerprint": reply.fingerprint,
+    }
+    if reply.route:
+        evidence["route"] = reply.route
+    if reply.usage != "counted":
+        evidence["usage"] = reply.usage
+    return evidence

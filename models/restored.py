@@ -1,0 +1,47 @@
+"""Answers with their values back in place of the pseudonyms that the model was shown."""
+
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
+from redaction.passage import Passage
+from redaction.placeholders import Restorer
+from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, ToolCallPiece
+
+
+def restored(reply: ChatReply, passage: Passage[ChatRequest]) -> ChatReply:
+    """A whole answer."""
+    calls = tuple(replace(call, arguments=passage.text(call.arguments, in_json=True)) for call in reply.tool_calls)
+    return replace(reply, text=passage.text(reply.text), tool_calls=calls)
+
+
+class RestoredStream:
+    """A streamed answer, wherever it was cut; one restorer for the text and one for each call."""
+
+    def __init__(self, passage: Passage[ChatRequest]) -> None:
+        self._passage = passage
+        self._text = passage.restorer()
+        self._calls: dict[int, Restorer] = {}
+
+    def feed(self, chunk: ChatChunk) -> Iterator[ChatChunk]:
+        """What can be told by now."""
+        if self._text is None:
+            yield chunk
+            return
+        if text := self._text.feed(chunk.text):
+            yield ChatChunk(text=text)
+        if chunk.tool_call is not None:
+            yield ChatChunk(tool_call=self._call(chunk.tool_call))
+        if chunk.reply is not None:
+            if rest := self._text.end():
+                yield ChatChunk(text=rest)
+            for index, restorer in self._calls.items():
+                if rest := restorer.end():
+                    yield ChatChunk(tool_call=ToolCallPiece(index=index, arguments=rest))
+            yield ChatChunk(reply=restored(chunk.reply, self._passage))
+
+    def _call(self, piece: ToolCallPiece) -> ToolCallPiece:
+        restorer = self._calls.get(piece.index) or self._passage.restorer(in_json=True)
+        assert restorer is not None, "asked only where there is something to give back"
+        self._calls[piece.index] = restorer
+        return replace(piece, arguments=restorer.feed(piece.arguments))

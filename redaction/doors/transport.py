@@ -1,0 +1,76 @@
+"""A transport for clients that are built on httpx: whatever they want to send goes through the HTTP door, with the
+leave that was granted for one call, or not at all.
+
+The clients' own headers (versions of Python, names of the platform, keys that they find in the environment) stay here.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+
+import httpx
+import msgspec
+
+from redaction.doors.http import HttpDoor, OpenReply
+from redaction.guard import in_wire_form
+from runtime.domain.chat import ChatRequest, EmbedRequest
+from runtime.domain.egress import Cleared
+from runtime.domain.http import HttpRequest
+
+ModelCall = Cleared[ChatRequest] | Cleared[EmbedRequest]
+
+_CONTENT = ("accept", "content-type")
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client's requests are sent."""
+
+    headers: dict[str, str] = {}
+    """Set on every request, such as a key."""
+    credentials: tuple[str, ...] = ()
+    """Those of them, in lower case, that hold the sender's own credentials."""
+    keeps: tuple[str, ...] = ()
+    """Headers of the client, in lower case, that go along beside those that name the content."""
+    timeout_s: float = 30.0
+    max_reply_bytes: int = 1_048_576
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Bound to one leave: another host is refused by the door, whatever URL a client puts together."""
+
+    def __init__(self, door: HttpDoor, cleared: ModelCall, terms: Terms) -> None:
+        self._door = door
+        self._cleared = cleared
+        self._terms = terms
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a client's request. Raises as the door does."""
+        wired = wire_request(
+            request.method, str(request.url), request.headers, await request.aread(), terms=self._terms
+        )
+        reply = await self._door.open(in_wire_form(self._cleared, wired))
+        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, reply: OpenReply) -> None:
+        self._reply = reply
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._reply.pieces():
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._reply.close()
+
+
+def wire_request(method: str, url: str, headers: Mapping[str, str], body: bytes, *, terms: Terms) -> HttpRequest:
+    """A client's request as the door takes it."""
+    kept = {name.lower(): value for name, value in headers.items() if name.lower() in (*_CONTENT, *terms.keeps)}
+    return HttpRequest(
+        method=method,
+        url=url,
+        headers={**kept, **terms.headers},
+        body=body,
+        credentials=terms.credentials,
+        timeout_s=terms.timeout_s,
+        max_reply_bytes=terms.max_reply_bytes,
+    )
