@@ -4,6 +4,7 @@ A text's vector never depends on what else is embedded with it: texts of equal l
 is padded. That makes vectors safe to cache by the hash of their text.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -30,6 +31,8 @@ class EmbeddingModel:
 
     def __init__(self, folder: Path, *, threads: int) -> None:
         """Load model.onnx and tokenizer.json of `folder`. Raises Invalid, or Unavailable when the engine is missing."""
+        # from 1.29 on it reports every session to its maker over the network, unless told not to before it is imported
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         try:
             import onnxruntime  # heavy, and only a worker needs it
             import tokenizers

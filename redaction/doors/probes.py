@@ -253,7 +253,7 @@ def _from_tool(plan: Plan) -> list[Probe]:
         file.write_bytes(Path(attempts.__file__).read_bytes())
         context = {"run_id": "", "step": "", "attempt": 1, "idempotency_key": ""}
         lines = [
-            {"folder": folder, "file": file.name},
+            {"folder": folder, "file": file.name, "confinement": ""},  # what is tried is the wall around it
             {"function": "go", "input": plan, "context": context},
         ]
         ran = subprocess.run(

@@ -1,0 +1,131 @@
+"""The whole program in a network that owns the outside: not one packet, in any mode, whatever is asked of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from appliance.config.settings import load_settings
+from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
+from models.folder import missing
+from tests.architecture.source import ROOT, shipped_files
+
+PYZ = ROOT / "dist" / "agentflow.pyz"
+MODELS = load_settings(None, os.environ).models_folder  # read at import: the data folder of each test is elsewhere
+LAB = Path(__file__).with_name("egress_lab.py")
+SERVE = Path(__file__).with_name("serve_and_ask.py")
+SEALED = ["unshare", "--map-root-user", "--net", "--mount"]
+PROGRAMS = ["checkout", "pyz"]
+MODES = ["air_gapped", "restricted", "connected"]
+
+WORKFLOW = """
+name: greet
+agents:
+  write: {type: llm, prompt: "write to {{ input.mail }}", model: {provider: scripted, answers: ["done"]}}
+  note: {type: custom, handler: "steps.py:works"}
+"""
+STEPS = """
+def works(task, ctx):
+    return task
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lab() -> None:
+    """Skips where no such network can be made."""
+    network = (
+        "ip link set lo up && ip link add outside type veth peer name far && mount --bind /dev/null /etc/resolv.conf"
+    )
+    tried = subprocess.run([*SEALED, "sh", "-c", network], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"this machine permits no network of its own to watch: {tried.stderr.strip()[-200:]}")
+
+
+def program(kind: str) -> list[str]:
+    """How the program is started."""
+    if kind == "checkout":
+        return [sys.executable, "-m", "appliance"]
+    if not PYZ.exists():
+        pytest.skip("dist/agentflow.pyz is not built; run: make pyz")
+    newest = max((ROOT / path).stat().st_mtime for path in shipped_files())
+    if newest > PYZ.stat().st_mtime:
+        pytest.skip("dist/agentflow.pyz is older than the sources; run: make pyz")
+    return [sys.executable, str(PYZ)]
+
+
+def watched(commands: list[list[str]], environment: dict[str, str]) -> dict[str, object]:
+    """What the lab saw while the commands ran, each of which must have worked."""
+    ran = subprocess.run(
+        [*SEALED, sys.executable, str(LAB), json.dumps(commands)],
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    seen: dict[str, object] = json.loads(ran.stdout)
+    failed = [each for each in seen["ran"] if each["code"] != 0]  # type: ignore[attr-defined]  # JSON
+    assert not failed, json.dumps(failed, indent=1)
+    return seen
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """Nothing of this machine's settings; the data folder is a new one."""
+    shiv = os.environ.get("SHIV_ROOT", str(tmp_path / "shiv"))
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "PYTHONPATH": str(ROOT),
+        "SHIV_ROOT": shiv,
+        "AGENTFLOW_DATA": str(tmp_path / "data"),
+    }
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+@pytest.mark.parametrize("mode", MODES)
+def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode: str, kind: str) -> None:
+    """No telemetry, no update check, no CDN, no download: in no mode, and without the air gap's help too."""
+    (tmp_path / "greet.yaml").write_text(WORKFLOW)
+    (tmp_path / "steps.py").write_text(STEPS)
+    af = program(kind)
+    data = environment["AGENTFLOW_DATA"]
+    commands = [
+        [*af, "version"],
+        [*af, "config", "list", "--verbose"],
+        [*af, "validate", str(tmp_path / "greet.yaml")],
+        [*af, "run", str(tmp_path / "greet.yaml"), "--input", '{"mail": "jane@example.com"}', "--json"],
+        [*af, "redact", "explain", "Write to jane@example.com, see https://example.com/a?b=c"],
+        [*af, "runs", "list"],
+        [*af, "replay", "--all", "--check"],
+        [sys.executable, str(SERVE), data, *af],
+    ]
+    seen = watched(commands, environment | {"AGENTFLOW_MODE": mode})
+    assert ([], 0) == (seen["packets"], seen["accepted"])
+    assert {"192.0.2.1", "203.0.113.53"} <= set(seen["control"])  # type: ignore[call-overload]  # JSON
+
+
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_the_proof_itself_sends_nothing(environment: dict[str, str], kind: str) -> None:
+    """`af doctor --egress` tries every address of the lab, and says so; the lab sees none of it."""
+    seen = watched([[*program(kind), "doctor", "--egress", "--json"]], environment)
+    assert ([], 0) == (seen["packets"], seen["accepted"])
+
+
+@pytest.mark.parametrize("mode", ["air_gapped", "restricted"])
+def test_models_and_the_demo_send_nothing(tmp_path: Path, environment: dict[str, str], mode: str) -> None:
+    """llama.cpp and ONNX Runtime are other people's code, which is why they are watched while they work."""
+    absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
+    if absent:
+        pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
+    af = program("checkout")
+    seen = watched(
+        [[*af, "demo", "support"], [*af, "doctor"]],
+        environment | {"AGENTFLOW_MODE": mode, "AGENTFLOW_MODELS": str(MODELS)},
+    )
+    assert ([], 0) == (seen["packets"], seen["accepted"])
