@@ -70,6 +70,13 @@ def test_no_character_of_a_long_text_is_left_unread() -> None:
         assert any("Rajesh Patel" in piece.text for piece in pieces(text))
 
 
+def test_a_text_that_repeats_itself_is_read_once() -> None:
+    """Whatever a broken sender repeats, the model reads a few pieces of it."""
+    for unit in ("1 Main St, ", "my name is Xq ", "Smith, John; ", "(Xq) ", "Xq,\n", "Xulan Zao is here. "):
+        read = {piece.text for piece in pieces(unit * (16_384 // len(unit)))}
+        assert sum(map(len, read)) < 4_000, unit
+
+
 @given(texts)
 @settings(max_examples=100, deadline=None)
 def test_a_title_cased_copy_has_the_same_length(text: str) -> None:
