@@ -7,7 +7,7 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import egress, events, health, manual, openai, runs, workflows
+from appliance.api import costs, egress, events, health, manual, openai, runs, workflows
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -29,6 +29,7 @@ HANDLERS = (
     openai.list_models,
     openai.show_model,
     egress.list_egress,
+    costs.show_costs,
     health.healthz,
     health.readyz,
     health.metrics,

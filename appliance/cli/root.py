@@ -26,6 +26,7 @@ COMMANDS = {
     "models": Lazy("appliance.cli.models", "Fetch, add, verify and remove local models.", OPERATE),
     "config": Lazy("appliance.cli.config", "Show and change settings.", OPERATE),
     "backup": Lazy("appliance.cli.backup", "Copy the journal to a file, while in use.", OPERATE),
+    "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
     "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),

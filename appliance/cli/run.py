@@ -13,11 +13,15 @@ from appliance.cli.words import DURATION, WORKFLOW
 if TYPE_CHECKING:
     from appliance.cli.hosts import Runs
     from appliance.cli.progress import RunProgress
+    from appliance.views import RunView
     from runtime.domain.canonical import Json
     from runtime.domain.ids import RunId
     from runtime.domain.run import RunState
 
 EXIT_CODES = {"failed": 1, "cancelled": 1}
+REFUSED = 3
+_REFUSING = ("budget.", "egress.", "redaction.blocked")
+"""How the codes of errors begin by which policy says no."""
 
 
 @click.command(
@@ -60,7 +64,8 @@ def run(
     """Run WORKFLOW: a name, a file, or a project's folder.
 
     A run that waits for a person ends this command with exit code 0 and says how to answer it; one that failed
-    with 1. With --inputs the answers come in the order of the lines: {"input", "run_id", "status", "output"}.
+    with 1, or with 3 when a policy refused what it needs. With --inputs the answers come in the order of the lines:
+    {"input", "run_id", "status", "output"}.
     """
     if inputs is not None:
         if given is not None or not wait:
@@ -71,6 +76,13 @@ def run(
     if resume or jsonl:
         raise click.UsageError("--resume and --jsonl go with --inputs FILE")
     return af.run_sealed(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms))
+
+
+def exit_code(view: "RunView") -> int:
+    """0 for a run that succeeded or waits, 1 for one that failed or was cancelled, 3 when a policy made it fail."""
+    if view.status == "failed" and view.error and view.error.code.startswith(_REFUSING):
+        return REFUSED
+    return EXIT_CODES.get(view.status, 0)
 
 
 async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None) -> int:
@@ -91,7 +103,7 @@ async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_
         progress.clear()
     af.terminal.say(run_report(view, me=af.me))
     af.terminal.document(view)
-    return EXIT_CODES.get(view.status, 0)
+    return exit_code(view)
 
 
 async def _leave(af: Af, runs: "Runs", submitted: "RunId") -> int:

@@ -83,11 +83,11 @@ def cancel_run(af: Af, run: str, reason: str) -> None:
 @pass_af
 def signal_run(af: Af, run: str, name: str, payload: str | None) -> int:
     """Answer a RUN that waits for the signal NAME, and follow it to its end."""
-    from appliance.cli.run import EXIT_CODES
+    from appliance.cli.run import exit_code
 
     view = af.run_sealed(_signal(af, run, name, payload))
     _show_outcome(af, view)
-    return EXIT_CODES.get(view.status, 0)
+    return exit_code(view)
 
 
 @runs.command("resume", examples="af runs resume")
@@ -95,7 +95,7 @@ def signal_run(af: Af, run: str, name: str, payload: str | None) -> int:
 @pass_af
 def resume_runs(af: Af, names: tuple[str, ...]) -> int:
     """Go on with runs that were interrupted; with all of them when none is named."""
-    from appliance.cli.run import EXIT_CODES
+    from appliance.cli.run import exit_code
 
     views = af.run_sealed(_resume(af, names))
     for view in views:
@@ -103,7 +103,7 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
     if not views:
         af.terminal.say("nothing was interrupted")
     af.terminal.document({"runs": views})
-    return max((EXIT_CODES.get(view.status, 0) for view in views), default=0)
+    return max((exit_code(view) for view in views), default=0)
 
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:

@@ -102,9 +102,9 @@ def appliance_at(data: Path, **changes: object) -> Appliance:
 
 
 @asynccontextmanager
-async def open_api(data: Path) -> AsyncIterator[Api]:
-    """The API over a started appliance."""
-    appliance = appliance_at(data)
+async def open_api(data: Path, **changes: object) -> AsyncIterator[Api]:
+    """The API over a started appliance, with these settings."""
+    appliance = appliance_at(data, **changes)
     await appliance.start()
     service = Service(appliance, Lifecycle(), version="1.2.3", heartbeat_s=0.01)
     gate = Gate(build_app(service), service, Entrance(host_names=host_names("127.0.0.1")))

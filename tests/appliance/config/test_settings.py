@@ -109,7 +109,11 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "egress.max_bytes": "1024",
         "egress.per_minute": "0",
     }
-    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress)[key])
+    costs = {
+        "budgets": '[{"scope": {"tenant": "*"}, "per": "day", "usd": "5.00"}, {"per": "month", "tokens": 5}]',
+        "prices": '{"vllm/*": {"input_per_1k": "0.0001", "per_call": 0.00002}}',
+    }
+    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress | costs)[key])
     assert (kept, "config.yaml") == (
         resolve(tmp_path / "new", {}, {})[key].value,
         resolve(tmp_path / "new", {}, {})[key].source,

@@ -1,0 +1,52 @@
+"""What was spent and what is left over HTTP; of the caller's tenant."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from msgspec import Meta
+
+from appliance.api.bodies import ApiRequest, read_query
+from appliance.api.operations import describes
+from appliance.api.service import Service
+from appliance.config.costs import budgets_of
+from appliance.costs import By, CostsView, costs_view
+from runtime.errors import Unavailable
+
+
+class CostsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to add up."""
+
+    by: Annotated[By, Meta(description="What the lines are added up by.")] = "model"
+    since: Annotated[
+        str, Meta(max_length=40, description="Begin of the period: month, today, 12h, 7d, or a date; of UTC.")
+    ] = "month"
+
+
+@get(
+    "/v1/costs",
+    name="show_costs",
+    **describes(
+        "Show what was spent, and what is left of every budget",
+        tag="costs",
+        answers={200: CostsView},
+        errors=(422,),
+        query=CostsQuery,
+    ),
+)
+async def show_costs(request: ApiRequest, service: NamedDependency[Service]) -> CostsView:
+    """As `af costs --json` prints it."""
+    query = read_query(request, CostsQuery)
+    appliance = service.appliance
+    if appliance.budgets is None:
+        raise Unavailable("budget.closed", "what was spent is not open here")
+    await appliance.budgets.flush()
+    return await costs_view(
+        appliance.budgets.charges,
+        budgets_of(appliance.settings.budgets),
+        by=query.by,
+        since=query.since,
+        now_us=appliance.clock.now_us(),
+        tenant=request.user.tenant,
+    )

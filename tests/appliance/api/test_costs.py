@@ -1,0 +1,189 @@
+"""Budgets at the door, end to end: a real server at loopback that charges, and clients that ask through the API."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.config.costs import BudgetLine
+from appliance.config.settings import ModelSettings
+from models.servers import ModelServer
+from tests.appliance.api.serving import Api, open_api
+from tests.models.stand_in import Play, StandIn, reply, send, stand_in, well
+
+PRICES = {"vllm/*": {"input_per_1k": "0.001", "output_per_1k": "0.002"}}  # 1 and 2 micro-dollars a token
+QUESTION = {
+    "model": "vllm/llama3",
+    "max_tokens": 5,
+    "temperature": 1,  # at 0, equal questions at the same time are asked once
+    "messages": [{"role": "user", "content": "hello"}],
+}
+BOUND = 64 + 8 + 5 + 2 * 5
+COST = 7 + 2 * 2
+"""What the stand-in says it took: 7 tokens in, 2 out."""
+
+
+@asynccontextmanager
+async def paid(data: Path, *, play: Play | None = None, **budget: object) -> AsyncIterator[tuple[Api, StandIn]]:
+    """The API with a server that costs money, and one budget."""
+    async with stand_in(play) as server:
+        backend = ModelServer(name="vllm", url=server.url, models=("llama3",), at_once=64)
+        limits = (msgspec.convert(budget, BudgetLine),) if budget else ()
+        async with open_api(data, prices=PRICES, budgets=limits, models=ModelSettings(backends=(backend,))) as api:
+            yield api, server
+
+
+async def costs(api: Api, query: str = "") -> dict[str, Any]:
+    answer = await api.client.get(f"/v1/costs{query}")
+    assert 200 == answer.status_code, answer.text
+    document: dict[str, Any] = answer.json()
+    return document
+
+
+async def test_a_call_that_has_no_room_is_refused_and_never_sent(data_folder: Path) -> None:
+    """403, with the budget, what is left and when it renews; the server hears nothing."""
+    limit = (BOUND + COST - 1) / 10**6
+    async with paid(data_folder, scope={"tenant": "*"}, per="day", usd=f"{limit:f}") as (api, server):
+        assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        refused = await api.client.post("/v1/chat/completions", json=QUESTION)
+        assert (403, 1) == (refused.status_code, len(server.asked))
+        error = refused.json()["error"]
+        assert ("budget.exceeded", "permission_error") == (error["code"], error["type"])
+        assert "0.000097 USD a day of tenant 'default', 0.000086 USD is left" in error["message"]
+        assert "UTC, when it renews" in error["message"]
+        assert [("egress.refused", "budget.exceeded")] == [
+            (line["event"], line["outcome"])
+            for line in (await api.client.get("/v1/egress?event=egress.refused")).json()["lines"]
+        ]
+
+
+async def test_two_hundred_clients_with_room_for_a_hundred_never_overspend(data_folder: Path) -> None:
+    """Issue 4's own test, through the whole program; the stand-in keeps the bill."""
+    limit = 100 * COST
+    async with paid(data_folder, per="month", usd=f"{limit / 10**6:f}") as (api, server):
+        asked = (api.client.post("/v1/chat/completions", json=QUESTION) for _ in range(200))
+        statuses = [answer.status_code for answer in await asyncio.gather(*asked)]
+        assert {200, 403} == set(statuses)
+        billed = COST * len(server.asked)
+        assert statuses.count(200) == len(server.asked)
+        assert billed <= limit
+        while (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code == 200:
+            pass
+        assert limit - BOUND < COST * len(server.asked) <= limit, "used up, as far as a bound fits"
+        assert COST * len(server.asked) == (await costs(api))["total"]["cost_usd_micros"]
+
+
+async def test_a_server_that_lies_about_its_usage_is_billed_the_bound(data_folder: Path) -> None:
+    """Numbers that no database takes, and negative ones."""
+
+    async def lie(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        used = (
+            {"prompt_tokens": 10**18, "completion_tokens": 10**18} if len(server.asked) % 2 else {"prompt_tokens": -1}
+        )
+        message = {"role": "assistant", "content": "Hello."}
+        choice = {"finish_reason": "stop", "index": 0, "message": message}
+        reply(writer, {"choices": [choice], "usage": used, "model": body["model"], "id": "x", "created": 1})
+
+    async with paid(data_folder, play=lie, per="day", usd="1") as (api, _):
+        for _ in range(2):
+            await api.client.post("/v1/chat/completions", json=QUESTION)
+        report = await costs(api)
+        assert 0 < report["total"]["cost_usd_micros"] <= 2 * BOUND
+        assert report["budgets"][0]["left_usd_micros"] == 10**6 - report["total"]["cost_usd_micros"]
+
+
+async def test_a_stream_is_settled_at_its_end(data_folder: Path) -> None:
+    """With what its last chunk says."""
+    async with paid(data_folder, per="day", usd="1") as (api, _):
+        answer = await api.client.post("/v1/chat/completions", json={**QUESTION, "stream": True})
+        assert "[DONE]" in answer.text
+        report = await costs(api)
+        assert (COST, 0) == (report["total"]["cost_usd_micros"], report["budgets"][0]["set_aside_usd_micros"])
+
+
+async def test_a_call_that_is_broken_off_counts_as_its_bound(data_folder: Path) -> None:
+    """The server may charge for what it was asked, whoever hung up."""
+
+    async def break_off(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        send(
+            writer,
+            b'data: {"choices": [{"index": 0, "delta": {"content": "Once "}}]}\n\n',
+            media_type="text/event-stream",
+        )
+
+    async with paid(data_folder, play=break_off, per="day", usd="1") as (api, _):
+        await api.client.post("/v1/chat/completions", json={**QUESTION, "stream": True})
+        report = await costs(api)
+        assert (BOUND, 0) == (report["total"]["cost_usd_micros"], report["budgets"][0]["set_aside_usd_micros"])
+
+
+async def test_a_call_that_is_turned_away_costs_nothing(data_folder: Path) -> None:
+    """A busy server worked on nothing."""
+
+    async def busy(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        reply(writer, {"error": {"message": "busy"}}, status=429)
+
+    async with paid(data_folder, play=busy, per="day", usd="1") as (api, _):
+        assert 503 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        assert 0 == (await costs(api))["total"]["calls"]
+
+
+async def test_what_is_under_way_is_set_aside_and_a_client_that_is_cancelled_settles(data_folder: Path) -> None:
+    """Its line is closed; nothing stays open."""
+    asked, answers = asyncio.Event(), asyncio.Event()
+
+    async def hang(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await answers.wait()
+        await well(server, path, body, writer)
+
+    async with paid(data_folder, play=hang, per="day", usd="1") as (api, _):
+        calling = asyncio.ensure_future(api.client.post("/v1/chat/completions", json=QUESTION))
+        await asked.wait()
+        assert BOUND == (await costs(api))["budgets"][0]["set_aside_usd_micros"]
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+        budgets = api.service.appliance.budgets
+        assert budgets is not None
+        await budgets.stop()
+        report = await costs(api)
+        assert (BOUND, 0) == (report["total"]["cost_usd_micros"], report["budgets"][0]["set_aside_usd_micros"])
+
+
+async def test_costs_are_added_up_by_what_is_asked_for(data_folder: Path) -> None:
+    """Free calls of local models too, at once."""
+    async with paid(data_folder) as (api, _):
+        await api.client.post("/v1/chat/completions", json=QUESTION)
+        await api.run("echo", input={"text": "hi"}, wait=True)
+        by_model = await costs(api, "?since=today")
+        assert {"vllm/llama3": COST, "scripted/scripted": 0} == {
+            line["name"]: line["cost_usd_micros"] for line in by_model["spending"]
+        }
+        by_workflow = await costs(api, "?by=workflow")
+        assert {"echo", ""} == {line["name"] for line in by_workflow["spending"]}
+        assert [] == (await costs(api, "?by=tool"))["spending"]
+        assert [] == by_model["budgets"]
+
+
+async def test_a_period_that_is_none_is_named(data_folder: Path) -> None:
+    async with paid(data_folder) as (api, _):
+        answer = await api.client.get("/v1/costs?since=yesteryear")
+        assert (422, "urn:agentflow:problem:costs.since") == (answer.status_code, answer.json()["type"])
+        assert "7d" in answer.json()["detail"]
+        assert 422 == (await api.client.get("/v1/costs?by=colour")).status_code
+
+
+async def test_a_soft_budget_lets_pass_and_leaves_a_line_in_the_audit_log(data_folder: Path) -> None:
+    """Once."""
+    async with paid(data_folder, scope={"model": "*"}, per="day", usd="0", hard=False) as (api, _):
+        for _ in range(2):
+            assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        audit = api.service.appliance.audit
+        assert audit is not None
+        entries = [json.loads(line.body)["entry"] for line in await audit.newest(100)]
+        warned = [entry["outcome"] for entry in entries if entry["event"] == "budget.warned"]
+        assert ["0 USD a day of model 'vllm/llama3'"] == warned

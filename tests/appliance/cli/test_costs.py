@@ -1,0 +1,93 @@
+"""Budgets and `af costs` on the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+PRICED = 'prices: {"scripted/*": {input_per_1k: "0.001", output_per_1k: "0.002"}}\n'
+"""1 and 2 micro-dollars a token; `greet` takes 1 token in and 1 out."""
+
+
+@pytest.fixture
+def settings(data_folder: Path) -> Path:
+    """The settings' file, with a price for scripted models."""
+    data_folder.mkdir(parents=True, exist_ok=True)
+    path = data_folder / "config.yaml"
+    path.write_text(PRICED)
+    return path
+
+
+def test_a_run_that_has_no_budget_left_ends_with_exit_code_3(af: Af, greet: Path, settings: Path) -> None:
+    """A policy said no; nothing broke."""
+    settings.write_text(PRICED + "budgets: [{scope: {workflow: greet}, per: hour, usd: '0.0001'}]\n")
+    said = af("run", greet, "--input", '{"message": "hi"}')
+    assert 3 == said.code
+    assert "budget.exceeded" in said.out
+    assert "0.0001 USD an hour of workflow 'greet'" in " ".join(said.out.split())
+
+
+def test_a_budget_of_a_definition_holds_for_its_runs(af: Af, greet: Path) -> None:
+    """`policies.cost_budget_tokens` of the workflow, and of the agent; local models count exactly."""
+    text = greet.read_text()
+    greet.write_text(text + "policies: {cost_budget_tokens: 300}\n")
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    greet.write_text(text + "policies: {cost_budget_tokens: 256}\n")
+    said = af("run", greet, "--input", '{"message": "hi"}', "--json")
+    assert 3 == said.code
+    error = said.document["error"]
+    assert isinstance(error, dict)
+    assert (
+        "The rule is policies.cost_budget_tokens of workflow 'greet'; raise it; each run has its own"
+        in error["message"]
+    )
+
+
+def test_costs_are_shown_with_what_is_left(af: Af, greet: Path, settings: Path) -> None:
+    """80 columns, and the same as a document."""
+    settings.write_text(PRICED + "budgets: [{scope: {tenant: '*'}, per: day, usd: 1}, {per: run, tokens: 900}]\n")
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    said = af("costs", "--by", "agent")
+    first, line, *_ = said.out.splitlines()
+    assert ["AGENT", "CALLS", "INPUT", "OUTPUT", "COST"] == first.split()
+    assert ["greet", "1", "1", "1", "$0.000003"] == line.split()
+    told = " ".join(said.out.split())
+    assert "hard $0.000003 $0.999997 1 USD a day of tenant 'default'" in told
+    assert "hard 2 tokens 898 tokens 900 tokens a run of the appliance, run …" in told
+    assert max(map(len, said.out.splitlines())) <= 80
+    document = af("costs", "--json", "--since", "1h").document
+    assert 3 == document["total"]["cost_usd_micros"]  # type: ignore[index]
+
+
+def test_an_empty_data_folder_has_spent_nothing_and_stays_empty(af: Af, data_folder: Path) -> None:
+    """Looking must not write."""
+    said = af("costs")
+    assert (0, True) == (said.code, said.out.startswith("nothing was spent since"))
+    assert [] == af("costs", "--json").document["spending"]
+    assert not (data_folder / "journal.db").exists()
+
+
+def test_a_period_that_is_none_is_bad_input(af: Af) -> None:
+    said = af("costs", "--since", "yesteryear")
+    assert (2, True) == (said.code, "error[costs.since] 'yesteryear'" in said.err)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("budgets: [{per: day}]", "budgets[0]: a budget needs usd, tokens or both"),
+        ("budgets: [{per: day, usd: -1}]", "budgets[0]: expected an amount of US dollars"),
+        ("budgets: [{per: day, usd: 5 EUR}]", "found '5 EUR'"),
+        ("budgets: [{per: week, usd: 1}]", "Invalid enum value 'week' - at `$[0].per`"),
+        ("budgets: [{scope: {tenant: ''}, per: day, usd: 1}]", "budgets[0]: a name, or *, for everything in scope"),
+        ("budgets: [{per: day, usd: 1}, {per: day, usd: 1}]", "two budgets of 1 USD a day of the appliance"),
+        ("prices: {gpt: {per_call: 1}}", "PROVIDER/MODEL with a price, not 'gpt'"),
+        ("prices: {a/b: {per_call: much}}", "a/b: Invalid decimal string - at `$.per_call`"),
+    ],
+)
+def test_a_bad_budget_or_price_is_named(af: Af, settings: Path, line: str, words: str) -> None:
+    """One message with the place."""
+    settings.write_text(line)
+    said = af("costs")
+    assert (2, True) == (said.code, words in " ".join(said.err.split())), said.err
