@@ -190,14 +190,9 @@ async def test_pictures_from_elsewhere_are_not_fetched(ask: Ask, model: Tooling,
     assert (400, "request.unsupported", []) == (answer.status_code, answer.json()["error"]["code"], model.asked)
 
 
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
-async def test_the_answer_says_who_gave_it(ask: Ask, stream: bool) -> None:
-    """A workflow's answer says `workflow`; a stream says it where it is known when it begins."""
-    answer = await ask(stream=stream)
-    if not stream:
-        assert "tooling: first; spare: skipped, its breaker is open" == answer.headers["x-agentflow-route"]
-    workflow = await ask(model="workflow:echo", stream=stream)
-    assert "workflow workflow:echo" == workflow.headers["x-agentflow-route"]
+async def test_the_answer_says_who_gave_it(ask: Ask) -> None:
+    assert "model.llama_cpp caller" == (await ask()).headers["x-agentflow-route"]
+    assert "workflow workflow:echo" == (await ask(model="workflow:echo")).headers["x-agentflow-route"]
 
 
 async def test_a_conversation_has_one_name_for_one_key(ask: Ask) -> None:

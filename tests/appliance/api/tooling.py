@@ -45,7 +45,6 @@ class Tooling(ScriptedBackend):
             backend=self.id,
             model=asked.model,
             fingerprint="tooling",
-            route="tooling: first; spare: skipped, its breaker is open",
         )
 
     async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
