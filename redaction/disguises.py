@@ -4,7 +4,7 @@ Each is looked for by a mark that plain texts do not have, so that those are not
 """
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import re2
 
@@ -58,17 +58,18 @@ def disguises(text: str) -> Iterator[Reading]:
         yield text[::-1], list(range(len(text) - 1, -1, -1)), list(range(len(text), 0, -1))
 
 
-def _replaced(text: str, pattern: "re2._Regexp[str]", plain: "object") -> Reading | None:
-    assert callable(plain)
+def _replaced(text: str, pattern: "re2._Regexp[str]", plain: Callable[[str], str]) -> Reading | None:
     pieces, starts, ends, at = list[str](), list[int](), list[int](), 0
+    is_changed = False
     for match in pattern.finditer(text):
         low, high = match.span()
         new = plain(match.group())
+        is_changed = is_changed or new != match.group()
         pieces += (text[at:low], new)
         starts += (*range(at, low), *([low] * len(new)))
         ends += (*range(at + 1, low + 1), *([high] * len(new)))
         at = high
-    if not at:
+    if not at or not is_changed:
         return None
     starts += range(at, len(text))
     ends += range(at + 1, len(text) + 1)

@@ -166,6 +166,9 @@ def _person_by_key(key: str, value: str, members: dict[str, Json], is_personal: 
         return "PERSON"
     if plain in keys.NAMES and is_personal and is_name(value, least=2):
         return "PERSON"
+    is_part = keys.may_be_part(key) and value.replace("-", "").replace(" ", "").isalpha()
+    if is_part and (is_personal or sum(map(keys.may_be_part, members)) > 1):
+        return "PERSON"
     if plain == "name" and members.get("role") not in (None, *_ASSISTANTS) and value.replace("_", "").isalpha():
         return "PERSON"
     return "PERSON" if plain in keys.HANDLES and _is_handle(value) else ""

@@ -150,6 +150,17 @@ PERSONAL = frozenset(
 )  # fmt: skip
 """Entities that make a plain `name` beside them a person's."""
 
+_PARTS = frozenset(("first", "last", "given", "family", "middle", "surname", "prenom", "nom"))
+_MOST_WORDS = 8
+_MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
+_TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
+_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
+_ENDINGS = ROLES | NAMES | _PARTS | frozenset(_ENTITY_BY_KEY) | frozenset(("names", "contact"))
+_BY_TAIL = {
+    tail: tuple({len(ending) for ending in _ENDINGS if ending.endswith(tail)})
+    for tail in {ending[-2:] for ending in _ENDINGS}
+}
+"""The last two letters of an ending → the lengths of those that have them."""
 _WORD = re2.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _HARMLESS = words(
     """
@@ -162,7 +173,38 @@ _HARMLESS = words(
 
 def words_of(key: str) -> list[str]:
     """The words of a key, in lower case: `patientDOB` gives `patient`, `dob`."""
-    return [match.group().lower() for match in _WORD.finditer(key)]
+    found = list[str]()
+    for part in key.translate(_TO_WORDS).split():
+        if part.isalpha() and (part.islower() or part.isupper() or part.istitle()):
+            found.append(part.lower())
+        else:
+            found += _cut(part)
+    return found
+
+
+def _cut(part: str) -> list[str]:
+    """The words of camel case; an acronym ends before the capital of the next word: `GPSLatitude`."""
+    found = list[str]()
+    for match in _WORD.finditer(part):
+        word = match.group()
+        if found and word.islower() and len(found[-1]) > 1 and found[-1].isupper():
+            found[-1], word = found[-1][:-1], found[-1][-1] + word
+        found.append(word)
+    return [word.lower() for word in found]
+
+
+def may_name(key: str) -> bool:
+    """Whether a key ends in what some key of the table, or a person's part, ends in; a quick look before `words_of`."""
+    plain = key.translate(_TO_NOTHING).lower()
+    bare = plain.rstrip("0123456789")
+    return any(plain[-length:] in _ENDINGS for length in _BY_TAIL.get(plain[-2:], ())) or any(
+        bare[-length:] in _ENDINGS for length in _BY_TAIL.get(bare[-2:], ())
+    )
+
+
+def may_be_part(key: str) -> bool:
+    """Whether a key is `first`, `last` and the like, which mean parts of a name among other personal keys."""
+    return key.lower() in _PARTS
 
 
 def entity_of_key(key: str, parent: str = "") -> str:
@@ -170,8 +212,10 @@ def entity_of_key(key: str, parent: str = "") -> str:
 
     `parent`: the key of the mapping that it stands in, which may say what `number` is a number of.
     """
+    if not parent and not may_name(key):
+        return ""
     parts = words_of(key)
-    if not parts or len(parts) > 8:
+    if not parts or len(parts) > _MOST_WORDS:
         return ""
     return _entity(parts) or (_entity_within(parts, parent) if parent else "")
 

@@ -4,6 +4,7 @@ Knows values for as long as its owner lives, in memory only, and never writes th
 holds none of the first words of what is known costs one pass over it.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from redaction.findings import ENTITIES, Finding
@@ -18,6 +19,9 @@ _SHORTEST_NUMBER = 6
 _MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "“”‘’„«»–—·…\u00a0"
 _TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
 _TO_LETTERS = str.maketrans(dict.fromkeys(_MARKS + "0123456789", " "))
+_PLAIN = str.maketrans(
+    {"ø": "o", "Ø": "O", "ß": "ss", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "Ae", "đ": "d", "ı": "i", "œ": "oe"}
+)
 _NO_SPREAD = frozenset(("BINARY", "PRIVATE_KEY"))
 
 
@@ -49,6 +53,9 @@ class Known:
             return
         if entity == "PERSON":
             self._add_person(value, words)
+            folded = _folded(value)
+            if folded != value:
+                self._add_person(folded, tuple(folded.lower().translate(_TO_WORDS).split()))
         elif entity == "LOCATION" and not any(char.isdigit() for char in value):
             if len(value) >= 4 and not MAY_BE_BOTH.intersection(words):
                 self._put(words, entity)
@@ -111,7 +118,12 @@ class Known:
             year = next((word for word in words if len(word) == 4), "")
             if year:
                 first, second = [word.zfill(2) for word in words if word is not year][:2]
-                for order in ((year, first, second), (first, second, year), (second, first, year)):
+                for order in (
+                    (year, first, second),
+                    (year, second, first),
+                    (first, second, year),
+                    (second, first, year),
+                ):
                     self._put(order, "DATE_OF_BIRTH")
                 if words[0] == year:
                     self._put((year + first + second,), "DATE_OF_BIRTH")
@@ -120,6 +132,12 @@ class Known:
         entries = self._by_first.setdefault(words[0], [])
         if not any(known == words and spelt in ("", spelling) for known, _, spelt in entries):
             entries.append((words, entity, spelling))
+
+
+def _folded(value: str) -> str:
+    """The name in plain letters, as handles and addresses have it."""
+    plain = unicodedata.normalize("NFKD", value.translate(_PLAIN))
+    return "".join(char for char in plain if not unicodedata.combining(char))
 
 
 def _is_telling(entity: str, value: str, words: tuple[str, ...]) -> bool:

@@ -73,9 +73,14 @@ def _look(redactor: Redactor, segments: list[Segment]) -> dict[Path, list[Findin
         known.learn(segment.text, (each for each in found[segment.path] if each.score >= redactor.policy.min_score))
     for segment in segments:
         again = [*known.spans(segment.text), *redactor.pseudonyms.known.spans(segment.text)]
-        if again:
-            found[segment.path] = merged([*found[segment.path], *again])
+        fresh = [each for each in again if not _is_covered(each, found[segment.path])]
+        if fresh:
+            found[segment.path] = merged([*found[segment.path], *fresh])
     return found
+
+
+def _is_covered(finding: Finding, others: list[Finding]) -> bool:
+    return any(each.start <= finding.start and finding.end <= each.end for each in others)
 
 
 def _found(redactor: Redactor, segment: Segment) -> list[Finding]:

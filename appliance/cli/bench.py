@@ -81,7 +81,21 @@ def bench_engine(
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
-@bench.command("redaction", examples="af bench redaction --streams 1000")
+@bench.command(
+    "redaction",
+    examples="""
+        af bench redaction
+        af bench redaction --payloads 200 --streams 1000 --no-names
+    """,
+)
+@click.option(
+    "--payloads",
+    type=click.IntRange(1),
+    metavar="N",
+    default=1_000,
+    show_default=True,
+    help="Made-up payloads to redact.",
+)
 @click.option(
     "--streams",
     type=click.IntRange(1),
@@ -90,15 +104,38 @@ def bench_engine(
     show_default=True,
     help="Streamed answers, cut at random.",
 )
+@click.option("--no-names", "without_names", is_flag=True, help="Measure the pattern pass alone.")
 @pass_af
-def bench_redaction(af: Af, *, streams: int) -> int:
-    """Measure what redaction costs, and look for values that slip out of a stream that is cut anywhere.
+def bench_redaction(af: Af, *, payloads: int, streams: int, without_names: bool) -> int:
+    """Measure what redaction lets through, what it destroys and what it costs, on payloads made up from a seed.
 
     Exit code 1 when a promise is not kept.
     """
     from appliance.bench.redaction import bench as measure
 
-    found = measure(streams=streams, report=lambda text: af.terminal.note(f"▸ {text} …"))
+    def report(text: str) -> None:
+        af.terminal.note(f"▸ {text} …")
+
+    found = measure(streams=streams, payloads=payloads, with_names=not without_names, report=report)
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
+@bench.command("gateway", examples="af bench gateway --json")
+@click.option(
+    "--calls", type=click.IntRange(10), metavar="N", default=100, show_default=True, help="Calls of each pass."
+)
+@pass_af
+def bench_gateway(af: Af, *, calls: int) -> int:
+    """Measure what the gateway adds to a call, and the event loop's lag with 32 clients at the local model.
+
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.gateway import bench as measure
+
+    folder = af.settings.models_folder
+    found = measure(calls=calls, models=folder, report=lambda text: af.terminal.note(f"▸ {text} …"))
     _draw(af, found)
     af.terminal.document(found)
     return 0 if all(goal.is_met for goal in found.goals) else 1

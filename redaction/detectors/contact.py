@@ -43,7 +43,11 @@ def _north_american(text: str) -> bool:
 
 
 def _phone_like(text: str) -> bool:
-    return 7 <= len(checks.digits(text)) <= 15
+    """Seven to fifteen digits that are no date: `2024-01-01` and `01/03/2024` stand near phones as well."""
+    groups = "".join(char if char.isdigit() else " " for char in text).split()
+    sizes = [len(group) for group in groups]
+    is_date = sizes in ([4, 2, 2], [2, 2, 4], [4, 2, 2, 2]) and ("19" <= max(groups, key=len)[:2] <= "20")
+    return 7 <= sum(sizes) <= 15 and not is_date
 
 
 RULES = (
@@ -79,6 +83,9 @@ RULES = (
          r"|tomorrow|please)){0,5}(?: |: |= ?)"
          r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,13})\b", 0.7, checks.whole(_phone_like),
          ignores_case=True),
+    Rule("phone_plain", "PHONE", r"\b(?:0[1-9][0-9]{8,9}|1?[2-9][0-9]{2}[2-9][0-9]{6})\b", 0.6, None,
+         ("contact", "call", "ring", "dial", "reach", "tel", "mobile", "phone", "cell", "whatsapp", "sms", "fax"),
+         True),
     Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
     Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
          checks.whole(_phone_like), ("phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me",
@@ -94,8 +101,9 @@ RULES = (
     Rule("us_city_zip", "ADDRESS",
          r"\b(?:[A-Z][a-z]{2,15} ){0,2}[A-Z][a-z]{2,15}, " + _STATE + r" [0-9]{5}(?:-[0-9]{4})?\b",
          0.8),
-    Rule("postal_code_by_context", "ADDRESS", r"\b(?:[0-9]{5,6}(?:-[0-9]{4})?|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9])\b", 0.7,
-         None, ("zip", "postal code", "postcode", "plz", "pin code", "pincode"), True),
+    Rule("postal_code_labelled", "ADDRESS",
+         r"\b(?:zip|postal|post|pin|postcode|plz|eircode)(?:[ _\-]?code)?\"?'?(?: is)?[ :=#]{1,3}\"?'?"
+         r"(?P<v>[0-9]{4,6}(?:-[0-9]{3,4})?|[A-Z][0-9][A-Z0-9] ?[0-9A-Z]{3,4})\b", 0.7, ignores_case=True),
     Rule("gps", "LOCATION",
          r"(?:^|[^0-9.])(?P<v>-?[0-9]{1,2}\.[0-9]{4,9}(?:\xb0? ?[NS])?,"
          r"\s?-?[0-9]{1,3}\.[0-9]{4,9}(?:\xb0? ?[EW])?)", 0.7),

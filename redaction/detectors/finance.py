@@ -18,7 +18,7 @@ _IBAN_LENGTHS = {country: int(length) for country, length in pairwise(_IBAN_REGI
 _BRANDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
     (300_000, 305_999, (14, 16)),  # Diners Club
     (340_000, 349_999, (15,)),  # American Express
-    (352_800, 358_999, (16, 17, 18, 19)),  # JCB
+    (350_000, 359_999, (16, 17, 18, 19)),  # JCB, and the ranges that were its own before
     (360_000, 369_999, (14, 16)),  # Diners Club
     (370_000, 379_999, (15,)),  # American Express
     (380_000, 399_999, (14, 16)),  # Diners Club

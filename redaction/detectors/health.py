@@ -10,7 +10,7 @@ def _has_digits(text: str) -> bool:
 
 _NHS = ("nhs", "national health", "patient")
 _RECORD = (
-    r"\b(?:mrn|medical record|patient (?:id|no|number|record)|chart(?: no| number)?|hospital (?:no|number)|pid"
+    r"\b(?:mrn|medical record|patient (?:id|no|number|record)|chart(?: no| number)?|hospital (?:no|number)"
     r"|case (?:no|number))(?: ?(?:number|num|no|id|#))?\.?(?: is)?[ :#=\-]{0,3}"
     r"(?P<v>[a-z]{0,4}-?[0-9][0-9\-]{3,13}[0-9a-z]?)\b"
 )
@@ -28,6 +28,9 @@ RULES = (
     Rule("hl7_name", "PERSON",
          r"\|(?P<v>[A-Z][A-Za-z'\-]{1,30}\^[A-Z][A-Za-z'\-]{0,30}(?:\^[A-Z][A-Za-z'\-.]{0,30}){0,3})\^*\|", 0.8),
     Rule("hl7_birth", "DATE_OF_BIRTH", r"\|(?P<v>(?:19|20)[0-9]{6})\|[MFOUAN]?\|", 0.8),
+    Rule("member_by_context", "HEALTH_ID", r"\b[A-Z]{1,4}-?[0-9]{6,12}(?:-[0-9]{2})?\b", 0.7, None,
+         ("insurance", "member", "subscriber", "medicare", "medicaid", "health plan", "coverage", "insured", "aetna",
+          "cigna", "humana", "kaiser", "blue cross", "bcbs", "krankenkasse"), True),
     Rule("us_npi", "HEALTH_ID", r"\b[12][0-9]{9}\b", 0.8, checks.whole(checks.us_npi),
          ("npi", "provider", "physician", "prescriber"), True),
     Rule("us_dea", "HEALTH_ID", r"\b[abfgmpr][a-z9][0-9]{7}\b", 0.9, checks.whole(checks.us_dea),

@@ -10,10 +10,11 @@ import re2
 from redaction.detectors.rules import latin, options
 from redaction.detectors.secrets import chosen
 from redaction.findings import Finding
-from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, words_of
+from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, may_be_part, may_name, words_of
 from redaction.wording import is_name, name_end
 
 SCORE = 0.8
+_LONGEST = 400
 _LETTER = r"A-Za-z\xc0-\xff"
 _LABEL = re2.compile(
     (
@@ -63,15 +64,20 @@ class Labels:
         data = latin(text)
         found: list[Finding] = []
         names: list[tuple[int, int]] = []
+        parts: list[tuple[int, int]] = []
         for key, start, end, is_fixed in _labelled(text, data):
-            entity = entity_of_key(key)
             if key.lower().endswith("cookie"):
                 continue
+            entity = entity_of_key(key)
             if entity:
                 found += _value(entity, key, text, data, start, end, is_fixed)
+            elif may_be_part(key) and is_fixed and text[start:end].replace("+", "").replace("-", "").isalpha():
+                parts.append((start, end))
             elif (words := words_of(key)) and (words[-1] in ROLES or words[-1] in _BARE):
                 names += _name(text, start, end, is_fixed=is_fixed)
         yield from found
+        for low, high in parts if len(parts) > 1 or any(each.type in PERSONAL for each in found) else ():
+            yield Finding(low, high, "PERSON", SCORE, "label_part", "name")
         is_personal = "@" in text or any(each.type in PERSONAL for each in found)
         for low, high in names:
             if is_personal or "," in text[low:high]:
@@ -82,19 +88,22 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     """Each label, and where its value begins and, when something shuts it, ends."""
     at = 0
     while (match := _LABEL.search(data, at)) is not None:
-        start = match.end()
-        key = text[match.start(1) : match.end(1)]
-        opening = text[match.start(4) : start].lstrip("*")
-        at = start if start > match.end(3) else match.end(3)
+        first, last = match.span(1)
+        at, start = match.span(4)
+        key = text[first:last]
+        if not may_name(key):
+            at = start
+            continue
+        opening = text[at:start].lstrip("*")
+        is_compact = text[at - 1] == "=" and text[at - 2 : at - 1] not in (":", " ", "=")
+        at = start
         if opening:
-            end = text.find(opening, start, start + 400)
+            end = text.find(opening, start, start + _LONGEST)
             if end > start and "\n" not in text[start:end]:
                 yield key, start, end, True
-                at = start
                 continue
-        separator = text[match.start(3) : match.end(3)]
-        shut = _COMPACT.match(data, start) if separator == "=" else None
-        if shut and not opening:
+        shut = _COMPACT.match(data, start, start + _LONGEST) if is_compact and not opening else None
+        if shut:
             yield key, start, shut.end(), text[shut.end() : shut.end() + 1] in ("&", "")
         else:
             yield key, start, -1, False

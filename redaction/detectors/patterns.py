@@ -11,7 +11,7 @@ from redaction.detectors.finance import card
 from redaction.detectors.hl7 import Hl7
 from redaction.detectors.labels import Labels
 from redaction.detectors.people import People
-from redaction.detectors.rules import RuleSet, is_part_of_hash
+from redaction.detectors.rules import RuleSet, is_part_of_hash, latin, options
 from redaction.detectors.sql import Sql
 from redaction.detectors.streets import Streets
 from redaction.detectors.tables import Tables
@@ -37,27 +37,28 @@ class Patterns:
     def __init__(self) -> None:
         self._rules = RuleSet(RULES)
         self._readers = (Labels(), Tables(), Hl7(), People(), Streets(), Cookies(), Sql())
-        self._groups = re2.compile(r"[0-9]{4}(?:[^0-9A-Za-z]{1,4}[0-9]{4}){3}")
-        self._runs = re2.compile(r"[0-9](?:[ \-./]{0,2}[0-9]){11,}")
+        self._groups = re2.compile(rb"[0-9]{4}(?:[^0-9A-Za-z]{1,4}[0-9]{4}){3}", options())
+        self._runs = re2.compile(rb"[0-9](?:[ \-./]{0,2}[0-9]){11,}", options())
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The finds of every rule; they may overlap."""
         yield from self._rules(text, around)
-        yield from self._cards(text)
-        yield from self._grouped_cards(text)
+        data = latin(text)
+        yield from self._cards(text, data)
+        yield from self._grouped_cards(text, data)
         for reader in self._readers:
             yield from reader(text, around)
 
-    def _grouped_cards(self, text: str) -> Iterator[Finding]:
+    def _grouped_cards(self, text: str, data: bytes) -> Iterator[Finding]:
         """Four groups of four with odd marks between, near a word about cards."""
-        for run in self._groups.finditer(text):
+        for run in self._groups.finditer(data):
             nearby = text[max(0, run.start() - 64) : run.end() + 32].lower()
-            start, end = card("".join(filter(str.isdigit, run.group())))
+            start, end = card("".join(filter(str.isdigit, text[run.start() : run.end()])))
             if end - start == 16 and any(word in nearby for word in _CARD_WORDS):
                 yield Finding(run.start(), run.end(), "PAYMENT_CARD", 0.8, "payment_card_grouped")
 
-    def _cards(self, text: str) -> Iterator[Finding]:
-        for run in self._runs.finditer(text):
+    def _cards(self, text: str, data: bytes) -> Iterator[Finding]:
+        for run in self._runs.finditer(data):
             if _is_inside_a_token(text, run.start(), run.end()):
                 continue
             at = run.start()

@@ -40,6 +40,13 @@ _BEFORE_MAIL = re2.compile(
     ).encode("latin-1"),
     options(),
 )  # fmt: skip
+_BOOKED = re2.compile(
+    rb"(?:\b(?i:passenger|pax|traveller|traveler|guest|name)s?:? "
+    rb")?(?P<v>\b[A-Z][A-Z'\-]{1,24}/[A-Z]{2,24}(?: [A-Z]{2,24})?)"
+    rb"(?P<w> (?:MR|MRS|MS|MISS|MSTR|DR)\b|MR\b|MRS\b)?",
+    options(),
+)
+"""As airlines write names: `BERG/ANNA MRS`."""
 _LISTED = re2.compile(
     (
         r"\b(?P<v>[A-Z\xc0-\xde][A-Z\xc0-\xde'\-]{2,24}, "
@@ -86,6 +93,9 @@ class People:
             for match in _BEFORE_MAIL.finditer(data):
                 if is_name(text[match.start(1) : match.end(1)]):
                     yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "mail_name")
+        for match in _BOOKED.finditer(data) if "/" in text else ():
+            if match.start(2) >= 0 or match.start() < match.start(1):
+                yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "booked_name")
         for match in _CARD.finditer(data) if ":" in text or "=" in text else ():
             start, end = match.span(1 if match.start(1) >= 0 else 2)
             if is_name(text[start:end].replace(";", " ")):

@@ -82,6 +82,22 @@ def _cased(text: str) -> int:
     return _drawn(text) if text.lower() != text and text.upper() != text else 0
 
 
+def _clearly_drawn(text: str) -> int:
+    """Drawn even to one who only knows that a word about secrets is somewhere near: no"""
+    """hash, no path, no name of a thing."""
+    plain = text.strip("=.-_")
+    digits = sum(map(str.isdigit, plain))
+    is_hash = len(plain) in (32, 40, 56, 64, 96, 128) and not plain.strip("0123456789abcdefABCDEF")
+    is_written = max(map(len, plain.replace("_", "-").replace(".", "-").replace("/", "-").split("-"))) < 12
+    is_clear = digits >= 3 and not is_hash and not is_written and entropy(plain) >= 3.3
+    return len(text.rstrip(".-_")) if is_clear and _drawn(plain) else 0
+
+
+def _strongly_mixed(text: str) -> int:
+    """A chosen key: digits, and letters of both cases."""
+    return _strong(text) if text.lower() != text and text.upper() != text else 0
+
+
 def _is_uuid(text: str) -> bool:
     parts = text.split("-")
     return [len(part) for part in parts] == [8, 4, 4, 4, 12] and all(char in "0123456789abcdefABCDEF-" for char in text)
@@ -132,6 +148,12 @@ _PROSE = words(
     """
 )
 
+_SECRET_WORDS = (
+    "secret", "credential", "api key", "api_key", "apikey", "api-key", "access key", "access_key", "accesskey",
+    "auth token", "auth_token", "authtoken", "access token", "access_token", "bearer", "password", "passwd",
+    "private key", "private_key", "token is", "token:", "token=", "signing key", "license key", "app key", "app_key",
+)  # fmt: skip
+"""Near one of these, whatever was clearly drawn is taken for a secret."""
 _QUOTE = r"[\"'`]?"
 RULES = (
     *(Rule(name, entity, pattern, 1.0) for name, entity, pattern in _PREFIXES),
@@ -176,6 +198,10 @@ RULES = (
          r"\b(?:AKIA|ASIA)[A-Z2-7]{16}[^A-Za-z0-9/+](?:[^\n]{0,60}?[^A-Za-z0-9/+=])?(?P<v>[A-Za-z0-"
          r"9/+]{40})(?:[^A-Za-z0-9/+=]|$)", 0.9,
          _cased),
+    Rule("key_chosen", "API_KEY", r"\bkey\"?'? ?[:=] "
+                                  r"?[\"'`]?(?P<v>[^\s\"'`,;<>&]{10,64})", 0.7, _strongly_mixed, ignores_case=True),
+    Rule("drawn_by_context", "API_KEY",
+         r"(?:^|[^A-Za-z0-9+/=_\-.~])(?P<v>[A-Za-z0-9+/=_\-.~]{20,512})", 0.7, _clearly_drawn, _SECRET_WORDS, True),
     Rule("user_flag", "PASSWORD", r"(?:\s-u|--user)[ =]?[\"']?[A-Za-z0-9._@\-]"
                                   r"{1,64}:(?P<v>[^\s\"']{3,128})", 0.9, chosen),
     Rule("password_flag", "PASSWORD", r"(?:sshpass -p ?|--password[= ]|mysql .{0,40}-p)" + _QUOTE

@@ -36,11 +36,12 @@ _SUFFIXES = sorted(
     port ports prairie radial ramp ranch rapid rapids rest ridge ridges river roads route run shoal shoals shore
     shores skyway spring springs spur spurs squares station stravenue stream streets summit throughway trace
     track trafficway tunnel underpass union unions valley valleys via viaduct view views village ville vista
-    walks wall ways well wells cruiseway villages tollway marg nagar chowk ganj colony
+    walks wall ways well wells cruiseway villages tollway marg nagar chowk ganj colony concourse circuit
+        boulevarde promenade quadrant gate glade triangle wharf
     """
     )
 )
-"""USPS Publication 28, appendix C1, and what India calls a street."""
+"""USPS Publication 28, appendix C1, and what Australia and India call a street."""
 _UNIT = (
     r"(?:,? ?(?:\b(?i:apt|apartment|suite|ste|unit|flat|floor|fl|room|rm|bldg|level|lot|puerta|piso)\b\.?|#)"
     r" ?#?[A-Za-z0-9\-]{1,6})"
@@ -66,7 +67,8 @@ _STREETS = tuple(
         # Ansgar-Mude-Straße 5 · Hauptstr. 12a · Keizersgracht 12
         rf"\b(?:{_WORD}[ \-]){{0,3}}(?:{_WORD}|{_UP}{_LOW}{{0,24}})?(?i:stra(?:\xdf|ss)e|str\.|weg|platz"
         rf"|allee|gasse|-?ring|damm|ufer|straat"
-        rf"|laan|plein|gracht|kade|dijk|singel|dreef|steeg|boulevard) [0-9]{{1,4}}(?:[/\-][0-9]{{1,3}})?[a-z]?\b",
+        rf"|laan|baan|hof|pad|markt|wal|plein|gracht|kade|dijk|singel|dreef|steeg|boulevard) "
+        rf"[0-9]{{1,4}}(?:[/\-][0-9]{{1,3}})?[a-z]?\b",
         # 12 bis, rue de la Paix · avenue Victor Royer, 14891 Langlois
         rf"\b{_NUMBER}(?: bis| ter)?,? (?i:rue|avenue|av\.|boulevard|bd|place|chemin|all\xe9e|impasse"
         rf"|quai|cours|route|square|passage)"
