@@ -51,7 +51,7 @@ def _examine(af: Af) -> int:
     from appliance.cli.terminal import StatusLine, columns, printable
 
     with StatusLine(af.terminal) as line:
-        findings = af.run(examine(af.settings, lambda name: line.show(f"▸ looking at {name} …")))
+        findings = af.run_sealed(examine(af.settings, lambda name: line.show(f"▸ looking at {name} …")))
     if af.settings.mode == "air_gapped":
         findings.append(_air_gap(af))
 

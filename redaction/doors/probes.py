@@ -40,6 +40,8 @@ NAME: Final = "x.invalid"
 TCP_PORT, UDP_PORT = 443, 53
 _AF_VSOCK, _AF_PACKET, _AF_ALG, _AF_NETLINK = 40, 17, 38, 16
 _IO_URING_SETUP, _SETNS = 425, {"x86_64": 308, "aarch64": 268}
+_NO_SUCH_FAMILY: Final = "EAFNOSUPPORT"
+"""A kernel without IPv6 has no socket to send anything with."""
 _WAIT_S = 30.0
 
 
@@ -346,7 +348,7 @@ def _try_as_ingress() -> _StandIn:
 
 
 def _probe(tried: Tried) -> Probe:
-    accepts = _resolver_refusals() if tried["what"] == "dns" else ()
+    accepts = _resolver_refusals() if tried["what"] == "dns" else (_NO_SUCH_FAMILY,)
     return msgspec.convert({**tried, "accepts": accepts}, Probe)
 
 

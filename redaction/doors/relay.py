@@ -81,7 +81,7 @@ class Relay:
         self._poll.register(self._control.fileno(), select.EPOLLIN)
         while True:
             events = dict(self._poll.poll())
-            if self._control.fileno() in events and not self._obey(self._control.recv(CHUNK_BYTES)):
+            if self._control.fileno() in events and not self._obey(self._heard()):
                 return
             has_knock = events.pop(self._listener.fileno(), 0) and self._is_accepting
             for descriptor, what in events.items():
@@ -89,6 +89,13 @@ class Relay:
                     self._move(self._ends[descriptor], what)
             if has_knock:  # last: a new connection may get a number that an event above was about
                 self._accept()
+
+    def _heard(self) -> bytes:
+        """What the appliance says; nothing when it has gone, in whatever way."""
+        try:
+            return self._control.recv(CHUNK_BYTES)
+        except OSError:
+            return b""
 
     def _obey(self, words: bytes) -> bool:
         """False when the appliance has gone."""

@@ -19,7 +19,6 @@ LAB = Path(__file__).with_name("egress_lab.py")
 SERVE = Path(__file__).with_name("serve_and_ask.py")
 SEALED = ["unshare", "--map-root-user", "--net", "--mount"]
 PROGRAMS = ["checkout", "pyz"]
-MODES = ["air_gapped", "restricted", "connected"]
 
 WORKFLOW = """
 name: greet
@@ -87,8 +86,10 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("mode", "kind"),
+    [("air_gapped", "checkout"), ("restricted", "checkout"), ("connected", "checkout"), ("restricted", "pyz")],
+)
 def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode: str, kind: str) -> None:
     """No telemetry, no update check, no CDN, no download: in no mode, and without the air gap's help too."""
     (tmp_path / "greet.yaml").write_text(WORKFLOW)
@@ -117,15 +118,14 @@ def test_the_proof_itself_sends_nothing(environment: dict[str, str], kind: str) 
     assert ([], 0) == (seen["packets"], seen["accepted"])
 
 
-@pytest.mark.parametrize("mode", ["air_gapped", "restricted"])
-def test_models_and_the_demo_send_nothing(tmp_path: Path, environment: dict[str, str], mode: str) -> None:
-    """llama.cpp and ONNX Runtime are other people's code, which is why they are watched while they work."""
+def test_models_and_the_demo_send_nothing(environment: dict[str, str]) -> None:
+    """llama.cpp and ONNX Runtime are other people's code, so they are watched at work, with no wall to hold them."""
     absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
     if absent:
         pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
     af = program("checkout")
     seen = watched(
         [[*af, "demo", "support"], [*af, "doctor"]],
-        environment | {"AGENTFLOW_MODE": mode, "AGENTFLOW_MODELS": str(MODELS)},
+        environment | {"AGENTFLOW_MODE": "restricted", "AGENTFLOW_MODELS": str(MODELS)},
     )
     assert ([], 0) == (seen["packets"], seen["accepted"])
