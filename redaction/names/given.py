@@ -8,18 +8,19 @@ from redaction.names.words import words_of
 
 AMBIGUOUS = words_of(
     """
-    grace amber jack harry ray art bill will mark frank dean grant chase hope faith joy april may june august summer
-    rose lily iris ivy violet daisy ruby pearl jade crystal robin jay drew chip rich rob bob sue pat don ed lou gene
-    guy ford mason hunter carter parker taylor jordan austin dallas paris london brooklyn chelsea savannah madison
-    victoria florence sofia alexandria georgia carolina virginia diego santiago leon jan mercedes alba sienna angel
-    jesus christian dominic miles max rusty sandy penny ginger melody harmony destiny trinity jasmine basil josh dan
-    hans juan cookie mac ana ali ion dung minh tao hao jun ming yang lei ling mei wei hui jie xin yan fang ying jing
-    noor nour alexis tracy terry jesse tyler logan dylan kyle brandon dewi angular cameron craig toby bram felix leo
-    milo otto victor oscar romeo juliet mike charlie bravo sierra sam pilar rosa elif cem kari sanna baraka juma
-    amani gloria carmen abigail stuart dolores irene ruth opal dawn fern hazel laurel mercy ora della marina roman
-    earl nelson mitchell marshall warren sherman lynn rick theo till bas els roos floor nell gail constance regina
-    shelby jo kay jackie marc francis leslie roland simone angelo spencer preston lewis howard wallace stewart
-    morris murray franklin herman harm tess isa luz cora alma ida eve harvey merit carla
+    cassandra pascal grace amber jack harry ray art bill will mark frank dean grant chase hope faith joy april may
+    june august summer rose lily iris ivy violet daisy ruby pearl jade crystal robin jay drew chip rich rob bob sue
+    pat don ed lou gene guy ford mason hunter carter parker taylor jordan austin dallas paris london brooklyn
+    chelsea savannah madison victoria florence sofia alexandria georgia carolina virginia diego santiago leon jan
+    mercedes alba sienna angel jesus christian dominic miles max rusty sandy penny ginger melody harmony destiny
+    trinity jasmine basil josh dan hans juan cookie mac ana ali ion dung minh tao hao jun ming yang lei ling mei wei
+    hui jie xin yan fang ying jing noor nour alexis tracy terry jesse tyler logan dylan kyle brandon dewi angular
+    cameron craig toby bram felix leo milo otto victor oscar romeo juliet mike charlie bravo sierra sam pilar rosa
+    elif cem kari sanna baraka juma amani gloria carmen abigail stuart dolores irene ruth opal dawn fern hazel
+    laurel mercy ora della marina roman earl nelson mitchell marshall warren sherman lynn rick theo till bas els
+    roos floor nell gail constance regina shelby jo kay jackie marc francis leslie roland simone angelo spencer
+    preston lewis howard wallace stewart morris murray franklin herman harm tess isa luz cora alma ida eve harvey
+    merit carla
     """
 )
 """Given names that are something else as well: alone they say nothing, beside a surname they do."""

@@ -13,14 +13,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
 from redaction.findings import Finding
-from redaction.names.pieces import Piece, pieces, titled
+from redaction.names.pieces import Piece, pieces
 from redaction.names.process import WorkerFailed, WorkerProcess
-from redaction.names.rules import Span, findings, needs_model
+from redaction.names.rules import Span, findings, question
 from runtime.errors import Unavailable
 
 CACHED_PIECES = 100_000
@@ -33,6 +33,17 @@ SECONDS_PER_CHAR = 0.001
 SLOW_START_S = 1.0
 
 log = logging.getLogger(__name__)
+
+
+class _Question(NamedTuple):
+    """A piece that the model is asked about."""
+
+    key: bytes
+    piece: Piece
+    text: str
+    """What is asked."""
+    offset: int
+    """Where the piece begins in it."""
 
 
 class NamesHost:
@@ -109,11 +120,12 @@ class NamesHost:
         return [[_moved(each, piece.start) for piece, key in row for each in seen[key]] for row in cut]
 
     def _look(self, missing: dict[bytes, Piece]) -> dict[bytes, tuple[Finding, ...]]:
-        found = {key: tuple(findings(piece, ())) for key, piece in missing.items() if not needs_model(piece)}
-        for batch in _batches([(key, piece) for key, piece in missing.items() if key not in found]):
-            texts = tuple(piece.text if piece.has_mixed_case else titled(piece.text) for _, piece in batch)
-            answers = self._ask(texts)
-            found |= {key: tuple(findings(piece, spans)) for (key, piece), spans in zip(batch, answers, strict=True)}
+        asked = {key: question(piece) for key, piece in missing.items()}
+        found = {key: tuple(findings(piece, ())) for key, piece in missing.items() if asked[key] is None}
+        for batch in _batches([_Question(key, missing[key], *each) for key, each in asked.items() if each is not None]):
+            answers = self._ask(tuple(each.text for each in batch))
+            for each, spans in zip(batch, answers, strict=True):
+                found[each.key] = tuple(findings(each.piece, _shifted(spans, -each.offset)))
         return found
 
     def _ask(self, texts: tuple[str, ...]) -> tuple[tuple[Span, ...], ...]:
@@ -185,18 +197,22 @@ class NamesHost:
         return hashlib.blake2b(text.encode(), key=self._key, digest_size=16).digest()
 
 
-def _batches(wanted: list[tuple[bytes, Piece]]) -> Iterator[list[tuple[bytes, Piece]]]:
-    """Batches of at most BATCH_CHARS characters; pieces of like length together, which the model reads faster."""
-    batch: list[tuple[bytes, Piece]] = []
+def _batches(wanted: list[_Question]) -> Iterator[list[_Question]]:
+    """Batches of at most BATCH_CHARS characters; texts of like length together, which the model reads faster."""
+    batch: list[_Question] = []
     size = 0
-    for each in sorted(wanted, key=lambda each: len(each[1].text)):
-        if batch and size + len(each[1].text) > BATCH_CHARS:
+    for each in sorted(wanted, key=lambda each: len(each.text)):
+        if batch and size + len(each.text) > BATCH_CHARS:
             yield batch
             batch, size = [], 0
         batch.append(each)
-        size += len(each[1].text)
+        size += len(each.text)
     if batch:
         yield batch
+
+
+def _shifted(spans: Sequence[Span], by: int) -> list[Span]:
+    return [(max(0, start + by), end + by, entity) for start, end, entity in spans if end + by > 0]
 
 
 def _moved(finding: Finding, by: int) -> Finding:

@@ -24,6 +24,7 @@ WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 """A word; linear, and by Python's own engine, which is three times as fast at short matches."""
 _LOWER = re.compile(r" (?!(?:d[aeiou]|del|des|dos|l[ae]|van|von|der|den|te[rn]?|al|el|bin|ibn|ap|zu|y|e)\b)[a-z]")
 _CODE = re2.compile(r"[{}<>=$\\|`~^]|;\s*$|\w\(|\(\)|::|->|//|\w\[|[a-z0-9]_[a-z0-9]")
+_SAID_IN_CODE = re2.compile(r"\"([^\"\n<>]{5,300})\"|'([^'\n<>]{5,300})'|>([^<>\n]{5,300})<|(?:#|//|--) (.{5,300})")
 _CODE_RATIO = 0.05
 _CODE_WORD = re2.compile(
     r"^\s*(?:def|class|import|from \S+ import|return|const|let|var|func|function|public|private|static|SELECT|INSERT|"
@@ -59,6 +60,16 @@ def pieces(text: str) -> Iterator[Piece]:
         piece = Piece(start, text[start:end])
         if may_hold_name(piece):
             yield piece
+            if piece.is_code:
+                yield from _prose_in_code(piece)
+
+
+def _prose_in_code(code: Piece) -> Iterator[Piece]:
+    """What stands in quotes, between tags or behind a comment sign, and is no code itself."""
+    for match in _SAID_IN_CODE.finditer(code.text):
+        said = Piece(code.start + match.start(match.lastindex or 0), match.group(match.lastindex or 0))
+        if may_hold_name(said) and not said.is_code:
+            yield said
 
 
 def may_hold_name(piece: Piece) -> bool:

@@ -12,7 +12,7 @@ import re2
 
 from redaction.findings import Finding
 from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES, WORDY_SURNAMES
-from redaction.names.pieces import WORD, WRAPPED, Piece, is_contraction
+from redaction.names.pieces import WORD, WRAPPED, Piece, is_capitalised_name, is_contraction, titled
 from redaction.names.words import (
     COUNTRIES,
     COUNTRY_PHRASES,
@@ -51,6 +51,12 @@ _COMPANY = words_of(
     """
 )
 """What the names of companies end with."""
+_AS_NAME = "Name: "
+_FORMED = re2.compile(
+    r"(?:ed|ing|ive|able|ible|tion|sion|ment|ness|less|ful|ous|istic|ize|ise|ity|ism|ware|ology|graphy|scape|board|"
+    r"book|phone|point|ly|ics|ance|ence|ory|ant|ency|ancy|mart|soft|tech|bot|base|flow|hub|lab|ify)$"
+)
+"""How English forms words that are no names."""
 _CUE = re2.compile(
     r"(?i)\b(?:(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely|regards|cheers|thanks|best|"
     r"dear|hi|hello|hey|attn:?|(?:attention|contact(?: person)?|patient|customer|client|employee|author|assignee|from|"
@@ -62,6 +68,7 @@ _CUE = re2.compile(
 _TO = re2.compile(
     r"(?i)\b(?:e-?mailed|contacted|phoned|texted|called|messaged|told|asked|invited|(?:assigned|escalated|reports?|"
     r"reported|sent|speaking|spoken|belongs?|transferred|forwarded|addressed|refunded|paid|payable|married) to|"
+    r"(?:login|logout|request|profile|account|record|file|details|address|number|signature|photo) (?:of|for)|"
     r"(?:signed|reviewed|approved|written|created|submitted|requested|prepared|seen|treated|examined|filed|owned|"
     r"prescribed|reported|booked|ordered) by|(?:call|meeting|appointment|interview|chat|conversation|session|lunch) "
     r"with|between|transfer \$?[0-9.,]+ to) $"
@@ -105,9 +112,25 @@ def findings(piece: Piece, spans: Iterable[Span]) -> list[Finding]:
     ]
 
 
-def needs_model(piece: Piece) -> bool:
-    """Whether the model is asked: of less than three words it makes what it likes, and source text is no sentence."""
-    return len(WORD.findall(piece.text)) > 2 and not piece.is_code
+def question(piece: Piece) -> tuple[str, int] | None:
+    """What the model is asked about a piece, and how much further on the piece stands in it; None for nothing.
+
+    Of less than three words it makes what it likes, and source text is no sentence. Two or three words that could be
+    a whole name are asked about as such.
+    """
+    if piece.is_code:
+        return None
+    words = WORD.findall(piece.text)
+    if piece.has_mixed_case and len(words) in (2, 3) and all(map(_is_odd_name, words)):
+        return _AS_NAME + piece.text, len(_AS_NAME)
+    if len(words) < 3:
+        return None
+    return piece.text if piece.has_mixed_case else titled(piece.text), 0
+
+
+def _is_odd_name(word: str) -> bool:
+    """Whether it may be a name that no list knows: capitalised, and neither an everyday word nor formed like one."""
+    return is_capitalised_name(word) and word.lower() not in STOP and _FORMED.search(word) is None
 
 
 def _words(text: str) -> list[Word]:
@@ -244,7 +267,8 @@ def _is_known(name: Sequence[Word], piece: Piece, is_code: bool) -> bool:
 
 def _acts(name: Sequence[Word], piece: Piece) -> bool:
     """Whether two or three words that are none we know do what a person does, or have it done to them."""
-    if not (len(name) in (2, 3) and piece.has_mixed_case and name[-1].lower not in _COMPANY):
+    count = sum(word.text[0].isupper() for word in name)
+    if not (count in (2, 3) and piece.has_mixed_case and name[-1].lower not in _COMPANY):
         return False
     behind = piece.text[name[-1].end : name[-1].end + 24]
     before = piece.text[max(0, name[0].start - _CUE_CHARS) : name[0].start]

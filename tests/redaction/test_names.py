@@ -64,6 +64,12 @@ def test_each_text_gets_its_own_finds(names: NamesHost) -> None:
     assert [] == first[40]
 
 
+def test_a_value_that_is_a_name_and_nothing_else_is_found(names: NamesHost) -> None:
+    """A field of a form; a product's name is none."""
+    texts = ["Elzbieta Schaaf", "Premium Plan", "Midnight Blue", "<b>Elzbieta Schaaf</b>"]
+    assert [True, False, False, True] == [bool(found) for found in names.find(texts)]
+
+
 def test_a_long_text_is_looked_through_to_its_end(names: NamesHost) -> None:
     """It is cut into pieces, and places are those of the whole."""
     text = "The order was late and nobody knew why it was. " * 400 + TEXT

@@ -99,6 +99,19 @@ def test_source_text_is_known_as_such(text: str) -> None:
     assert Piece(0, text).is_code
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("INSERT INTO notes VALUES (5, 'Called Xqwert Zuiop about it');", "Called Xqwert Zuiop about it"),
+        ("<patient><name>Xqwert Zuiop</name><id>5</id></patient>", "Xqwert Zuiop"),
+        ('user.fullName = "Xqwert Zuiop";', "Xqwert Zuiop"),
+    ],
+)
+def test_what_is_said_in_source_text_is_read_by_itself(code: str, said: str) -> None:
+    """Statements, documents and programs carry the names of people in quotes and between tags."""
+    assert said in {piece.text for piece in pieces(code) if not piece.is_code}
+
+
 def test_prose_is_no_source_text() -> None:
     """Brackets and a percent sign are things people write."""
     assert not Piece(0, "Maria (the manager) said that 5% of R&D [see above] is gone.").is_code

@@ -3,7 +3,7 @@
 import pytest
 
 from redaction.names.pieces import Piece
-from redaction.names.rules import Span, findings
+from redaction.names.rules import Span, findings, question
 
 
 def found(text: str, *said: tuple[str, str]) -> set[tuple[str, str]]:
@@ -81,6 +81,7 @@ def test_a_place_is_found_and_a_country_left_alone() -> None:
         ("I'm Rhys ap Gwilym", "Rhys ap Gwilym"),
         ("the witness (D. Xqwert-Becker) left", "D. Xqwert-Becker"),
         ("Xqwert Kowalski", "Xqwert Kowalski"),
+        ("login of Xqwert van de Zuiop failed", "Xqwert van de Zuiop"),
     ],
 )
 def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
@@ -99,6 +100,24 @@ def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
 def test_an_everyday_word_is_no_name(text: str) -> None:
     """Many given names are words."""
     assert set() == found(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("we met Xqwert Zuiop there", "we met Xqwert Zuiop there"),
+        ("call maria becker today", "Call Maria Becker Today"),
+        ("Xqwert Zuiop", "Name: Xqwert Zuiop"),
+        ("Adaptive Xqwert", None),
+        ("Premium Xqwert", None),
+        ("Xqwert", None),
+        ("if (Xqwert == Zuiop) { return Maria; }", None),
+    ],
+)
+def test_the_model_is_asked_where_it_can_know(text: str, asked: str | None) -> None:
+    """Of a word alone it makes what it likes; a whole value may be a name that no list knows."""
+    found = question(Piece(0, text))
+    assert asked == (found and found[0])
 
 
 def test_offsets_count_from_the_start_of_the_text() -> None:
