@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import msgspec
+
 from appliance.config.settings import Settings
 from appliance.loading.redaction import redaction_policy
 from redaction.minimise import VaultMinimiser
@@ -15,7 +17,9 @@ from redaction.presets import RedactionPolicy
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.egress import Destination, Sender
 from runtime.domain.ids import RunId, TenantId
-from runtime.domain.minimise import of_run
+from runtime.domain.journal import rfc3339
+from runtime.domain.memory import Collection
+from runtime.domain.minimise import of_collection, of_run
 from runtime.domain.run import RunState, fold
 from runtime.engine.runs import Engine
 from runtime.errors import AgentFlowError, NotFound
@@ -23,7 +27,6 @@ from runtime.policies.residency import LOCAL
 from runtime.ports import Clock, StateStore
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
-from runtime.store.vault import Held
 from runtime.store.vaults import Vaults
 
 DAY_US = 86_400_000_000
@@ -49,6 +52,25 @@ def policies_of(settings: Settings) -> dict[Written, RedactionPolicy | None]:
         "trace": persist_policy("trace", own, is_minimised=is_minimised),
     }
     return found
+
+
+class HeldView(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a vault holds of one run or collection."""
+
+    scope: str
+    """A run's id, or `memory/` and a collection's name."""
+    values: int
+    first_at: str
+    last_at: str
+
+
+class VaultView(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a tenant's vault holds; never what."""
+
+    tenant: str
+    values: int
+    scopes: list[HeldView]
+    """Oldest first."""
 
 
 Record = Callable[[AuditEntry], Awaitable[object]]
@@ -87,7 +109,7 @@ class Minimising:
     def start(self, store: StateStore) -> None:
         """Purge what is too old, now and every hour."""
         if self._days:
-            self._sweeping = asyncio.create_task(self._sweep(store), name="vault-sweep")
+            self._sweeping = asyncio.create_task(self._sweep_for_ever(store), name="vault-sweep")
 
     async def stop(self) -> None:
         """Close the vaults. Safe to call twice."""
@@ -118,9 +140,19 @@ class Minimising:
         await self._tell("vault.restored", tenant=tenant, actor=actor, run=run)
         return fold(run, await engine.restored(run))
 
-    async def held(self, tenant: TenantId) -> list[Held]:
+    async def held(self, tenant: TenantId) -> VaultView:
         """How much the tenant's vault holds of each run and collection; nothing where there is no vault."""
-        return [*await (await self.vaults.of(tenant)).held()] if self.vaults.has(tenant) else []
+        found = await (await self.vaults.of(tenant)).held() if self.vaults.has(tenant) else ()
+        scopes = [
+            HeldView(
+                scope=each.scope,
+                values=each.values,
+                first_at=rfc3339(each.first_us),
+                last_at=rfc3339(each.last_us),
+            )
+            for each in found
+        ]
+        return VaultView(tenant=tenant, values=sum(each.values for each in scopes), scopes=scopes)
 
     async def purge(
         self,
@@ -128,19 +160,25 @@ class Minimising:
         tenant: TenantId,
         *,
         run: RunId | None = None,
+        collection: str = "",
         before_us: int = 0,
         actor: str = "",
     ) -> int:
-        """Delete the values of one run, or those kept before an instant; return how many.
+        """Delete the values of one run or collection, or those of runs kept before an instant; return how many.
 
         Runs that have not ended keep theirs, unless one is named.
         """
         if not self.vaults.has(tenant):
             return 0
-        scopes = () if run is None else (of_run(tenant, run).scope,)
-        spared = frozenset() if run is not None else await _unfinished(store)
+        scopes: tuple[str, ...] = ()
+        if run is not None:
+            scopes = (of_run(tenant, run).scope,)
+        elif collection:
+            scopes = (of_collection(Collection(tenant, collection)).scope,)
+        spared = frozenset() if scopes else await _unfinished(store)
         count = await self.minimiser.purge(tenant, scopes=scopes, before_us=before_us, spared=spared)
-        await self._tell("vault.purged", tenant=tenant, actor=actor, run=run or "", count=count)
+        if count or actor:  # a sweep that found nothing is no news
+            await self._tell("vault.purged", tenant=tenant, actor=actor, run=run or "", count=count)
         return count
 
     async def erase(self, tenant: TenantId, value: str, *, actor: str = "") -> int:
@@ -163,14 +201,18 @@ class Minimising:
             )
         )
 
-    async def _sweep(self, store: StateStore) -> None:
+    async def sweep(self, store: StateStore) -> None:
+        """Purge what is too old, of every tenant."""
+        before_us = self._clock.now_us() - self._days * DAY_US
+        for tenant in self.vaults.tenants():
+            try:
+                await self.purge(store, tenant, before_us=before_us)
+            except AgentFlowError as error:  # one tenant's vault must not keep the others' values too long
+                log.error("values of tenant %s that are too old could not be purged: %s", tenant, error)
+
+    async def _sweep_for_ever(self, store: StateStore) -> None:
         while True:
-            before_us = self._clock.now_us() - self._days * DAY_US
-            for tenant in self.vaults.tenants():
-                try:
-                    await self.purge(store, tenant, before_us=before_us)
-                except AgentFlowError as error:  # one tenant's vault must not keep the others' values too long
-                    log.error("values of tenant %s that are too old could not be purged: %s", tenant, error)
+            await self.sweep(store)
             await self._clock.sleep_until(self._clock.now_us() + SWEEP_US)
 
 

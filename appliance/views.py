@@ -64,6 +64,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     workflow: str
     definition_hash: DefinitionHash
     status: RunStatus
+    minimised: bool | msgspec.UnsetType = msgspec.UNSET
+    """True where pseudonyms stand in the journal in place of people's data."""
     output: Json = None
     path: list[str] = []
     """States in the order in which they were entered."""
@@ -101,6 +103,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         workflow=state.workflow,
         definition_hash=state.definition,
         status=state.status,
+        minimised=state.is_minimised,
         output=output,
         path=list(state.path),
         steps=[_step_view(step) for step in state.steps.values()],

@@ -7,7 +7,6 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import costs, egress, events, health, manual, openai, runs, workflows
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -32,6 +31,9 @@ HANDLERS = (
     costs.show_costs,
     health.healthz,
     health.readyz,
+    vault.show_vault,
+    vault.purge_vault,
+    vault.erase_value,
     health.metrics,
     manual.openapi,
     manual.docs,

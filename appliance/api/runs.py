@@ -15,6 +15,7 @@ from appliance.api.bodies import ApiRequest, read_json, read_query
 from appliance.api.idempotency import KEY_PATTERN, key_of
 from appliance.api.operations import Header, describes
 from appliance.api.service import Service
+from appliance.auth.callers import Caller
 from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
@@ -34,6 +35,9 @@ class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool | Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)],
         Meta(description=f"Seconds to wait until the run is final or waits; true: {DEFAULT_WAIT_S}."),
     ] = False
+    restore: Annotated[
+        bool, Meta(description="With `wait`: answer with what pseudonyms of a minimised run stand for.")
+    ] = False
 
 
 class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,6 +47,14 @@ class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     workflow: Annotated[str, Meta(max_length=200, description="Only runs of this workflow.")] = ""
     limit: Annotated[int, Meta(ge=1, le=1000, description="How many at most.")] = 100
     before: Annotated[str, Meta(max_length=64, description="Only runs older than this one.")] = ""
+
+
+class ShowQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to show a run."""
+
+    restore: Annotated[
+        bool, Meta(description="With what pseudonyms of a minimised run stand for; the audit log says who looked.")
+    ] = False
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -95,7 +107,7 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
         headers["idempotency-replayed"] = "true"
     if asked.wait:
         await _wait(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
-        view = await _show(service, submitted.run)
+        view = await _show(service, submitted.run, restored_for=request.user if asked.restore else None)
         status = HTTPStatus.OK if view.status in SETTLED else HTTPStatus.ACCEPTED
         return Response(view, status_code=status, headers=headers)
     # nothing has been read back: the caller asked for a run, not for a look at it
@@ -126,11 +138,14 @@ async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> R
 @get(
     "/v1/runs/{run_id:str}",
     name="show_run",
-    **describes("Show one run", tag="runs", answers={200: RunView}, errors=(404,), run_at="/run_id"),
+    **describes(
+        "Show one run", tag="runs", answers={200: RunView}, errors=(404, 422), query=ShowQuery, run_at="/run_id"
+    ),
 )
-async def show_run(run_id: FromPath[str], service: NamedDependency[Service]) -> RunView:
+async def show_run(run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> RunView:
     """As `af run --json` prints it."""
-    return await _show(service, RunId(run_id))
+    query = read_query(request, ShowQuery)
+    return await _show(service, RunId(run_id), restored_for=request.user if query.restore else None)
 
 
 @post(
@@ -189,9 +204,15 @@ async def _wait(service: Service, run: RunId, seconds: float) -> None:
         draining.cancel()
 
 
-async def _show(service: Service, run: RunId) -> RunView:
+async def _show(service: Service, run: RunId, *, restored_for: Caller | None = None) -> RunView:
     summary = await service.store.run(run)
     workflow = await service.appliance.workflows.pinned(summary.definition)
+    if restored_for is not None:
+        who = restored_for
+        return run_view(
+            await service.appliance.minimising.restored_state(service.engine, run, tenant=who.tenant, actor=who.actor),
+            workflow,
+        )
     # a state that the engine works on goes on changing, so it is looked at without a pause in between
     return run_view(await service.engine.state(run), workflow)
 

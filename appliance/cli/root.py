@@ -29,6 +29,7 @@ COMMANDS = {
     "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
+    "vault": Lazy("appliance.cli.vault", "Count, purge and erase what pseudonyms stand for.", OPERATE),
     "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),
     "completion": Lazy("appliance.cli.completion", "Print the shell's completion script.", OPERATE),
     "version": Lazy("appliance.cli.version", "Print versions.", OPERATE),

@@ -48,6 +48,9 @@ _REFUSING = ("budget.", "egress.", "redaction.blocked")
 @click.option("--jsonl", is_flag=True, help="With --inputs: lines of JSON, which is what it writes anyway.")
 @click.option("--wait/--no-wait", default=True, help="Wait for the end, or print the run's id at once.")
 @click.option("--timeout", "timeout_ms", type=DURATION, help="Wait no longer than this, such as 90s.")
+@click.option(
+    "--restore", is_flag=True, help="Answer with what pseudonyms of a minimised run stand for; it is audited."
+)
 @pass_af
 def run(
     af: Af,
@@ -60,6 +63,7 @@ def run(
     jsonl: bool,
     wait: bool,
     timeout_ms: int | None,
+    restore: bool,
 ) -> int:
     """Run WORKFLOW: a name, a file, or a project's folder.
 
@@ -68,14 +72,14 @@ def run(
     {"input", "run_id", "status", "output"}.
     """
     if inputs is not None:
-        if given is not None or not wait:
-            raise click.UsageError("--inputs goes with neither --input nor --no-wait")
+        if given is not None or not wait or restore:
+            raise click.UsageError("--inputs goes with none of --input, --no-wait and --restore")
         from appliance.cli.batch import Batch, run_batch
 
         return af.run_sealed(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
     if resume or jsonl:
         raise click.UsageError("--resume and --jsonl go with --inputs FILE")
-    return af.run_sealed(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms))
+    return af.run_sealed(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms, restore=restore))
 
 
 def exit_code(view: "RunView") -> int:
@@ -85,7 +89,7 @@ def exit_code(view: "RunView") -> int:
     return EXIT_CODES.get(view.status, 0)
 
 
-async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None) -> int:
+async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None, restore: bool) -> int:
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
     from appliance.cli.report import run_report
@@ -98,7 +102,7 @@ async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_
             if not wait:
                 return await _leave(af, runs, submitted)
             state = await _wait(af, runs, submitted, progress, timeout_ms)
-            view = await runs.view(state)
+            view = await (runs.restored(state) if restore else runs.view(state))
     finally:
         progress.clear()
     af.terminal.say(run_report(view, me=af.me))

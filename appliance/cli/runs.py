@@ -54,10 +54,11 @@ def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, limit: int) -> N
 @runs.command("show", examples="af runs show last --json")
 @click.argument("run", type=RUN)
 @click.option("--full", "is_full", is_flag=True, help="Cut nothing.")
+@click.option("--restore", "is_restored", is_flag=True, help="With what its pseudonyms stand for; it is audited.")
 @pass_af
-def show_run(af: Af, run: str, is_full: bool) -> None:
+def show_run(af: Af, run: str, is_full: bool, is_restored: bool) -> None:
     """Show one run: its path, steps, answer and errors."""
-    af.run(_show(af, run, is_full=is_full))
+    af.run((_show_restored if is_restored else _show)(af, run, is_full=is_full))
 
 
 @runs.command("cancel", examples="af runs cancel last --reason 'asked twice'")
@@ -149,6 +150,20 @@ async def _show(af: Af, name: str, *, is_full: bool) -> None:
         state = fold(run, await entries(store, run))
         view = await view_of(reading_catalogue(store, af.settings.data), state)
     af.terminal.say(run_report(view, given=state.input, is_full=is_full, me=af.me))
+    af.terminal.document(view)
+
+
+async def _show_restored(af: Af, name: str, *, is_full: bool) -> None:
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.journal import entries
+    from appliance.cli.progress import RunProgress
+    from appliance.cli.report import run_report
+    from runtime.domain.run import fold
+
+    run = await _find(af, name)
+    async with open_runs(af.settings, "af runs show", progress=RunProgress(af.terminal).work) as opened:
+        view = await opened.restored(fold(run, await entries(opened.store, run)))
+    af.terminal.say(run_report(view, is_full=is_full, me=af.me))
     af.terminal.document(view)
 
 

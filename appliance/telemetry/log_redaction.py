@@ -5,7 +5,7 @@ that handler's lock.
 """
 
 import json
-import os
+import secrets
 from collections.abc import Callable, Mapping
 
 from redaction.persist import ONE_WAY
@@ -54,7 +54,7 @@ class LogRedaction:
             except Exception:  # settings that can't be read are complained of by whoever needs them
                 policy = ONE_WAY
             if policy is not None:
-                self._redactor = Redactor(policy.patterns_only(), os.urandom(32))
+                self._redactor = Redactor(policy.patterns_only(), secrets.token_bytes(32))
             self._is_ready = True
         return self._redactor
 

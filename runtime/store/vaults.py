@@ -1,6 +1,6 @@
 """The vaults of a data folder: one encrypted file for each tenant, and the key they are opened with.
 
-The key is the database's where there is one, else `vault.key` in the data folder, made when the first value is kept.
+The key is the database's where there is one, else `vaults.key` in the data folder, made when the first value is kept.
 Each tenant's file has a key of its own, made from that one, so none opens another's.
 """
 
@@ -21,7 +21,7 @@ from runtime.store.key import Key, key_in
 from runtime.store.lock import DataLock
 from runtime.store.vault import Vault
 
-KEY_FILE = "vault.key"
+KEY_FILE = "vaults.key"
 _PREFIX, _SUFFIX = "vault-", ".db"
 
 

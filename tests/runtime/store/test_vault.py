@@ -83,7 +83,7 @@ async def test_a_lost_key_is_named_and_not_replaced(vaults: Vaults, tmp_path: Pa
     await vaults.stop()
     (tmp_path / KEY_FILE).unlink()
     for tenant in (ACME, OTHER):
-        with pytest.raises(Unavailable, match=r"vault\.no_key.*vault\.key"):
+        with pytest.raises(Unavailable, match=r"vault\.no_key.*vaults\.key"):
             await Vaults(tmp_path, lock=lock, key=None).of(tenant)
     assert not (tmp_path / KEY_FILE).exists()
 
