@@ -7,6 +7,7 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
+from appliance.api import backends, costs, egress, events, health, manual, openai, runs, vault, workflows
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -27,13 +28,14 @@ HANDLERS = (
     openai.create_embeddings,
     openai.list_models,
     openai.show_model,
+    backends.list_backends,
     egress.list_egress,
     costs.show_costs,
-    health.healthz,
-    health.readyz,
     vault.show_vault,
     vault.purge_vault,
     vault.erase_value,
+    health.healthz,
+    health.readyz,
     health.metrics,
     manual.openapi,
     manual.docs,
