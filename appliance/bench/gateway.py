@@ -97,11 +97,9 @@ async def _cpu_ms(requests: Sequence[ChatRequest], call: Callable[[ChatRequest],
     return (time.process_time() - started) * 1_000 / len(requests)
 
 
-def _request(number: int, *, provider: str = "bench", max_tokens: int = 16) -> ChatRequest:
+def _request(number: int) -> ChatRequest:
     text = (_PROSE.format(n=10_000 + number) * (PROMPT_CHARACTERS // 200 + 1))[: PROMPT_CHARACTERS - 400]
-    return ChatRequest(
-        provider=provider, model="", messages=(_SYSTEM, ChatMessage("user", text)), max_tokens=max_tokens
-    )
+    return ChatRequest(provider="bench", model="", messages=(_SYSTEM, ChatMessage("user", text)), max_tokens=16)
 
 
 async def _through(gateway: Gateway, request: ChatRequest) -> object:
@@ -166,7 +164,8 @@ async def _lag(folder: Path) -> dict[str, float]:
 
     async def ask(tenant: str, number: int) -> None:
         sender = Sender(purpose=f"client {number}", tenant=TenantId(tenant))
-        request = _request(number, provider="local", max_tokens=12)
+        question = ChatMessage("user", f"Question {number}: say hello.")
+        request = ChatRequest(provider="local", model="", messages=(question,), max_tokens=6)
         async for _ in gateway.stream(request, sender=sender):
             pass
         served.append(tenant)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from models.catalog import Kind
     from models.fetch import Progress
     from models.folder import Manifest
+    from models.health import ServerStatus
 
 BAR = 24
 
@@ -141,6 +143,53 @@ def remove_model(af: Af, name: str) -> None:
     freed = f", {size(manifest.size_bytes)} freed" if manifest else ""
     af.terminal.say(f"{name} removed{freed}")
     af.terminal.document({"removed": name})
+
+
+@models.command("status", examples="af models status --json")
+@pass_af
+def models_status(af: Af) -> None:
+    """Ask every model server how it is, and show what a running `af serve` has seen of them."""
+    servers = af.run(_servers(af))
+    if not servers:
+        af.terminal.say("the settings name no model servers; see models.backends")
+    else:
+        rows = [_server_row(server) for server in servers]
+        head = ("SERVER", "KIND", "ZONE", "AT", "HEALTH", "BREAKER", "ANSWERS", "CHECK")
+        af.terminal.say(table(head, rows, right=(6, 7)))
+    af.terminal.document({"servers": servers})
+
+
+async def _servers(af: Af) -> "list[ServerStatus]":
+    """As a running server sees them; without one, as they answer this process."""
+    import asyncio
+
+    from appliance.wiring import Appliance
+    from models.health import ServerStatus
+    from redaction.doors.local import LocalDoor
+    from runtime.errors import Unavailable
+
+    if not af.settings.models.backends:
+        return []
+    appliance = Appliance(af.settings, what="af models status")
+    try:
+        await appliance.start(recover=False)
+    except Unavailable as error:
+        if error.code != "data.locked" or not af.settings.socket.exists():
+            raise
+        door = LocalDoor(af.settings.socket)
+        reply = await asyncio.to_thread(door.call, "GET", "/v1/backends?check=true")
+        return msgspec.json.decode(reply.body, type=dict[str, list[ServerStatus]])["servers"]
+    try:
+        await appliance.models.check_servers()
+        return appliance.models.status()
+    finally:
+        await appliance.stop()
+
+
+def _server_row(server: "ServerStatus") -> tuple[str, ...]:
+    breaker = server.breaker if not server.rest_s else f"{server.breaker}, {server.rest_s:.0f} s"
+    times = ("–" if ms is None else f"{ms:,.0f} ms" for ms in (server.latency_ms, server.check_ms))
+    return server.name, server.kind, server.zone, server.host, server.health, breaker, *times
 
 
 class _Bar:

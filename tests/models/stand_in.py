@@ -19,6 +19,9 @@ class StandIn:
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[dict[str, Any]] = []
+        self.heads: list[str] = []
+        self.check_status = 200
+        """What it says to those who only ask how it is."""
         self.was_left = asyncio.Event()
         """Somebody closed a connection in the middle of an answer."""
 
@@ -32,12 +35,15 @@ async def stand_in(play: Play | None = None) -> AsyncIterator[StandIn]:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while head := (await reader.readuntil(b"\r\n\r\n")).decode():
-                length = next(
-                    int(line[15:]) for line in head.split("\r\n") if line.lower().startswith("content-length")
-                )
-                body = json.loads(await reader.readexactly(length))
-                server.asked.append(body)
-                await (play or well)(server, head.split()[1], body, writer)
+                lines = head.lower().split("\r\n")
+                length = next((int(line[15:]) for line in lines if line.startswith("content-length")), 0)
+                server.heads.append(head)
+                if head.startswith("GET "):
+                    reply(writer, {"data": [], "models": []}, server.check_status)
+                else:
+                    body = json.loads(await reader.readexactly(length))
+                    server.asked.append(body)
+                    await (play or well)(server, head.split()[1], body, writer)
                 await writer.drain()
         writer.close()
 

@@ -8,6 +8,7 @@ from struct import unpack
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from models.gateway import Gateway
 from models.openai_compatible import OpenAiCompatibleBackend
@@ -153,8 +154,8 @@ async def test_a_server_that_does_not_count_is_estimated() -> None:
         reply(writer, {"choices": [{"message": {"content": "eight by"}, "finish_reason": "stop"}]})
 
     async with asked(play) as (models, _):
-        answer = await models.complete(HELLO)
-    assert (4, 2) == (answer.input_tokens, answer.output_tokens)
+        answer = await models.complete(replace(HELLO, messages=(ChatMessage("user", "what time is it"),)))
+    assert (4, 2, "estimated") == (answer.input_tokens, answer.output_tokens, answer.usage)
 
 
 async def test_whoever_stops_reading_closes_the_connection() -> None:
