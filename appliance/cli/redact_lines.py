@@ -19,7 +19,7 @@ from runtime.domain.canonical import Json, parse
 from runtime.errors import AgentFlowError, Invalid, Refused, Unavailable
 
 BATCH_LINES = 256
-BATCH_BYTES = 1_048_576
+BATCH_BYTES = 262_144
 """What is looked through together; twice as much is held."""
 
 Row = dict[str, Json]
