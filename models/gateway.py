@@ -211,14 +211,14 @@ class Gateway:
                 raise
             passage.spent = meter.spent(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
             passage.reply_bytes = _size(reply)
-            return restored(reply, passage)
+            return restored(reply, passage, in_json=request.schema is not None)
 
     async def _stream(self, request: ChatRequest, route: Route, sender: Sender) -> AsyncGenerator[ChatChunk, None]:
         backend = self._backend(route)
         request, meter = replace(request, model=route.model), self._prices.meter(route)
         bound = meter.bound(request, input_tokens=await self._exact_tokens(request, route, sender))
         async with self._guard.passage(_outbound(request, route, sender, bound)) as passage:
-            told = RestoredStream(passage)
+            told = RestoredStream(passage, in_json=request.schema is not None)
             passage.spent = CostBound()  # as above
             heard = self._heard(passage, backend, route, sender)
             if route.zone == LOCAL:

@@ -9,18 +9,20 @@ from redaction.placeholders import Restorer
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, ToolCallPiece
 
 
-def restored(reply: ChatReply, passage: Passage[ChatRequest]) -> ChatReply:
-    """A whole answer."""
+def restored(reply: ChatReply, passage: Passage[ChatRequest], *, in_json: bool = False) -> ChatReply:
+    """A whole answer. `in_json`: its text is JSON, as the arguments of calls always are."""
     calls = tuple(replace(call, arguments=passage.text(call.arguments, in_json=True)) for call in reply.tool_calls)
-    return replace(reply, text=passage.text(reply.text), tool_calls=calls)
+    return replace(reply, text=passage.text(reply.text, in_json=in_json), tool_calls=calls)
 
 
 class RestoredStream:
     """A streamed answer, wherever it was cut; one restorer for the text and one for each call."""
 
-    def __init__(self, passage: Passage[ChatRequest]) -> None:
+    def __init__(self, passage: Passage[ChatRequest], *, in_json: bool = False) -> None:
+        """`in_json`: as above."""
         self._passage = passage
-        self._text = passage.restorer()
+        self._in_json = in_json
+        self._text = passage.restorer(in_json=in_json)
         self._calls: dict[int, Restorer] = {}
 
     def feed(self, chunk: ChatChunk) -> Iterator[ChatChunk]:
@@ -38,7 +40,7 @@ class RestoredStream:
             for index, restorer in self._calls.items():
                 if rest := restorer.end():
                     yield ChatChunk(tool_call=ToolCallPiece(index=index, arguments=rest))
-            yield ChatChunk(reply=restored(chunk.reply, self._passage))
+            yield ChatChunk(reply=restored(chunk.reply, self._passage, in_json=self._in_json))
 
     def _call(self, piece: ToolCallPiece) -> ToolCallPiece:
         restorer = self._calls.get(piece.index) or self._passage.restorer(in_json=True)

@@ -1,6 +1,7 @@
 """A stand-in for a model server of the site: it says back all that it reads, and keeps every byte of it.
 
-With tools it calls the first one instead, with all that it reads among the arguments. The model's name says how a
+With tools it calls the first one instead, with all that it reads among the arguments; asked for JSON it says it in
+JSON. The model's name says how a
 stream is cut: `cut-3` into pieces of three characters.
 """
 
@@ -60,7 +61,7 @@ def _answer(asked: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         return
     heard = "\n".join(_heard(asked))
     is_call = bool(asked.get("tools"))
-    said = json.dumps({"all": heard}) if is_call else heard
+    said = json.dumps({"all": heard}) if is_call or "response_format" in asked else heard
     reason = "tool_calls" if is_call else "stop"
     if not asked.get("stream"):
         message = {"role": "assistant", "content": None if is_call else said}

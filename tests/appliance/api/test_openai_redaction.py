@@ -21,6 +21,7 @@ MAIL, CARD, KEY, NAME = (
     "Grace Hopper",
 )
 VALUES = (MAIL, CARD, KEY, NAME)
+ADDRESS = "742 Evergreen Terrace, Apt 4\nSpringfield, IL 62704"
 RESTORED = (MAIL, CARD, NAME)
 """What comes back; a secret is gone for good."""
 
@@ -215,6 +216,26 @@ async def test_nothing_leaves_when_the_redactor_fails(inside: Served, outside: E
     assert [] == leaked(answer.content)
     refused = (await inside.client.get("/v1/egress")).json()["lines"]
     assert ["redaction.unavailable"] == [line["outcome"] for line in refused]
+
+
+@pytest.mark.parametrize(
+    "more", [{"tools": [TOOL]}, {"response_format": {"type": "json_object"}}], ids=["call", "text"]
+)
+async def test_json_stays_json_whatever_a_value_holds(
+    inside: Served, outside: EchoServer, more: dict[str, Any]
+) -> None:
+    """An address of two lines is put back with its line break escaped."""
+    asked = {"messages": [{"role": "user", "content": f"Send it to:\n{ADDRESS}\n\nThanks."}], **more}
+    whole = (await ask(inside, **asked)).json()["choices"][0]["message"]
+    deltas = await streamed(inside, "vllm/cut-3", **asked)
+    calls = [call for delta in deltas for call in delta.get("tool_calls", ())]
+    if "tools" in more:
+        told = whole["tool_calls"][0]["function"]["arguments"], "".join(call["function"]["arguments"] for call in calls)
+    else:
+        told = whole["content"], "".join(delta.get("content", "") for delta in deltas)
+    assert [True, True] == [ADDRESS in json.loads(text)["all"] for text in told]
+    assert b"<ADDRESS_1" in outside.seen
+    assert b"Evergreen" not in outside.seen
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
