@@ -44,13 +44,14 @@ NO_NAMES = words(
     topic total trace transaction transfer trial true try two type unit university until up update updated
     upgrade urgent us use user username users using value vendor verify version very via view visa visit warning
     was way we web website week weekly weeks welcome well were what when where which while who whom why will
-    with within without work workflow would write wrong year years yes yesterday you your zip january february
-    march april june july august september october november december jan feb mar apr jun jul aug sep oct nov dec
-    mon tue wed thu fri sat sun north south east west northern southern american english german french visual
-    studio windows linux python java javascript docker kubernetes postgresql mysql redis kafka github gitlab
-    slack excel word outlook teams azure google amazon apple microsoft oracle salesforce jira apache nginx node
-    react ubuntu debian android iphone ipad macbook chrome firefox safari sql json xml yaml csv html css pdf utc
-    gmt usa uk eu mrn dob ssn pt dx rx er icu bp
+    with within without work workflow would write wrong year years yes yesterday you your zip could can't i'm
+    i'll i've i'd it's one three four five six seven eight nine ten january february march april june july
+    august september october november december jan feb mar apr jun jul aug sep oct nov dec mon tue wed thu fri
+    sat sun north south east west northern southern american english german french visual studio windows linux
+    python java javascript docker kubernetes postgresql mysql redis kafka github gitlab slack excel word outlook
+    teams azure google amazon apple microsoft oracle salesforce jira apache nginx node react ubuntu debian
+    android iphone ipad macbook chrome firefox safari sql json xml yaml csv html css pdf utc gmt usa uk eu mrn
+    dob ssn pt dx rx er icu bp
     """
 )
 """Words, mostly in capitals at the start of a sentence or a label, that are no part of a name."""
@@ -113,7 +114,7 @@ def name_end(text: str, start: int, *, most: int = 4, ignores_case: bool = False
         lowered = word.lower().removesuffix("'s").removesuffix("’s")
         if not word or (word_end < stop and (text[word_end].isdigit() or text[word_end] in "_@/=(")):
             break
-        if lowered in PARTICLES and not word[0].isupper() and count:
+        if lowered in PARTICLES and not word[0].isupper() and text[word_end : word_end + 1] == " ":
             pass
         elif lowered in NO_NAMES and not (count and len(word) == 1):
             break
@@ -140,6 +141,12 @@ def name_end(text: str, start: int, *, most: int = 4, ignores_case: bool = False
     return end
 
 
+def _is_camel(word: str) -> bool:
+    """Whether it is a name of a program, `NotFound`; `McKay`, `DeLuca` and `VanDyke` are names."""
+    second = next((place for place in range(1, len(word)) if word[place].isupper()), 0)
+    return second > 4 and not word.isupper()
+
+
 def is_name(text: str, *, least: int = 2) -> bool:
     """Whether all of a text is shaped as a name: two to five words of letters with capitals, a comma at most."""
     plain = text.strip().replace("+", " ")
@@ -153,7 +160,7 @@ def is_name(text: str, *, least: int = 2) -> bool:
             return False
         if word.lower() in PARTICLES:
             continue
-        if not word[0].isupper() or word.lower() in NO_NAMES:
+        if not word[0].isupper() or word.lower() in NO_NAMES or _is_camel(bare):
             return False
         capitals += 1
     return capitals >= least

@@ -8,6 +8,7 @@ from redaction.detectors.rules import Rule
 _PHONE = (
     "phone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "contact", "ring", "text", "handy", "telefon",
 )  # fmt: skip
+_EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]"
     r"|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
@@ -30,16 +31,22 @@ def _ipv6(text: str) -> int:
 
 def _international(text: str) -> int:
     """ITU-T E.164: up to 15 digits behind the plus, country codes begin with 1 to 9. Takes whole groups of digits."""
-    ends = [place for place in range(1, len(text) + 1) if place == len(text) or not text[place].isalnum()]
-    return next((end for end in reversed(ends) if 8 <= len(checks.digits(text[:end])) <= 15), 0)
+    number = text.lower().partition("x")[0].partition("e")[0]
+    ends = [place for place in range(1, len(number) + 1) if place == len(number) or not number[place].isalnum()]
+    end = next((end for end in reversed(ends) if 8 <= len(checks.digits(number[:end])) <= 15), 0)
+    return len(text) if end == len(number) else end
 
 
-def _north_american(text: str) -> bool:
-    """NANP: area and exchange begin with 2 to 9."""
-    number = checks.digits(text)
+def _north_american(text: str) -> int:
+    """NANP: the area begins with 2 to 9; an extension may follow."""
+    number = checks.digits(text.lower().partition("x")[0].partition("e")[0]).removeprefix("00")
     if len(number) == 11 and number[0] == "1":
         number = number[1:]
-    return len(number) == 10 and number[0] >= "2" and number[3] >= "2"
+    return len(text) if len(number) == 10 and number[0] >= "2" else 0
+
+
+def _phone_long(text: str) -> bool:
+    return 8 <= len(checks.digits(text)) <= 12
 
 
 def _phone_like(text: str) -> bool:
@@ -58,23 +65,25 @@ RULES = (
          r" ?(?:[\[({<] ?at ?[\])}>]| at |@) ?[a-z0-9\-]{1,63}(?: ?(?:[\[({<] ?dot ?[\])}>]| "
          r"dot |\.) ?[a-z0-9\-]{1,63}){0,3}"
          r" ?(?:[\[({<] ?dot ?[\])}>]| dot ) ?[a-z]{2,12}\b", 0.8, ignores_case=True),
-    Rule("phone_international", "PHONE", r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}\b", 0.9,
-         _international),
+    Rule("phone_international", "PHONE",
+         r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION, 0.9, _international),
     Rule("phone_north_america", "PHONE",
-         r"(?:\b1[ .\-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-])[2-9][0-9]{2}[ .\-][0-9]{4}\b", 0.6,
-         checks.whole(_north_american), _PHONE),
+         r"(?:\b(?:00)?1[ .\-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-])[0-9]{3}[ .\-][0-9]{4}" + _EXTENSION, 0.6,
+         _north_american, _PHONE),
+    Rule("phone_brazil", "PHONE", r"(?:\([1-9][0-9]\)|\b[1-9][0-9]) 9?[0-9]{4}-[0-9]{4}\b", 0.6, None, _PHONE),
     Rule("phone_uk", "PHONE",
          r"(?:\b0(?:20[ \-]?[0-9]{4}[ \-]?[0-9]{4}|7[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]{3}[ \-][0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]1[ \-][0-9]{3}[ \-]?[0-9]{4}))\b", 0.6, None, _PHONE),
-    Rule("phone_area_code", "PHONE", r"\(0[0-9]{1,4}\)(?: ?[0-9]{3,4}[ \-]?[0-9]{3,5}| ?[0-9]{2}(?:[ "
+    Rule("phone_area_code", "PHONE", r"\(0[0-9]{1,4}\)(?:[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,5}| ?[0-9]{2}(?:[ "
                                      r"\-]?[0-9]{2,3}){2,3})\b", 0.7,
          None, _PHONE),
     Rule("phone_france", "PHONE", r"\b0[1-9](?:[ .\-][0-9]{2}){4}\b", 0.7, None, _PHONE),
     Rule("phone_australia", "PHONE", r"\b(?:04[0-9]{2}[ \-][0-9]{3}[ \-][0-9]{3}|0[2378][ "
                                      r"\-][0-9]{4}[ \-][0-9]{4})\b", 0.7, None,
          _PHONE),
-    Rule("phone_trunk", "PHONE", r"\b0[1-9][0-9]{2,3}[ /\-][0-9]{3,4}[ \-]?[0-9]{3,4}\b", 0.6, None, _PHONE),
+    Rule("phone_trunk", "PHONE", r"\b0[1-9][0-9]{1,3}[ /\-][0-9]{2,4}(?:[ \-]?[0-9]{2,4}){1,3}\b", 0.6,
+         checks.whole(_phone_long), _PHONE),
     Rule("phone_dialled", "PHONE",
          r"(?:^|[^a-z0-9_])(?:call(?:ing|ed|back)?|ring|dial(?:led)?|text|phone|phoned|tel|mobile|cell"
          r"|fax|whatsapp|sms|reach(?:able)?"
@@ -83,13 +92,14 @@ RULES = (
          r"|tomorrow|please)){0,5}(?: |: |= ?)"
          r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,13})\b", 0.7, checks.whole(_phone_like),
          ignores_case=True),
+    Rule("phone_bracketed", "PHONE", r"\((?P<v>0[0-9]{8,10}|[2-9][0-9]{8,9})\)", 0.6),
     Rule("phone_plain", "PHONE", r"\b(?:0[1-9][0-9]{8,9}|1?[2-9][0-9]{2}[2-9][0-9]{6})\b", 0.6, None,
          ("contact", "call", "ring", "dial", "reach", "tel", "mobile", "phone", "cell", "whatsapp", "sms", "fax"),
          True),
     Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
     Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
          checks.whole(_phone_like), ("phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me",
-                                     "fax", "sms", "ring me", "telefon", "reach me", "my number"), True),
+                                     "fax", "sms", "contact", "ring me", "telefon", "reach me", "my number"), True),
     Rule("uk_postcode", "ADDRESS", r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2})\b", 0.7),
     Rule("ca_postcode", "ADDRESS", r"\b[ABCEGHJ-NPRSTVXY][0-9][ABCEGHJ-NPRSTV-Z] [0-9][ABCEGHJ-NPRSTV-Z][0-9]\b", 0.7),
     Rule("nl_postcode", "ADDRESS", r"\b[1-9][0-9]{3} "
@@ -102,7 +112,7 @@ RULES = (
          r"\b(?:[A-Z][a-z]{2,15} ){0,2}[A-Z][a-z]{2,15}, " + _STATE + r" [0-9]{5}(?:-[0-9]{4})?\b",
          0.8),
     Rule("postal_code_labelled", "ADDRESS",
-         r"\b(?:zip|postal|post|pin|postcode|plz|eircode)(?:[ _\-]?code)?\"?'?(?: is)?[ :=#]{1,3}\"?'?"
+         r"\b(?:zip|postal|post|pin|postcode|plz|eircode)(?:[ _\-]?code)?\"?'?(?: is| of| number)?[ :=#]{1,3}\"?'?"
          r"(?P<v>[0-9]{4,6}(?:-[0-9]{3,4})?|[A-Z][0-9][A-Z0-9] ?[0-9A-Z]{3,4})\b", 0.7, ignores_case=True),
     Rule("gps", "LOCATION",
          r"(?:^|[^0-9.])(?P<v>-?[0-9]{1,2}\.[0-9]{4,9}(?:\xb0? ?[NS])?,"

@@ -16,6 +16,8 @@ _IBAN_LENGTHS = {country: int(length) for country, length in pairwise(_IBAN_REGI
 """The SWIFT IBAN registry, release 99."""
 
 _BRANDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
+    (180_000, 180_099, (15,)),  # JCB, before 2007
+    (213_100, 213_199, (15,)),  # JCB, before 2007
     (300_000, 305_999, (14, 16)),  # Diners Club
     (340_000, 349_999, (15,)),  # American Express
     (350_000, 359_999, (16, 17, 18, 19)),  # JCB, and the ranges that were its own before
@@ -81,6 +83,10 @@ def iban(text: str) -> int:
 
 RULES = (
     Rule("iban", "IBAN", r"\b[a-z]{2}[0-9]{2}(?:[ \-.]?[0-9a-z]){11,30}\b", 1.0, iban, ignores_case=True),
+    Rule("card_by_context", "PAYMENT_CARD",
+         r"\b(?:card|visa|master ?card|amex|american express|maestro|discover|jcb|diners)"
+         r"(?: ?(?:number|no|num|nr|is|ending|holder))*"
+         r"[ .:#=\-]{1,4}(?P<v>[0-9](?:[ \-]?[0-9]){11,18})\b", 0.7, ignores_case=True),
     Rule("card_code", "PAYMENT_CARD", r"\b(?:cvv2?|cvc2?|security code)(?: is)?[ :=]{1,3}(?P<v>[0-9]{3,4})\b", 0.8,
          ignores_case=True),
     Rule("us_routing", "BANK_ACCOUNT", r"\b[0-9]{9}\b", 0.7, checks.whole(checks.us_routing),

@@ -163,6 +163,8 @@ def _address_end(text: str, data: bytes, start: int) -> int:
         stop = match.start()
         break
     value = text[start:stop].rstrip(" .,")
+    if not (value[:1].isupper() or value[:1].isdigit()) and value[:1] not in "#\"'":
+        return start
     return start + len(value) if any(char.isdigit() for char in value) else start
 
 

@@ -13,23 +13,51 @@ from redaction.wording import NO_NAMES, is_name, name_end, words
 
 SCORE = 0.75
 _CAPITAL = r"[A-Z\xc0-\xde?]"
+_GREETED = (
+    r"\b(?i:dear|hi|hello|hey|hallo|bonjour|hola|good (?:morning|afternoon|evening)|regards|sincerely|cheers"
+    r"|best wishes|thanks|thank you|yours|love|gr\xfc\xdfe),?[ \n\r]{1,4}"
+)
+_TOLD = (
+    r"\b(?i:my name is|name's|this is|i am|i'm|calls? me|called me|speaking with|spoke (?:with|to)|on behalf of"
+    r"|signed by|written by|mein name ist|je m'appelle|me llamo|mi chiamo|named|name of|patient|pt|client|customer"
+    r"|employee|nurse|doctor|colleague|attending|attn|assigned to|reported by|approved by|requested by|created by"
+    r"|escalate to|beneficiary|tenant|cardholder|account holder|insured|spouse|wife|husband|son|daughter|mother"
+    r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender),?[ ]"
+)
 _CUES = re2.compile(
     (
         r"(?:\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Mme|Monsieur|Madame|Se\xf1ora?|Sra?)\b\.?[ \xa0]"
-        r"|\b(?i:dear|hi|hello|hey|hallo|bonjour|hola|good (?:morning|afternoon|evening)|regards"
-        r"|sincerely|cheers|best wishes"
-        r"|thanks|thank you|yours|love|gr\xfc\xdfe),?[ \n\r]{1,4}"
-        r"|\b(?i:my name is|name's|this is|i am|i'm|call me|speaking with|spoke (?:with|to)|on "
-        r"behalf of|signed by|written by"
-        r"|mein name ist|je m'appelle|me llamo|mi chiamo|named|name of|patient|pt|client|customer"
-        r"|employee|nurse|doctor|colleague"
-        r"|attending|attn|assigned to|reported by"
-        r"|approved by|requested by|created by|escalate to|beneficiary|tenant|cardholder"
-        r"|account holder|insured|spouse|wife"
-        r"|husband|son|daughter|mother|father|brother|sister|manager|supervisor|user|member"
-        r"|passenger|guest|recipient|sender),?[ ]"
+        rf"|{_GREETED}|{_TOLD}"
         r"|\b(?:Author|Committer|Signed-off-by|Reviewed-by|Co-authored-by|From|To|Cc|Reply-To|Attendees|Present): ?\"?)"
-        r"(?P<v>" + _CAPITAL + ")"
+        rf"(?P<v>{_CAPITAL}|(?:van|von|de|der|den|di|da|la|le) )"
+    ).encode("latin-1"),
+    options(),
+)
+_LETTERS = r"[A-Za-z'\-\xc0-\xff?]"
+_NAMED = rf"{_CAPITAL}{_LETTERS}{{1,24}}(?: (?:[a-z]{{2,3}} ){{0,2}}{_CAPITAL}(?:{_LETTERS}|\.){{0,24}}){{1,3}}"
+_AFTER = re2.compile(
+    (
+        rf"(?P<v>{_NAMED})(?:'s (?:wife|husband|son|daughter|mother|father|boss|doctor|partner|claim|account|card|file"
+        r"|record|manager|assistant|brother|sister|parents|address|birthday|insurance|chart)\b"
+        r"|,? \(?(?:born|aged?|dob|DOB|n\xe9e?|geb\.)\b"
+        r"| (?:lives|resides|lived|was admitted|was discharged|has signed|was born|is married)\b)"
+    ).encode("latin-1"),
+    options(),
+)
+"""A name by what only people have or do."""
+_TURNED = re2.compile(
+    (
+        rf"\b(?:from|for|by|to|of|with|[Cc]ontact|[Pp]atient|[Cc]lient|[Cc]ustomer):? "
+        rf"(?P<v>{_CAPITAL}[A-Za-z'\-\xc0-\xff?]{{1,24}}, {_CAPITAL}[a-z\xdf-\xff?]{{1,20}}(?: [A-Z]\.?)?)"
+        r"(?: ?[(<\n;:]|$| (?:has|is|was|called|said|asked))"
+    ).encode("latin-1"),
+    options(),
+)
+_HOME = re2.compile(
+    (
+        r"\b(?:[Ll]iv(?:e|es|ed|ing) in|[Bb]orn in|[Gg]rew up in|[Rr]esid(?:e|es|ed|ing) in|[Oo]riginally from"
+        rf"|[Rr]esidents? of|[Nn]ative of|[Cc]ity of|[Tt]own of) (?P<v>{_CAPITAL}{_LETTERS}{{2,24}}"
+        rf"(?: {_CAPITAL}[a-z\-\xdf-\xff?]{{2,24}})?)"
     ).encode("latin-1"),
     options(),
 )
@@ -78,32 +106,57 @@ class People:
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The names; they may overlap."""
         data = latin(text)
-        at = 0
-        while (match := _CUES.search(data, at)) is not None:
-            start = match.start(1)
-            at = max(start, match.start() + 1)
-            cue = text[match.start() : start].strip(' ,.:\n\r"').lower()
-            end = name_end(text, start)
-            name = text[start:end].split()
-            is_one = len(name) == 1 and cue.split()[-1:] != [] and cue.split()[-1] in _SINGLE_OK
-            is_enough = len(name) >= 2 or (is_one and len(name[0]) >= 3 and not name[0].isupper())
-            if is_enough and text[end : end + 1] not in ("_", "(", "/") and not _is_joined(text, end):
-                yield Finding(start, end, "PERSON", SCORE, "cue", cue.split()[-1] if cue else "")
-        if "@" in text:
-            for match in _BEFORE_MAIL.finditer(data):
-                if is_name(text[match.start(1) : match.end(1)]):
-                    yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "mail_name")
-        for match in _BOOKED.finditer(data) if "/" in text else ():
-            if match.start(2) >= 0 or match.start() < match.start(1):
-                yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "booked_name")
-        for match in _CARD.finditer(data) if ":" in text or "=" in text else ():
-            start, end = match.span(1 if match.start(1) >= 0 else 2)
-            if is_name(text[start:end].replace(";", " ")):
-                yield Finding(start, end, "PERSON", SCORE, "card_name")
-        for match in _LISTED.finditer(data):
-            last, _, first = text[match.start(1) : match.end(1)].partition(", ")
-            if not {last.lower(), *first.lower().split()} & NO_NAMES:
-                yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "listed_name")
+        yield from _cued(text, data)
+        yield from _shaped(text, data)
+        yield from _recorded(text, data)
+        for start, end in _spans(_HOME, data):
+            if not _has_other_words(text[start:end]):
+                yield Finding(start, end, "LOCATION", 0.7, "home")
+
+
+def _cued(text: str, data: bytes) -> Iterator[Finding]:
+    """Names behind a title, a greeting, a part that people play."""
+    at = 0
+    while (match := _CUES.search(data, at)) is not None:
+        start = match.start(1)
+        at = max(start, match.start() + 1)
+        cue = text[match.start() : start].strip(' ,.:\n\r"').lower().rpartition(" ")[2]
+        end = name_end(text, start)
+        name = text[start:end].split()
+        is_one = len(name) == 1 and cue in _SINGLE_OK and len(name[0]) >= 3 and not name[0].isupper()
+        if (len(name) >= 2 or is_one) and text[end : end + 1] not in ("_", "(", "/") and not _is_joined(text, end):
+            yield Finding(start, end, "PERSON", SCORE, "cue", cue)
+
+
+def _shaped(text: str, data: bytes) -> Iterator[Finding]:
+    """Names by what stands behind them, and family names before given ones."""
+    for pattern in (_AFTER, _TURNED, *((_BEFORE_MAIL,) if "@" in text else ())):
+        for start, end in _spans(pattern, data):
+            if is_name(text[start:end]):
+                yield Finding(start, end, "PERSON", SCORE, "name_by_context")
+    for start, end in _spans(_LISTED, data):
+        is_code = text[end : end + 1] in (",", "(", "[", ".") or "import" in text[max(0, start - 64) : start]
+        if not is_code and not _has_other_words(text[start:end]):
+            yield Finding(start, end, "PERSON", SCORE, "listed_name")
+
+
+def _recorded(text: str, data: bytes) -> Iterator[Finding]:
+    """Names as airlines, address books and directories write them."""
+    for match in _BOOKED.finditer(data) if "/" in text else ():
+        if match.start(2) >= 0 or match.start() < match.start(1):
+            yield Finding(match.start(1), match.end(1), "PERSON", SCORE, "booked_name")
+    for match in _CARD.finditer(data) if ":" in text or "=" in text else ():
+        start, end = match.span(1 if match.start(1) >= 0 else 2)
+        if is_name(text[start:end].replace(";", " ")):
+            yield Finding(start, end, "PERSON", SCORE, "card_name")
+
+
+def _spans(pattern: "re2._Regexp[bytes]", data: bytes) -> Iterator[tuple[int, int]]:
+    return (match.span(1) for match in pattern.finditer(data))
+
+
+def _has_other_words(text: str) -> bool:
+    return any(word.lower() in NO_NAMES for word in text.replace(",", " ").split())
 
 
 def _is_joined(text: str, end: int) -> bool:

@@ -199,7 +199,7 @@ RULES = (
          r"9/+]{40})(?:[^A-Za-z0-9/+=]|$)", 0.9,
          _cased),
     Rule("key_chosen", "API_KEY", r"\bkey\"?'? ?[:=] "
-                                  r"?[\"'`]?(?P<v>[^\s\"'`,;<>&]{10,64})", 0.7, _strongly_mixed, ignores_case=True),
+                                  r"?[\"'`]?(?P<v>[^\s\"'`,;<>&=]{10,64})", 0.7, _strongly_mixed, ignores_case=True),
     Rule("drawn_by_context", "API_KEY",
          r"(?:^|[^A-Za-z0-9+/=_\-.~])(?P<v>[A-Za-z0-9+/=_\-.~]{20,512})", 0.7, _clearly_drawn, _SECRET_WORDS, True),
     Rule("user_flag", "PASSWORD", r"(?:\s-u|--user)[ =]?[\"']?[A-Za-z0-9._@\-]"

@@ -6,7 +6,7 @@ import re2
 
 from redaction.detectors.rules import latin, options
 from redaction.findings import Finding
-from redaction.wording import words
+from redaction.wording import NO_NAMES, is_name, words
 
 SCORE = 0.75
 _UP = r"[A-Z\xc0-\xde?]"
@@ -36,7 +36,7 @@ _SUFFIXES = sorted(
     port ports prairie radial ramp ranch rapid rapids rest ridge ridges river roads route run shoal shoals shore
     shores skyway spring springs spur spurs squares station stravenue stream streets summit throughway trace
     track trafficway tunnel underpass union unions valley valleys via viaduct view views village ville vista
-    walks wall ways well wells cruiseway villages tollway marg nagar chowk ganj colony concourse circuit
+    walks wall ways well wells cruiseway villages tollway marg nagar chowk ganj colony centre concourse circuit
         boulevarde promenade quadrant gate glade triangle wharf
     """
     )
@@ -53,60 +53,68 @@ def _any(names: list[str]) -> str:
     return "(?:" + "|".join(f"{word}|{word.title()}|{word.upper()}" for word in names) + ")"
 
 
+_GERMANIC = (
+    r"(?i:stra(?:\xdf|ss)e|str\.|weg|platz|allee|gasse|-?ring|damm|ufer|straat|laan|baan|hof|pad|markt|wal|plein|gracht"
+    r"|kade|dijk|singel|dreef|steeg|boulevard|vej|gade|str\xe6de|v\xe6nget|all\xe9|plads|torv|gatan|v\xe4gen|gata|v\xe4g"
+    r"|stigen|torget|gr\xe4nd|veien|gaten|vei|plass|katu|tie)"
+)
+_FRENCH = r"(?i:rue|avenue|av\.|boulevard|bd|place|chemin|all\xe9e|impasse|quai|cours|route|square|passage)"
+_OF_FRENCH = r"(?:de la |de l'|du |des |de |d'|la |le |les )?"
+_ROMANCE = (
+    r"(?:Via|Viale|Piazza|Piazzale|Corso|Strada|Vicolo|Contrada|Stretto|Rotonda|Borgo|Canale|Incrocio|Largo|Calle|C/"
+    r"|Avenida|Avda\.?|Plaza|Paseo|Camino|Carrera|Ronda|Cuesta|Glorieta|Pasaje|Callej\xf3n|Rambla|Alameda|Vial|Acceso"
+    r"|Urbanizaci\xf3n|Ca\xf1ada|Rua|Travessa|Pra\xe7a|Estrada|Rodovia|Vila|Vale|Feira|Parque|Jardim|Viela|Ladeira"
+    r"|Quadra|Setor|Loteamento|Residencial|Conjunto|Condom\xednio|Trecho|Recanto|Morro|Lagoa|Lago|P\xe1tio|Fazenda)"
+)
+_OF_ROMANCE = r"(?:de la |de los |de las |del |de |dei |della |delle |da |do |dos |das )?"
+_WEAK = _any(_SUFFIXES + _CLEAR)
+
 _STREETS = tuple(
     re2.compile(pattern.encode("latin-1"), options())
     for pattern in (
         # 221B Baker Street · 12 N. Main St Apt 4
-        rf"\b{_NUMBER},? (?:[NSEW]{{1,2}}\.? )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the"
-        rf"|de) ){{1,4}}{_any(_CLEAR)}\b\.?"
-        rf"(?: [NSEW]{{1,2}}\b)?{_UNIT}?",
-        # 463 Kevin Falls Apt. 531 · Flat 72, Hughes cliff
-        rf"\b(?:[0-9]{{2,6}} |(?:Flat|Studio|Apartment|Unit|Suite) [0-9]{{1,4}}[A-Za-z]?[,\n] ?(?:{_NUMBER} )?)"
-        rf"(?:{_WORD} ){{1,3}}{_any(_SUFFIXES + _CLEAR)}\b{_UNIT}?",
+        rf"\b{_NUMBER},? (?:[NSEW]{{1,2}}\.? )?(?:(?:{_WORD}|[0-9]{{1,3}}(?:st|nd|rd|th)|of|the|de) ){{1,4}}"
+        rf"{_any(_CLEAR)}\b\.?(?: [NSEW]{{1,2}}\b)?{_UNIT}?",
+        # 463 Kevin Falls Apt. 531 · Flat 72, Hughes cliff · 8 Barry Path, · 31/05, Radhakrishnan Ganj
+        rf"\b(?:[0-9]{{2,6}} |(?:Flat|Studio|Apartment|Unit|Suite|Level) [0-9]{{1,4}}[A-Za-z]?[,\n/ ] ?(?:{_NUMBER} )?)"
+        rf"(?:{_WORD} ){{1,3}}{_WEAK}\b{_UNIT}?",
+        rf"\b(?P<v>[0-9]{{1,3}}(?:/[0-9]{{1,3}})?,?[ \n](?:{_WORD} ){{1,2}}{_WEAK})(?:[,\n\".]|$)",
         rf"\b[0-9]{{1,6}} (?:{_WORD} ){{1,3}}?{_WORD}{_UNIT}",
-        # Ansgar-Mude-Straße 5 · Hauptstr. 12a · Keizersgracht 12
-        rf"\b(?:{_WORD}[ \-]){{0,3}}(?:{_WORD}|{_UP}{_LOW}{{0,24}})?(?i:stra(?:\xdf|ss)e|str\.|weg|platz"
-        rf"|allee|gasse|-?ring|damm|ufer|straat"
-        rf"|laan|baan|hof|pad|markt|wal|plein|gracht|kade|dijk|singel|dreef|steeg|boulevard) "
-        rf"[0-9]{{1,4}}(?:[/\-][0-9]{{1,3}})?[a-z]?\b",
+        # Ansgar-Mude-Straße 5 · Hauptstr. 12a · Keizersgracht 12 · Ravennavej 5
+        rf"\b(?:{_WORD}[ \-]){{0,3}}(?:{_WORD}|{_UP}{_LOW}{{0,24}})?{_GERMANIC} "
+        r"[0-9]{1,4}(?:[/\-][0-9]{1,3})?[a-zA-Z]?\b",
         # 12 bis, rue de la Paix · avenue Victor Royer, 14891 Langlois
-        rf"\b{_NUMBER}(?: bis| ter)?,? (?i:rue|avenue|av\.|boulevard|bd|place|chemin|all\xe9e|impasse"
-        rf"|quai|cours|route|square|passage)"
-        rf" (?:de la |de l'|du |des |de |d'|la |le |les )?(?:{_WORD}[ \-]?){{1,4}}",
-        rf"\b(?i:rue|avenue|boulevard|place|chemin|impasse|quai) (?:de la |de l'|du |des |de |d'|la |le "
-        rf"|les )?(?:{_WORD}[ \-]?){{1,4}},? ?"
-        rf"[0-9]{{5}} {_WORD}",
-        # Via Garibaldi 12 · Calle de Alcalá, 5 · Rua Augusta 100
-        rf"\b(?:Via|Viale|Piazza|Piazzale|Corso|Strada|Vicolo|Contrada|Stretto|Rotonda|Borgo|Canale"
-        rf"|Incrocio|Largo|Calle|C/|Avenida|Avda\.?"
-        rf"|Plaza|Paseo|Camino|Carrera|Ronda|Cuesta|Glorieta|Pasaje|Callej\xf3n|Rambla|Alameda|Vial|Acceso|Rua"
-        rf"|Travessa|Pra\xe7a|Alameda|Urbanizaci\xf3n"
-        rf"|Ca\xf1ada) (?:de la |de los |de las |del |de |dei |della |delle |da |do |dos )?(?:{_WORD} "
-        rf"?){{1,4}},? ?(?:n\.? ?\xba? ?)?[0-9]{{1,4}}"
+        rf"\b{_NUMBER}(?: bis| ter)?,? {_FRENCH} {_OF_FRENCH}(?:{_WORD}[ \-]?){{1,4}}",
+        rf"\b{_FRENCH} {_OF_FRENCH}(?:{_WORD}[ \-]?){{1,4}},?[ \n]?[0-9]{{5}} {_WORD}",
+        # Via Garibaldi 12 · Calle de Alcalá, 5 · Vale de Fogaça, 182
+        rf"\b{_ROMANCE} {_OF_ROMANCE}(?:{_WORD} ?){{1,4}},? ?(?:n\.? ?\xba? ?)?[0-9]{{1,4}}"
         rf"(?: (?:Puerta|Piso|Apt\.?|Appartamento|Esc\.?) [0-9]{{1,3}}| ?[A-Z]\b)?",
         # H.No. 12, Sector 5 · Plot No. 7/2
-        rf"\b(?:H\. ?No\.?|House No\.?|Plot No\.?|Door No\.?|Flat No\.?) ?{_NUMBER}(?:, "
-        rf"?(?:{_WORD} ?){{1,3}}(?:[0-9]{{1,3}})?)?",
+        rf"\b(?:H\. ?No\.?|House No\.?|Plot No\.?|Door No\.?|Flat No\.?) ?{_NUMBER}"
+        rf"(?:, ?(?:{_WORD} ?){{1,3}}(?:[0-9]{{1,3}})?)?",
         r"\b[Pp]\.? ?[Oo]\.? ?[Bb][Oo][Xx] #?[0-9]{1,6}\b",
+        # PSC 5459, Box 4469 · USNV Hall (military mail)
+        r"\b(?:PSC|CMR|Unit) [0-9]{3,5},? ?\n?Box [0-9]{1,5}(?:[,\n]{1,2} ?[AFD]PO A[AEP] [0-9]{5})?",
+        r"\b(?:US[A-Z]{1,4} [A-Z][a-z]+[,\n]{1,2} ?)?[AFD]PO,? A[AEP] [0-9]{5}\b",
     )
 )
 _PART = re2.compile(
     (
-        rf"(?:,|\r?\n|\\n| -|,\r?\n)? ?(?:(?P<code>(?:[A-Z]{{2,3}}[ ,]{{1,2}})?(?:[A-Z]{{1,2}}[0-9][A-Z0-9]? "
-        rf"?[0-9][A-Z]{{2}}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]"
-        rf"|[0-9]{{4}} ?[A-Z]{{2}}\b|[0-9]{{5,6}}(?:-[0-9]{{3,4}})?|[0-9]{{4}}|[0-9]{{3}} "
-        rf"[0-9]{{2}})\b(?:,? (?:{_WORD}\b ?){{1,3}})?)"
-        rf"|(?P<city>(?:{_CITY}|{_UP}[a-z]?\.) ?(?:(?:de|la|le|of|am|an der|upon|del|sur|en)? "
-        rf"?{_CITY}){{0,3}})(?P<more>,? [A-Z]{{2,3}}\b)?)"
+        r"(?:,|\r?\n|\\n| -|-|,\r?\n)? ?(?:"
+        r"(?P<code>(?:[A-Z]{2,3}[ ,]{1,2})?(?:[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]"
+        r"|[0-9]{4} ?[A-Z]{2}\b|[0-9]{5,6}(?:-[0-9]{3,4})?|[0-9]{4}|[0-9]{3} [0-9]{2})\b"
+        rf"(?:,? (?:{_CITY}\b[ \-]?){{1,3}})?)"
+        rf"|(?P<city>(?:{_CITY}|{_UP}[a-z]?\.) ?(?:(?:de|la|le|of|am|an der|upon|del|sur|en)? ?{_CITY}){{0,3}})"
+        r"(?P<more>,? [A-Z]{2,3}\b)?)"
     ).encode("latin-1"),
     options(),
 )
 _NO_STREET = words(
     """
-    Internal Server Error Errors Key Points Point Data Total Unit Units Version Build Test Tests Page Pages Item
+    Internal Server Error Errors Key Points Point Data Total Version Build Test Tests Page Pages Item
     Items Day Days Hour Hours Minute Minutes Month Months Year Years January February March April May June July
     August September October November December Jan Feb Mar Apr Jun Jul Aug Sep Oct Nov Dec OK Bad Request Not
-    Found Gateway Service Unavailable Windows Microsoft Users Customers Orders MB GB KB HTTP GET POST
+    Found Service Unavailable AS FROM SELECT Windows Microsoft Users Customers Orders MB GB KB HTTP GET POST
     """
 )
 
@@ -120,24 +128,47 @@ class Streets:
             return
         data = latin(text)
         for pattern in _STREETS:
+            group = 1 if pattern.groups else 0
             for match in pattern.finditer(data):
-                start, end = match.span()
+                start, end = match.span(group)
                 if not _NO_STREET.intersection(text[start:end].replace(",", " ").split()):
-                    stop = _tail(text, data, end)
-                    yield Finding(start, stop, "ADDRESS", SCORE, "street")
+                    yield Finding(start, _tail(text, data, end), "ADDRESS", SCORE, "street")
+                    yield from _addressee(text, start)
+
+
+def _addressee(text: str, start: int) -> Iterator[Finding]:
+    """The name on the line before a street, or before the comma."""
+    before = text[max(0, start - 48) : start]
+    bare = before.rstrip()
+    if not bare.endswith(",") and not before.endswith("\n"):
+        return
+    line = bare.rstrip(",").rsplit("\n", 1)[-1]
+    for count in (3, 2):
+        name = " ".join(line.split(" ")[-count:])
+        if is_name(name) and name in line:
+            at = start - len(before) + before.rindex(name)
+            yield Finding(at, at + len(name), "PERSON", SCORE, "addressee")
+            return
 
 
 def _tail(text: str, data: bytes, end: int) -> int:
-    """Where an address ends: behind its postal code, where one follows within four parts; else behind the street."""
+    """Where an address ends: behind its postal code, where one follows within four parts, or a city that ends the line;
+    else behind the street."""
     at, best = end, end
-    for _ in range(4):
+    for number in range(4):
         match = _PART.match(data, at)
         if match is None or match.end() == at:
             break
-        is_apart = text[at : at + 1] in (",", "\n", "\r", "\\") or match.start(1) >= 0 or at == end
+        is_apart = text[at : at + 1] in (",", "\n", "\r", "\\", "-") or match.start(1) >= 0 or at == end
         if not is_apart:
             break
+        is_city = number == 0 and match.start(2) >= 0 and text[at : at + 1] in (",", "\n")
         at = match.end()
-        if match.start(1) >= 0:
+        is_last = is_city and text[at : at + 1] in ("", ".", "\n", ";", '"')
+        if match.start(1) >= 0 or (is_last and not _is_word(text[match.start(2) : at])):
             best = at
     return best
+
+
+def _is_word(text: str) -> bool:
+    return any(word.lower() in NO_NAMES for word in text.replace(",", " ").split())
