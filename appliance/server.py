@@ -78,8 +78,8 @@ async def serve(
     `listen` and `socket` default to the settings'; `front` is a listener that is open already, and is closed here.
     `names` are further names that a Host header may hold. A second signal ends the draining at once.
 
-    Raises Refused for an address beyond this machine without TLS, Unavailable for
-    a port in use, and what starting the appliance raises; whatever happens, all of it is stopped again.
+    Raises Refused for an address beyond this machine without TLS, Unavailable for a port in use, and what starting
+    the appliance raises; whatever happens, all of it is stopped again.
     """
     server = _Server(appliance, heartbeat_s)
     with stop_signals(server.drain, server.hurry):

@@ -187,6 +187,16 @@ def test_work_goes_on_inside_and_nothing_gets_out(environment: dict[str, str], t
 
 
 @pytest.mark.usefixtures("walls")
+def test_commands_beside_a_server_ask_it_from_their_own_gap(environment: dict[str, str]) -> None:
+    """A UNIX socket is a file, and files are where they were: two empty networks can still speak over one."""
+    with serving(environment) as server:
+        assert 201 == server.ask("PUT", "/v1/workflows/hello", {"name": "hello", "agents": {"say": SCRIPTED}})[0]
+        ran = af(environment, "run", "hello", "--json")
+        assert 0 == ran.returncode, ran.stdout + ran.stderr
+        assert 1 == len(LocalDoor(server.data / "run/af.sock").call("GET", "/v1/runs").body.split(b'"run_id"')) - 1
+
+
+@pytest.mark.usefixtures("walls")
 def test_a_language_model_answers_inside(environment: dict[str, str]) -> None:
     """llama.cpp works in a process that inherits every wall: threads, memory maps and all."""
     if missing(MODELS, [CHAT_MODEL]):
