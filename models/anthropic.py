@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from anthropic.types.message_create_params import MessageCreateParamsBase
 
 MAX_REPLY_BYTES = 16 * 2**20
-MOST_TEMPERATURE = 1.0
-"""Hotter is not known there."""
 
 
 class AnthropicBackend:
@@ -103,7 +101,7 @@ class AnthropicBackend:
     async def _parts(self, cleared: Cleared[ChatRequest], told: "_Told") -> AsyncGenerator[ChatChunk, None]:
         request = cleared.payload
         client = self._client(cleared)
-        with self._in_our_words(request.model):
+        with self._in_our_words():
             async with await client.messages.create(
                 **_question(request), stream=True, timeout=self._server.timeout_s
             ) as events:
@@ -116,7 +114,7 @@ class AnthropicBackend:
         kept = {name: asked[name] for name in ("model", "messages", "system", "tools") if name in asked}
         opened = self._client(cleared)
         client = cast("Any", opened)  # its parameters are no type that `kept` could be of
-        with self._in_our_words(cleared.payload.model):
+        with self._in_our_words():
             counted = await client.messages.count_tokens(**kept, timeout=self._server.timeout_s)
             return int(counted.input_tokens)
 
@@ -140,6 +138,7 @@ class AnthropicBackend:
             keeps=("anthropic-version",),
             timeout_s=self._server.timeout_s,
             max_reply_bytes=MAX_REPLY_BYTES,
+            failed=lambda status, said: failure(status, said, self._server.name, cleared.payload.model),
         )
         return AsyncAnthropic(
             api_key=key or "none",
@@ -150,7 +149,7 @@ class AnthropicBackend:
         )
 
     @contextmanager
-    def _in_our_words(self, model: str) -> Iterator[None]:
+    def _in_our_words(self) -> Iterator[None]:
         """Whatever the client raises as one of our errors; its words may quote the prompt."""
         from anthropic import AnthropicError, APIStatusError
 
@@ -159,13 +158,10 @@ class AnthropicBackend:
             yield
         except AgentFlowError:
             raise
-        except APIStatusError as error:
-            if error.status_code == 200:  # an event of a stream says so
-                raise StepFailure(
-                    "model.server_failed", f"model server {name!r} broke off its answer with an error"
-                ) from None
-            said = json.dumps(error.body, default=str).encode()
-            raise failure(error.status_code, said, name, model) from None
+        except APIStatusError:  # an event of a stream says so
+            raise StepFailure(
+                "model.server_failed", f"model server {name!r} broke off its answer with an error"
+            ) from None
         except AnthropicError as error:
             ours = error.__cause__  # what the door raised
             raise (ours if isinstance(ours, AgentFlowError) else garbled(name)) from None
@@ -230,10 +226,10 @@ class _Told:
 
 
 def _question(request: ChatRequest) -> "MessageCreateParamsBase":
+    """The arguments of the client's `create`, which knows neither a temperature nor a seed."""
     asked: dict[str, object] = {
         "model": request.model,
         "max_tokens": request.max_tokens,
-        "temperature": min(request.temperature, MOST_TEMPERATURE),
         "messages": [_message(turn) for turn in request.messages if turn.role != "system"],
     }
     if system := "\n\n".join(turn.content for turn in request.messages if turn.role == "system"):

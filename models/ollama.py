@@ -95,7 +95,7 @@ class OllamaBackend:
 
     async def _answer(self, cleared: Cleared[ChatRequest], *, asked: ChatRequest | None = None) -> Answer:
         request = asked or cleared.payload
-        with self._in_our_words(request.model):
+        with self._in_our_words():
             reply = await self._client(cleared).chat(**_question(request), stream=False)
             told = _Told(self._server.name)
             told.feed(reply)
@@ -104,7 +104,7 @@ class OllamaBackend:
     async def _told(self, cleared: Cleared[ChatRequest]) -> AsyncGenerator[ChatChunk, None]:
         request = cleared.payload
         told = _Told(self._server.name)
-        with self._in_our_words(request.model):
+        with self._in_our_words():
             async for part in await self._client(cleared).chat(**_question(request), stream=True):
                 for chunk in told.feed(part):
                     yield chunk
@@ -112,7 +112,7 @@ class OllamaBackend:
 
     async def _vectors(self, cleared: Cleared[EmbedRequest]) -> "EmbedResponse":
         request = cleared.payload
-        with self._in_our_words(request.model):
+        with self._in_our_words():
             return await self._client(cleared).embed(model=request.model, input=list(request.texts))
 
     def _client(self, cleared: Cleared[ChatRequest] | Cleared[EmbedRequest]) -> "AsyncClient":
@@ -124,24 +124,23 @@ class OllamaBackend:
             credentials=("authorization",),
             timeout_s=self._server.timeout_s,
             max_reply_bytes=MAX_REPLY_BYTES,
+            failed=lambda status, said: failure(status, said, self._server.name, cleared.payload.model),
         )
         transport = GuardedTransport(self._door, cleared, terms)
         return AsyncClient(self._server.url, transport=transport, trust_env=False, follow_redirects=False)
 
     @contextmanager
-    def _in_our_words(self, model: str) -> Iterator[None]:
+    def _in_our_words(self) -> Iterator[None]:
         """Whatever the client raises as one of our errors; its words may quote the prompt."""
         from ollama import ResponseError
 
         try:
             yield
-        except ResponseError as error:
-            if error.status_code < 0:
-                name = self._server.name
-                raise StepFailure(
-                    "model.server_failed", f"model server {name!r} broke off its answer with an error"
-                ) from None
-            raise failure(error.status_code, str(error.error).encode(), self._server.name, model) from None
+        except ResponseError:  # a line of a stream says so
+            name = self._server.name
+            raise StepFailure(
+                "model.server_failed", f"model server {name!r} broke off its answer with an error"
+            ) from None
         except (ValueError, TypeError, AttributeError):  # what it makes of an answer that is none
             raise garbled(self._server.name) from None
 

@@ -152,7 +152,9 @@ class HttpDoor:
         key = (url.scheme, _host_and_port(url))
         client = self._clients.pop(key, None)
         if client is None:
-            client = httpx.AsyncClient(verify=self._tls_context(), trust_env=False, follow_redirects=False)
+            client = httpx.AsyncClient(
+                verify=self._tls_context(), trust_env=False, follow_redirects=False, headers={"user-agent": "agentflow"}
+            )
         self._clients[key] = client  # moved to the end: used last
         if len(self._clients) > MAX_CLIENTS:
             oldest = next(iter(self._clients))

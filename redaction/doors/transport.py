@@ -4,7 +4,7 @@ leave that was granted for one call, or not at all.
 The clients' own headers (versions of Python, names of the platform, keys that they find in the environment) stay here.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import httpx
 import msgspec
@@ -16,6 +16,9 @@ from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpRequest
 
 ModelCall = Cleared[ChatRequest] | Cleared[EmbedRequest]
+
+ERROR_BYTES = 65_536
+"""Of a failure's body; it is only looked through for what kind of failure it is."""
 
 _CONTENT = ("accept", "content-type")
 
@@ -31,6 +34,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Headers of the client, in lower case, that go along beside those that name the content."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
+    failed: Callable[[int, bytes], Exception] | None = None
+    """What to raise for a status that is no success, and the first bytes of its body; None: the client's to say."""
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -46,7 +51,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         wired = wire_request(
             request.method, str(request.url), request.headers, await request.aread(), terms=self._terms
         )
-        reply = await self._door.open(in_wire_form(self._cleared, wired))
+        reply = await open_reply(self._door, self._cleared, wired, self._terms)
         return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
 
 
@@ -60,6 +65,18 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._reply.close()
+
+
+async def open_reply(door: HttpDoor, cleared: ModelCall, request: HttpRequest, terms: Terms) -> OpenReply:
+    """The reply to a client's request. Raises as the door does, and what the terms say of a failure."""
+    reply = await door.open(in_wire_form(cleared, request))
+    if reply.status < 400 or terms.failed is None:
+        return reply
+    try:
+        said = await reply.read(ERROR_BYTES)
+    finally:
+        await reply.close()
+    raise terms.failed(reply.status, said)
 
 
 def wire_request(method: str, url: str, headers: Mapping[str, str], body: bytes, *, terms: Terms) -> HttpRequest:

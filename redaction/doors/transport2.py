@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from redaction.doors.http import HttpDoor, OpenReply
-from redaction.doors.transport import ModelCall, Terms, wire_request
-from redaction.guard import in_wire_form
+from redaction.doors.transport import ModelCall, Terms, open_reply, wire_request
 
 
 def guarded_client(door: HttpDoor, cleared: ModelCall, terms: Terms) -> httpx2.AsyncClient:
@@ -29,7 +28,7 @@ class GuardedTransport2(httpx2.AsyncBaseTransport):
         wired = wire_request(
             request.method, str(request.url), request.headers, await request.aread(), terms=self._terms
         )
-        reply = await self._door.open(in_wire_form(self._cleared, wired))
+        reply = await open_reply(self._door, self._cleared, wired, self._terms)
         return httpx2.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
 
 
