@@ -11,10 +11,11 @@ from pathlib import Path
 import msgspec
 
 from appliance.loader import check_bytes
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, encode, parse
 from runtime.domain.event import Usage
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
+from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
 from runtime.engine.clock import ManualClock
@@ -27,6 +28,7 @@ from runtime.store.lock import hold
 
 NEVER = StepFailure("never", "the agent does not answer")
 BROKEN = StepFailure("model.refused", "the model does not answer this")
+ADDRESS, PSEUDONYM = "zoe@example.com", "<EMAIL_1_K3F9>"
 BUSY = StepFailure("model.busy", "the model is busy", retryable=True)
 
 
@@ -40,6 +42,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Agent → what its attempts come to, in order; the last one repeats."""
     course: Callable[["Play"], Awaitable[None]]
     """What happens once the run has been started."""
+    is_minimised: bool = False
+    """Whether an address is kept as a pseudonym."""
 
 
 class Recorded(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,21 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     workflow: Workflow
     rows: list[Row]
     state: RunState
+
+
+class _Swapping:
+    """A minimiser of one address; a real one's pseudonyms are never the same twice."""
+
+    is_always = True
+
+    async def kept(self, holder: Holder, value: Json) -> Json:
+        return parse(encode(value).replace(ADDRESS.encode(), PSEUDONYM.encode()))
+
+    async def compared(self, holder: Holder, value: Json) -> Json:
+        return await self.kept(holder, value)
+
+    async def restored(self, holder: Holder, value: Json) -> Json:
+        return parse(encode(value).replace(PSEUDONYM.encode(), ADDRESS.encode()))
 
 
 class Play:
@@ -116,14 +135,16 @@ def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Sc
     async def pinned(definition: DefinitionHash) -> Workflow:
         return workflow
 
+    minimiser = _Swapping() if scenario.is_minimised else None
     dispatcher = Dispatcher(
         make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id]),
         models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
         http=None,  # type: ignore[arg-type]
         tools={},
         clock=clock,
+        minimiser=minimiser,
     )
-    return Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=clock)
+    return Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=clock, minimiser=minimiser)
 
 
 async def _settles(play: Play) -> None:
@@ -267,6 +288,27 @@ planner:
         given=_QUESTION,
         answers={"draft": [{"text": "Here."}], "check": [{"ok": True}]},
         course=_is_signalled,
+    ),
+    "minimised": Scenario(
+        definition=_TWO_AGENTS
+        + """
+planner:
+  type: fsm
+  definition:
+    initial_state: draft
+    states:
+      draft: {condition: "response.to == input.from", on_true: ask, on_false: failed}
+      ask: {wait_for: approved, on_success: check}
+      check: {on_success: done, on_error: done}
+    final_states: [done, failed]
+""",
+        given={"message": f"I am {ADDRESS}", "from": ADDRESS},
+        answers={
+            "draft": [{"to": ADDRESS}],
+            "check": [StepFailure("desk.broken", f"cannot write to {ADDRESS}")],
+        },
+        course=_is_signalled,
+        is_minimised=True,
     ),
     "wait_timeout": Scenario(
         definition=_TWO_AGENTS
