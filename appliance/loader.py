@@ -17,10 +17,13 @@ from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node, from_json
 from appliance.loading.place import Reading
 from appliance.loading.report import Report
+from appliance.loading.tree_xml import is_xml, read_tree_xml
+from appliance.loading.trees import tree_of
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
 from runtime.domain.canonical import Json, digest, encode, parse
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.problem import Problem
+from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import Workflow
 from runtime.errors import Invalid, InvalidDefinition, NotFound
 
@@ -74,11 +77,32 @@ def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
 
 def check_bytes(data: bytes, *, file: str = "", folder: Path | None = None, aliases: Collection[str] = ()) -> Checked:
     """The same for a document in memory; `folder` holds the files that it names, `file` is what problems call it."""
-    report = Report()
-    text = decode(data, report, file)
-    documents = [] if text is None else read_documents(text, report, file=file)
+    reading = Reading(Report(), ProjectFiles(folder), frozenset(aliases))
+    return _check(data, reading, file=file, folder=folder)
+
+
+def load_tree(path: Path) -> TreeNode:
+    """The behaviour tree of a file: alone, in YAML or XML, or the one that plans a workflow, or an agent of it.
+
+    Raises NotFound or Invalid when the file cannot be read or holds no tree, InvalidDefinition with every problem.
+    """
+    file = _file_of(path)
+    reading = Reading(Report(), ProjectFiles(file.parent))
+    checked = _check(_read(file), reading, file=str(file), folder=file.parent)
+    if not checked.is_valid:
+        raise InvalidDefinition(str(file), checked.problems)
+    followed = [tree for tree in reading.trees if not tree.is_lenient]
+    found = {tree.root.place.path: tree for tree in followed or reading.trees}
+    if len(found) != 1:
+        several = f"it holds {len(found)}: {', '.join(found)}" if found else "it holds none"
+        raise Invalid("tree.which", f"{str(file)!r} must hold one behaviour tree; {several}")
+    return tree_of({"root": next(iter(found.values())).root.keys})
+
+
+def _check(data: bytes, reading: Reading, *, file: str, folder: Path | None) -> Checked:
+    report = reading.report
+    documents = _documents(data, report, file)
     kind = kind_of_document(documents)
-    reading = Reading(report, ProjectFiles(folder), frozenset(aliases))
     workflow = None
     if kind == "nothing":
         _explain_nothing(documents, report, file)
@@ -124,6 +148,14 @@ def _workflow(node: Node, reading: Reading, *, folder: str) -> Workflow | None:
         return None
     problems = reading.report.problems()
     return workflow_of(document, definition=definition, files=files, folder=folder, problems=problems)
+
+
+def _documents(data: bytes, report: Report, file: str) -> list[Node]:
+    if is_xml(data[:1_000].decode(errors="replace")):
+        tree = read_tree_xml(data, report, file=file)
+        return [] if tree is None else [tree]
+    text = decode(data, report, file)
+    return [] if text is None else read_documents(text, report, file=file)
 
 
 def _file_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ import click
 
 from appliance.cli.terminal import clip, columns, compact, printable
 from appliance.cli.units import clock_time, span
-from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     EVENTS,
     CancelRequested,
@@ -59,7 +59,7 @@ def summary(body: Body) -> str:
             return decided(body)
 
 
-def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | FinishRun) -> str:
+def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | FinishRun) -> str:
     """What a command wants done, on one line."""
     match body:
         case StartStep():
@@ -73,6 +73,8 @@ def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | FinishRun) -> 
             return f"{_timer(body.timer)} in {span(body.delay_ms)}"
         case StopStep():
             return body.step
+        case KeepTree():
+            return body.memory.statuses
         case FinishRun():
             state = f" in {body.state}" if body.state else ""
             error = f"  {body.error.code}  {body.error.message}" if body.error else ""

@@ -25,13 +25,17 @@ if TYPE_CHECKING:
         af simulate support --outcomes outcomes.yaml
         echo '{"search": "F"}' | af simulate ./my-project --outcomes -
         af simulate support --outcomes outcomes.yaml --json | jq .path
+        af simulate tree.xml --outcomes outcomes.json --ticks 5 --json
     """,
 )
 @click.argument("workflow", type=WORKFLOW)
 @click.option("--outcomes", required=True, metavar="FILE", help="YAML or JSON, state: outcome; - reads stdin.")
 @click.option("--input", "given", metavar="JSON", help="The run's input: JSON, @FILE, or - for stdin.")
+@click.option(
+    "--ticks", type=click.IntRange(1, 10_000), metavar="N", help="Tick a behaviour tree N times, with scripted leaves."
+)
 @pass_af
-def simulate(af: Af, workflow: str, outcomes: str, given: str | None) -> None:
+def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int | None) -> None:
     """Drive the planner of WORKFLOW with scripted results. No agent, model or store is touched.
 
     \b
@@ -42,7 +46,17 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None) -> None:
       signal: {…}    somebody answers a waiting state with this
     or a list of these, taken in turn by visits and retries; the last repeats.
     A state that is not named succeeds with {}.
+
+    With --ticks, WORKFLOW may also be a behaviour tree alone, in YAML or XML, and an outcome is a row of S (success),
+    F (failure) and R (running), taken in turn by the calls of that leaf; time limits never pass.
     """
+    if ticks is not None:
+        from appliance.cli.simulate_tree import simulate_tree
+
+        if given is not None:
+            raise click.UsageError("--ticks drives a tree by its outcomes alone; leave --input out")
+        simulate_tree(af, workflow, outcomes=outcomes, ticks=ticks)
+        return
     from appliance.cli.catalogue import find_definition
     from runtime.engine.simulate import script_of, simulate
 

@@ -107,7 +107,7 @@ _KEYS: dict[str, Shape] = {
     "input": template,
     "output_schema": json_schema,
     "memory": AGENT_MEMORY,
-    "planner": planner(is_lenient=True),
+    "planner": planner(is_lenient=True, of_agent=True),
     "tools": list_of(name, what="a list of tool names"),
     "policies": POLICIES,
     "concurrency": whole(1, 10_000),

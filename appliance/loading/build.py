@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from appliance.loading.property_order import restore
+from appliance.loading.trees import tree_of
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.problem import Problem
@@ -44,6 +45,7 @@ def workflow_of(
         agents={AgentId(name): agent_of(name, _mapping(each)) for name, each in _mapping(document["agents"]).items()},
         planner=_planner_kind(plan),
         fsm=_plan_of(plan),
+        tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),
         max_steps=_int(section.get("max_steps"), 1_000),
         input_schema=_schema(document.get("input_schema")),

@@ -23,7 +23,7 @@ from appliance.loading.keys import (
 )
 from appliance.loading.node import Node
 from appliance.loading.place import Machine, Place, Reading
-from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, TREE_KEYS, planner, refuse_inactive
+from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner, refuse_inactive
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -37,6 +37,8 @@ from appliance.loading.shapes import (
     texts,
     whole,
 )
+from appliance.loading.tree_checks import check_tree
+from appliance.loading.trees import TREE_KEYS
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.validate import fsm_problems
@@ -136,6 +138,8 @@ def read_fragment(node: Node, kind: str, reading: Reading) -> None:
         record("a document", _FRAGMENTS)(node, place)
     for machine in reading.machines:
         _check_machine(machine, None, reading)
+    for tree in reading.trees:
+        check_tree(tree, None)
 
 
 def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
@@ -153,6 +157,8 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     for machine in reading.machines:
         # the states of an agent's own machine only decide; none runs another agent
         _check_machine(machine, None if machine.is_lenient else names, reading)
+    for tree in reading.trees:
+        check_tree(tree, None if tree.is_lenient else names)
     return {"version": VERSION, **found}
 
 

@@ -21,6 +21,24 @@ class Machine:
     is_lenient: bool
 
 
+@dataclass(slots=True, frozen=True)
+class FoundNode:
+    """A node of a behaviour tree, as it was read, with those below it."""
+
+    node: Node
+    place: "Place"
+    keys: dict[str, Json]
+    children: tuple["FoundNode", ...]
+
+
+@dataclass(slots=True, frozen=True)
+class FoundTree:
+    """A behaviour tree found in the document, to be checked when all agents are known."""
+
+    root: FoundNode
+    is_lenient: bool
+
+
 @dataclass(slots=True)
 class Reading:
     """One document being read."""
@@ -30,6 +48,7 @@ class Reading:
     aliases: frozenset[str] = frozenset()
     """`provider/model` names that the settings answer with another model."""
     machines: list[Machine] = field(default_factory=list)
+    trees: list[FoundTree] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)

@@ -21,18 +21,18 @@ from appliance.loading.shapes import (
     whole,
     wrong,
 )
+from appliance.loading.tree_xml import is_xml, read_tree_xml
+from appliance.loading.trees import TREE_KEYS, tree_shape
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
 from runtime.domain.canonical import Json
 from runtime.errors import Invalid, NotFound
 
 PLANNER_TYPES = ("fsm", "behavior_tree", "llm", "sequential", "sequential_with_feedback")
 _INACTIVE = {
-    "behavior_tree": "use type: fsm",
     "llm": "use type: fsm",
     "sequential_with_feedback": "use type: sequential; its gates would not be checked",
 }
 FSM_KEYS = ("states", "initial_state", "final_states")
-TREE_KEYS = ("root",)
 
 
 _SOME_CONDITION = "true"
@@ -94,51 +94,14 @@ FSM = record(
     required=("states",),
 )
 
-NODE_NEEDS = {
-    **dict.fromkeys(("sequence", "selector", "parallel"), ("children",)),
-    **dict.fromkeys(("invert", "retry", "timeout", "repeat", "force_success", "force_failure"), ("child",)),
-    "condition": ("check",),
-    "action": ("agent",),
-    "conditional_selector": ("conditions",),
-}
-"""What a behaviour tree's node of each type cannot do without."""
+TREE = tree_shape(condition)
 
 
-def _tree_node(node: Node, place: Place) -> Json:
-    found = _TREE_NODE(node, place)
-    kind = found.get("type") if isinstance(found, dict) else None
-    for key in NODE_NEEDS.get(kind, ()) if isinstance(kind, str) else ():
-        if isinstance(found, dict) and key not in found:
-            place.error("key.missing", f"a node of type {kind!r} needs {key!r}", node)
-    return found
+def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
+    """A planner in any form, read as `{type, …}`; `is_lenient` for one that the workflow does not follow itself.
 
-
-_TREE_NODE = record(
-    "a node of a behaviour tree",
-    {
-        "type": choice(*NODE_NEEDS),
-        "name": text,
-        "children": list_of(_tree_node, what="a list of nodes", least=1),
-        "child": _tree_node,
-        "check": condition,
-        "agent": name,
-        "success_policy": choice("all", "any"),
-        "conditions": list_of(
-            record("a branch", {"expression": condition, "default": boolean, "child": _tree_node}, required=("child",)),
-            what="a list of {expression, child}",
-            least=1,
-        ),
-        "attempts": whole(1, 100),
-        "times": whole(1, 1_000),
-        "timeout": duration,
-    },
-    required=("type",),
-)
-TREE = record("a behaviour tree", {"root": _tree_node}, required=("root",))
-
-
-def planner(*, is_lenient: bool) -> Shape:
-    """A planner in any form, read as `{type, …}`; `is_lenient` for one that the workflow does not follow itself."""
+    `of_agent`: of an agent, which follows no tree of its own.
+    """
     types = PLANNER_TYPES[:3] if is_lenient else PLANNER_TYPES
 
     def shape(node: Node, place: Place) -> Json:
@@ -156,7 +119,10 @@ def planner(*, is_lenient: bool) -> Shape:
             case "fsm":
                 return _machine_planner(node, place, is_lenient=is_lenient)
             case "behavior_tree":
-                return _definition_planner(node, place, kind, TREE_KEYS, TREE, is_lenient=is_lenient)
+                if of_agent:
+                    _refuse_tree_of_agent(node, place)
+                tree = tree_shape(condition, is_lenient=is_lenient)
+                return _definition_planner(node, place, kind, TREE_KEYS, tree, is_lenient=is_lenient)
             case "llm":
                 return _LLM(node, place)
         return _SEQUENCE(node, place)
@@ -188,6 +154,12 @@ def refuse_inactive(kind: str, node: Node, place: Place) -> None:
     if hint is not None:
         message = f"planner type {kind!r} is checked and kept, but does not run in this version"
         place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
+
+
+def _refuse_tree_of_agent(node: Node, place: Place) -> None:
+    message = "a behaviour tree plans a workflow; an agent's own is checked and kept, but not followed in this version"
+    hint = "make it the workflow's planner, with its agents among the workflow's"
+    place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
 
 
 def _machine_planner(node: Node, place: Place, *, is_lenient: bool) -> Json:
@@ -226,12 +198,15 @@ def _definition(content: Shape, *, is_lenient: bool) -> Shape:
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, str):
             return content(node, place)
+        if is_xml(node.value):
+            tree = read_tree_xml(node.value.encode(), place.reading.report, file=node.file, first_line=node.text_line)
+            return None if tree is None else content(tree, place)
         if _is_yaml(node.value):
             report = place.reading.report
             documents = read_documents(node.value, report, file=node.file, first_line=node.text_line)
             return _only(documents, content, node, place)
-        if not node.value.endswith((".yaml", ".yml", ".json")):
-            message = "expected a mapping, a YAML text or the name of a .yaml file"
+        if not node.value.endswith((".yaml", ".yml", ".json", ".xml")):
+            message = "expected a mapping, a YAML text or the name of a .yaml file (of a tree also .xml)"
             place.error("planner.definition", message, node)
             return None
         return _from_file(node, place, content, is_lenient=is_lenient)
@@ -257,6 +232,9 @@ def _from_file(node: Node, place: Place, content: Shape, *, is_lenient: bool) ->
         place.error(error.code, error.message, node)
         return None
     file = str(PurePath(node.file).parent / file_name)
+    if file_name.endswith(".xml"):
+        tree = read_tree_xml(data, reading.report, file=file)
+        return None if tree is None else content(tree, place)
     source = decode(data, reading.report, file)
     documents = [] if source is None else read_documents(source, reading.report, file=file)
     return _only(documents, content, node, place)

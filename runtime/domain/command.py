@@ -6,9 +6,10 @@ import msgspec
 
 from runtime.domain.event import ErrorInfo
 from runtime.domain.ids import AgentId, StepId
+from runtime.domain.tree import TreeMemory
 
 RUN_TIMER = "run"
-"""The timer that bounds the whole run; every other timer is named after the step it bounds."""
+"""The timer that bounds the whole run; every other timer is named after the step, or the node of a tree, it bounds."""
 
 
 class StartStep(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -54,6 +55,15 @@ class StopStep(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     step: StepId
 
 
+class KeepTree(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Keep what a behaviour tree remembers until its next tick."""
+
+    TYPE: ClassVar[str] = "tree.kept"
+    memory: TreeMemory
+    stopped: tuple[str, ...] = ()
+    """Timers of the tree that are no longer needed."""
+
+
 class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """End the run; always its last entry. Its output is the last step's."""
 
@@ -66,5 +76,5 @@ class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     why: str = ""
 
 
-Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | FinishRun
-COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, FinishRun)
+Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | FinishRun
+COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, KeepTree, FinishRun)

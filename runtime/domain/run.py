@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     NO_USAGE,
     CancelRequested,
@@ -24,6 +24,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Body, Entry
+from runtime.domain.tree import TreeMemory
 from runtime.errors import Corrupt
 
 RunStatus = Literal["new", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -85,6 +86,8 @@ class RunState(msgspec.Struct, kw_only=True):
     error: ErrorInfo | None = None
 
     @property
+    tree: TreeMemory | msgspec.UnsetType = msgspec.UNSET
+    """What the run's behaviour tree remembers; not set where none has been ticked."""
     def is_final(self) -> bool:
         """Whether nothing more can happen to this run."""
         return self.status in FINAL
@@ -231,6 +234,12 @@ def _cancel_requested(state: RunState, event: CancelRequested) -> None:
     """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
 
 
+def _tree_kept(state: RunState, command: KeepTree) -> None:
+    state.tree = command.memory
+    for timer in command.stopped:
+        state.timers.pop(timer, None)
+
+
 def _finished(state: RunState, command: FinishRun) -> None:
     state.path.extend(command.via)
     if command.state and state.path[-1:] != [command.state]:
@@ -254,3 +263,4 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     StopStep: _stopped,
     FinishRun: _finished,
 }
+    KeepTree: _tree_kept,

@@ -10,6 +10,7 @@ import msgspec
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.problem import Problem
+from runtime.domain.tree import TreeNode
 
 PlannerKind = Literal["fsm", "behavior_tree", "llm"]
 
@@ -123,6 +124,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     agents: dict[AgentId, AgentSpec] = {}
     planner: PlannerKind = "fsm"
     fsm: FsmSpec | None = None
+    tree: TreeNode | None = None
+    """The root, where a behaviour tree plans."""
     timeout_ms: int = 0
     """Bound on the whole run; 0: none."""
     max_steps: int = 1_000

@@ -13,19 +13,22 @@ from runtime.domain.run import RunState
 from runtime.domain.workflow import RetryPolicy, Workflow, attempt_limits
 from runtime.errors import Unavailable
 from runtime.planners.fsm import FsmPlanner
+from runtime.planners.tree.planner import TreePlanner
 from runtime.ports import Planner
 
 
 def planner_for(workflow: Workflow) -> Planner:
     """Build the planner of a definition. Raises Unavailable for a kind that this build does not run."""
-    if workflow.planner != "fsm" or workflow.fsm is None:
-        raise Unavailable(
-            "planner.unavailable",
-            f"{workflow.name!r} is planned by {workflow.planner!r}, which this version loads but cannot run; "
-            "use planner type fsm",
-            retryable=False,
-        )
-    return LifecyclePlanner(workflow, FsmPlanner(workflow))
+    if workflow.planner == "fsm" and workflow.fsm is not None:
+        return LifecyclePlanner(workflow, FsmPlanner(workflow))
+    if workflow.planner == "behavior_tree" and workflow.tree is not None:
+        return LifecyclePlanner(workflow, TreePlanner(workflow))
+    raise Unavailable(
+        "planner.unavailable",
+        f"{workflow.name!r} is planned by {workflow.planner!r}, which this version loads but cannot run; "
+        "use planner type fsm or behavior_tree",
+        retryable=False,
+    )
 
 
 def planner_without_plan() -> Planner:

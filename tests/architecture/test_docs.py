@@ -177,7 +177,7 @@ def test_every_key_of_a_definition_is_explained() -> None:
     _expect_nothing(_missing("workflows.md", sorted(known)))
 
 
-@pytest.mark.parametrize("page", ["getting-started.md", "workflows.md", "agents.md"])
+@pytest.mark.parametrize("page", ["getting-started.md", "workflows.md", "trees.md", "agents.md"])
 def test_every_workflow_of_the_manual_loads(page: str, tmp_path: Path) -> None:
     """An example is copied before it is understood."""
     (tmp_path / "actions.py").write_text("def check(task, ctx):\n    return task\n")

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
@@ -15,6 +15,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
 from runtime.domain.journal import Body
+from runtime.domain.tree import TreeMemory
 from tests.properties.values import TEXTS, VALUES
 
 _COUNTS = st.integers(0, 2**40)
@@ -51,6 +52,11 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(AwaitSignal, step=_STEPS, signal=TEXTS, timeout_ms=_COUNTS, via=_VIA, why=TEXTS),
     st.builds(SetTimer, timer=TEXTS, delay_ms=_COUNTS),
     st.builds(StopStep, step=_STEPS),
+    st.builds(
+        KeepTree,
+        memory=st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3)),
+        stopped=_VIA,
+    ),
     st.builds(
         FinishRun,
         status=st.sampled_from(["succeeded", "failed", "cancelled"]),

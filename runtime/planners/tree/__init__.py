@@ -1,0 +1,1 @@
+"""Behaviour trees: compiled once per definition, ticked on every event."""
