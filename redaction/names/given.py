@@ -27,6 +27,7 @@ AMBIGUOUS = words_of(
 
 GIVEN = AMBIGUOUS | words_of(
     """
+    maciej blake dillon kaylee gilberto gunther birthe mads frederik liliana ronaldo bruno marcelina martino leandro
     james robert john michael david william richard joseph thomas christopher charles daniel matthew anthony steven
     andrew paul joshua kenneth kevin brian timothy ronald edward jason jeffrey ryan jacob gary nicholas eric
     jonathan stephen larry justin scott brandon benjamin samuel gregory alexander patrick raymond jack dennis jerry

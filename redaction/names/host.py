@@ -20,7 +20,7 @@ import msgspec
 from redaction.findings import Finding
 from redaction.names.pieces import Piece, pieces
 from redaction.names.process import WorkerFailed, WorkerProcess
-from redaction.names.rules import Span, findings, question
+from redaction.names.rules import Span, findings, odd_names, question
 from runtime.errors import Unavailable
 
 CACHED_PIECES = 100_000
@@ -103,7 +103,7 @@ class NamesHost:
 
         Raises Unavailable `redaction.unavailable` when a worker that is needed does not answer.
         """
-        cut = [[(piece, self._cache_key(piece.text)) for piece in pieces(_encodable(text))] for text in texts]
+        cut = [[(piece, self._cache_key(piece.text)) for piece in _read(_encodable(text))] for text in texts]
         seen: dict[bytes, tuple[Finding, ...]] = {}
         missing: dict[bytes, Piece] = {}
         with self._lock:
@@ -195,6 +195,12 @@ class NamesHost:
 
     def _cache_key(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode(), key=self._key, digest_size=16).digest()
+
+
+def _read(text: str) -> Iterator[Piece]:
+    for piece in pieces(text):
+        yield piece
+        yield from odd_names(piece)
 
 
 def _batches(wanted: list[_Question]) -> Iterator[list[_Question]]:

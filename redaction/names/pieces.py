@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import re2
 
 from redaction.names.given import AMBIGUOUS, GIVEN
-from redaction.names.words import COUNTRIES, PLACES, STOP, words_of
+from redaction.names.words import COUNTRIES, PLACES, STOP, plain, words_of
 
 LONG_PIECE = 300
 """Characters after which a sentence is cut before a word in lower case, which is seldom inside a name."""
@@ -77,7 +77,7 @@ def may_hold_name(piece: Piece) -> bool:
     words = WORD.findall(piece.text)
     if piece.has_mixed_case and any(map(is_capitalised_name, words)):
         return True
-    lowers = {word.lower() for word in words}
+    lowers = set(map(plain, words))
     return not lowers.isdisjoint(_KNOWN_IN_ANY_CASE)
 
 
@@ -85,7 +85,7 @@ def is_capitalised_name(word: str) -> bool:
     """Whether a word is written as a name is, and not one of those that never are."""
     if not word[0].isupper() or len(word) == 1:
         return False
-    lower = word.lower()
+    lower = plain(word)
     return lower in _KNOWN_ALONE or not (lower in STOP or lower in COUNTRIES or is_contraction(lower))
 
 

@@ -20,10 +20,13 @@ from redaction.names.words import (
     PARTICLES,
     PLACES,
     STOP,
+    plain,
     words_of,
 )
 
 SURE, LIKELY, POSSIBLE = 0.85, 0.75, 0.6
+_PROSE_WORDS = 2
+"""Words in lower case that make prose of a piece, and half of all of them."""
 MAX_WORDS = 5
 """Words of a name."""
 
@@ -51,6 +54,8 @@ _COMPANY = words_of(
     """
 )
 """What the names of companies end with."""
+_MARKS = " \t\n\"'“‘([-*•#>"
+"""What may stand before the first word of a sentence."""
 _AS_NAME = "Name: "
 _FORMED = re2.compile(
     r"(?:ed|ing|ive|able|ible|tion|sion|ment|ness|less|ful|ous|istic|ize|ise|ity|ism|ware|ology|graphy|scape|board|"
@@ -75,6 +80,16 @@ _TO = re2.compile(
 )
 """What is done to a person."""
 _CUE_CHARS = 28
+_PLACE_PREFIX = re2.compile(
+    r"\b(?:New|North|South|East|West|Upper|Lower|Great|Fort|Port|Mount|Lake|Saint|Santa?|St\.?) $"
+)
+_THERE = re2.compile(
+    r"(?i)\b(?:(?:lives?|lived|living|born|raised|grew up|based|located|resid(?:es?|ed|ing)|staying|stayed|"
+    r"hospitali[sz]ed|office|offices|branch|clinic|weather|apartment|house|hotel|home) (?:in|near|at)|"
+    r"(?:moved|moving|relocated?|travell?ed|travell?ing|flew|flying|flight|drove|trip|train|bus|ship it|shipped|"
+    r"deliver|delivered) (?:to|from)) $"
+)
+"""What stands before a place."""
 _DOES = re2.compile(
     r"\s(?:will |would |has |had )?(?:asks?|asked|says?|said|calls?|called|writes|wrote|tells|told|repl(?:y|ies|ied)|"
     r"spoke|speaks|meets|met|thinks|thought|lives|lived|works|worked|wants|wanted|signed|complained|arrived|emailed|"
@@ -106,6 +121,8 @@ def findings(piece: Piece, spans: Iterable[Span]) -> list[Finding]:
     for span in spans:
         found += _people(piece, runs, span, is_code) if span[2] == "PERSON" else _places(piece, words, span, is_code)
     found += _listed(piece, runs, found)
+    if piece.has_mixed_case and not is_code:
+        found += _known_places(piece, runs)
     return [
         Finding(each.start + piece.start, each.end + piece.start, each.type, each.score, each.recogniser, each.context)
         for each in found
@@ -121,16 +138,36 @@ def question(piece: Piece) -> tuple[str, int] | None:
     if piece.is_code:
         return None
     words = WORD.findall(piece.text)
-    if piece.has_mixed_case and len(words) in (2, 3) and all(map(_is_odd_name, words)):
+    if piece.has_mixed_case and _is_odd_name(words):
         return _AS_NAME + piece.text, len(_AS_NAME)
     if len(words) < 3:
         return None
     return piece.text if piece.has_mixed_case else titled(piece.text), 0
 
 
-def _is_odd_name(word: str) -> bool:
-    """Whether it may be a name that no list knows: capitalised, and neither an everyday word nor formed like one."""
-    return is_capitalised_name(word) and word.lower() not in STOP and _FORMED.search(word) is None
+def odd_names(piece: Piece) -> Iterator[Piece]:
+    """Two or three words in prose that could be a name no list knows: the model is asked about them alone, too.
+
+    In the middle of a sentence it takes a foreign name for an organisation or for nothing.
+    """
+    if piece.is_code or not piece.has_mixed_case:
+        return
+    words = _words(piece.text)
+    if sum(word.text[0].islower() for word in words) < max(_PROSE_WORDS, len(words) // 2):
+        return
+    for run in _runs(words, piece):
+        is_odd = _is_odd_name([word.text for word in run])
+        if is_odd and not _is_known(run, piece, False) and run[-1].lower not in _COMPANY:
+            yield Piece(piece.start + run[0].start, piece.text[run[0].start : run[-1].end])
+
+
+def _is_odd_name(words: Sequence[str]) -> bool:
+    """Whether words may be a name that no list knows: capitalised, and neither everyday words nor formed like one."""
+    if len(words) not in (2, 3) or not all(word[0].isupper() and len(word) > 1 for word in words):
+        return False
+    first, *others = words
+    rest = others if plain(first) in GIVEN else words
+    return all(is_capitalised_name(word) and plain(word) not in STOP and not _FORMED.search(word) for word in rest)
 
 
 def _words(text: str) -> list[Word]:
@@ -140,7 +177,7 @@ def _words(text: str) -> list[Word]:
         shown = match.group()
         if shown[-2:] in ("'s", "’s", "'S", "’S"):
             shown, end = shown[:-2], end - 2
-        found.append(Word(start, end, shown, shown.lower()))
+        found.append(Word(start, end, shown, plain(shown)))
     return found
 
 
@@ -178,6 +215,8 @@ def _may_be_in_name(word: Word, piece: Piece, is_behind_name: bool) -> bool:
         return False
     if word.lower in STOP and not (word.lower in GIVEN or (is_behind_name and word.lower in SURNAMES)):
         return False
+    if word.lower not in GIVEN and _FORMED.search(word.text) and not text[: word.start].strip(_MARKS):
+        return False  # `Assigned`, `Escalating`: the verb that a sentence begins with
     if len(word.text) == 1:
         return is_behind_name or text[word.end : word.end + 1] == "."
     return word.lower in GIVEN or word.lower in SURNAMES or not _is_identifier(word.text, is_behind_name)
@@ -342,6 +381,19 @@ def _places(piece: Piece, words: Sequence[Word], span: Span, is_code: bool) -> I
     is_odd = len(inside) == 1 and (is_heading or _is_identifier(inside[0].text, False) or len(inside[0].text) < 3)
     if is_known or not (is_odd or is_code or not piece.has_mixed_case):
         yield _find("LOCATION", inside, SURE if len(inside) > 1 else LIKELY, "spacy")
+
+
+def _known_places(piece: Piece, runs: Sequence[list[Word]]) -> Iterator[Finding]:
+    """Towns that a list knows, and what stands behind `lives in`."""
+    for run in runs:
+        before = piece.text[max(0, run[0].start - _CUE_CHARS) : run[0].start]
+        phrase = " ".join(word.lower for word in run)
+        if phrase in PLACES and phrase not in STOP and phrase not in GIVEN and phrase not in SURNAMES:
+            prefix = _PLACE_PREFIX.search(before)
+            start = run[0].start - len(prefix.group()) if prefix else run[0].start
+            yield Finding(start, run[-1].end, "LOCATION", POSSIBLE, "place_list")
+        elif len(run) <= 3 and _THERE.search(before) and phrase not in COUNTRIES and phrase not in COUNTRY_PHRASES:
+            yield _find("LOCATION", run, POSSIBLE, "place_cue")
 
 
 def _begins_place(word: Word, count: int) -> bool:

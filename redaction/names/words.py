@@ -3,10 +3,20 @@
 Chosen by hand. All are in lower case; where one stands at the edge of what the model takes for a name, it is cut off.
 """
 
+import unicodedata
+
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text."""
-    return frozenset(text.split())
+    """The words of a text, without their accents."""
+    return frozenset(map(plain, text.split()))
+
+
+def plain(word: str) -> str:
+    """A word in lower case and without accents, as it is looked up here: half of all senders leave them out."""
+    lower = word.lower()
+    if lower.isascii():
+        return lower
+    return "".join(char for char in unicodedata.normalize("NFKD", lower) if not unicodedata.combining(char))
 
 
 PROSE = words_of(

@@ -3,7 +3,7 @@
 import pytest
 
 from redaction.names.pieces import Piece
-from redaction.names.rules import Span, findings, question
+from redaction.names.rules import Span, findings, odd_names, question
 
 
 def found(text: str, *said: tuple[str, str]) -> set[tuple[str, str]]:
@@ -100,6 +100,23 @@ def test_a_name_that_is_known_needs_no_model(text: str, name: str) -> None:
 def test_an_everyday_word_is_no_name(text: str) -> None:
     """Many given names are words."""
     assert set() == found(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("sent from Bordeaux today", "Bordeaux"), ("she lives in Xqwertfurt now", "Xqwertfurt"), ("to New York", "New York"),
+     ("our branch in Xqwert-sur-Mer is shut", "Xqwert-sur-Mer"), ("we moved to Malmo", "Malmo")],
+)  # fmt: skip
+def test_a_place_that_is_known_needs_no_model(text: str, place: str) -> None:
+    """Small towns are in no model."""
+    assert {(place, "LOCATION")} == found(text)
+
+
+def test_odd_names_in_prose_are_asked_about_alone() -> None:
+    """In a sentence the model takes a foreign name for an organisation; headings and products are no prose."""
+    assert ["Xqwert Zuiop"] == [each.text for each in odd_names(Piece(0, "we owe Xqwert Zuiop an apology"))]
+    assert [] == list(odd_names(Piece(0, "Xqwert Zuiop, Asdfg Hjkl, Yxcvb Nmqwe")))
+    assert [] == list(odd_names(Piece(0, "we owe Maria Becker an apology")))
 
 
 @pytest.mark.parametrize(
