@@ -30,7 +30,7 @@ class Backends(msgspec.Struct, frozen=True):
     name="list_backends",
     **describes(
         "List the model servers, and how they are",
-        tag="models",
+        tag="health",
         answers={200: Backends},
         errors=(422,),
         query=BackendsQuery,

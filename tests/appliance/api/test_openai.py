@@ -27,6 +27,7 @@ SCRIPT: dict[str, Json] = {
     "jason": {"json": {"ok": True}},
     "busy": {"error": {"kind": "Unavailable", "code": "model.worker_died"}},
     "full": {"error": {"kind": "Invalid", "code": "model.prompt_too_long"}},
+    "costly": {"error": {"kind": "Refused", "code": "budget.exceeded"}},
     "absent": {"error": {"kind": "NotFound", "code": "model.not_installed"}},
     "named": {"error": {"kind": "Invalid", "code": "model.bad_name"}},
     "broken": {"error": {"code": "model.engine_failed"}},
@@ -177,6 +178,7 @@ async def test_json_is_asked_for_and_checked(ask: Ask, form: dict[str, object]) 
     [
         ("full", 400, "invalid_request_error", "context_length_exceeded", "false"),
         ("openai/gpt-4", 403, "permission_error", "model.cloud_refused", "false"),
+        ("costly", 403, "permission_error", "budget.exceeded", "false"),
         ("absent", 404, "invalid_request_error", "model_not_found", "false"),
         ("named", 404, "invalid_request_error", "model_not_found", "false"),
         ("opneai/gpt-4", 404, "invalid_request_error", "model_not_found", "false"),
