@@ -49,6 +49,9 @@ UNUSED_PATHS = (
     "onnxruntime/quantization",
     "onnxruntime/tools",
     "onnxruntime/transformers",
+    "phonenumbers/carrierdata",  # 17 MB for questions that nobody asks here: whose network, which town, what time
+    "phonenumbers/geodata",
+    "phonenumbers/tzdata",
 )
 # Written by the installer about this machine; they would make each build differ.
 INSTALLER_NOTES = {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json"}
