@@ -24,7 +24,8 @@ UNITS = (
     "\\u0041",
     "eyJ", "eyJa.", "-----BEGIN PRIVATE KEY-----", "key=", "password:", "a:b@", "://a:b@c", "AKIA", "+1", "(0", "QUJD",
     "QUJD\n", "1a:", "1 Main St, ", "mrn 1", "dob 1/1/", "GB82", "GB82 ", "٤", "а", "<A_1_", "*", "[EMAIL]",
-    " at a dot a",
+    " at a dot a", "4539578763621486 ", "=\n", "a,b\n", "a|b\n", "Cookie: a=b; ", "PID|1|", "one two ", "a b ",
+    "Dear A ", "Name: A B, ", "INSERT INTO a (b,ssn) VALUES (1,2),", "secret aB3dE5gH7jK9lM1nO3pQ5 ", "gur vf ",
 )  # fmt: skip
 """What a hostile or broken sender may repeat."""
 _PROSE = (

@@ -1,5 +1,6 @@
 """Payment cards, IBANs and bank accounts."""
 
+from collections.abc import Iterator
 from itertools import accumulate, pairwise
 
 from redaction.detectors import checks
@@ -38,7 +39,12 @@ _LONGEST = 19
 
 
 def card(run: str) -> tuple[int, int]:
-    """Start and end of the first payment card in a run of digits and separators; (0, 0) when there is none.
+    """Start and end of the first payment card in a run of digits and separators; (0, 0) when there is none."""
+    return next(cards(run), (0, 0))
+
+
+def cards(run: str) -> Iterator[tuple[int, int]]:
+    """Start and end of each payment card in a run of digits and separators.
 
     A card begins and ends where a group of digits does, so that `4111 1111 1111 1111 12/27` is found and the middle
     of a longer number is not. Sums are kept for all places at once: linear in the run.
@@ -51,8 +57,9 @@ def card(run: str) -> tuple[int, int]:
         list(accumulate((doubled[i] if i % 2 == parity else numbers[i] for i in range(total)), initial=0))
         for parity in (0, 1)
     ]
+    free = 0
     for first in range(total - 12):
-        if first and places[first] == places[first - 1] + 1:
+        if first < free or (first and places[first] == places[first - 1] + 1):
             continue
         for length in _lengths(numbers[first : first + 6]):
             last = first + length
@@ -60,8 +67,9 @@ def card(run: str) -> tuple[int, int]:
                 continue
             row = sums[last % 2]  # digits are doubled at every second place, counted from the last but one
             if (row[last] - row[first]) % 10 == 0 and len(set(numbers[first:last])) > 1:
-                return places[first], places[last - 1] + 1
-    return 0, 0
+                yield places[first], places[last - 1] + 1
+                free = last
+                break
 
 
 def _lengths(leading: list[int]) -> tuple[int, ...]:

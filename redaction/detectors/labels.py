@@ -65,7 +65,7 @@ class Labels:
         found: list[Finding] = []
         names: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
-        for key, start, end, is_fixed in _labelled(text, data):
+        for key, start, end, is_fixed in (*_labelled(text, data), *_enclosed(text, data)):
             if key.lower().endswith("cookie"):
                 continue
             entity = entity_of_key(key)
@@ -86,17 +86,18 @@ class Labels:
 
 def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     """Each label, and where its value begins and, when something shuts it, ends."""
-    at = 0
-    while (match := _LABEL.search(data, at)) is not None:
+    judged: dict[str, bool] = {}
+    for match in _LABEL.finditer(data):
         first, last = match.span(1)
-        at, start = match.span(4)
         key = text[first:last]
-        if not may_name(key):
-            at = start
+        is_telling = judged.get(key)
+        if is_telling is None:
+            is_telling = judged[key] = may_name(key)
+        if not is_telling:
             continue
+        at, start = match.span(4)
         opening = text[at:start].lstrip("*")
         is_compact = text[at - 1] == "=" and text[at - 2 : at - 1] not in (":", " ", "=")
-        at = start
         if opening:
             end = text.find(opening, start, start + _LONGEST)
             if end > start and "\n" not in text[start:end]:
@@ -107,6 +108,10 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
             yield key, start, shut.end(), text[shut.end() : shut.end() + 1] in ("&", "")
         else:
             yield key, start, -1, False
+
+
+def _enclosed(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
+    """The same of tags of XML, their attributes `value`, and parts of a form."""
     if "</" in text:
         for match in _TAG.finditer(data):
             yield text[match.start(1) : match.end(1)].rpartition(":")[2], *match.span(2), True

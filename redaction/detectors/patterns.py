@@ -7,7 +7,7 @@ import re2
 
 from redaction.detectors import contact, finance, health, identity, secrets
 from redaction.detectors.cookies import Cookies
-from redaction.detectors.finance import card
+from redaction.detectors.finance import card, cards
 from redaction.detectors.hl7 import Hl7
 from redaction.detectors.labels import Labels
 from redaction.detectors.people import People
@@ -62,13 +62,10 @@ class Patterns:
             if _is_inside_a_token(text, run.start(), run.end()):
                 continue
             at = run.start()
-            start, end = card(text[at : run.end()])
-            while end:
+            for start, end in cards(text[at : run.end()]):
                 digits = "".join(filter(str.isdigit, text[at + start : at + end]))
                 name = "payment_card_test" if digits.startswith(_TEST_CARDS) else "payment_card"
                 yield Finding(at + start, at + end, "PAYMENT_CARD", 0.95, name)
-                at += end
-                start, end = card(text[at : run.end()])
 
 
 def _is_inside_a_token(text: str, start: int, end: int) -> bool:

@@ -9,6 +9,8 @@ from redaction.findings import Finding
 from redaction.wording import NO_NAMES, is_name, words
 
 SCORE = 0.75
+_BEFORE = 48
+"""Characters before a street in which an addressee may stand."""
 _UP = r"[A-Z\xc0-\xde?]"
 _LOW = r"[a-z\xdf-\xff?]"
 _WORD = rf"{_UP}(?:{_LOW}|['\-.]|{_UP}){{1,24}}"
@@ -127,25 +129,28 @@ class Streets:
         if not any(char.isdigit() for char in text) or text.isdigit():
             return
         data = latin(text)
+        judged = set[str]()
         for pattern in _STREETS:
             group = 1 if pattern.groups else 0
             for match in pattern.finditer(data):
                 start, end = match.span(group)
                 if not _NO_STREET.intersection(text[start:end].replace(",", " ").split()):
                     yield Finding(start, _tail(text, data, end), "ADDRESS", SCORE, "street")
-                    yield from _addressee(text, start)
+                    before = text[max(0, start - _BEFORE) : start]
+                    if before not in judged:
+                        judged.add(before)
+                        yield from _addressee(before, start)
 
 
-def _addressee(text: str, start: int) -> Iterator[Finding]:
-    """The name on the line before a street, or before the comma."""
-    before = text[max(0, start - 48) : start]
+def _addressee(before: str, start: int) -> Iterator[Finding]:
+    """The name on the line before a street that begins at `start`, or before its comma."""
     bare = before.rstrip()
     if not bare.endswith(",") and not before.endswith("\n"):
         return
     line = bare.rstrip(",").rsplit("\n", 1)[-1]
     for count in (3, 2):
         name = " ".join(line.split(" ")[-count:])
-        if is_name(name) and name in line:
+        if is_name(name):
             at = start - len(before) + before.rindex(name)
             yield Finding(at, at + len(name), "PERSON", SCORE, "addressee")
             return

@@ -27,15 +27,18 @@ class Tables:
         if "\n" not in text and "\r" not in text:
             return
         lines = list(_lines(text))
-        number = 0
+        number, plain = 0, set[str]()
         while number < len(lines) - 1:
             used = 0
-            for delimiter in _DELIMITERS:
-                if delimiter in text[lines[number][0] : lines[number][1]]:
+            line = text[lines[number][0] : lines[number][1]]
+            for delimiter in _DELIMITERS if line not in plain else "":
+                if delimiter in line:
                     found, used = _table(text, lines, number, delimiter)
                     yield from found
                     if used:
                         break
+            if not used:
+                plain.add(line)
             number += used or 1
 
 
