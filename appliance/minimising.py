@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from redaction.presets import RedactionPolicy
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.egress import Destination, Sender
 from runtime.domain.ids import RunId, TenantId
-from runtime.domain.journal import rfc3339
+from runtime.domain.journal import rfc3339, write
 from runtime.domain.memory import Collection
 from runtime.domain.minimise import of_collection, of_run
 from runtime.domain.run import RunState, fold
@@ -32,6 +33,8 @@ from runtime.store.vaults import Vaults
 DAY_US = 86_400_000_000
 SWEEP_US = 3_600_000_000
 """How often values are looked for that have been kept long enough."""
+
+_PSEUDONYM = re.compile(rb"<[A-Z_]+_[0-9]+_[A-Z2-7]{4}>")
 
 log = logging.getLogger(__name__)
 
@@ -131,11 +134,12 @@ class Minimising:
             raise NotFound("run.not_found", f"tenant {tenant!r} has no run {run!r}", run=run)
         if not state.is_minimised:
             return state
-        if not self.vaults.has(tenant):
+        entries = await engine.entries(run)
+        if not self.vaults.has(tenant) and any(_PSEUDONYM.search(write(run, entry).data) for entry in entries):
             raise NotFound(
                 "vault.missing",
-                f"tenant {tenant!r} has no vault here: no value of it was kept, or its file vault-{tenant}.db is gone, "
-                "and with it what its pseudonyms stand for. Put the file back from a backup, with its key",
+                f"the vault of tenant {tenant!r} is gone, and with it what the pseudonyms of run {run!r} stand for. "
+                f"Put vault-{tenant}.db back from a backup, with its key",
             )
         await self._tell("vault.restored", tenant=tenant, actor=actor, run=run)
         return fold(run, await engine.restored(run))

@@ -99,10 +99,9 @@ class VaultMinimiser:
 
     async def restored(self, holder: Holder, value: Json) -> Json:
         """See Minimiser."""
-        policy = self._policies[holder.place]
-        if policy is None and not self._vaults.has(holder.tenant):
+        if not self._vaults.has(holder.tenant):  # looking makes no vault, which would hide that one is gone
             return value
-        case = await self._case(holder, policy or _NOTHING)
+        case = await self._case(holder, self._policies[holder.place] or _NOTHING)
         return case.redactor.pseudonyms.restore_payload(value)
 
     async def purge(

@@ -41,6 +41,10 @@ async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller, *, 
         with suppress(AgentFlowError):  # it may have ended in between
             await service.engine.cancel(submitted.run, "the client hung up", actor=caller.actor)
         raise
+    if state.is_minimised:  # whoever asks has just given the values, and can do nothing with pseudonyms
+        state = await service.appliance.minimising.restored_state(
+            service.engine, submitted.run, tenant=caller.tenant, actor=caller.actor
+        )
     return _reply(run_view(state, workflow), workflow)
 
 

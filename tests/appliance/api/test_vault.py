@@ -1,7 +1,10 @@
 """Minimised runs over HTTP: pseudonyms unless asked, idempotent retries, and deletion that a running server obeys."""
 
+import asyncio
+import io
 import json
 import re
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,11 +12,12 @@ import msgspec
 import pytest
 
 from appliance.auth.callers import Caller
+from appliance.cli.main import run as run_command
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import parse
 from runtime.domain.ids import RunId, TenantId
 from runtime.errors import NotFound
-from tests.appliance.api.serving import Api, open_api
+from tests.appliance.api.serving import Api, open_api, open_server
 
 MAIL, CARD = "anna.kovacs@example.com", "4111 1111 1111 1111"
 ASKED = {"text": f"I am {MAIL}, card {CARD}"}
@@ -58,6 +62,31 @@ async def test_a_caller_that_waits_may_ask_for_the_values(minimised: Api) -> Non
     answer = await minimised.client.post("/v1/runs", json=body)
     assert answer.is_success
     assert ["vault.restored"] == [event for event, _, _ in await audited(minimised)]
+
+
+async def test_a_chat_with_a_workflow_is_answered_with_values(minimised: Api) -> None:
+    """The customer who has just said their address cannot be answered with its pseudonym."""
+    document = """\
+name: mirror
+agents:
+  say: {type: llm, prompt: "{{ input.message }}", model: {provider: scripted, answers: [hello]}}
+output: {answer: "{{ input.message }}"}
+"""
+    stored = await minimised.client.put(
+        "/v1/workflows/mirror", content=document, headers={"content-type": "application/yaml"}
+    )
+    assert stored.is_success, stored.text
+    asked = {"model": "workflow:mirror", "messages": [{"role": "user", "content": f"Write to {MAIL}"}]}
+    answer = await minimised.client.post("/v1/chat/completions", json=asked)
+    assert f"Write to {MAIL}" == answer.json()["choices"][0]["message"]["content"]
+    assert ["vault.restored"] == [event for event, _, _ in await audited(minimised)]
+
+
+async def test_a_run_without_values_needs_no_vault(minimised: Api, data_folder: Path) -> None:
+    """Nothing was kept, so nothing is missing."""
+    run = (await minimised.run("echo", input={"text": "hello"}, wait=True))["run_id"]
+    shown = await minimised.client.get(f"/v1/runs/{run}?restore=true")
+    assert "succeeded" == shown.json()["status"]
 
 
 async def test_events_and_the_journal_hold_no_value(minimised: Api, data_folder: Path) -> None:
@@ -138,3 +167,36 @@ async def test_old_values_are_purged_by_themselves(data_folder: Path, tmp_path: 
         await minimising.sweep(appliance.store)
         assert 0 == (await minimising.held(TenantId("default"))).values
         assert "<EMAIL_1_" in json.dumps(msgspec.to_builtins((await appliance.engine.restored(run))[0].body))
+
+
+async def test_the_command_line_asks_the_server_that_has_the_folder(
+    data_folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is erased on the disk alone would go on living in the server."""
+    (tmp_path / "patterns.yaml").write_text("name: patterns\nextends: default\nnames: false\n")
+    data_folder.mkdir()
+    (data_folder / "config.yaml").write_text(
+        f"minimise: on\nredaction: {{persist/journal: {tmp_path}/patterns.yaml, persist/memory: none}}\n"
+    )
+
+    async def af(*arguments: str, given: str = "") -> dict[str, object]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        capfd.readouterr()
+        code = await asyncio.to_thread(run_command, [*arguments, "--json"])
+        said = capfd.readouterr()
+        assert 0 == code, said.err
+        document: dict[str, object] = json.loads(said.out)
+        return document
+
+    async with open_server(data_folder) as served:
+        answer = await served.client.post("/v1/runs", json={"workflow": "ask", "input": ASKED, "wait": True})
+        run = answer.json()["run_id"]
+        assert 2 == (await af("vault", "list"))["values"]
+        assert {"values": 1} == await af("vault", "erase", given=f"{MAIL}\n")
+        assert "waiting" == (await af("runs", "show", run, "--restore"))["status"]
+        assert {"values": 1} == await af("vault", "purge", "--run", run)
+        assert {"values": 0} == await af("vault", "purge", "--before", "90d")
+        assert served.appliance.audit is not None
+        lines = b"".join(line.body for line in await served.appliance.audit.read())
+        assert [1, 1] == [lines.count(b"vault.erased"), lines.count(b"vault.restored")]
+        assert MAIL.encode() not in lines
