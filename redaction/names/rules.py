@@ -54,6 +54,7 @@ _COMPANY = words_of(
     """
 )
 """What the names of companies end with."""
+_MODEL = re2.compile(r"[ -](?:[A-Za-z]{1,3}-?[0-9]|[0-9]+[A-Za-z.-])|-[0-9]")
 _MARKS = " \t\n\"'“‘([-*•#>"
 """What may stand before the first word of a sentence."""
 _AS_NAME = "Name: "
@@ -348,11 +349,16 @@ def _people(piece: Piece, runs: Sequence[list[Word]], span: Span, is_code: bool)
         if not piece.has_mixed_case or is_code:
             is_name = is_known and len(name) > 1
         elif len(name) == 1:
-            is_name = is_known or (len(name[0].text) > 2 and not _has_stop_word(piece.text, span))
+            is_name = is_known or not (_has_stop_word(piece.text, span) or _is_label(piece.text, name[0]))
         else:
             is_name = True
         if is_name and any(len(lower) > 1 for lower in lowers):
             yield _find("PERSON", _whole(run, name), SURE if len(name) > 1 else LIKELY, "spacy")
+
+
+def _is_label(text: str, word: Word) -> bool:
+    """`SQLSTATE`, `Galaxy` before `S24`, `PPU` before `-5294`: a word alone that no person or place is called by."""
+    return len(word.text) < 3 or word.text.isupper() or _MODEL.match(text[word.end : word.end + 16]) is not None
 
 
 def _has_stop_word(text: str, span: Span) -> bool:
@@ -369,7 +375,9 @@ def _places(piece: Piece, words: Sequence[Word], span: Span, is_code: bool) -> I
     inside = [word for word in words if word.start >= span[0] and word.end <= span[1]]
     while inside and not _begins_place(inside[0], len(inside)):
         inside = inside[1:]
-    while inside and not inside[-1].text[0].isupper():
+    while inside and (
+        not inside[-1].text[0].isupper() or (inside[-1].lower in STOP and inside[-1].lower not in _PLACE_WORDS)
+    ):
         inside = inside[:-1]
     if not inside or any(_touches_code(piece.text, word) for word in inside):
         return
@@ -378,7 +386,9 @@ def _places(piece: Piece, words: Sequence[Word], span: Span, is_code: bool) -> I
     if phrase in COUNTRIES or phrase in COUNTRY_PHRASES or all(word.lower in STOP for word in inside):
         return
     is_heading = _has_stop_word(piece.text, span)
-    is_odd = len(inside) == 1 and (is_heading or _is_identifier(inside[0].text, False) or len(inside[0].text) < 3)
+    is_odd = len(inside) == 1 and (
+        is_heading or _is_identifier(inside[0].text, False) or _is_label(piece.text, inside[0])
+    )
     if is_known or not (is_odd or is_code or not piece.has_mixed_case):
         yield _find("LOCATION", inside, SURE if len(inside) > 1 else LIKELY, "spacy")
 

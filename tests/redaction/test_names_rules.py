@@ -46,6 +46,10 @@ def test_a_name_is_cut_to_what_it_is(text: str, said: str, name: str) -> None:
         ("Please Confirm Order now", "Please Confirm Order"),
         ("GET /Users/List with it", "List"),
         ("Customer Relations desk is", "Customer Relations"),
+        ("retry after SQLSTATE 42P01 came", "SQLSTATE"),
+        ("prefers the Galaxy S24 to it", "Galaxy"),
+        ("asset PPU-5294-S is lost", "PPU"),
+        ("Compare Redis and Kafka now", "Compare Redis"),
     ],
 )
 def test_what_names_nobody_is_left_alone(text: str, said: str) -> None:
@@ -104,9 +108,14 @@ def test_an_everyday_word_is_no_name(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [("sent from Bordeaux today", "Bordeaux"), ("she lives in Xqwertfurt now", "Xqwertfurt"), ("to New York", "New York"),
-     ("our branch in Xqwert-sur-Mer is shut", "Xqwert-sur-Mer"), ("we moved to Malmo", "Malmo")],
-)  # fmt: skip
+    [
+        ("sent from Bordeaux today", "Bordeaux"),
+        ("she lives in Xqwertfurt now", "Xqwertfurt"),
+        ("to New York", "New York"),
+        ("our branch in Xqwert-sur-Mer is shut", "Xqwert-sur-Mer"),
+        ("we moved to Malmo", "Malmo"),
+    ],
+)
 def test_a_place_that_is_known_needs_no_model(text: str, place: str) -> None:
     """Small towns are in no model."""
     assert {(place, "LOCATION")} == found(text)
