@@ -6,6 +6,7 @@ A template asks for a value and puts it into its text; what it asked for is on r
 import random
 import string
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 
 import msgspec
 from faker import Faker
@@ -66,7 +67,7 @@ class Facts:
         self.english.seed_instance(seed + 1)
         self.country = locale[-2:]
         self.first, self.last = self.fake.first_name(), self.fake.last_name()
-        self.born = self.fake.date_of_birth(minimum_age=18, maximum_age=88)
+        self.born = date(1937, 1, 1) + timedelta(days=self.chance.randrange(68 * 365))
         self.sensitive: list[Gold] = []
         self.harmless: list[str] = []
 
@@ -289,7 +290,7 @@ class Facts:
 
     def moment(self) -> str:
         """A time stamp of the last years."""
-        at = self.english.date_time_between("-3y", "-1d")
+        at = datetime(2022, 1, 1) + timedelta(seconds=self.chance.randrange(3 * 365 * 86_400))
         form = self.pick("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "%d/%b/%Y:%H:%M:%S +0000")
         return self.keep(at.strftime(form))
 
