@@ -18,6 +18,7 @@ from runtime.domain.workflow import Workflow
 from runtime.engine.clock import ManualClock
 from runtime.errors import Invalid
 from runtime.planners.lifecycle import planner_for
+from runtime.planners.tree.planner import TIMERS
 from runtime.ports import Planner
 
 MAX_EVENTS = 10_000
@@ -127,10 +128,12 @@ class _Stage:
         """What happens first: a step that is due, or a timer; None when all there is waits without end."""
         steps = [(self.state.steps[step].due_us, step) for step in self.state.open]
         due_us, first = min(steps, default=(0, StepId("")))
-        run_ends_us = self.state.timers.get(RUN_TIMER)
-        if run_ends_us is not None and (not first or run_ends_us < due_us):
-            self._move_to(run_ends_us)
-            return TimerFired(timer=RUN_TIMER)
+        # those of a step that waits are looked at when it is that step's turn
+        limits = {timer: at_us for timer, at_us in self.state.timers.items() if _is_of_plan(timer)}
+        limit = min(limits, key=lambda timer: limits[timer], default="")
+        if limit and (not first or limits[limit] < due_us):
+            self._move_to(limits[limit])
+            return TimerFired(timer=limit)
         if not first:
             return None
         self._move_to(due_us)
@@ -157,6 +160,10 @@ class _Stage:
 
     def _move_to(self, at_us: int) -> None:
         self._clock.advance(max(0, at_us - self._clock.now_us()) / 1e6)
+
+
+def _is_of_plan(timer: str) -> bool:
+    return timer == RUN_TIMER or timer.startswith(TIMERS)
 
 
 def _turn(script: Script, turns: dict[str, int], state: str) -> Outcome:

@@ -23,7 +23,8 @@ from runtime.planners.tree.tick import NEW, Tree, compile_tree, tick_frame
 
 MAX_TICKS = 1_000
 """Ticks in a row without an event, before the tree counts as going in circles."""
-_TIMER = "timeout:"
+TIMERS = "timeout:"
+"""What the names of a tree's timers begin with; no step's name can."""
 _COMES_TO: dict[str, Status] = {"succeeded": SUCCESS, "failed": FAILURE}
 
 
@@ -161,14 +162,14 @@ def _conditions(root: TreeNode) -> dict[str, Condition]:
 
 
 def _timer(act: Act) -> str:
-    return step_id(f"{_TIMER}{act.node}", act.mark)
+    return step_id(f"{TIMERS}{act.node}", act.mark)
 
 
 def _fired(event: Event, frame: Frame) -> frozenset[int]:
     """The node whose time limit has passed, when it is the one that is running now."""
-    if not isinstance(event, TimerFired) or not event.timer.startswith(_TIMER):
+    if not isinstance(event, TimerFired) or not event.timer.startswith(TIMERS):
         return frozenset()
-    place, _, count = event.timer.removeprefix(_TIMER).partition("~")
+    place, _, count = event.timer.removeprefix(TIMERS).partition("~")
     return frozenset({int(place)}) if frame.b[int(place)] == int(count or 1) else frozenset()
 
 
