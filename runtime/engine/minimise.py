@@ -27,7 +27,7 @@ from runtime.ports import Minimiser
 
 Kind = TypeVar("Kind", bound=Body)
 
-_FIELDS: dict[type[object], tuple[str, ...]] = {
+SAID: dict[type[object], tuple[str, ...]] = {
     RunStarted: ("input",),
     StepSucceeded: ("output", "evidence"),
     StepFailed: ("error",),
@@ -35,11 +35,12 @@ _FIELDS: dict[type[object], tuple[str, ...]] = {
     CancelRequested: ("reason",),
     FinishRun: ("error",),
 }
+"""Entries → their fields that people's data may be in; whatever is not here names things."""
 
 
 def said_by(body: Body) -> Json:
     """The fields that may hold people's data; None when it has none."""
-    fields = _FIELDS.get(type(body))
+    fields = SAID.get(type(body))
     if fields is None:
         return None
     said: Json = msgspec.to_builtins({name: getattr(body, name) for name in fields})
@@ -50,7 +51,7 @@ def saying(body: Kind, said: Json) -> Kind:
     """The entry with other fields in place of those of `said_by`; one that was left out is empty."""
     if not isinstance(said, dict):
         return body
-    fields: dict[str, object] = {name: said.get(name) for name in _FIELDS.get(type(body), ())}
+    fields: dict[str, object] = {name: said.get(name) for name in SAID.get(type(body), ())}
     if "error" in fields:
         fields["error"] = _error(said.get("error"))
     if "reason" in fields:

@@ -11,11 +11,12 @@ import pytest
 from redaction.minimise import VaultMinimiser
 from redaction.presets import PRESETS, RedactionPolicy
 from runtime.domain.canonical import Json, encode
-from runtime.domain.event import RunStarted, SignalReceived, StepFailed
+from runtime.domain.event import EVENTS, RunStarted, SignalReceived, StepFailed
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.journal import write
 from runtime.domain.run import fold
 from runtime.domain.workflow import FsmState, Workflow
+from runtime.engine.minimise import SAID
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
 from runtime.errors import Refused, StepFailure, Unavailable
@@ -304,6 +305,16 @@ async def test_what_stands_beside_the_journal_is_minimised_with_it(minimised: Mi
     run = await engine.submit(stage.workflow(FsmState(name="a", on_success="done")), {"mail": MAIL})
     state = await engine.wait(run)
     assert state.input == await engine.kept(run, {"mail": MAIL})
+
+
+def test_every_field_of_an_event_is_minimised_or_names_things() -> None:
+    """A new field must be thought about: what people say belongs to `said_by`, what names things belongs here."""
+    naming = {
+        *("workflow", "definition", "tenant", "actor", "role", "minimised"),
+        *("step", "attempt", "usage", "duration_ms", "timer", "name"),
+    }
+    for event in EVENTS:
+        assert set(event.__struct_fields__) - set(SAID.get(event, ())) <= naming, event.TYPE
 
 
 def _asking(stage: Stage, workflow: Workflow) -> Workflow:
