@@ -4,15 +4,21 @@ from msgspec.structs import replace
 
 from appliance.config.settings import Settings
 from appliance.loading.redaction import redaction_policy
+from models.meter import is_uncharged
+from models.prices import PriceTable
 from models.servers import host_of
 from redaction.doors.http import HttpDoor, destination_of
 from redaction.guard import Guard
 from redaction.passage import Passage
 from redaction.policy import EgressPolicy, redaction_of
 from redaction.presets import RedactionPolicy
-from runtime.domain.egress import APPLIANCE, Destination, Outbound, Sender
+from runtime.domain.egress import APPLIANCE, CostBound, Destination, Outbound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.errors import AgentFlowError
 from runtime.policies.residency import DATA_CLASSES, SITE
+
+HTTP = "http"
+"""Requests are the tool `http/HOST:PORT` to prices, budgets and reports."""
 
 
 def egress_policy(settings: Settings) -> EgressPolicy:
@@ -44,18 +50,31 @@ def _split(zones: str) -> list[str]:
 class GuardedHttp:
     """Implements HttpAccess."""
 
-    def __init__(self, guard: Guard, door: HttpDoor) -> None:
+    def __init__(self, guard: Guard, door: HttpDoor, prices: PriceTable) -> None:
+        """`prices`: `http/HOST` has the price of a request to a host."""
         self._guard = guard
         self._door = door
+        self._prices = prices
 
     async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request. Raises Refused, Unavailable, StepFailure or Invalid."""
         host = destination_of(request.url)
         destination = Destination("http", self._guard.zone_of(host), host)
-        async with self._guard.passage(Outbound(destination=destination, payload=request, sender=sender)) as passage:
-            reply = await self._door.send(passage.cleared)
+        bound = CostBound(usd_micros=self._price(host), item=f"tool:{HTTP}/{host}", payee=host)
+        outbound = Outbound(destination=destination, payload=request, sender=sender, bound=bound)
+        async with self._guard.passage(outbound) as passage:
+            try:
+                reply = await self._door.send(passage.cleared)
+            except AgentFlowError as error:
+                passage.spent = CostBound() if is_uncharged(error) else bound
+                raise
             passage.reply_bytes = len(reply.body)
             return replace(reply, body=_restored(reply, passage))
+
+    def _price(self, host: str) -> int:
+        """Micro-dollars of a request; a host may be named without its port."""
+        named = self._prices.per_call(HTTP, host)
+        return (self._prices.per_call(HTTP, host.rpartition(":")[0]) if named is None else named) or 0
 
 
 def _restored(reply: HttpReply, passage: Passage[HttpRequest]) -> bytes:

@@ -28,11 +28,12 @@ from redaction.guard import Guard
 from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.agents.context import ModelsFor
+from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.egress import CostBound, Destination, Sender
 from runtime.domain.ids import RunId
-from runtime.domain.workflow import AgentSpec
+from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
@@ -99,6 +100,7 @@ class Appliance:
         )
         self._door = HttpDoor()
         servers = [backend_for(each, self._door) for each in settings.models.backends]
+        self.prices = PriceTable(settings.prices, {server.name: server for server in settings.models.backends})
         self.models = Gateway(
             [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
@@ -106,7 +108,7 @@ class Appliance:
             servers=settings.models.backends,
             options=gateway_options(settings.models),
             door=self._door if writer else None,
-            prices=PriceTable(settings.prices, {server.name: server for server in settings.models.backends}),
+            prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
         self.audit: AuditLog | None = None
@@ -175,10 +177,13 @@ class Appliance:
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
             models=self.models,
-            http=GuardedHttp(self._guard, self._door),
+            http=GuardedHttp(self._guard, self._door, self.prices),
             tools={CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)},
             clock=self.clock,
             minimiser=minimiser,
+            tallies=self.budgets.tallies if self.budgets else None,
+            tool_price=self._tool_price,
+            reserve=self._reserve,
         )
         self.engine = Engine(
             store=self.store,
@@ -214,6 +219,11 @@ class Appliance:
         if bound.payee:
             raise Unavailable("budget.closed", "what is spent can't be written down here, so nothing leaves")
         return lambda _spent: None
+
+    def _tool_price(self, workflow: Workflow, tool: str) -> int:
+        """Micro-dollars of a call: as the settings say, else the workflow."""
+        own = self.prices.per_call("tool", tool)
+        return price_of_tool(workflow.document, tool) if own is None else own
 
     async def _note_over_budget(self, sender: Sender, bound: CostBound, budget: str) -> None:
         kind, _, name = bound.item.partition(":")

@@ -31,9 +31,17 @@ class Failures:
         errors = [error for _, error in self.all]
         said = "; ".join(f"{route.label}: {error.code}" for route, error in self.all)
         message = f"none of the models that the settings name for this one answered: {said}"
-        if all(isinstance(error, Refused) for error in errors):
-            return Refused("model.none_answered", message)
         is_retryable = any(error.retryable for error in errors)
+        if all(isinstance(error, Refused) for error in errors):
+            return _refused_by_all(self.all, said, is_retryable=is_retryable)
         if all(isinstance(error, (Invalid, StepFailure)) for error in errors):
             return StepFailure("model.none_answered", message, retryable=is_retryable)
         return Unavailable("model.none_answered", message, retryable=is_retryable)
+
+
+def _refused_by_all(failures: list[tuple[Route, AgentFlowError]], said: str, *, is_retryable: bool) -> Refused:
+    """Policy let nobody answer. What each would have needed stands in its own message; the last one's is told."""
+    route, last = failures[-1]
+    facts = {**last.facts, "route": route.label}
+    message = f"policy refuses each model that the settings name for this one ({said}). The last: {last.message}"
+    return Refused("model.all_refused", message, retryable=is_retryable, **facts)

@@ -31,6 +31,11 @@ _UNCHARGED = frozenset(
 """Failures that come before an answer is worked on."""
 
 
+def is_uncharged(error: Exception) -> bool:
+    """Whether a call failed before anybody worked on it."""
+    return isinstance(error, Invalid | Refused) or getattr(error, "code", "") in _UNCHARGED
+
+
 class Meter(msgspec.Struct, frozen=True, kw_only=True):
     """Counts the calls to one model."""
 
@@ -55,8 +60,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
 
     def after(self, error: Exception, bound: CostBound) -> CostBound:
         """What counts when a call failed: nothing where it was turned away, else the bound, as it may be charged."""
-        is_uncharged = isinstance(error, Invalid | Refused) or getattr(error, "code", "") in _UNCHARGED
-        return CostBound() if is_uncharged or not self.payee else bound
+        return CostBound() if is_uncharged(error) or not self.payee else bound
 
     def _cost(self, input_tokens: int, output_tokens: int) -> CostBound:
         usd_micros = 0

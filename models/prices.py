@@ -61,6 +61,11 @@ class PriceTable:
             meter = self._meters[route] = Meter(item=item, payee=route.host, price=price)
         return meter
 
+    def per_call(self, provider: str, name: str) -> int | None:
+        """Micro-dollars of a call to what is no model, such as `tool/create_ticket`; None: the settings name none."""
+        price = _named(self._own, f"{provider}/{name}")
+        return None if price is None else price.call_micros
+
     def _price(self, provider: str, model: str, zone: str) -> Price | None:
         """The price; None for a cloud's model that no table names."""
         server = self._servers.get(provider)

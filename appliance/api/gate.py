@@ -75,7 +75,7 @@ class Gate:
         self._check_host(_values(scope, b"host"))
         if scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDER):
             return None
-        caller = self._entrance.caller or caller_of(_values(scope, b"authorization"), self._service.owner_of_key)
+        caller = self._entrance.caller or caller_of(_values(scope, b"authorization"), self._service.caller_of_key)
         self._check_phase(scope["method"])
         if caller is None:
             raise HttpError(

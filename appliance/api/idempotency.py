@@ -49,7 +49,9 @@ class Submissions:
         key is still on its way to the disk.
         """
         if key is None:
-            run = await self._appliance.engine.submit(workflow, input, tenant=caller.tenant, actor=caller.actor)
+            run = await self._appliance.engine.submit(
+                workflow, input, tenant=caller.tenant, actor=caller.actor, role=caller.role
+            )
             return Submitted(run, is_replay=False)
         scoped = f"{caller.tenant}/{key}"
         if scoped in self._in_flight:
@@ -69,7 +71,7 @@ class Submissions:
             await self._expect_same(known, workflow, input)
             return Submitted(known, is_replay=True)
         run = await self._appliance.engine.submit(
-            workflow, input, tenant=caller.tenant, actor=caller.actor, idempotency_key=key
+            workflow, input, tenant=caller.tenant, actor=caller.actor, role=caller.role, idempotency_key=key
         )
         return Submitted(run, is_replay=False)
 

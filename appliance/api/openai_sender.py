@@ -35,6 +35,7 @@ def sender_of(request: ApiRequest, service: Service, metadata: dict[str, Json] |
     return Sender(
         purpose=f"API client {caller.actor!r}",
         tenant=caller.tenant,
+        role=caller.role,
         run=_conversation(request.headers.get(CONVERSATION_HEADER), metadata or {}, caller),
         data_class=_data_class(request.headers.get(DATA_CLASS_HEADER), service),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from appliance.api.idempotency import Submissions
 from appliance.auth.api_keys import KeyRing, open_keys
+from appliance.auth.callers import Caller
 from appliance.lifecycle import Lifecycle
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
@@ -56,9 +57,10 @@ class Service:
         self._keys, first = open_keys(self.appliance.settings.data / "auth", now_us=self.appliance.clock.now_us())
         return first
 
-    def owner_of_key(self, clear_text: str) -> str | None:
-        """The name of an API key; None for one that is not known."""
-        return self._keys.owner(clear_text)
+    def caller_of_key(self, clear_text: str) -> Caller | None:
+        """Who calls with an API key; None for one that is not known."""
+        key = self._keys.find(clear_text)
+        return None if key is None else Caller(key.name, role=key.role)
 
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""

@@ -28,6 +28,8 @@ class ApiKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str
     """64 hex digits over the whole clear text."""
     created_at: str
+    role: str = ""
+    """What budgets of a role go by; empty: none."""
 
 
 class KeyRing:
@@ -36,11 +38,16 @@ class KeyRing:
     def __init__(self, keys: tuple[ApiKey, ...]) -> None:
         self._keys = keys
 
+    def find(self, clear_text: str) -> ApiKey | None:
+        """The key with this clear text, or None. Takes equally long for any wrong one."""
+        digest = sha256(clear_text.encode()).hexdigest()
+        found = [key for key in self._keys if hmac.compare_digest(key.sha256, digest)]
+        return found[0] if found else None
+
     def owner(self, clear_text: str) -> str | None:
-        """The name of the key, or None. Takes equally long for any wrong key."""
-        found = sha256(clear_text.encode()).hexdigest()
-        owners = [key.name for key in self._keys if hmac.compare_digest(key.sha256, found)]
-        return owners[0] if owners else None
+        """The name of the key, or None."""
+        found = self.find(clear_text)
+        return found.name if found else None
 
 
 def open_keys(folder: Path, *, now_us: int) -> tuple[KeyRing, Path | None]:

@@ -16,19 +16,20 @@ class Caller(msgspec.Struct, frozen=True):
     actor: str
     """Kept in the journal: the API key's name, or `local` for the UNIX socket."""
     tenant: TenantId = DEFAULT_TENANT
+    role: str = ""
+    """What budgets of a role go by; empty: none."""
 
 
 LOCAL_CALLER = Caller("local")
 """Whoever may open the UNIX socket: its mode is 0600, so that is the appliance's own user (and root)."""
 
 
-def caller_of(authorization: Sequence[bytes], owner: Callable[[str], str | None]) -> Caller | None:
+def caller_of(authorization: Sequence[bytes], caller: Callable[[str], Caller | None]) -> Caller | None:
     """The caller behind the `Authorization: Bearer` headers of a request; None unless there is exactly one good one."""
     if len(authorization) != 1:
         return None
     scheme, _, key = authorization[0].decode("latin-1").partition(" ")
-    name = owner(key.strip()) if scheme.lower() == "bearer" else None
-    return None if name is None else Caller(name)
+    return caller(key.strip()) if scheme.lower() == "bearer" else None
 
 
 def allows_host(header: str, names: frozenset[str], *, any_address: bool) -> bool:

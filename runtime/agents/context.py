@@ -1,15 +1,24 @@
 """What an agent may reach while it acts, narrowed to its own specification."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
-from runtime.domain.egress import APPLIANCE, Sender
+from runtime.domain.egress import APPLIANCE, CostBound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
 from runtime.ports import HttpAccess, ModelAccess, Task, Tool
+
+Reserve = Callable[[Sender, CostBound], Awaitable[Callable[[CostBound], Awaitable[None] | None]]]
+"""Sets aside what a call can cost, or raises Refused; the answer takes what was spent, and gives the rest back."""
+
+
+async def nothing_reserved(sender: Sender, bound: CostBound) -> Callable[[CostBound], None]:
+    """Where nobody counts what is spent."""
+    return lambda _spent: None
 
 
 class ModelsFor:
@@ -53,17 +62,23 @@ class AgentContext:
         models: ModelAccess,
         http: HttpAccess,
         tools: Mapping[str, Tool],
+        tool_price: Callable[[str], int] = lambda _tool: 0,
+        reserve: Reserve = nothing_reserved,
     ) -> None:
+        """`tool_price`: micro-dollars of a call to a tool."""
         self._task = task
         self._spec = spec
+        self._sender = sender
         self._tools = tools
+        self._tool_price = tool_price
+        self._reserve = reserve
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)
         self.http: HttpAccess = _Http(http, sender)
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
-        """Call a tool of the agent's `tools:` list. Raises Refused for any other."""
+        """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where no budget has room."""
         if tool not in self._spec.tools:
             raise Refused(
                 "tool.not_granted",
@@ -79,4 +94,17 @@ class AgentContext:
         # a later attempt makes the same calls in the same order, so the n-th call is the same one
         number = self._calls[tool]
         key = f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
-        return await granted.call(arguments, idempotency_key=key, tenant=self._task.tenant)
+        bound = CostBound(usd_micros=self._tool_price(tool), item=f"tool:{tool}")
+        settle, spent = await self._reserve(self._sender, bound), CostBound()
+        try:
+            answer = await granted.call(arguments, idempotency_key=key, tenant=self._task.tenant)
+            spent = bound  # a call that fails has had no effect, and costs nothing
+            return answer
+        finally:
+            settling = settle(spent)
+            if settling is not None:
+                await asyncio.shield(_ended(settling))
+
+
+async def _ended(settling: Awaitable[None]) -> None:
+    await settling

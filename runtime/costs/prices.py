@@ -1,6 +1,11 @@
-"""What a call to a model costs, in whole micro-dollars, rounded up so that a budget never counts too little."""
+"""What a call to a model or a tool costs, in whole micro-dollars; rounded up, so that no budget counts too little."""
+
+from collections.abc import Mapping
 
 import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.units import usd_micros
 
 _MILLION = 1_000_000
 
@@ -36,3 +41,11 @@ def cost(price: Price, *, input_tokens: int, output_tokens: int) -> int:
     by_tokens = input_tokens * price.input_micros + output_tokens * price.output_micros
     by_time = (input_tokens + output_tokens) * price.cpu_second_micros
     return price.call_micros - (-by_tokens // _MILLION) - (-by_time // price.tokens_per_cpu_second)
+
+
+def price_of_tool(document: Mapping[str, Json], tool: str) -> int:
+    """Micro-dollars of a call, as `tool_registry` of a checked definition has it under `cost_per_call`; else 0."""
+    found: Json = dict(document)
+    for key in ("tool_registry", "tools", tool, "cost_per_call"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return 0 if found is None else usd_micros(found)

@@ -52,6 +52,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Who asked: an API key's name, `cli`, a trigger; empty when unknown."""
     minimised: bool = False
     """Whether pseudonyms stand in this journal in place of people's data."""
+    role: str = ""
+    """The role of who asked, which budgets go by; empty: none."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

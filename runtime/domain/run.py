@@ -65,6 +65,8 @@ class RunState(msgspec.Struct, kw_only=True):
     actor: str = ""
     is_minimised: bool | msgspec.UnsetType = msgspec.UNSET
     """Whether pseudonyms stand here in place of people's data; not set where they do not."""
+    role: str | msgspec.UnsetType = msgspec.UNSET
+    """The role of who asked; not set where there is none."""
     input: Json = None
     started_us: int = 0
     ended_us: int = 0
@@ -84,10 +86,10 @@ class RunState(msgspec.Struct, kw_only=True):
     """The step that failed last."""
     usage: Usage = NO_USAGE
     error: ErrorInfo | None = None
-
-    @property
     tree: TreeMemory | msgspec.UnsetType = msgspec.UNSET
     """What the run's behaviour tree remembers; not set where none has been ticked."""
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing more can happen to this run."""
         return self.status in FINAL
@@ -127,6 +129,8 @@ def _started(state: RunState, event: RunStarted) -> None:
     state.tenant, state.actor, state.input = event.tenant, event.actor, event.input
     if event.minimised:
         state.is_minimised = True
+    if event.role:
+        state.role = event.role
     state.started_us = state.at_us
 
 
@@ -230,14 +234,14 @@ def _stopped(state: RunState, command: StopStep) -> None:
     _end(state, command.step, "stopped")
 
 
-def _cancel_requested(state: RunState, event: CancelRequested) -> None:
-    """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
-
-
 def _tree_kept(state: RunState, command: KeepTree) -> None:
     state.tree = command.memory
     for timer in command.stopped:
         state.timers.pop(timer, None)
+
+
+def _cancel_requested(state: RunState, event: CancelRequested) -> None:
+    """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
 
 
 def _finished(state: RunState, command: FinishRun) -> None:
@@ -261,6 +265,6 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     AwaitSignal: _awaited,
     SetTimer: _timer_set,
     StopStep: _stopped,
+    KeepTree: _tree_kept,
     FinishRun: _finished,
 }
-    KeepTree: _tree_kept,

@@ -6,17 +6,18 @@ An agent is made when a definition first needs it and serves every run of that d
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
-from runtime.agents.context import AgentContext
+from runtime.agents.context import AgentContext, Reserve, nothing_reserved
 from runtime.agents.templates import Template
 from runtime.costs.budget import budgets_of
+from runtime.costs.tally import Tallies
 from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
-from runtime.domain.event import ErrorInfo, Event, StepFailed, StepSucceeded
+from runtime.domain.event import NO_USAGE, ErrorInfo, Event, StepFailed, StepSucceeded, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState
@@ -63,9 +64,16 @@ class Dispatcher:
         tools: Mapping[str, Tool],
         clock: Clock,
         minimiser: Minimiser | None = None,
+        tallies: Tallies | None = None,
+        tool_price: Callable[[Workflow, str], int] = lambda _workflow, _tool: 0,
+        reserve: Reserve = nothing_reserved,
     ) -> None:
-        """`minimiser`: gives the data of minimised runs back to agents and tools."""
+        """`minimiser`: gives the data of minimised runs back to agents and tools. `tallies`: what steps spend, counted
+        where it is settled; None: what agents say. `tool_price`: micro-dollars of a call to a tool."""
         self._minimiser = minimiser
+        self._tallies = tallies or Tallies()
+        self._tool_price = tool_price
+        self._reserve = reserve
         self._make_agent = make_agent
         self._models = models
         self._http = http
@@ -77,6 +85,7 @@ class Dispatcher:
         """Try the step once; the event says how it ended. Cancelling this stops the agent."""
         agent = step.agent or AgentId(state_of(step.step))
         number, started_us = step.attempt, self._clock.now_us()
+        self._tallies.open(state.run, step.step)
         try:
             desk = await self._desk(workflow, agent)
             async with desk.bulkhead:
@@ -97,12 +106,14 @@ class Dispatcher:
                 step=step.step,
                 output=result.output,
                 attempt=number,
-                usage=result.usage,
+                usage=self._used(state, step, result),
                 duration_ms=(self._clock.now_us() - started_us) // 1_000,
                 evidence=result.evidence,
             )
+        finally:
+            used = self._tallies.close(state.run, step.step)
         duration_ms = (self._clock.now_us() - started_us) // 1_000
-        return StepFailed(step=step.step, error=failure, attempt=number, duration_ms=duration_ms)
+        return StepFailed(step=step.step, error=failure, attempt=number, usage=used, duration_ms=duration_ms)
 
     async def stop(self) -> None:
         """Stop every agent, those that are still starting included."""
@@ -121,11 +132,13 @@ class Dispatcher:
         context = AgentContext(
             task,
             desk.spec,
-            sender=_sender(workflow, desk.spec, task),
+            sender=_sender(workflow, desk.spec, task, role=state.role or ""),
             folder=workflow.folder,
             models=self._models,
             http=self._http,
             tools=self._tools,
+            tool_price=lambda tool: self._tool_price(workflow, tool),
+            reserve=self._reserve,
         )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:
@@ -140,6 +153,11 @@ class Dispatcher:
                 retryable=True,
             ) from None
         return _checked(result, desk)
+
+    def _used(self, state: RunState, step: StepState, result: StepResult) -> Usage:
+        """What was counted; where nothing was, as for an answer that another step asked for, what the agent says."""
+        counted = self._tallies.so_far(state.run, step.step)
+        return result.usage if counted == NO_USAGE else counted
 
     async def _restored(self, state: RunState, data: dict[str, Json], given: Json) -> tuple[dict[str, Json], Json]:
         if self._minimiser is None:
@@ -186,7 +204,7 @@ def _task(
     )
 
 
-def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None) -> Sender:
+def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "") -> Sender:
     """On whose behalf an agent sends; its own rules of residency narrow the workflow's.
 
     Without a task it gets ready: it embeds examples, or the articles of a folder.
@@ -204,7 +222,7 @@ def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None) -> Se
     if task is None:
         return sender
     return msgspec.structs.replace(
-        sender, tenant=task.tenant, run=task.run, step=task.step, budgets=_budgets(workflow, spec)
+        sender, tenant=task.tenant, run=task.run, step=task.step, role=role, budgets=_budgets(workflow, spec)
     )
 
 

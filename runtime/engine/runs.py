@@ -96,6 +96,7 @@ class Engine:
         *,
         tenant: TenantId = DEFAULT_TENANT,
         actor: str = "",
+        role: str = "",
         idempotency_key: str | None = None,
     ) -> RunId:
         """Start a run; durable when this returns.
@@ -118,6 +119,7 @@ class Engine:
             tenant=tenant,
             actor=actor,
             minimised=is_minimised,
+            role=role,
         )
         await self._to_the_end(self._begin(live, started, idempotency_key))
         return live.state.run

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from runtime.costs.ledger import Hold, Ledger, falls_under, within
 from runtime.costs.periods import HOUR_US
+from runtime.costs.tally import Tallies
 from runtime.domain.cost import Budget
 from runtime.domain.egress import CostBound, Sender
 from runtime.errors import AgentFlowError
@@ -50,6 +51,8 @@ class Budgets:
         self._database = database
         self.charges = Charges(database)
         """What was spent, to be looked at; `flush` first brings it up to date."""
+        self.tallies = Tallies()
+        """What open steps have spent."""
         self._now_us = now_us
         self._budgets = tuple(budgets)
         self._on_warning = on_warning
@@ -111,9 +114,10 @@ class Budgets:
         """Run a write of one statement; what it gives."""
         return await self._database.write(work, savepoint=False)
 
-    def settled(self, hold: Hold, spent: CostBound) -> None:
+    def settled(self, sender: Sender, hold: Hold, spent: CostBound) -> None:
         """Give back in memory what is no longer set aside."""
         self._ledger.settle(hold, spent)
+        self.tallies.add(sender, spent)
 
     def later(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Do something to its end, whoever stops waiting for it; `stop` waits."""
@@ -123,10 +127,11 @@ class Budgets:
         return task
 
     def _add_up(self, sender: Sender, bound: CostBound, at_us: int, spent: CostBound) -> None:
-        """Count what cost nothing; done at once."""
-        if not (bound.item and spent.input_tokens + spent.output_tokens):
+        """Count what cost nothing; done at once. What names nothing that was used was not used."""
+        if not (bound.item and (spent.item or spent.input_tokens + spent.output_tokens)):
             return
         spent = within(spent, bound)
+        self.tallies.add(sender, spent)
         place = Place(at_us - at_us % HOUR_US, sender.tenant, sender.workflow, sender.agent, sender.role, bound.item)
         self._merge({place: [1, 0, spent.input_tokens, spent.output_tokens]})
 
@@ -201,7 +206,7 @@ class _Call:
                 await self._add(counted, "settled")
         finally:
             # only now: a count that nothing is set aside in may be forgotten, and is then read from the file
-            self._budgets.settled(self._hold, counted)
+            self._budgets.settled(self._sender, self._hold, counted)
 
     async def _add(self, cost: CostBound, state: str) -> int:
         work = partial(charges.add, sender=self._sender, cost=cost, at_us=self._at_us, state=state)

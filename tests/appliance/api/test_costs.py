@@ -23,6 +23,11 @@ QUESTION = {
     "messages": [{"role": "user", "content": "hello"}],
 }
 BOUND = 64 + 8 + 5 + 2 * 5
+DEAR = """
+name: dear
+agents:
+  say: {type: llm, prompt: hello, model: {provider: vllm, name: llama3, max_tokens: 5}, retry: {max_attempts: 1}}
+"""
 COST = 7 + 2 * 2
 """What the stand-in says it took: 7 tokens in, 2 out."""
 
@@ -187,3 +192,57 @@ async def test_a_soft_budget_lets_pass_and_leaves_a_line_in_the_audit_log(data_f
         entries = [json.loads(line.body)["entry"] for line in await audit.newest(100)]
         warned = [entry["outcome"] for entry in entries if entry["event"] == "budget.warned"]
         assert ["0 USD a day of model 'vllm/llama3'"] == warned
+
+
+async def test_a_call_that_broke_off_counts_in_its_run(data_folder: Path) -> None:
+    """A failed step costs what the server may charge for it."""
+
+    async def broken(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        send(writer, b'{"choices": ', media_type="application/json")
+        writer.close()
+
+    async with paid(data_folder, play=broken) as (api, _):
+        published = await api.client.put("/v1/workflows/dear", content=DEAR)
+        assert published.is_success, published.text
+        run: dict[str, Any] = await api.run("dear", wait=True)
+        assert "failed" == run["status"]
+        spent = (await costs(api, "?by=workflow"))["total"]["cost_usd_micros"]
+        assert spent == round(run["usage"]["cost_usd"] * 10**6) > 0
+
+
+async def test_a_budget_of_a_role_counts_chats_and_runs_of_its_keys(data_folder: Path) -> None:
+    """The role of an API key stands in its chats and in the journal of its runs."""
+    async with paid(data_folder, scope={"role": "guest"}, per="day", usd=f"{(BOUND + COST - 1) / 10**6:f}") as (api, _):
+        keys = data_folder / "auth/keys.json"
+        keys.write_text(json.dumps([{**key, "role": "guest"} for key in json.loads(keys.read_text())]))
+        assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code, "not read yet"
+        api.service.read_keys()
+        assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        assert 403 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        assert {"", "guest"} == {line["name"] for line in (await costs(api, "?by=role"))["spending"]}
+        assert (await api.client.put("/v1/workflows/dear", content=DEAR)).is_success
+        run: dict[str, Any] = await api.run("dear", wait=True)
+        assert ("failed", "budget.exceeded") == (run["status"], run["error"]["code"])
+
+
+async def test_a_request_over_http_costs_what_its_host_costs(data_folder: Path) -> None:
+    """It is the tool `http/HOST`; where nobody is there, nobody charges."""
+    async with stand_in() as server:
+        host = server.url.removeprefix("http://").removesuffix("/v1")
+        prices = {f"http/{host}": {"per_call": "0.5"}, "http/127.0.0.1": {"per_call": "0.25"}}
+        limit = msgspec.convert({"scope": {"tool": f"http/{host}"}, "per": "day", "usd": 1}, BudgetLine)
+        async with open_api(data_folder, prices=prices, budgets=(limit,)) as api:
+            for name, url in (("ask", server.url), ("lost", "http://127.0.0.1:1/v1")):
+                agent = (
+                    f"{{type: http, url: '{url}/chat', body: {{max_tokens: 1, model: m}}, retry: {{max_attempts: 1}}}}"
+                )
+                definition = f"name: {name}x\nagents: {{say: {agent}}}"
+                assert (await api.client.put(f"/v1/workflows/{name}x", content=definition)).is_success
+            lost = await api.run("lostx", wait=True)
+            assert ("failed", 0) == (lost["status"], lost["usage"]["cost_usd"])  # type: ignore[index]
+            asked = [await api.run("askx", wait=True) for _ in range(3)]
+            assert ["succeeded", "succeeded", "failed"] == [run["status"] for run in asked]
+            assert [0.5, 0.5, 0.0] == [run["usage"]["cost_usd"] for run in asked]  # type: ignore[index]
+            assert "budget.exceeded" == asked[2]["error"]["code"]  # type: ignore[index]
+            (line,) = (await costs(api, "?by=tool"))["spending"]
+            assert (f"http/{host}", 2, 10**6) == (line["name"], line["calls"], line["cost_usd_micros"])

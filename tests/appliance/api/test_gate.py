@@ -50,13 +50,13 @@ async def test_probes_and_the_manual_need_no_key(api: Api) -> None:
 )
 def test_only_one_good_key_opens(headers: list[bytes]) -> None:
     """Two headers that disagree are how one proxy's check is slipped past another's."""
-    assert caller_of(headers, lambda key: "first" if key == "good" else None) is None
+    assert caller_of(headers, lambda key: Caller("first") if key == "good" else None) is None
 
 
 @pytest.mark.parametrize("header", [b"Bearer good", b"bearer good", b"BEARER  good "])
 def test_a_good_key_names_its_owner(header: bytes) -> None:
     """The name stands in the journal of what it asks for."""
-    assert caller_of([header], lambda key: "first" if key == "good" else None) == Caller("first")
+    assert caller_of([header], lambda key: Caller("first") if key == "good" else None) == Caller("first")
 
 
 async def test_the_actor_is_kept_with_the_run(api: Api) -> None:

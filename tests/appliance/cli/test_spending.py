@@ -1,0 +1,101 @@
+"""What runs spend: their own cost, tools and requests that cost money, and budgets that refuse them."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+PRICED = 'prices: {"scripted/*": {input_per_1k: "0.001", output_per_1k: "0.002"}}\n'
+TICKETS = """
+name: tickets
+tool_registry: {tools: {create_ticket: {type: builtin, cost_per_call: 0.02}}}
+agents:
+  open: {type: custom, handler: "actions.py:open_two", tools: [create_ticket]}
+"""
+OPEN_TWO = """
+def open_two(task, ctx):
+    for number in (1, 2):
+        ticket = ctx.tool("create_ticket", {"subject": f"ticket {number}"})
+    return {"last": ticket}
+"""
+PAIR = """
+name: pair
+agents:
+  say: {type: llm, prompt: hello, model: {provider: scripted, name: pair, answers: [hello]}}
+"""
+
+
+@pytest.fixture
+def settings(data_folder: Path) -> Path:
+    """The settings' file, with a price for scripted models."""
+    data_folder.mkdir(parents=True, exist_ok=True)
+    path = data_folder / "config.yaml"
+    path.write_text(PRICED)
+    return path
+
+
+@pytest.fixture
+def tickets(tmp_path: Path) -> Path:
+    """A workflow whose one step opens two tickets, at two cents each."""
+    (tmp_path / "actions.py").write_text(OPEN_TWO)
+    path = tmp_path / "tickets.yaml"
+    path.write_text(TICKETS)
+    return path
+
+
+def test_a_run_says_what_it_cost(af: Af, greet: Path, settings: Path) -> None:
+    """In its document, its steps and its journal; the same as the report of costs."""
+    run = af("run", greet, "--input", '{"message": "hi"}', "--json").document
+    assert 0.000003 == run["usage"]["cost_usd"] == run["steps"][0]["usage"]["cost_usd"]  # type: ignore[index]
+    assert run["usage"] == af("runs", "show", "last", "--json").document["usage"]
+    assert '"cost_usd_micros":3' in af("logs", "last", "--json").out
+    assert 3 == af("costs", "--json").document["total"]["cost_usd_micros"]  # type: ignore[index]
+
+
+def test_a_tool_costs_what_the_registry_says(af: Af, tickets: Path) -> None:
+    """Each call; the report tells the tool's name."""
+    run = af("run", tickets, "--json").document
+    assert ("succeeded", 0.04) == (run["status"], run["usage"]["cost_usd"])  # type: ignore[index]
+    (line,) = af("costs", "--by", "tool", "--json").document["spending"]  # type: ignore[misc]
+    assert ("create_ticket", 2, 40_000) == (line["name"], line["calls"], line["cost_usd_micros"])
+
+
+def test_the_settings_price_of_a_tool_goes_before_the_registrys(af: Af, tickets: Path, settings: Path) -> None:
+    """Whoever runs the appliance pays, and says what a call costs."""
+    settings.write_text('prices: {"tool/create_ticket": {per_call: "0.003"}}\n')
+    assert 0.006 == af("run", tickets, "--json").document["usage"]["cost_usd"]  # type: ignore[index]
+
+
+def test_a_tool_without_a_price_is_counted(af: Af, tickets: Path) -> None:
+    tickets.write_text(TICKETS.replace(", cost_per_call: 0.02", ""))
+    assert 0 == af("run", tickets).code
+    (line,) = af("costs", "--by", "tool", "--json").document["spending"]  # type: ignore[misc]
+    assert ("create_ticket", 2, 0) == (line["name"], line["calls"], line["cost_usd_micros"])
+
+
+def test_a_budget_of_a_tool_refuses_the_call_that_has_no_room(af: Af, tickets: Path, settings: Path) -> None:
+    """The second one here; the first one counts."""
+    settings.write_text("budgets: [{scope: {tool: create_ticket}, per: day, usd: '0.03'}]\n")
+    said = af("run", tickets, "--json")
+    assert (3, "budget.exceeded") == (said.code, said.document["error"]["code"])  # type: ignore[index]
+    assert "asks for tool 'create_ticket', which can take up to 0.02 USD" in said.document["error"]["message"]  # type: ignore[index]
+    assert 0.02 == said.document["usage"]["cost_usd"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("budget", ["{per: day, usd: '0.0001'}", "{scope: {workflow: pair}, per: hour, usd: '0'}"])
+def test_a_budget_that_refuses_every_model_of_a_route_ends_with_exit_code_3(
+    af: Af, tmp_path: Path, settings: Path, budget: str
+) -> None:
+    """Nothing broke: a policy said no to each of them."""
+    settings.write_text(
+        f"{PRICED}budgets: [{budget}]\nmodels: {{routes: {{scripted/pair: [scripted/one, scripted/two]}}}}\n"
+    )
+    path = tmp_path / "pair.yaml"
+    path.write_text(PAIR)
+    said = af("run", path, "--json")
+    error = said.document["error"]
+    assert (3, "model.all_refused") == (said.code, error["code"])  # type: ignore[index]
+    told = error["message"]  # type: ignore[index]
+    assert "(scripted/one: budget.exceeded; scripted/two: budget.exceeded)" in told
+    assert "The rule is budgets in the settings" in told
