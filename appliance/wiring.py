@@ -157,7 +157,7 @@ class Appliance:
         self._opened.push_async_callback(self.memory.stop)
         self._opened.push_async_callback(self._door.stop)
         self._opened.callback(self._desk.stop)
-        if self._is_writer and (self.settings.models.backends or self.settings.minimise == "on"):
+        if self._is_writer and (self.settings.models.backends or (recover and self.settings.minimise == "on")):
             warming = asyncio.create_task(self._desk.warm_up())
             self._opened.push_async_callback(_ended, warming)
         await self.models.start()
