@@ -1,9 +1,10 @@
 """A process for the kill test: an engine under load that tells its parent what it has promised.
 
-    python -m tests.faults.engine_child FOLDER DIARY BOOT RUNS
+    python -m tests.faults.engine_child FOLDER DIARY BOOT RUNS PLAN
 
 On stdout: `submitted RUN` and `finished RUN STATUS`, each printed only after the engine said so. In DIARY, opened for
-appending: `BOOT RUN STEP` whenever an agent starts to act. Ends by itself when RUNS runs have finished.
+appending: `BOOT RUN STEP` whenever an agent starts to act. Ends by itself when RUNS runs have finished. PLAN is
+`chain`, a state machine, or `tree`, a behaviour tree that halts, repeats and sets time limits.
 """
 
 from runtime.store import driver
@@ -16,8 +17,9 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from appliance.bench.workload import chain  # noqa: E402
-from runtime.domain.ids import DefinitionHash  # noqa: E402
-from runtime.domain.workflow import Workflow  # noqa: E402
+from runtime.domain.ids import AgentId, DefinitionHash  # noqa: E402
+from runtime.domain.tree import TreeNode  # noqa: E402
+from runtime.domain.workflow import AgentSpec, Workflow  # noqa: E402
 from runtime.engine.clock import SystemClock  # noqa: E402
 from runtime.engine.dispatcher import Dispatcher  # noqa: E402
 from runtime.engine.runs import Engine  # noqa: E402
@@ -25,8 +27,28 @@ from runtime.ports import StepContext, StepResult, Task  # noqa: E402
 from runtime.store.journal import Journal, journal_database  # noqa: E402
 from runtime.store.lock import hold  # noqa: E402
 
-WORKFLOW = chain(5)
 AT_ONCE = 12
+
+
+def _act(agent: str) -> TreeNode:
+    return TreeNode(kind="action", agent=AgentId(agent))
+
+
+def _tree() -> Workflow:
+    first = TreeNode(kind="parallel", children=(_act("a"), _act("b"), _act("c")), limit=1, failures=3)
+    limited = TreeNode(kind="timeout", children=(_act("d"),), timeout_ms=3_600_000)
+    twice = TreeNode(kind="repeat", children=(limited,), limit=2)
+    rest = TreeNode(kind="sequence_with_memory", children=(_act("b"), twice, _act("e")))
+    return Workflow(
+        name="tree",
+        hash=DefinitionHash(f"sha256:{1:064}"),
+        agents={AgentId(name): AgentSpec(id=AgentId(name), type="diary") for name in "abcde"},
+        planner="behavior_tree",
+        tree=TreeNode(kind="sequence", children=(first, rest)),
+    )
+
+
+WORKFLOWS = {"chain": chain(5), "tree": _tree()}
 
 
 class DiaryAgent:
@@ -52,14 +74,15 @@ class DiaryAgent:
 
 async def main() -> None:
     """Recover what an earlier process left, then keep runs going."""
-    folder, diary, boot, wanted = sys.argv[1:]
+    folder, diary, boot, wanted, plan = sys.argv[1:]
+    workflow = WORKFLOWS[plan]
     clock = SystemClock()
     database = journal_database(Path(folder), lock=hold(Path(folder), what="kill test", now_us=clock.now_us()))
     await database.start()
     agent = DiaryAgent(os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND), boot)
 
     async def pinned(definition: DefinitionHash) -> Workflow:
-        return WORKFLOW
+        return workflow
 
     dispatcher = Dispatcher(
         make_agent=lambda spec, folder, sender: agent,
@@ -74,7 +97,7 @@ async def main() -> None:
 
     async def load() -> None:
         for _ in left:
-            run = await engine.submit(WORKFLOW, None)
+            run = await engine.submit(workflow, None)
             print("submitted", run, flush=True)
             state = await engine.wait(run)
             print("finished", run, state.status, flush=True)

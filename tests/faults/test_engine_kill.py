@@ -6,35 +6,44 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
+from runtime.domain.command import FinishRun, StopStep
 from runtime.domain.event import StepSucceeded
 from runtime.domain.ids import RunId, StepId
 from runtime.domain.journal import Entry, read
 from runtime.engine.replay import replay
 from runtime.planners.lifecycle import planner_for
 from runtime.store.journal import Journal, journal_database
-from tests.faults.engine_child import WORKFLOW
+from tests.faults.engine_child import WORKFLOWS
 
 KILLS = 100
 MORE_THAN_IT_GETS_TO = 1_000_000
 
 
-async def test_a_hundred_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path) -> None:
-    """An acknowledged run is never lost, an announced end stays, and a step with a recorded result never runs again."""
+@pytest.mark.parametrize(("plan", "kills"), [("chain", KILLS), ("tree", KILLS // 4)])
+async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path, plan: str, kills: int) -> None:
+    """An acknowledged run is never lost, an announced end stays, and a step with a recorded result never runs again.
+
+    In the middle of a behaviour tree as well: what it remembers is there again, and what it halted stays halted.
+    """
     moments = random.Random(20261122)
     folder, diary = tmp_path / "data", tmp_path / "diary"
     journals = _Journals(folder)
     promised: list[str] = []
     recorded_before: list[int] = []
-    for boot in range(KILLS):
+    for boot in range(kills):
         await journals.read_on()
         recorded_before.append(len(journals.answered))
-        promised += _run_and_kill(folder, diary, boot, after_s=moments.uniform(0.0, 0.06))
+        promised += _run_and_kill(folder, diary, boot, plan, after_s=moments.uniform(0.0, 0.06))
     await journals.read_on()
     recorded_before.append(len(journals.answered))
-    promised += _run_to_the_end(folder, diary, KILLS)
+    interrupted = [run for run, entries in journals.runs.items() if not isinstance(entries[-1].body, FinishRun)]
+    assert interrupted, "no kill came in the middle of a run"
+    promised += _run_to_the_end(folder, diary, kills, plan)
     await journals.read_on()
 
-    states = {run: replay(run, entries, planner_for(WORKFLOW)) for run, entries in journals.runs.items()}
+    states = {run: replay(run, entries, planner_for(WORKFLOWS[plan])) for run, entries in journals.runs.items()}
     assert all(found.divergence is None for found in states.values())
     assert {found.state.status for found in states.values()} == {"succeeded"}
     for line in promised:
@@ -42,7 +51,7 @@ async def test_a_hundred_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_p
         assert RunId(run) in states, line
         assert word == "submitted" or status == ["succeeded"]
     finished = [line for line in promised if line.startswith("finished")]
-    assert len(finished) > KILLS, "the load was too light to mean anything"
+    assert len(finished) > kills, "the load was too light to mean anything"
 
     assert len(journals.answered) == len(set(journals.answered)), "a step was answered twice"
     answered_at = {step: number for number, step in enumerate(journals.answered)}
@@ -60,7 +69,7 @@ class _Journals:
         self._cursor = 0
         self.runs: dict[RunId, list[Entry]] = {}
         self.answered: list[tuple[RunId, StepId]] = []
-        """Steps with a recorded result, in the order of their commits."""
+        """Steps with a recorded result, or stopped, in the order of their commits."""
 
     async def read_on(self) -> None:
         if not self._folder.exists():
@@ -74,16 +83,17 @@ class _Journals:
                 self._cursor = cursor
                 entry = read(row)
                 self.runs.setdefault(row.run, []).append(entry)
-                if isinstance(entry.body, StepSucceeded):
+                if isinstance(entry.body, StepSucceeded | StopStep):
                     self.answered.append((row.run, entry.body.step))
                 if self._cursor >= head:
                     break
         await database.stop()
 
 
-def _run_and_kill(folder: Path, diary: Path, boot: int, *, after_s: float) -> list[str]:
+def _run_and_kill(folder: Path, diary: Path, boot: int, plan: str, *, after_s: float) -> list[str]:
     """Start a child, kill it `after_s` behind its first promise; whole lines that it printed."""
-    child = subprocess.Popen(_command(folder, diary, boot, MORE_THAN_IT_GETS_TO), stdout=subprocess.PIPE, text=True)
+    command = _command(folder, diary, boot, MORE_THAN_IT_GETS_TO, plan)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     first = child.stdout.readline()
     timer = threading.Timer(after_s, child.kill)
@@ -94,10 +104,10 @@ def _run_and_kill(folder: Path, diary: Path, boot: int, *, after_s: float) -> li
     return [line for line in (first + rest).split("\n")[:-1] if line]
 
 
-def _run_to_the_end(folder: Path, diary: Path, boot: int) -> list[str]:
-    done = subprocess.run(_command(folder, diary, boot, 20), stdout=subprocess.PIPE, text=True, check=True)
+def _run_to_the_end(folder: Path, diary: Path, boot: int, plan: str) -> list[str]:
+    done = subprocess.run(_command(folder, diary, boot, 20, plan), stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.splitlines()
 
 
-def _command(folder: Path, diary: Path, boot: int, runs: int) -> list[str]:
-    return [sys.executable, "-m", "tests.faults.engine_child", str(folder), str(diary), str(boot), str(runs)]
+def _command(folder: Path, diary: Path, boot: int, runs: int, plan: str) -> list[str]:
+    return [sys.executable, "-m", "tests.faults.engine_child", str(folder), str(diary), str(boot), str(runs), plan]
