@@ -87,7 +87,10 @@ class Vault:
         return await self._database.write(lambda connection: _purge(connection, scopes, before_us, spared))
 
     async def erase(self, value: str) -> int:
-        """Delete one value from every scope, in whatever case it was written; return how often it was there."""
+        """Delete a value from every scope, in whatever case; return how often it was there.
+
+        What holds it among other words goes too: a name and an address may have been kept as one value.
+        """
         return await self._database.write(lambda connection: _erase(connection, value))
 
 
@@ -127,8 +130,19 @@ def _purge(connection: sqlite3.Connection, scopes: Collection[str], before_us: i
 def _erase(connection: sqlite3.Connection, value: str) -> int:
     wanted = value.strip().casefold()
     rows = connection.execute("SELECT scope, entity, number, value FROM pseudonym").fetchall()
-    found = [(scope, entity, number) for scope, entity, number, text in rows if text.strip().casefold() == wanted]
+    found = [(scope, entity, number) for scope, entity, number, text in rows if _holds(text.casefold(), wanted)]
     return sum(_delete(connection, "scope = ? AND entity = ? AND number = ?", place) for place in found)
+
+
+def _holds(text: str, wanted: str) -> bool:
+    """Whether a text holds another as words of its own: `ann@x.org` is not in `joann@x.org`."""
+    at = text.find(wanted) if wanted else -1
+    while at >= 0:
+        before, behind = text[at - 1 : at] if at else "", text[at + len(wanted) : at + len(wanted) + 1]
+        if not before.isalnum() and not behind.isalnum():
+            return True
+        at = text.find(wanted, at + 1)
+    return False
 
 
 def _delete(connection: sqlite3.Connection, wanted: str, values: tuple[object, ...]) -> int:

@@ -128,6 +128,17 @@ async def test_a_number_that_was_given_out_is_never_given_again(vaults: Vaults) 
     assert {"EMAIL": 1} == (await vault.known("r-2")).spent
 
 
+async def test_a_value_is_erased_among_other_words_too(vaults: Vaults) -> None:
+    """A name and the address behind it may have been kept as one; another person's longer address is not theirs."""
+    vault = await vaults.of(ACME)
+    both = Pseudonym("EMAIL", 1, "EMAIL_1_ABCD", "Anna (ANNA@example.com)")
+    other = Pseudonym("EMAIL", 2, "EMAIL_2_EFGH", "joanna@example.com")
+    await vault.keep("r-1", [both, other], at_us=1)
+    assert 0 == await vault.erase("")
+    assert 1 == await vault.erase("anna@example.com")
+    assert [other] == (await vault.known("r-1")).pseudonyms
+
+
 async def test_a_purge_by_age_spares_what_is_still_needed(vaults: Vaults) -> None:
     """A run that waits for a person still needs its values."""
     vault = await vaults.of(ACME)
