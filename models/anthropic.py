@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from models.answers import check_request, offered
 from models.keys import read_key
-from models.openai_replies import MAX_CALLS, failure, garbled
+from models.openai_replies import MAX_CALLS, MAX_LINE_BYTES, failure, garbled
 from models.pump import Calls
 from models.replies import Answer, backend_id, described, reply_to
 from models.servers import ModelServer
@@ -138,6 +138,7 @@ class AnthropicBackend:
             keeps=("anthropic-version",),
             timeout_s=self._server.timeout_s,
             max_reply_bytes=MAX_REPLY_BYTES,
+            max_line_bytes=MAX_LINE_BYTES,
             failed=lambda status, said: failure(status, said, self._server.name, cleared.payload.model),
         )
         return AsyncAnthropic(

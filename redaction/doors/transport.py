@@ -14,6 +14,7 @@ from redaction.guard import in_wire_form
 from runtime.domain.chat import ChatRequest, EmbedRequest
 from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpRequest
+from runtime.errors import StepFailure
 
 ModelCall = Cleared[ChatRequest] | Cleared[EmbedRequest]
 
@@ -34,6 +35,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Headers of the client, in lower case, that go along beside those that name the content."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
+    max_line_bytes: int = 0
+    """Longest line that is passed on, for clients that put lines together slowly; 0: any."""
     failed: Callable[[int, bytes], Exception] | None = None
     """What to raise for a status that is no success, and the first bytes of its body; None: the client's to say."""
 
@@ -52,15 +55,16 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             request.method, str(request.url), request.headers, await request.aread(), terms=self._terms
         )
         reply = await open_reply(self._door, self._cleared, wired, self._terms)
-        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
+        return httpx.Response(reply.status, headers=reply.headers, stream=_Body(reply, self._terms), request=request)
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, reply: OpenReply) -> None:
+    def __init__(self, reply: OpenReply, terms: Terms) -> None:
         self._reply = reply
+        self._terms = terms
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._reply.pieces():
+        async for piece in body_of(self._reply, self._terms):
             yield piece
 
     async def aclose(self) -> None:
@@ -77,6 +81,21 @@ async def open_reply(door: HttpDoor, cleared: ModelCall, request: HttpRequest, t
     finally:
         await reply.close()
     raise terms.failed(reply.status, said)
+
+
+async def body_of(reply: OpenReply, terms: Terms) -> AsyncIterator[bytes]:
+    """The body of a reply as it comes. Raises as the door does, and StepFailure for a line that is too long."""
+    unended_bytes = 0
+    async for piece in reply.pieces():
+        end = piece.rfind(b"\n")
+        unended_bytes = unended_bytes + len(piece) if end < 0 else len(piece) - end - 1
+        if 0 < terms.max_line_bytes < unended_bytes:
+            raise StepFailure(
+                "http.reply_too_large",
+                f"a server sent a line of more than the {terms.max_line_bytes:,} bytes that are accepted",
+                retryable=False,
+            )
+        yield piece
 
 
 def wire_request(method: str, url: str, headers: Mapping[str, str], body: bytes, *, terms: Terms) -> HttpRequest:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx2
 
 from redaction.doors.http import HttpDoor, OpenReply
-from redaction.doors.transport import ModelCall, Terms, open_reply, wire_request
+from redaction.doors.transport import ModelCall, Terms, body_of, open_reply, wire_request
 
 
 def guarded_client(door: HttpDoor, cleared: ModelCall, terms: Terms) -> httpx2.AsyncClient:
@@ -29,15 +29,16 @@ class GuardedTransport2(httpx2.AsyncBaseTransport):
             request.method, str(request.url), request.headers, await request.aread(), terms=self._terms
         )
         reply = await open_reply(self._door, self._cleared, wired, self._terms)
-        return httpx2.Response(reply.status, headers=reply.headers, stream=_Body(reply), request=request)
+        return httpx2.Response(reply.status, headers=reply.headers, stream=_Body(reply, self._terms), request=request)
 
 
 class _Body(httpx2.AsyncByteStream):
-    def __init__(self, reply: OpenReply) -> None:
+    def __init__(self, reply: OpenReply, terms: Terms) -> None:
         self._reply = reply
+        self._terms = terms
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._reply.pieces():
+        async for piece in body_of(self._reply, self._terms):
             yield piece
 
     async def aclose(self) -> None:
