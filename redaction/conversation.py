@@ -119,9 +119,13 @@ def _cards_over(texts: Sequence[str], found: list[list[Finding]]) -> None:
         if not runs[first]:
             continue
         pieces = [(first, *runs[first][-1])]
+        if _has_card(texts[first]):
+            continue
         for second in range(first + 1, min(first + 2 * _REACH, len(texts))):
             if not runs[second]:
                 continue
+            if _has_card(texts[second]):
+                break
             pieces.append((second, *runs[second][0]))
             joined = " ".join(texts[index][low:high] for index, low, high in pieces)
             if len(joined) > 40 or len(pieces) > _REACH + 1:
@@ -135,6 +139,11 @@ def _cards_over(texts: Sequence[str], found: list[list[Finding]]) -> None:
                 break
 
 
+def _has_card(text: str) -> bool:
+    """Whether a message holds a whole card, which is then no half of another."""
+    return any(card(text[low:high]) != (0, 0) for low, high in (match.span() for match in _DIGITS.finditer(text)))
+
+
 def _tokens_over(texts: Sequence[str], first: int, second: int, found: list[list[Finding]]) -> None:
     """A key, an account or an address of which the last word of one and the first of another are the halves."""
     left, right = _LAST_WORD.search(texts[first][-64:]), _FIRST_WORD.search(texts[second][:64].lstrip())
@@ -146,14 +155,10 @@ def _tokens_over(texts: Sequence[str], first: int, second: int, found: list[list
         return
     around = f"{texts[first][-TAIL:]} {texts[second][:TAIL]}".lower()
     low, skipped = len(texts[first]) - len(begin), texts[second].find(rest)
+    if any(each.type in _STRONG for half in (begin, rest) for each in patterns()(half, around)):
+        return
     for each in patterns()(begin + rest, around):
         if each.type in _STRONG and each.start < len(begin) - 1 and each.end > len(begin) + 1:
-            is_whole = any(f.type == each.type and f.end >= len(begin.rstrip(".,;!?")) for f in patterns()(begin, ""))
-            if is_whole and each.type in ("EMAIL", "PHONE"):
-                continue
-            found[first].append(
-                Finding(low + each.start, len(texts[first]), each.type, 0.8, f"{each.recogniser}_split")
-            )
-            found[second].append(
-                Finding(skipped, skipped + each.end - len(begin), each.type, 0.8, f"{each.recogniser}_split")
-            )
+            name = f"{each.recogniser}_split"
+            found[first].append(Finding(low + each.start, len(texts[first]), each.type, 0.8, name))
+            found[second].append(Finding(skipped, skipped + each.end - len(begin), each.type, 0.8, name))

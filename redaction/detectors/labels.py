@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import re2
 
 from redaction.detectors.rules import latin, options
-from redaction.detectors.secrets import chosen
+from redaction.detectors.secrets import chosen, entropy
 from redaction.findings import Finding
 from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, may_be_part, may_name, words_of
 from redaction.wording import is_name, name_end
@@ -175,7 +175,7 @@ def _address_end(text: str, data: bytes, start: int) -> int:
 
 def _is_value(entity: str, value: str, is_fixed: bool) -> bool:
     if entity in ("API_KEY", "TOKEN"):
-        return any(char.isdigit() for char in value) and "(" not in value and not value.isdigit() and "://" not in value
+        return _is_key(value)
     if entity == "ADDRESS" and not is_fixed:
         return len(value) >= 4
     if entity == "PASSWORD":
@@ -183,6 +183,14 @@ def _is_value(entity: str, value: str, is_fixed: bool) -> bool:
     if entity == "PERSON":
         return value[0].isalpha() and "." not in value.strip(".").replace(". ", " ") and "_" not in value
     return True
+
+
+def _is_key(value: str) -> bool:
+    """Whether it is no number, no call and no address; without digits only what nobody writes by hand."""
+    has_digit = any(char.isdigit() for char in value)
+    is_drawn = len(value) >= 20 and value.lower() != value and value.upper() != value and entropy(value) >= 3.5
+    is_other = "(" in value or "://" in value or value.isdigit() or " " in value.strip()
+    return (has_digit or (is_drawn and value.isalnum())) and not is_other
 
 
 def _name(text: str, start: int, end: int, *, is_fixed: bool) -> Iterator[tuple[int, int]]:

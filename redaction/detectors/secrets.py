@@ -201,7 +201,7 @@ RULES = (
     Rule("key_chosen", "API_KEY", r"\bkey\"?'? ?[:=] "
                                   r"?[\"'`]?(?P<v>[^\s\"'`,;<>&=]{10,64})", 0.7, _strongly_mixed, ignores_case=True),
     Rule("drawn_by_context", "API_KEY",
-         r"(?:^|[^A-Za-z0-9+/=_\-.~])(?P<v>[A-Za-z0-9+/=_\-.~]{20,512})", 0.7, _clearly_drawn, _SECRET_WORDS, True),
+         r"(?:^|[^A-Za-z0-9+/_\-.~])(?P<v>[A-Za-z0-9+/_\-.~]{20,512}={0,2})", 0.7, _clearly_drawn, _SECRET_WORDS, True),
     Rule("user_flag", "PASSWORD", r"(?:\s-u|--user)[ =]?[\"']?[A-Za-z0-9._@\-]"
                                   r"{1,64}:(?P<v>[^\s\"']{3,128})", 0.9, chosen),
     Rule("password_flag", "PASSWORD", r"(?:sshpass -p ?|--password[= ]|mysql .{0,40}-p)" + _QUOTE
