@@ -146,6 +146,21 @@ async def test_a_policy_that_wants_names_fails_where_nobody_looks_for_them(tmp_p
             await minimiser.kept(RUN, "Anna wrote")
 
 
+async def test_a_redactor_that_fails_lets_nothing_through(
+    tmp_path: Path, lock: DataLock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever goes wrong in it, nothing is kept, and neither message nor log quotes what it was."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError(f"cannot look at {MAIL}")
+
+    monkeypatch.setattr("redaction.minimise.redact_payload", fails)
+    async with minimising(tmp_path, lock) as minimiser:
+        with pytest.raises(Refused, match=r"minimise\.failed.*RuntimeError") as refused:
+            await minimiser.kept(RUN, MAIL)
+    assert MAIL not in str(refused.value) + caplog.text
+
+
 async def test_a_vault_that_takes_no_rows_gives_no_pseudonym(tmp_path: Path, lock: DataLock) -> None:
     """A pseudonym whose value is not durable would never be restored."""
     async with minimising(tmp_path, lock) as minimiser:

@@ -14,17 +14,19 @@ from runtime.domain.canonical import Json, encode
 from runtime.domain.event import EVENTS, RunStarted, SignalReceived, StepFailed
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.journal import write
+from runtime.domain.minimise import Holder
 from runtime.domain.run import fold
 from runtime.domain.workflow import FsmState, Workflow
+from runtime.engine.clock import ManualClock
 from runtime.engine.minimise import SAID
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
-from runtime.errors import Refused, StepFailure, Unavailable
+from runtime.errors import Refused, StepFailure, StoreFull, Unavailable
 from runtime.planners.lifecycle import planner_for
 from runtime.ports import Task
 from runtime.store.lock import DataLock
 from runtime.store.vaults import KEY_FILE, Vaults
-from tests.runtime.engine.conftest import Stage
+from tests.runtime.engine.conftest import Stage, until
 
 MAIL, CARD = "anna.kovacs@example.com", "4111 1111 1111 1111"
 ASKED: Json = {"message": f"I am {MAIL}, my card is {CARD}"}
@@ -214,6 +216,31 @@ async def test_an_input_that_may_not_be_kept_starts_nothing(minimised: Minimised
         )
     assert 0 == engine.health().live_runs
     assert [] == [*await engine.store.runs()]
+
+
+async def test_an_answer_waits_for_a_vault_in_trouble(minimised: Minimised) -> None:
+    """A full disk costs time, never an answer, and never a value in the journal."""
+    stage, clock = minimised.stage, ManualClock()
+    stage.clock = clock
+    workflow = stage.workflow(FsmState(name="a", on_success="done"))
+    engine = await stage.engine()
+    kept, tries = minimised.minimiser.kept, list[str]()
+
+    async def in_trouble(holder: Holder, value: Json) -> Json:
+        tries.append(holder.name)
+        if len(tries) in (2, 3):  # the step's answer, twice
+            raise StoreFull("store.full", "the disk takes no more")
+        return await kept(holder, value)
+
+    minimised.minimiser.kept = in_trouble  # type: ignore[method-assign]  # nobody can fill one file's disk
+    run = await engine.submit(workflow, ASKED)
+    for delay_s in (1, 2):
+        await until(lambda: bool(clock._sleepers))
+        clock.advance(delay_s)
+    await until(lambda: engine.health().live_runs == 0)
+    assert "succeeded" == (await engine.state(run)).status
+    assert 4 == len(tries)
+    assert b"anna" not in await journal_bytes(engine, run)
 
 
 async def test_a_workflow_may_ask_for_it_by_itself(minimised: Minimised) -> None:
