@@ -1,13 +1,14 @@
 """What is redacted of each kind of payload, and how the payload is put together again. Pure but for the redactor."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 from msgspec.structs import replace
 
+from redaction.findings import ENTITIES
 from redaction.redactor import Acted, Redactor
 from redaction.segments import redact_payload
 from runtime.domain.canonical import Json
@@ -17,6 +18,8 @@ from runtime.errors import Invalid, Refused
 
 Payload = TypeVar("Payload")
 
+_TELLING = ("contact", "financial", "national_id")
+"""Groups whose values are told from a name by their form; what else is found in one is a guess."""
 _PLAIN_HEADERS = frozenset({"content-type", "content-encoding", "accept", "accept-language", "user-agent"})
 
 
@@ -89,11 +92,19 @@ class _Work:
         if self._redactor.policy.action("BINARY", self._destination) != "allow":
             self.block(f"BINARY ({what})")
 
+    def pass_identifier(self, name: str) -> None:
+        """Let a name through that cannot be exchanged; one that is somebody's number or address is refused."""
+        found = self._redactor.redact(name, self._destination).findings if name else ()
+        if any(ENTITIES[each.type] in _TELLING and each.action != "allow" for each in found):
+            self.block("tool name or call id with a person's data in it")
+
     def block(self, named: str) -> None:
         raise Refused("redaction.blocked", f"redaction policy {self._redactor.policy.name!r} lets no {named} leave")
 
 
 def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
+    for name in _identifiers(request):
+        work.pass_identifier(name)
     if any(message.images for message in request.messages):
         work.pass_binary("a picture")
     surface: dict[str, Json] = {"messages": [_turn(message) for message in request.messages]}
@@ -112,6 +123,15 @@ def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
         tools=tuple(map(_offer, request.tools, offers)),
         schema=cast("dict[str, Json] | None", found.get("schema")),
     )
+
+
+def _identifiers(request: ChatRequest) -> Iterator[str]:
+    """Names and ids that a model must see as they are, since answers refer to them."""
+    yield from (tool.name for tool in request.tools)
+    for message in request.messages:
+        yield message.tool_call_id
+        for call in message.tool_calls:
+            yield from (call.id, call.name)
 
 
 def _turn(message: ChatMessage) -> Json:

@@ -74,6 +74,23 @@ def test_a_picture_leaves_only_where_the_policy_says_so() -> None:
     assert asked == redacted(Redactor(allowing, b"k" * 32), asked, "site")[0]
 
 
+@pytest.mark.parametrize("identifier", ["4111111111111111", "mail_ada.lovelace@example.com"])
+def test_a_tool_cannot_be_named_by_a_value(identifier: str) -> None:
+    """A name cannot be exchanged, for the answer refers to it."""
+    offered = request(ChatMessage("user", "pay"), tools=(ToolOffer(name=identifier),))
+    called = request(ChatMessage("tool", "done", tool_call_id=identifier))
+    for asked in (offered, called):
+        with pytest.raises(Refused, match="tool name or call id") as told:
+            redacted(redactor(), asked, "site")
+        assert identifier not in str(told.value)
+
+
+@pytest.mark.parametrize("identifier", ["call_9aZk2LmQ8rTnB4cX7vYw1PqE", "toolu_01A09q90qw90lq9178", "get_weather"])
+def test_a_tool_keeps_a_usual_name(identifier: str) -> None:
+    asked = request(ChatMessage("tool", "done", tool_call_id=identifier), tools=(ToolOffer(name=identifier),))
+    assert asked == redacted(redactor(), asked, "site")[0]
+
+
 def test_texts_to_embed_keep_their_places() -> None:
     """Also those of which nothing is left: vectors are given back by position."""
     texts = ("a", MAIL, "c")
