@@ -165,7 +165,8 @@ def trace_span(f: Facts) -> Json:
         "name": f.keep("POST /v1/checkout"),
         "trace_id": f.keep(f._drawn(32, "0123456789abcdef")),
         "attributes": {
-            "enduser.id": f.email(), "net.peer.ip": f.ip(), "http.response.status_code": 503, "exception.type": f.error(),
+            "enduser.id": f.email(), "net.peer.ip": f.ip(), "http.response.status_code": 503,
+            "exception.type": f.error(),
             "db.statement": f"SELECT id FROM users WHERE email = '{f.email()}' LIMIT 10",
         },
     }  # fmt: skip
