@@ -57,8 +57,8 @@ def message_of(item: Json) -> str:
 
 def answered(before: str, text: str) -> Iterator[Finding]:
     """A short message behind one that ends by asking for a value, or by naming it."""
-    last = before.replace("?", " ? ").rstrip(" ?:.=…").rsplit("\n", 1)[-1].rsplit(". ", 1)[-1]
-    asked = _ASKED.search(last)
+    last = before.replace("?", " ? ").replace(",", " ").rstrip(" ?:.=…").rsplit("\n", 1)[-1].rsplit(". ", 1)[-1]
+    asked = _ASKED.search(" ".join(last.split()))
     if asked is None or not 0 < len(text.strip()) <= 120:
         return
     entity = _asked_for(asked.group("key"))

@@ -167,7 +167,9 @@ def _decoded(view: View, opaque: list[Finding]) -> Iterator[View]:
     for match in _RUNS.finditer(view.text):
         start, end = match.span()
         low, high = view.place(start)[0], view.place(end - 1)[1]
-        is_public = end - start < _OPAQUE or any(mark in view.text[max(0, start - 96) : start] for mark in _NOT_OPAQUE)
+        is_public = end - start < _OPAQUE or any(
+            mark in view.text[max(0, start - 96) : start + 32] for mark in _NOT_OPAQUE
+        )
         for plain in _plain_forms(match.group(), may_be_opaque=is_public):
             if plain is None:
                 opaque.append(Finding(low, high, "BINARY", 0.9, "archive"))

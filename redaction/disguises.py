@@ -19,10 +19,10 @@ _TIMES = {"double": 2, "triple": 3, "doppel": 2, "doble": 2}
 _NAMES = "|".join(sorted([*_DIGITS, *_TIMES], key=len, reverse=True))
 _SPELT = re2.compile(rf"(?i)\b(?:(?:{_NAMES})[ ,.\-\n]{{1,3}}){{5,}}(?:{_NAMES})\b")
 _SPELT_WORD = re2.compile(rf"(?i)(?:{_NAMES})")
-_SPACED = re2.compile(r"(?:^|[^A-Za-z0-9])(?:[^\s] ){5,}[^\s](?:[^A-Za-z0-9]|$)")
+_SPACED = re2.compile(r"(?:^|[^A-Za-z0-9])((?:[^\s] ){5,}[^\s])(?:[^A-Za-z0-9]|$)")
 _BETWEEN = re2.compile(
-    r"(?i)([0-9]{2,})(?:[ ,]{1,2}(?:and|then|next|finally|followed by|dash|hyphen|space|und|dann|y"
-    r"|luego)){1,3}[ ,:]{1,2}([0-9]{2,})"
+    r"(?i)[0-9]{2,}(?:[ ,]{1,2}(?:(?:and|then|next|finally|followed by|dash|hyphen|space|und|dann|y|luego)"
+    r"[ ,:]{1,2}){1,3}[0-9]{2,})+"
 )
 _ROT13 = re2.compile(
     r"(?i)\b(?:cnffjbeq|frperg|gbxra|rznvy|cubar|pneq|anzr|nqqerff|cngvrag|zl|gur|naq|vf|lbhe"
@@ -62,9 +62,9 @@ def _replaced(text: str, pattern: "re2._Regexp[str]", plain: Callable[[str], str
     pieces, starts, ends, at = list[str](), list[int](), list[int](), 0
     is_changed = False
     for match in pattern.finditer(text):
-        low, high = match.span()
-        new = plain(match.group())
-        is_changed = is_changed or new != match.group()
+        low, high = match.span(1 if pattern.groups else 0)
+        new = plain(text[low:high])
+        is_changed = is_changed or new != text[low:high]
         pieces += (text[at:low], new)
         starts += (*range(at, low), *([low] * len(new)))
         ends += (*range(at + 1, low + 1), *([high] * len(new)))
@@ -89,8 +89,8 @@ def _digits_of(run: str) -> str:
 
 
 def _closed(run: str) -> str:
-    """`a n n a` as one word, what stands around it as it was."""
-    return f"{run[0]}{run[1:-1].replace(' ', '')}{run[-1]}" if run[0].isspace() else run.replace(" ", "")
+    """`a n n a` as one word."""
+    return run.replace(" ", "")
 
 
 def _joined(run: str) -> str:

@@ -1,6 +1,7 @@
 """Values in disguise."""
 
 import base64
+import codecs
 import gzip
 
 import pytest
@@ -39,6 +40,13 @@ DISGUISED = {
     "base32": (base64.b32encode(CARD.encode()).decode(), "PAYMENT_CARD"),
     "utf-16": (base64.b64encode(CARD.encode("utf-16")).decode(), "PAYMENT_CARD"),
     "gzip": (base64.b64encode(gzip.compress(CARD.encode(), mtime=0)).decode(), "PAYMENT_CARD"),
+    "control characters": ("bob\x00@exam\x07ple.com", "EMAIL"),
+    "soft line break": ("4111 1111=\n 1111 1111", "PAYMENT_CARD"),
+    "big-endian": (base64.b64encode(CARD.encode("utf-16-be")).decode(), "PAYMENT_CARD"),
+    "spelt": ("four one one one " + "one " * 11 + "one", "PAYMENT_CARD"),
+    "spaced letters": (" ".join("bob@example.com"), "EMAIL"),
+    "words between": ("4111 then 1111 and 1111 finally 1111", "PAYMENT_CARD"),
+    "spaced hex": (" ".join(f"{ord(char):02x}" for char in "bob@example.com"), "EMAIL"),
     "file name": ("report_123-45-6789_final.pdf", "NATIONAL_ID"),
 }
 
@@ -72,3 +80,30 @@ def test_a_bomb_is_refused_not_unpacked() -> None:
     bomb = base64.b64encode(gzip.compress(b"a" * (MAX_DECODED + 10))).decode()
     with pytest.raises(Refused, match=r"redaction\.too_large"):
         Redactor(PRESETS["default"].patterns_only(), KEY).redact(bomb)
+
+
+@pytest.mark.parametrize("name", ["password", "rot13", "reversed"])
+def test_a_text_that_is_turned_is_read(name: str) -> None:
+    """By words that are common in it."""
+    text = "my password is Hunter22!"
+    turned = {"password": text, "rot13": codecs.encode(text, "rot13"), "reversed": text[::-1]}[name]
+    redacted = Redactor(PRESETS["default"].patterns_only(), KEY).redact(turned)
+    assert ["PASSWORD"] == [each.type for each in redacted.findings]
+
+
+@pytest.mark.parametrize(
+    ("data", "decision"),
+    [(b"\x89PNG\r\n" + bytes(range(100)), "block"), (bytes((n * 197 + 31) % 256 for n in range(400)), "block"),
+     (bytes(range(64)), "allow")],
+)  # fmt: skip
+def test_bytes_that_are_no_text_are_blocked(data: bytes, decision: str) -> None:
+    """Pictures, and what is longer than a signature; nobody looked into them."""
+    text = f"x {base64.b64encode(data).decode()}"
+    assert decision == Redactor(PRESETS["default"].patterns_only(), KEY).redact(text).decision
+
+
+def test_a_certificate_may_pass() -> None:
+    """Everybody may read it."""
+    body = base64.b64encode(bytes((n * 197 + 31) % 256 for n in range(600))).decode()
+    text = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----"
+    assert text == Redactor(PRESETS["default"].patterns_only(), KEY).redact(text).text

@@ -33,6 +33,7 @@ _MONTHS = [
     "November",
     "December",
 ]
+_PROSE_CHARS = 2_000
 _CARDS = ("visa16", "visa16", "mastercard", "amex", "discover", "visa19", "jcb")
 
 
@@ -346,6 +347,15 @@ class Facts:
 
     def _grouped(self, number: str) -> str:
         return " ".join(number[at : at + 4] for at in range(0, 12, 4)) if self.chance.random() < 0.7 else number
+
+
+def prose(seed: int) -> str:
+    """2,000 characters of sentences that are like no others, with people in them."""
+    facts = Facts(seed)
+    text = ""
+    while len(text) < _PROSE_CHARS:
+        text += f"{facts.english.sentence(nb_words=14)} {facts.name()} wrote to {facts.other_name()} about it. "
+    return text[:_PROSE_CHARS]
 
 
 def _german_iban(facts: Facts) -> str:
