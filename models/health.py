@@ -195,11 +195,11 @@ class Health:
             self._guard.check(destination, sender)  # what is forbidden anyway need not be refused in the log for ever
             await self._probe(server, Outbound(destination=destination, payload=_list_of_models(server), sender=sender))
         except AgentFlowError as error:
-            if known.is_well is not False:
+            if known.is_well is not False and self._checking is not None:
                 log.warning("model server %r is not well: %s", server.name, error.code)
             known.is_well, known.health = False, error.code
             return
-        if known.is_well is False:
+        if known.is_well is False and self._checking is not None:
             log.info("model server %r is well again", server.name)
         known.is_well, known.health = True, "well"
         known.check_s = self._now() - began_s

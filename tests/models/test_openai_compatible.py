@@ -20,7 +20,6 @@ from redaction.policy import EgressMode, EgressPolicy
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest, EmbedRequest
 from runtime.errors import AgentFlowError, Invalid, NotFound, Refused, StepFailure, Unavailable
-from tests.models.installed import installed_models
 from tests.models.stand_in import FINGERPRINT, Play, StandIn, reply, send, stand_in
 
 HELLO = ChatRequest(provider="vllm", model="", messages=(ChatMessage("user", "my pin is 4711"),), max_tokens=8)
@@ -225,28 +224,6 @@ def test_servers_that_cannot_be_called_are_refused(wrong: dict[str, Any]) -> Non
     good = {"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ("llama3",)}
     with pytest.raises(ValueError, match=r".+"):
         check_servers([ModelServer(**{**good, **wrong})])
-
-
-async def test_a_real_llama_server() -> None:
-    """The engine's own server with the small model; its package is not among the requirements."""
-    xllamacpp = pytest.importorskip("xllamacpp", reason="not installed: pip install xllamacpp")
-    params = xllamacpp.CommonParams()
-    params.model.path = str(installed_models() / "smollm2-135m-instruct" / "model.gguf")
-    params.n_ctx, params.n_parallel, params.warmup = 2048, 2, False
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
-    server = await asyncio.to_thread(xllamacpp.Server, params)
-    async with gateway(f"{server.listening_address}/v1", model="small") as models:
-        whole, second = await asyncio.gather(models.complete(HELLO), models.complete(HELLO))
-        chunks = [chunk async for chunk in models.stream(HELLO)]
-        assert chunks[-1].reply is not None
-        assert whole.text == second.text == chunks[-1].reply.text == "".join(chunk.text for chunk in chunks)
-        assert whole.input_tokens == await models.count_tokens(HELLO)
-        bound = ChatRequest(provider="vllm", model="", messages=HELLO.messages, schema=SCHEMA, max_tokens=64)
-        assert "ok" in json.loads((await models.complete(bound)).text)
-        with pytest.raises(Invalid, match=r"model\.prompt_too_long"):
-            await models.complete(
-                ChatRequest(provider="vllm", model="", messages=(ChatMessage("user", "x " * 3_000),), max_tokens=8)
-            )
 
 
 async def _answer(models: Gateway, is_streamed: bool) -> ChatReply | None:
