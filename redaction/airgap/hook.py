@@ -37,10 +37,12 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """Appends attempts to a file of JSON lines, up to its limit."""
+    """Appends attempts to a file of JSON lines, up to its limit; one that is half full is put aside at the start."""
 
     def __init__(self, path: Path, now_us: Callable[[], int]) -> None:
         self._now_us = now_us
+        if path.exists() and path.stat().st_size > LEDGER_BYTES // 2:
+            path.replace(path.with_suffix(".old.jsonl"))
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._left_bytes = max(0, LEDGER_BYTES - os.fstat(self._descriptor).st_size)
 

@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -319,6 +320,31 @@ def _over_uvloop(work: Callable[[asyncio.AbstractEventLoop], Awaitable[object]])
     return ""
 
 
+@pytest.mark.parametrize("user", USERS)
+def test_a_process_outside_cannot_be_taken_over(user: str) -> None:
+    """It runs as the same user and has a network: its memory, its namespaces and its life must be out of reach."""
+    needs_landlock(landlock.SCOPE_VERSION)
+    user = as_user(user)
+    needs_namespaces(user)
+
+    def work() -> tuple[list[str], int]:
+        outside = subprocess.Popen(["sleep", "60"]).pid
+        seal()
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.ptrace(16, outside, 0, 0)  # PTRACE_ATTACH
+        refusals = [
+            os.strerror(ctypes.get_errno()),
+            error_of(lambda: os.close(os.open(f"/proc/{outside}/mem", os.O_RDWR))),
+            error_of(lambda: os.close(os.open(f"/proc/{outside}/ns/net", os.O_RDONLY))),
+            error_of(lambda: os.kill(outside, signal.SIGKILL)),
+        ]
+        return refusals, outside
+
+    refusals, outside = behind(work, user=user)
+    os.kill(outside, signal.SIGKILL)
+    assert [REFUSED, DENIED, DENIED, REFUSED] == refusals
+
+
 def test_without_a_network_of_its_own_only_unix_sockets_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel gives no namespace, the next best wall is put up, and the state says so."""
 
@@ -415,6 +441,9 @@ def test_a_ledger_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for _ in range(100):
         ledger.add("socket.connect", "192.0.2.1:443")
     assert 900 < (tmp_path / "egress.jsonl").stat().st_size <= 1_000
+    hook.Ledger(tmp_path / "egress.jsonl", lambda: 1_000_000).add("socket.connect", "192.0.2.1:80")
+    assert 1 == len((tmp_path / "egress.jsonl").read_text().splitlines())
+    assert (tmp_path / "egress.old.jsonl").stat().st_size > 900
 
 
 def test_a_process_that_is_not_walled_is_told_apart() -> None:
