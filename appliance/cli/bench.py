@@ -141,6 +141,35 @@ def bench_gateway(af: Af, *, calls: int) -> int:
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command(
+    "ticks",
+    examples="""
+        af bench ticks
+        af bench ticks --peers DIR --venvs DIR
+    """,
+)
+@click.option(
+    "--rounds", type=click.IntRange(1, 100), metavar="N", default=7, show_default=True, help="The best of so many."
+)
+@click.option("--peers", type=click.Path(path_type=Path), help="Scripts that do the same with other engines.")
+@click.option("--venvs", type=click.Path(path_type=Path), help="Their environments, one per peer.")
+@pass_af
+def bench_ticks(af: Af, *, rounds: int, peers: Path | None, venvs: Path | None) -> int:
+    """Measure a tick of a behaviour tree of 31 nodes, against the same tree in plain Python and py_trees, in turns.
+
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.ticks import bench as measure
+
+    def report(text: str) -> None:
+        af.terminal.note(f"▸ {text} …")
+
+    found = measure(rounds=rounds, peers=peers, venvs=venvs, report=report)
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 def _draw(af: Af, found: "Result") -> None:
     names = list(found.rows)
     figures = list(dict.fromkeys(figure for row in found.rows.values() for figure in row))
