@@ -27,11 +27,14 @@ async def ollama(server: StandIn, path: str, body: dict[str, Any], writer: async
         parts = [{"role": "assistant", "content": piece} for piece in ('{"ok":', " true}")]
     elif body.get("tools"):  # the client sends an empty list where there are none
         parts = [{"role": "assistant", "content": "", "tool_calls": [CALL]}]
+    counts = COUNTS
+    if len(parts) > body["options"]["num_predict"]:
+        parts, counts = parts[: body["options"]["num_predict"]], {**COUNTS, "done_reason": "length", "eval_count": 1}
     if not body["stream"]:
         whole = {**parts[-1], "content": "".join(str(part["content"]) for part in parts)}
-        reply(writer, {**ABOUT, "message": whole, **COUNTS})
+        reply(writer, {**ABOUT, "message": whole, **counts})
         return
     lines: list[dict[str, object]] = [{**ABOUT, "message": part, "done": False} for part in parts]
-    lines.append({**ABOUT, "message": {"role": "assistant", "content": ""}, **COUNTS})
+    lines.append({**ABOUT, "message": {"role": "assistant", "content": ""}, **counts})
     stream = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     send(writer, stream.encode(), media_type="application/x-ndjson")

@@ -1,7 +1,6 @@
 """Models behind the Messages API, through its own client on our transport; the stand-in says that it is one."""
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -20,7 +19,8 @@ from redaction.policy import EgressPolicy
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest, EmbedRequest, ToolCall, ToolOffer
 from runtime.errors import AgentFlowError, Invalid, NotFound, StepFailure, Unavailable
-from tests.models.stand_in import Play, StandIn, reply, send, stand_in
+from tests.models.stand_in import Play, StandIn, send, stand_in
+from tests.models.stand_in_anthropic import anthropic as well
 
 pytest.importorskip("anthropic", reason="the extra is not installed: pip install 'agentflow-appliance[cloud]'")
 
@@ -33,37 +33,6 @@ HELLO = ChatRequest(
 )
 LOOK_UP = ToolOffer(name="look_up", description="Find a card.", parameters={"properties": {"card": {}}})
 SCHEMA: dict[str, Json] = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
-
-
-async def well(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
-    """Answers as the API's documentation describes it."""
-    if path == "/v1/messages/count_tokens":
-        reply(writer, {"input_tokens": 11})
-        return
-    assert path == "/v1/messages", path
-    usage = {"input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": 1}
-    message = {"id": "m", "type": "message", "role": "assistant", "model": "stand-in", "content": [], "usage": usage}
-    events: list[dict[str, object]] = [{"type": "message_start", "message": {**message, "stop_reason": None}}]
-    events.append({"type": "ping"})
-    stop = "end_turn"
-    if body.get("tools"):
-        stop = "tool_use"
-        block: dict[str, object] = {"type": "tool_use", "id": "toolu_1", "name": "look_up", "input": {}}
-        deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in ("", '{"card"', ": 7}")]
-    else:
-        block = {"type": "text", "text": ""}
-        words = ('{"ok":', " true}") if "output_config" in body else ("Hello", " there.")
-        deltas = [{"type": "text_delta", "text": word} for word in words]
-    events.append({"type": "content_block_start", "index": 0, "content_block": block})
-    events += [{"type": "content_block_delta", "index": 0, "delta": delta} for delta in deltas]
-    events.append({"type": "content_block_stop", "index": 0})
-    events.append({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 2}})
-    events.append({"type": "message_stop"})
-    send(writer, sse(events), media_type="text/event-stream")
-
-
-def sse(events: list[dict[str, object]]) -> bytes:
-    return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +107,7 @@ async def test_what_a_tool_answered_goes_back() -> None:
 async def test_a_schema_is_passed_on_and_tokens_are_counted() -> None:
     async with asked() as (models, server):
         assert '{"ok": true}' == (await models.complete(replace(HELLO, schema=SCHEMA))).text
-        assert 11 == await models.count_tokens(HELLO)
+        assert 7 == await models.count_tokens(HELLO)
         with pytest.raises(Invalid, match=r"model\.cannot_embed"):
             await models.embed(EmbedRequest(model="claude/sonnet", texts=("a",)))
     assert SCHEMA == server.asked[0]["output_config"]["format"]["schema"]
