@@ -4,6 +4,7 @@ Knows values for as long as its owner lives, in memory only, and never writes th
 holds none of the first words of what is known costs one pass over it.
 """
 
+import string
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -19,6 +20,7 @@ _SHORTEST_NUMBER = 6
 _MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum()) + "“”‘’„«»–—·…\u00a0"
 _TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
 _TO_LETTERS = str.maketrans(dict.fromkeys(_MARKS + "0123456789", " "))
+_TO_DIGITS = str.maketrans(dict.fromkeys(_MARKS + string.ascii_lowercase, " "))
 _PLAIN = str.maketrans(
     {"ø": "o", "Ø": "O", "ß": "ss", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "Ae", "đ": "d", "ı": "i", "œ": "oe"}
 )
@@ -80,7 +82,9 @@ class Known:
         for first in present & self._by_first.keys():
             for words, entity, spelling in self._by_first[first]:
                 yield from _places(text, lowered, words, entity, spelling)
-        for number, entity in self._numbers.items():
+        runs = set(lowered.translate(_TO_DIGITS).split()) if self._numbers else set[str]()
+        for number in runs & self._numbers.keys():
+            entity = self._numbers[number]
             at = lowered.find(number)
             while at >= 0:
                 end = at + len(number)

@@ -139,11 +139,14 @@ def _per_text() -> tuple[float, float]:
 
 
 def _with_names(names: NamesHost) -> dict[str, float]:
-    """Means over texts that nobody has seen, and over the same again; the workers' time counts."""
+    """Means over texts that nobody has seen, and over the same again; the workers' time counts. The best of five."""
     redactor = Redactor(PRESETS["default"], KEY, names=names)
-    texts = [prose(number) for number in range(40)]
-    cold, known = (_total_ms(redactor, names, texts) / len(texts) for _ in range(2))
-    return {"cold_ms_2k": cold, "cached_ms_2k": known}
+    cold, known = list[float](), list[float]()
+    for first in range(0, 60, 12):
+        texts = [prose(number) for number in range(first, first + 12)]
+        cold.append(_total_ms(redactor, names, texts) / len(texts))
+        known.append(_total_ms(redactor, names, texts) / len(texts))
+    return {"cold_ms_2k": min(cold), "cached_ms_2k": min(known)}
 
 
 def _total_ms(redactor: Redactor, names: NamesHost, texts: Sequence[str]) -> float:

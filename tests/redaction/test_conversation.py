@@ -3,6 +3,7 @@
 import pytest
 
 from redaction.conversation import answered, message_of, split_over
+from runtime.domain.canonical import Json
 
 ANSWERS = [
     ("And what is the password?", "hunter22", "PASSWORD", "hunter22"),
@@ -56,4 +57,5 @@ def test_a_value_that_is_cut_is_found_in_each_piece(texts: list[str], expected: 
 
 def test_a_message_is_read_in_any_shape() -> None:
     """Chats, content parts and plain lists."""
-    assert ["a", "b", "c", ""] == [message_of(item) for item in ("a", {"content": "b"}, {"text": "c"}, {"n": 1})]
+    messages: list[Json] = ["a", {"content": "b"}, {"text": "c"}, {"n": 1}]
+    assert ["a", "b", "c", ""] == [message_of(item) for item in messages]

@@ -354,7 +354,7 @@ def prose(seed: int) -> str:
     facts = Facts(seed)
     text = ""
     while len(text) < _PROSE_CHARS:
-        text += f"{facts.english.sentence(nb_words=14)} {facts.name()} wrote to {facts.other_name()} about it. "
+        text += f"{facts.english.paragraph(nb_sentences=3)} {facts.name()} wrote to {facts.other_name()} about it. "
     return text[:_PROSE_CHARS]
 
 
