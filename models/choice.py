@@ -51,6 +51,8 @@ def choose(
     the breakers of all that are permitted are open.
     """
     routes = [route for group in groups for route in group]
+    if len(routes) == 1 and standing(routes[0]).breaker != "open":
+        return Choice(order=(routes[0],))  # the usual case, which the guard judges by itself
     refused = {route: error for route in routes if (error := refusal(route)) is not None}
     if len(refused) == len(routes):
         return Choice(order=(routes[0],))
