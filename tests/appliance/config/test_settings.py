@@ -113,11 +113,26 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "budgets": '[{"scope": {"tenant": "*"}, "per": "day", "usd": "5.00"}, {"per": "month", "tokens": 5}]',
         "prices": '{"vllm/*": {"input_per_1k": "0.0001", "per_call": 0.00002}}',
     }
-    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress | costs)[key])
+    routing = {
+        "models.routes": '{"support": [["vllm/a", "b/a"], "local/x"], "openai/gpt-4": "vllm/a"}',
+        "models.check_s": "1.5",
+        "models.cache_ttl_s": "60",
+        "models.cache_mb": "8",
+    }
+    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress | costs | routing)[key])
     assert (kept, "config.yaml") == (
         resolve(tmp_path / "new", {}, {})[key].value,
         resolve(tmp_path / "new", {}, {})[key].source,
     )
+
+
+@pytest.mark.parametrize(
+    "wrong", ['{"s": []}', '{"s": ["m"]}', '{"s": ["a/m", "a/m"]}', '["a/m"]', '{"s": {"a": "b"}}', '{"s": 3}', "{"]
+)
+def test_a_route_that_leads_nowhere_is_refused(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(Invalid, match=r"models\.routes"):
+        set_value(tmp_path, "models.routes", wrong)
+    assert not (tmp_path / "config.yaml").exists()
 
 
 def test_one_alias_is_set_and_taken_out(tmp_path: Path) -> None:
