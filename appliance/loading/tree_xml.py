@@ -213,11 +213,12 @@ class _Converter:
             return self._subtree(element, depth)
         kind = self._kind(element)
         members: dict[str, Content] = {"type": kind}
-        if "name" in element.attributes:
-            members["name"] = element.attributes["name"]
+        name = element.attributes.get("name", "").strip()
+        if name:
+            members["name"] = name
         if kind == "action":
             members["agent"] = element.name
-            members["name"] = re.sub(r"[^A-Za-z0-9_-]", "_", element.attributes.get("name", element.name))
+            members["name"] = re.sub(r"[^A-Za-z0-9_-]", "_", name or element.name)
         members.update(self._ports(element, kind))
         nodes = {key: Node(value, self._file, element.line) for key, value in members.items()}
         if element.children or kind in (*COMPOSITES, *DECORATORS):

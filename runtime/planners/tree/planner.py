@@ -23,6 +23,8 @@ from runtime.planners.tree.tick import NEW, Tree, compile_tree, tick_frame
 
 MAX_TICKS = 1_000
 """Ticks in a row without an event, before the tree counts as going in circles."""
+MAX_VISITS = 100_000
+"""Nodes that these may visit together, so that a large tree does not hold up the others either."""
 TIMERS = "timeout:"
 """What the names of a tree's timers begin with; no step's name can."""
 _COMES_TO: dict[str, Status] = {"succeeded": SUCCESS, "failed": FAILURE}
@@ -67,7 +69,8 @@ class _Decision:
     def commands(self) -> list[Command]:
         """Tick until the tree waits or is done; what is to be done then."""
         memory = self._before
-        for _ in range(MAX_TICKS):
+        most_ticks = min(MAX_TICKS, MAX_VISITS // len(self._plan.tree.nodes))
+        for _ in range(most_ticks):
             self._frame.begin()
             status = tick_frame(self._plan.tree, self._frame)
             if self._error is not None:
@@ -83,7 +86,7 @@ class _Decision:
             if not has_changed:
                 stuck = "the tree runs, but nothing that could make it go on is under way"
                 return self._fails(ErrorInfo("tree.stuck", stuck))
-        return self._fails(_too_many(f"{MAX_TICKS:,} ticks in a row"))
+        return self._fails(_too_many(f"{most_ticks:,} ticks in a row"))
 
     def _waits(self, memory: TreeMemory) -> list[Command]:
         if memory != self._before or self._disarmed:

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from appliance.loader import check, check_bytes, load, load_tree
 from appliance.loading.tree_xml import MAX_DEPTH
@@ -290,6 +292,40 @@ def test_the_deepest_xml_can_be_kept_as_a_definition(tmp_path: Path) -> None:
     (tmp_path / "tree.xml").write_text(text)
     (tmp_path / "workflow.yaml").write_text(AGENTS.replace("root:\n", "definition: tree.xml\n"))
     assert () == check(tmp_path).problems
+
+
+_XML = st.sampled_from(
+    """\
+<?xml version="1.0"?>
+<root BTCPP_format="4" main_tree_to_execute="A">
+<BehaviorTree ID="A">
+<Sequence>
+<Parallel success_count="2" failure_count="x">
+<Action ID="a" name="" x="{y}"/>
+<a/>
+<SubTree ID="A"/>
+<RunOnce then_skip="maybe">
+<Timeout msec="-1">
+<ScriptCondition code="1 +"/>
+</Timeout>
+</RunOnce>
+</Parallel>
+</Sequence>
+</BehaviorTree>
+<TreeNodesModel/>
+</root>
+<!DOCTYPE a [<!ENTITY b "c">]>
+&b; <![CDATA[ ]]> <!-- -->
+\0
+"\xff\udcff" """.splitlines()
+)
+
+
+@given(st.lists(_XML, max_size=14).map("\n".join))
+def test_check_never_raises_on_xml(text: str) -> None:
+    """Whatever an editor left: a tree, or reasons why it is none."""
+    result = check_bytes(f"<{text.lstrip('<')}".encode("utf-8", "surrogatepass"))
+    assert result.is_valid == (not any(problem.severity == "error" for problem in result.problems))
 
 
 def test_a_version_3_tree_is_read_with_a_warning() -> None:
