@@ -17,9 +17,6 @@ from runtime.domain.http import HttpReply, HttpRequest
 from runtime.errors import AgentFlowError
 from runtime.policies.residency import DATA_CLASSES, SITE
 
-HTTP = "http"
-"""Requests are the tool `http/HOST:PORT` to prices, budgets and reports."""
-
 
 def egress_policy(settings: Settings) -> EgressPolicy:
     """What the settings say about leaving, redaction policies read. Raises as `redaction_policy` does."""
@@ -51,7 +48,7 @@ class GuardedHttp:
     """Implements HttpAccess."""
 
     def __init__(self, guard: Guard, door: HttpDoor, prices: PriceTable) -> None:
-        """`prices`: `http/HOST` has the price of a request to a host."""
+        """A request is the tool `http/HOST:PORT` to prices, budgets and reports."""
         self._guard = guard
         self._door = door
         self._prices = prices
@@ -60,7 +57,7 @@ class GuardedHttp:
         """Send one request. Raises Refused, Unavailable, StepFailure or Invalid."""
         host = destination_of(request.url)
         destination = Destination("http", self._guard.zone_of(host), host)
-        bound = CostBound(usd_micros=self._price(host), item=f"tool:{HTTP}/{host}", payee=host)
+        bound = CostBound(usd_micros=self._prices.per_request(host), item=f"tool:http/{host}", payee=host)
         outbound = Outbound(destination=destination, payload=request, sender=sender, bound=bound)
         async with self._guard.passage(outbound) as passage:
             try:
@@ -70,11 +67,6 @@ class GuardedHttp:
                 raise
             passage.reply_bytes = len(reply.body)
             return replace(reply, body=_restored(reply, passage))
-
-    def _price(self, host: str) -> int:
-        """Micro-dollars of a request; a host may be named without its port."""
-        named = self._prices.per_call(HTTP, host)
-        return (self._prices.per_call(HTTP, host.rpartition(":")[0]) if named is None else named) or 0
 
 
 def _restored(reply: HttpReply, passage: Passage[HttpRequest]) -> bytes:

@@ -57,6 +57,20 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """What answered: backend, model, engine fingerprint, scores."""
 
 
+class EstimateView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run was expected to take before it began."""
+
+    tokens_p50: int
+    """Input and output together; half of such runs take less."""
+    tokens_p95: int
+    cost_usd_p50: float
+    cost_usd_p95: float
+    learned_from_runs: int
+    """0: it rests on the definition alone."""
+    tokens_error_ratio: float | None
+    """By how much of what it took the estimate's `p50` is off, above 0 where it was too high; null before the end."""
+
+
 class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """One run."""
 
@@ -72,6 +86,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[StepView] = []
     """In the order in which they were first scheduled."""
     usage: UsageView = UsageView()
+    estimate: EstimateView | msgspec.UnsetType = msgspec.UNSET
+    """Where somebody asked before the run."""
     started_at: str | msgspec.UnsetType = msgspec.UNSET
     ended_at: str | msgspec.UnsetType = msgspec.UNSET
     """Absent while the run is not final."""
@@ -108,6 +124,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         path=list(state.path),
         steps=[_step_view(step) for step in state.steps.values()],
         usage=usage_view(state.usage),
+        estimate=_estimate_view(state),
         started_at=rfc3339(state.started_us),
         ended_at=rfc3339(state.ended_us) if state.is_final else msgspec.UNSET,
         error=_error_view(error) if error else msgspec.UNSET,
@@ -139,6 +156,28 @@ def run_lines(summaries: Iterable[RunSummary]) -> list[RunLine]:
 def usage_view(usage: Usage) -> UsageView:
     """Tokens as they are, money in dollars."""
     return UsageView(usage.input_tokens, usage.output_tokens, usage.cost_usd_micros / USD_MICROS)
+
+
+def tokens_error_ratio(state: RunState) -> float | None:
+    """By how much of what a run took its estimate is off; None where it has none, has not ended, or took nothing."""
+    took = state.usage.input_tokens + state.usage.output_tokens
+    if not state.estimate or not took or not (state.is_final or state.status == "waiting"):
+        return None
+    return (state.estimate.tokens_p50 - took) / took
+
+
+def _estimate_view(state: RunState) -> EstimateView | msgspec.UnsetType:
+    if not state.estimate:
+        return msgspec.UNSET
+    found = state.estimate
+    return EstimateView(
+        tokens_p50=found.tokens_p50,
+        tokens_p95=found.tokens_p95,
+        cost_usd_p50=found.usd_micros_p50 / USD_MICROS,
+        cost_usd_p95=found.usd_micros_p95 / USD_MICROS,
+        learned_from_runs=found.runs,
+        tokens_error_ratio=tokens_error_ratio(state),
+    )
 
 
 def _output(state: RunState, workflow: Workflow | None) -> tuple[Json, ErrorInfo | None]:

@@ -11,7 +11,9 @@ from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
+from appliance.forecasts import PlanView, plan_view
 from appliance.minimising import Minimising
+from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
@@ -31,8 +33,9 @@ from runtime.agents.context import ModelsFor
 from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
+from runtime.domain.cost import Estimate
 from runtime.domain.egress import CostBound, Destination, Sender
-from runtime.domain.ids import RunId
+from runtime.domain.ids import RunId, TenantId
 from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
@@ -120,6 +123,7 @@ class Appliance:
         self.tickets: Tickets
         self.workflows: WorkflowCatalogue
         self.engine: Engine
+        self.preflights: Preflights
         self.minimising: Minimising
 
     async def start(self, *, recover: bool = True) -> None:
@@ -141,6 +145,27 @@ class Appliance:
     def egress_counts(self) -> Mapping[tuple[str, str, str], int]:
         """What the guard decided since the start, by (kind, zone, outcome)."""
         return self._guard.counts
+
+    async def plan(self, workflow: Workflow, given: Json, *, tenant: TenantId, role: str = "") -> PlanView:
+        """What a run will take, and which budgets have room for it. Raises Invalid for an input that it can't take."""
+        if self.budgets is None:
+            raise Unavailable("budget.closed", "what was spent is not open here")
+        await self.budgets.flush()
+        return await plan_view(
+            await self.preflights.forecast(workflow, given, tenant=tenant),
+            workflow,
+            budgets=budgets_of(self.settings.budgets),
+            charges=self.budgets.charges,
+            tenant=tenant,
+            role=role,
+            now_us=self.clock.now_us(),
+        )
+
+    async def estimate(self, workflow: Workflow, given: Json, *, tenant: TenantId) -> Estimate | None:
+        """What is kept with a run that begins now; None for one that asks no model and costs nothing. Raises Invalid
+        for an input that it can't take."""
+        forecast = await self.preflights.forecast(workflow, given, tenant=tenant)
+        return forecast.estimate() if forecast.tokens.p95 or forecast.usd_micros.p95 else None
 
     async def _open(self, *, recover: bool) -> None:
         data, key = self.settings.data, key_from(os.environ)
@@ -185,6 +210,7 @@ class Appliance:
             tool_price=self._tool_price,
             reserve=self._reserve,
         )
+        self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
         self.engine = Engine(
             store=self.store,
             definitions=self.workflows.ready,

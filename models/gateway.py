@@ -17,6 +17,7 @@ from models.choice import Choice, choose
 from models.failures import Failures, may_go_on
 from models.health import Health, ServerStatus
 from models.kept import KeptAnswers, key_of
+from models.meter import Meter
 from models.prices import PriceTable
 from models.pump import pumped
 from models.replies import backend_id
@@ -151,10 +152,18 @@ class Gateway:
         reply, _ = await self._first(replace(choice, order=same), lambda route: self._embed(request, route, sender))
         return reply
 
-    async def count_tokens(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> int:
+    async def count_tokens(self, request: ChatRequest, *, kind: Kind = "chat", sender: Sender = APPLIANCE) -> int:
         """Input tokens of a request, exact with the model's own template and tokenizer where it has one here."""
-        route = self._choose(request.provider, request.model, "chat", sender).order[0]
+        route = self._choose(request.provider, request.model, kind, sender).order[0]
         return await self._count(request, route, sender)
+
+    def quote(
+        self, provider: str, model: str, *, kind: Kind = "chat", sender: Sender = APPLIANCE
+    ) -> tuple[Meter, bool]:
+        """What counts the calls to the model that would be asked now, and whether it is on this machine, where counting
+        tokens costs nothing. Raises as `complete` does where nobody can be asked."""
+        route = self._choose(provider, model, kind, sender).order[0]
+        return self._prices.meter(route), route.zone == LOCAL
 
     def describe(self) -> list[ModelInfo]:
         """Every model of every backend."""

@@ -66,6 +66,11 @@ class PriceTable:
         price = _named(self._own, f"{provider}/{name}")
         return None if price is None else price.call_micros
 
+    def per_request(self, host: str) -> int:
+        """Micro-dollars of a request to a host (`name:port`), which may be priced without its port; else 0."""
+        named = self.per_call("http", host)
+        return (self.per_call("http", host.rpartition(":")[0]) if named is None else named) or 0
+
     def _price(self, provider: str, model: str, zone: str) -> Price | None:
         """The price; None for a cloud's model that no table names."""
         server = self._servers.get(provider)

@@ -7,7 +7,7 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import backends, costs, egress, events, health, manual, openai, runs, vault, workflows
+from appliance.api import backends, costs, egress, events, health, manual, openai, preflight, runs, vault, workflows
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -31,6 +31,7 @@ HANDLERS = (
     backends.list_backends,
     egress.list_egress,
     costs.show_costs,
+    preflight.ask_preflight,
     vault.show_vault,
     vault.purge_vault,
     vault.erase_value,

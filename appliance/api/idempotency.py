@@ -42,16 +42,16 @@ class Submissions:
         self._appliance = appliance
         self._in_flight: set[str] = set()
 
-    async def submit(self, workflow: Workflow, input: Json, caller: Caller, key: str | None) -> Submitted:
+    async def submit(
+        self, workflow: Workflow, input: Json, caller: Caller, key: str | None, *, with_estimate: bool = False
+    ) -> Submitted:
         """Start a run, or find the one that the key stands for. The run is durable when this returns.
 
         Raises HttpError 422 when the key stands for another request, Conflict while the first request with the
         key is still on its way to the disk.
         """
         if key is None:
-            run = await self._appliance.engine.submit(
-                workflow, input, tenant=caller.tenant, actor=caller.actor, role=caller.role
-            )
+            run = await self._begin(workflow, input, caller, None, with_estimate=with_estimate)
             return Submitted(run, is_replay=False)
         scoped = f"{caller.tenant}/{key}"
         if scoped in self._in_flight:
@@ -61,19 +61,36 @@ class Submissions:
             )
         self._in_flight.add(scoped)
         try:
-            return await self._submit_once(workflow, input, caller, scoped)
+            return await self._submit_once(workflow, input, caller, scoped, with_estimate=with_estimate)
         finally:
             self._in_flight.discard(scoped)
 
-    async def _submit_once(self, workflow: Workflow, input: Json, caller: Caller, key: str) -> Submitted:
+    async def _submit_once(
+        self, workflow: Workflow, input: Json, caller: Caller, key: str, *, with_estimate: bool
+    ) -> Submitted:
         known = await self._appliance.store.run_by_key(key)
         if known is not None:
             await self._expect_same(known, workflow, input)
             return Submitted(known, is_replay=True)
-        run = await self._appliance.engine.submit(
-            workflow, input, tenant=caller.tenant, actor=caller.actor, role=caller.role, idempotency_key=key
-        )
+        run = await self._begin(workflow, input, caller, key, with_estimate=with_estimate)
         return Submitted(run, is_replay=False)
+
+    async def _begin(
+        self, workflow: Workflow, input: Json, caller: Caller, key: str | None, *, with_estimate: bool
+    ) -> RunId:
+        appliance = self._appliance
+        estimate = None
+        if with_estimate or appliance.settings.preflight == "always":
+            estimate = await appliance.estimate(workflow, input, tenant=caller.tenant)
+        return await appliance.engine.submit(
+            workflow,
+            input,
+            tenant=caller.tenant,
+            actor=caller.actor,
+            role=caller.role,
+            estimate=estimate,
+            idempotency_key=key,
+        )
 
     async def _expect_same(self, run: RunId, workflow: Workflow, input: Json) -> None:
         first = read((await self._appliance.store.read(run, limit=1))[0]).body

@@ -35,6 +35,7 @@ class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         bool | Annotated[float, Meta(gt=0, le=LONGEST_WAIT_S)],
         Meta(description=f"Seconds to wait until the run is final or waits; true: {DEFAULT_WAIT_S}."),
     ] = False
+    preflight: Annotated[bool, Meta(description="Keep with the run what it is expected to take.")] = False
     restore: Annotated[
         bool, Meta(description="With `wait`: answer with what pseudonyms of a minimised run stand for.")
     ] = False
@@ -101,7 +102,9 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     asked = await read_json(request, CreateRun)
     key = key_of(request.headers.get("idempotency-key"))
     workflow = await service.appliance.workflows.find(asked.workflow)
-    submitted = await service.submissions.submit(workflow, asked.input, request.user, key)
+    submitted = await service.submissions.submit(
+        workflow, asked.input, request.user, key, with_estimate=asked.preflight
+    )
     headers = {"location": f"/v1/runs/{submitted.run}"}
     if submitted.is_replay:
         headers["idempotency-replayed"] = "true"

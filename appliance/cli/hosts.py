@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
+from appliance.forecasts import PlanView
 from appliance.views import RunView, run_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
@@ -58,13 +59,23 @@ class LocalRuns:
         self._workflows[workflow.hash] = workflow
         return Target(workflow.name, workflow.hash)
 
-    async def submit(self, target: Target, given: Json, *, key: str | None = None) -> RunId:
-        """Start a run, or find the one that `key` stands for; durable when this returns."""
+    async def submit(
+        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False
+    ) -> RunId:
+        """Start a run, or find the one that `key` stands for; durable when this returns. `with_estimate`: with what it
+        is expected to take."""
         scoped = None if key is None else _scoped(key)
         if scoped is not None and (known := await self.store.run_by_key(scoped)) is not None:
             return known
         workflow = self._workflows[target.definition]
-        return await self._engine.submit(workflow, given, actor=ACTOR, idempotency_key=scoped)
+        estimate = None
+        if with_estimate or self._appliance.settings.preflight == "always":
+            estimate = await self._appliance.estimate(workflow, given, tenant=DEFAULT_TENANT)
+        return await self._engine.submit(workflow, given, actor=ACTOR, estimate=estimate, idempotency_key=scoped)
+
+    async def forecast(self, target: Target, given: Json) -> PlanView:
+        """What a run will take. Raises Invalid for an input that the workflow does not take."""
+        return await self._appliance.plan(self._workflows[target.definition], given, tenant=DEFAULT_TENANT)
 
     async def begun(self, key: str) -> bool:
         """Whether `key` stands for a run."""
@@ -125,10 +136,13 @@ class ServedRuns:
         shown = msgspec.json.decode((await self._call("GET", f"/v1/workflows/{quote(name, safe='')}")).body)
         return Target(shown["name"], DefinitionHash(shown["definition_hash"]))
 
-    async def submit(self, target: Target, given: Json, *, key: str | None = None) -> RunId:
-        """Start a run, or find the one that `key` stands for; durable when this returns."""
+    async def submit(
+        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False
+    ) -> RunId:
+        """Start a run, or find the one that `key` stands for; durable when this returns. `with_estimate`: with what it
+        is expected to take."""
         headers = {"idempotency-key": key} if key else {}
-        body: Json = {"workflow": target.definition, "input": given}
+        body: Json = {"workflow": target.definition, "input": given, **({"preflight": True} if with_estimate else {})}
         while True:
             try:
                 reply = await self._call("POST", "/v1/runs", body, headers)
@@ -137,6 +151,11 @@ class ServedRuns:
                 if conflict.code != "idempotency.in_flight":
                     raise
                 await asyncio.sleep(SERVED_POLL_S)  # an interrupted batch's request is still being answered
+
+    async def forecast(self, target: Target, given: Json) -> PlanView:
+        """What a run will take. Raises Invalid for an input that the workflow does not take."""
+        reply = await self._call("POST", "/v1/preflight", {"workflow": target.definition, "input": given})
+        return msgspec.json.decode(reply.body, type=PlanView)
 
     async def begun(self, key: str) -> bool:
         """Whether `key` stands for a run."""

@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
 from appliance.cli.units import microseconds, money, span
-from appliance.views import ErrorView, RunView, StepView
+from appliance.views import ErrorView, EstimateView, RunView, StepView
 from runtime.domain.canonical import Json
 
 MAX_JSON_LINES = 40
@@ -45,6 +45,7 @@ def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: s
         *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
         trouble(run),
         totals(run),
+        estimate(run),
         next_steps(run, me),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -130,6 +131,20 @@ def totals(run: RunView) -> str:
     if models:
         parts.append("answered by " + ", ".join(models))
     return click.style("  " + " · ".join(parts), dim=True)
+
+
+def estimate(run: RunView) -> str:
+    """What it was expected to take, and how near that was."""
+    found = run.estimate
+    if not isinstance(found, EstimateView):
+        return ""
+    words = f"  estimated {found.tokens_p50:,} tokens, at most {found.tokens_p95:,} in 95 %"
+    if found.cost_usd_p95:
+        words += f" · {money(found.cost_usd_p50)}, at most {money(found.cost_usd_p95)}"
+    off = found.tokens_error_ratio
+    if off is not None:
+        words += " · right to the token" if not off else f" · {abs(off):.1%} too {'high' if off > 0 else 'low'}"
+    return click.style(words, dim=True)
 
 
 def next_steps(run: RunView, me: str) -> str:

@@ -1,7 +1,7 @@
 """`af run`: one run, or one for every line of a file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -51,6 +51,12 @@ _REFUSING = ("budget.", "egress.", "redaction.blocked", "model.all_refused")
 @click.option(
     "--restore", is_flag=True, help="Answer with what pseudonyms of a minimised run stand for; it is audited."
 )
+@click.option(
+    "--preflight/--no-preflight",
+    "with_estimate",
+    default=True,
+    help="Keep with the run what it is expected to take; with --inputs the setting `preflight` says so.",
+)
 @pass_af
 def run(
     af: Af,
@@ -64,6 +70,7 @@ def run(
     wait: bool,
     timeout_ms: int | None,
     restore: bool,
+    with_estimate: bool,
 ) -> int:
     """Run WORKFLOW: a name, a file, or a project's folder.
 
@@ -79,7 +86,8 @@ def run(
         return af.run_sealed(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
     if resume or jsonl:
         raise click.UsageError("--resume and --jsonl go with --inputs FILE")
-    return af.run_sealed(_run_one(af, workflow, read_input(given), wait=wait, timeout_ms=timeout_ms, restore=restore))
+    asked = _Asked(workflow, read_input(given), wait, timeout_ms, restore, with_estimate)
+    return af.run_sealed(_run_one(af, asked))
 
 
 def exit_code(view: "RunView") -> int:
@@ -89,7 +97,16 @@ def exit_code(view: "RunView") -> int:
     return EXIT_CODES.get(view.status, 0)
 
 
-async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_ms: int | None, restore: bool) -> int:
+class _Asked(NamedTuple):
+    workflow: str
+    given: "Json"
+    wait: bool
+    timeout_ms: int | None
+    restore: bool
+    with_estimate: bool
+
+
+async def _run_one(af: Af, asked: _Asked) -> int:
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
     from appliance.cli.report import run_report
@@ -97,12 +114,13 @@ async def _run_one(af: Af, workflow: str, given: "Json", *, wait: bool, timeout_
     progress = RunProgress(af.terminal)
     try:
         async with open_runs(af.settings, "af run", progress=progress.work) as runs:
-            submitted = await runs.submit(await runs.target(workflow), given)
+            target = await runs.target(asked.workflow)
+            submitted = await runs.submit(target, asked.given, with_estimate=asked.with_estimate)
             af.parting = f"run {submitted} keeps what it has done; go on with: {af.me} runs resume {submitted}"
-            if not wait:
+            if not asked.wait:
                 return await _leave(af, runs, submitted)
-            state = await _wait(af, runs, submitted, progress, timeout_ms)
-            view = await (runs.restored(state) if restore else runs.view(state))
+            state = await _wait(af, runs, submitted, progress, asked.timeout_ms)
+            view = await (runs.restored(state) if asked.restore else runs.view(state))
     finally:
         progress.clear()
     af.terminal.say(run_report(view, me=af.me))

@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
     budgets: tuple[BudgetLine, ...] = ()
     """How much may be spent."""
+    preflight: Literal["asked", "always"] = "asked"
+    """Whether every run is kept with what it is expected to take, or those whose caller asks."""
     prices: dict[str, dict[str, Any]] = {}
     """Provider/model → the line of its price, checked."""
     listen: str = "127.0.0.1:8700"

@@ -1,6 +1,7 @@
 """The `llm` agent: a prompt template in, free text or a schema-checked object out."""
 
 import json
+from collections.abc import Mapping
 from typing import cast
 
 from runtime.agents.templates import Template
@@ -28,15 +29,21 @@ class LlmAgent:
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Ask the model once."""
-        reply = await ctx.models.complete(self._request(task))
+        reply = await ctx.models.complete(self.request(task.data, task.input))
         return StepResult(
             output=self._output(reply),
             usage=Usage(reply.input_tokens, reply.output_tokens),
             evidence=_evidence(reply),
         )
 
-    def _request(self, task: Task) -> ChatRequest:
-        prompt = self._prompt.render({**task.data, "task": task.input}) if self._prompt else task.input
+    @property
+    def names(self) -> frozenset[str]:
+        """The names that its prompt reads."""
+        return self._prompt.names if self._prompt else frozenset({"task"})
+
+    def request(self, data: Mapping[str, Json], given: Json) -> ChatRequest:
+        """What the model is asked, over a run's data and what the agent is given."""
+        prompt = self._prompt.render({**data, "task": given}) if self._prompt else given
         content = prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False, sort_keys=True)
         system = (ChatMessage("system", self._spec.role),) if self._spec.role else ()
         return ChatRequest(

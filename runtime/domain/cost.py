@@ -25,3 +25,17 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether it refuses what it has no room for; a soft one warns."""
     set_by: str
     """Where it is set, such as `policies.cost_budget of agent 'draft'`."""
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a run was expected to take before it began; half of such runs take less than `p50`, 95 % less than `p95`."""
+
+    tokens_p50: int = 0
+    """Input and output together."""
+    tokens_p95: int = 0
+    usd_micros_p50: int = 0
+    usd_micros_p95: int = 0
+    runs: int = 0
+    """Past runs that it was learned from; 0: it rests on the definition alone."""
+    unpriced: tuple[str, ...] = ()
+    """Models that nobody has said the price of; they count as free."""

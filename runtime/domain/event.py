@@ -9,6 +9,7 @@ from typing import ClassVar, TypeAlias
 import msgspec
 
 from runtime.domain.canonical import Json
+from runtime.domain.cost import Estimate
 from runtime.domain.ids import DefinitionHash, StepId, TenantId
 
 
@@ -54,6 +55,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Whether pseudonyms stand in this journal in place of people's data."""
     role: str = ""
     """The role of who asked, which budgets go by; empty: none."""
+    estimate: Estimate | None = None
+    """What the run was expected to take, where somebody asked before."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

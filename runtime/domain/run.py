@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.cost import Estimate
 from runtime.domain.event import (
     NO_USAGE,
     CancelRequested,
@@ -24,6 +25,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Body, Entry
+from runtime.domain.plan import Plan
 from runtime.domain.tree import TreeMemory
 from runtime.errors import Corrupt
 
@@ -50,6 +52,8 @@ class StepState(msgspec.Struct, kw_only=True):
     usage: Usage = NO_USAGE
     evidence: dict[str, Json] | None = None
     why: str = ""
+    taken_over_at: int | msgspec.UnsetType = msgspec.UNSET
+    """The attempt with which another agent took over; not set where none did."""
 
 
 class RunState(msgspec.Struct, kw_only=True):
@@ -67,6 +71,8 @@ class RunState(msgspec.Struct, kw_only=True):
     """Whether pseudonyms stand here in place of people's data; not set where they do not."""
     role: str | msgspec.UnsetType = msgspec.UNSET
     """The role of who asked; not set where there is none."""
+    estimate: Estimate | msgspec.UnsetType = msgspec.UNSET
+    """What it was expected to take; not set where nobody asked before."""
     input: Json = None
     started_us: int = 0
     ended_us: int = 0
@@ -88,6 +94,8 @@ class RunState(msgspec.Struct, kw_only=True):
     error: ErrorInfo | None = None
     tree: TreeMemory | msgspec.UnsetType = msgspec.UNSET
     """What the run's behaviour tree remembers; not set where none has been ticked."""
+    plan: Plan | msgspec.UnsetType = msgspec.UNSET
+    """The plan that the run goes by; not set where none was made."""
 
     @property
     def is_final(self) -> bool:
@@ -131,6 +139,8 @@ def _started(state: RunState, event: RunStarted) -> None:
         state.is_minimised = True
     if event.role:
         state.role = event.role
+    if event.estimate:
+        state.estimate = event.estimate
     state.started_us = state.at_us
 
 
@@ -148,6 +158,8 @@ def _scheduled(state: RunState, command: StartStep) -> None:
             due_us=state.at_us,
             why=command.why,
         )
+    elif step.agent != command.agent:
+        step.taken_over_at, step.why = command.attempt, command.why
     step.agent = command.agent
     step.attempt = command.attempt
     step.status = "running"
@@ -240,6 +252,10 @@ def _tree_kept(state: RunState, command: KeepTree) -> None:
         state.timers.pop(timer, None)
 
 
+def _plan_kept(state: RunState, command: KeepPlan) -> None:
+    state.plan = command.plan
+
+
 def _cancel_requested(state: RunState, event: CancelRequested) -> None:
     """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
 
@@ -266,5 +282,6 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     SetTimer: _timer_set,
     StopStep: _stopped,
     KeepTree: _tree_kept,
+    KeepPlan: _plan_kept,
     FinishRun: _finished,
 }

@@ -132,7 +132,7 @@ class Dispatcher:
         context = AgentContext(
             task,
             desk.spec,
-            sender=_sender(workflow, desk.spec, task, role=state.role or ""),
+            sender=sender_of(workflow, desk.spec, task, role=state.role or ""),
             folder=workflow.folder,
             models=self._models,
             http=self._http,
@@ -177,7 +177,7 @@ class Dispatcher:
 
     async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         spec = workflow.agents[agent]
-        desk = Desk(spec, self._make_agent(spec, workflow.folder, _sender(workflow, spec)))
+        desk = Desk(spec, self._make_agent(spec, workflow.folder, sender_of(workflow, spec)))
         try:
             await desk.agent.start()
         except BaseException:
@@ -204,7 +204,7 @@ def _task(
     )
 
 
-def _sender(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "") -> Sender:
+def sender_of(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "") -> Sender:
     """On whose behalf an agent sends; its own rules of residency narrow the workflow's.
 
     Without a task it gets ready: it embeds examples, or the articles of a folder.

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from runtime.domain.canonical import Json, encode, kept
+from runtime.domain.cost import Estimate
 from runtime.domain.event import CancelRequested, RunStarted, SignalReceived
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry
@@ -97,6 +98,7 @@ class Engine:
         tenant: TenantId = DEFAULT_TENANT,
         actor: str = "",
         role: str = "",
+        estimate: Estimate | None = None,
         idempotency_key: str | None = None,
     ) -> RunId:
         """Start a run; durable when this returns.
@@ -108,7 +110,7 @@ class Engine:
             raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
         input = _kept(input, "input")
         _check_runnable(workflow)
-        _check_input(workflow, input)
+        check_input(workflow, input)
         is_minimised = self._is_minimised(workflow)
         live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
         self._live[live.state.run] = live
@@ -120,6 +122,7 @@ class Engine:
             actor=actor,
             minimised=is_minimised,
             role=role,
+            estimate=estimate,
         )
         await self._to_the_end(self._begin(live, started, idempotency_key))
         return live.state.run
@@ -312,7 +315,8 @@ def _kept(value: Json, what: str) -> Json:
     return inside["value"]  # type: ignore[index,call-overload]  # it is the mapping above
 
 
-def _check_input(workflow: Workflow, value: Json) -> None:
+def check_input(workflow: Workflow, value: Json) -> None:
+    """Raise Invalid for an input that the workflow's schema does not allow."""
     fault = Schema(workflow.input_schema).fault(value) if workflow.input_schema is not None else ""
     if fault:
         raise Invalid(

@@ -61,6 +61,10 @@ class Charges:
         """What was spent since then, by the names of a dimension, the dearest first; of one tenant, or of all."""
         return await self._database.read(lambda c: spending_by(c, dimension, since_us, tenant=tenant))
 
+    async def spent_under(self, key: Key) -> tuple[int, int]:
+        """Micro-dollars and tokens that stand under one budget's count."""
+        return await self._database.read(lambda c: spent_under(c, key))
+
     async def counts_of(
         self, budget: Budget, now_us: int, *, tenant: str = "", limit: int = 100
     ) -> list[tuple[Key, Spending]]:

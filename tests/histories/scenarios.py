@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.loader import check_bytes
 from runtime.domain.canonical import Json, encode, parse
+from runtime.domain.cost import Estimate
 from runtime.domain.event import Usage
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
@@ -42,6 +43,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Agent → what its attempts come to, in order; the last one repeats."""
     course: Callable[["Play"], Awaitable[None]]
     """What happens once the run has been started."""
+    role: str = ""
+    """Of who asks."""
+    estimate: Estimate | None = None
+    """What the run is expected to take."""
     is_minimised: bool = False
     """Whether an address is kept as a pseudonym."""
 
@@ -100,7 +105,9 @@ async def play(scenario: Scenario, folder: Path) -> Recorded:
         engine = _engine(store, clock, workflow, scenario)
         try:
             await engine.start()
-            run = await engine.submit(workflow, scenario.given, actor="golden")
+            run = await engine.submit(
+                workflow, scenario.given, actor="golden", role=scenario.role, estimate=scenario.estimate
+            )
             await scenario.course(Play(engine, clock, run))
             return Recorded(workflow=workflow, rows=[*await store.read(run)], state=await engine.state(run))
         finally:
@@ -357,6 +364,14 @@ planner:
         given=_QUESTION,
         answers={"draft": [{"text": "Here."}, {"text": "There."}], "check": [{"ok": False}]},
         course=_settles,
+    ),
+    "estimated": Scenario(
+        definition=_TWO_AGENTS + "planner: {type: sequential, agents: [draft, check]}\n",
+        given=_QUESTION,
+        answers={"draft": [{"text": "Here."}], "check": [{"ok": True}]},
+        course=_settles,
+        role="guest",
+        estimate=Estimate(tokens_p50=36, tokens_p95=50, usd_micros_p50=260, usd_micros_p95=300, runs=12),
     ),
     "decision_only": Scenario(
         definition=_TWO_AGENTS

@@ -97,7 +97,13 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     """Whatever its spelling in YAML is."""
     values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
     texts = {"drain_s": "1.5", "models.threads": "4", "models.isolation": "thread", "log_level": "debug"}
-    choices = {"mode": "air_gapped", "durability": "normal", "socket": "/run/a b.sock", "models.folder": "on"}
+    choices = {
+        "mode": "air_gapped",
+        "durability": "normal",
+        "socket": "/run/a b.sock",
+        "models.folder": "on",
+        "preflight": "always",
+    }
     key = known.key  # type: ignore[attr-defined]  # a Setting
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
     egress = {

@@ -1,0 +1,165 @@
+"""What a run will take, for people and programs: the document of `af plan --json` and `POST /v1/preflight`.
+
+Money is in US dollars, and beside it in whole micro-dollars.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from runtime.costs.budget import budgets_of, in_words, key_of, names_of
+from runtime.costs.preflight import Forecast, Spread, StepForecast
+from runtime.domain.cost import EACH, Budget
+from runtime.domain.egress import Sender
+from runtime.domain.ids import DefinitionHash, TenantId
+from runtime.domain.units import USD_MICROS
+from runtime.domain.workflow import Workflow
+from runtime.store.charges import Charges
+
+Verdict = Literal["fits", "may_not_fit", "does_not_fit"]
+
+
+class SpreadView(msgspec.Struct, frozen=True):
+    """Half of such runs take less than `p50`, 95 % less than `p95`."""
+
+    p50: int
+    p95: int
+
+
+class MoneyView(msgspec.Struct, frozen=True):
+    """The same in dollars."""
+
+    p50: float
+    p95: float
+
+
+class StepPlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent: how often it is visited, and what one visit takes."""
+
+    agent: str
+    model: str | None
+    """`provider/model`; null: it asks none."""
+    visits: SpreadView
+    expected_visits: float
+    input_tokens: SpreadView
+    input_is_exact: bool
+    """Whether the model's own tokenizer has counted the prompt as it will be."""
+    output_tokens: SpreadView
+    cost_usd: MoneyView
+    learned_from_visits: int
+
+
+class BudgetPlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a budget has room for the run."""
+
+    budget: str
+    """In words: `5 USD a day of tenant 'acme'`."""
+    set_by: str
+    is_hard: bool
+    left_usd_micros: int | None
+    left_tokens: int | None
+    verdict: Verdict
+    """`may_not_fit`: the median fits, the 95th percentile does not."""
+
+
+class PlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """A preflight."""
+
+    workflow: str
+    definition_hash: DefinitionHash
+    tokens: SpreadView
+    """Input and output together."""
+    cost_usd: MoneyView
+    cost_usd_micros: SpreadView
+    learned_from_runs: int
+    """Past runs of this definition; 0: it rests on the definition alone."""
+    unpriced_models: list[str]
+    """Models that nobody has said the price of; they count as free here."""
+    steps: list[StepPlanView]
+    budgets: list[BudgetPlanView]
+    """Those that limit the tenant or the workflow as a whole, or each run."""
+
+
+async def plan_view(
+    forecast: Forecast,
+    workflow: Workflow,
+    *,
+    budgets: Sequence[Budget],
+    charges: Charges,
+    tenant: TenantId,
+    role: str = "",
+    now_us: int,
+) -> PlanView:
+    """The document of a preflight; `budgets`: those of the settings."""
+    sender = Sender(tenant=tenant, workflow=workflow.name, role=role)
+    limits = [
+        each for each in (*budgets, *budgets_of(workflow.policies, workflow=workflow.name)) if _is_of(each, sender)
+    ]
+    return PlanView(
+        workflow=workflow.name,
+        definition_hash=workflow.hash,
+        tokens=_spread(forecast.tokens),
+        cost_usd=_money(forecast.usd_micros),
+        cost_usd_micros=_spread(forecast.usd_micros),
+        learned_from_runs=forecast.runs,
+        unpriced_models=list(forecast.unpriced),
+        steps=[_step_view(step) for step in forecast.steps],
+        budgets=[await _budget_view(each, sender, forecast, charges, now_us) for each in limits],
+    )
+
+
+def _is_of(budget: Budget, sender: Sender) -> bool:
+    """Whether everything that the run takes counts in the budget."""
+    names = names_of(sender, "")
+    return all(names.get(key) and name in (EACH, names[key]) for key, name in budget.scope)
+
+
+async def _budget_view(
+    budget: Budget, sender: Sender, forecast: Forecast, charges: Charges, now_us: int
+) -> BudgetPlanView:
+    spent_usd = spent_tokens = 0
+    key = None
+    if budget.per != "run":
+        key = key_of(budget, names_of(sender, ""), "", now_us)
+        assert key is not None, "only budgets per run have counts without a key"
+        spent_usd, spent_tokens = await charges.spent_under(key)
+    left_usd = None if budget.usd_micros is None else max(0, budget.usd_micros - spent_usd)
+    left_tokens = None if budget.tokens is None else max(0, budget.tokens - spent_tokens)
+    sums = [(left_usd, forecast.usd_micros), (left_tokens, forecast.tokens)]
+    return BudgetPlanView(
+        budget=in_words(budget, key),
+        set_by=budget.set_by,
+        is_hard=budget.is_hard,
+        left_usd_micros=left_usd,
+        left_tokens=left_tokens,
+        verdict=_verdict([(left, spread) for left, spread in sums if left is not None]),
+    )
+
+
+def _verdict(sums: Sequence[tuple[int, Spread]]) -> Verdict:
+    if any(spread.p50 > left for left, spread in sums):
+        return "does_not_fit"
+    return "may_not_fit" if any(spread.p95 > left for left, spread in sums) else "fits"
+
+
+def _step_view(step: StepForecast) -> StepPlanView:
+    return StepPlanView(
+        agent=step.agent,
+        model=step.model or None,
+        visits=_spread(step.visits),
+        expected_visits=round(step.expected_visits, 3),
+        input_tokens=_spread(step.input_tokens),
+        input_is_exact=step.is_exact,
+        output_tokens=_spread(step.output_tokens),
+        cost_usd=_money(step.usd_micros),
+        learned_from_visits=step.learned_from,
+    )
+
+
+def _spread(spread: Spread) -> SpreadView:
+    return SpreadView(spread.p50, spread.p95)
+
+
+def _money(spread: Spread) -> MoneyView:
+    return MoneyView(spread.p50 / USD_MICROS, spread.p95 / USD_MICROS)

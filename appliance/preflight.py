@@ -1,0 +1,153 @@
+"""What a run will take, asked before it begins: prompts counted, prices looked up, past runs read.
+
+Nothing is asked of a model, and nothing leaves this machine: where a model has no tokenizer here, its input is
+estimated.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from models.catalog import Kind
+from models.gateway import Gateway
+from models.prices import PriceTable
+from models.usage import estimate_input
+from redaction.doors.http import destination_of
+from runtime.agents.llm import LlmAgent
+from runtime.agents.question import question_in
+from runtime.agents.templates import Template
+from runtime.costs.calibration import MOST_LESSONS, Calibration, Lesson, lesson_of
+from runtime.costs.preflight import Ask, Forecast, preflight
+from runtime.costs.structure import patterns_of
+from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatMessage, ChatRequest
+from runtime.domain.egress import Sender
+from runtime.domain.ids import DEFAULT_TENANT, RunId, TenantId
+from runtime.domain.run import fold
+from runtime.domain.workflow import AgentSpec, Workflow
+from runtime.engine.dispatcher import sender_of
+from runtime.engine.reading import entries_of
+from runtime.engine.runs import check_input
+from runtime.errors import AgentFlowError
+from runtime.memory.embedding import DEFAULT_MODEL
+from runtime.ports import StateStore
+
+LEARNABLE = ("succeeded", "failed", "waiting")
+KEPT_LESSONS = 20 * MOST_LESSONS
+
+ToolPrice = Callable[[Workflow, str], int]
+
+
+class Preflights:
+    """Forecasts runs, and remembers what it has learned from those that have ended."""
+
+    def __init__(self, store: StateStore, models: Gateway, prices: PriceTable, tool_price: ToolPrice) -> None:
+        self._store = store
+        self._models = models
+        self._prices = prices
+        self._tool_price = tool_price
+        self._lessons: OrderedDict[tuple[RunId, int], Lesson | None] = OrderedDict()
+
+    async def forecast(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> Forecast:
+        """What a run with this input will take. Raises Invalid for an input that the workflow does not take."""
+        check_input(workflow, given)
+        asks = [await self._ask(workflow, spec, given, tenant) for spec in workflow.agents.values()]
+        return preflight(asks, patterns_of(workflow), await self.calibration(workflow, tenant=tenant))
+
+    async def calibration(self, workflow: Workflow, *, tenant: TenantId = DEFAULT_TENANT) -> Calibration:
+        """What the tenant's past runs of a workflow teach."""
+        found = await self._store.runs(status=LEARNABLE, workflow=workflow.name, limit=MOST_LESSONS)
+        lessons = [await self._lesson(each.run, each.seq) for each in found if each.tenant == tenant]
+        return Calibration([lesson for lesson in lessons if lesson is not None], workflow.hash)
+
+    async def _lesson(self, run: RunId, seq: int) -> Lesson | None:
+        key = (run, seq)
+        if key not in self._lessons:
+            self._lessons[key] = lesson_of(fold(run, await entries_of(self._store, run)))
+            if len(self._lessons) > KEPT_LESSONS:
+                self._lessons.popitem(last=False)
+        return self._lessons[key]
+
+    async def _ask(self, workflow: Workflow, spec: AgentSpec, given: Json, tenant: TenantId) -> Ask:
+        sender = msgspec.structs.replace(sender_of(workflow, spec), tenant=tenant)
+        called = sum(self._tool_price(workflow, tool) for tool in spec.tools) + self._request_micros(spec)
+        prompt = _prompt_of(workflow, spec, given)
+        if prompt is None:
+            return Ask(agent=spec.id, call_micros=called)
+        request, kind, is_whole = prompt
+        try:
+            meter, is_local = self._models.quote(request.provider, request.model, kind=kind, sender=sender)
+        except AgentFlowError:  # the run will say why; here it is a model that nobody has priced
+            label = f"{request.provider}/{request.model}"
+            counted, is_exact, price = estimate_input(request), False, None
+        else:
+            label, price = meter.item.partition(":")[2], meter.price
+            counted, is_exact = await self._counted(request, kind, sender, is_local=is_local)
+        return Ask(
+            agent=spec.id,
+            model=label,
+            price=price,
+            is_priced=price is not None,
+            input_tokens=counted if is_whole else None,
+            is_exact=is_exact and is_whole,
+            known_input_tokens=counted,
+            most_output_tokens=request.max_tokens if kind == "chat" else 0,
+            call_micros=called,
+        )
+
+    async def _counted(self, request: ChatRequest, kind: Kind, sender: Sender, *, is_local: bool) -> tuple[int, bool]:
+        """Input tokens, and whether they are exact."""
+        if is_local:
+            try:
+                return await self._models.count_tokens(request, kind=kind, sender=sender), True
+            except AgentFlowError:  # such as a model that is not installed: an estimate is better than none
+                pass
+        return estimate_input(request), False
+
+    def _request_micros(self, spec: AgentSpec) -> int:
+        """What the request of an agent costs whose service is named outright."""
+        url = spec.config.get("url") or (spec.model.options.get("endpoint") if spec.model else None)
+        if not isinstance(url, str) or "{" in url:
+            return 0
+        try:
+            return self._prices.per_request(destination_of(url))
+        except AgentFlowError:  # no URL: the step will say so
+            return 0
+
+
+def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Json) -> tuple[ChatRequest, Kind, bool] | None:
+    """What the agent asks a model, which kind of model, and whether the whole is known; None: it asks none."""
+    task = None if spec.input is None else Template(spec.input)
+    data = _known(workflow, given)
+    try:
+        value = given if task is None else task.render(data)
+        known_task = task is None or task.names <= data.keys()
+        if spec.type == "llm":
+            agent = LlmAgent(spec)
+            names = agent.names
+            is_whole = names - {"task"} <= data.keys() and ("task" not in names or known_task)
+            return agent.request(data, value), "chat", is_whole
+        if (model := _embedding_of(spec)) is not None:
+            text = question_in(value, spec.id) if known_task else ""
+            return ChatRequest(model=model, messages=(ChatMessage("user", text),)), "embedding", known_task
+    except AgentFlowError:  # the step will fail where it stands; nothing is asked then
+        return None
+    return None
+
+
+def _known(workflow: Workflow, given: Json) -> Mapping[str, Json]:
+    """What templates read that is known before the run: the input, and its keys that no state's name hides."""
+    hidden = {*workflow.agents, *(workflow.fsm.states if workflow.fsm else ())}
+    keys = {key: value for key, value in given.items() if key not in hidden} if isinstance(given, dict) else {}
+    return {**keys, "input": given}
+
+
+def _embedding_of(spec: AgentSpec) -> str | None:
+    """The embedding model that an agent asks with each task; None: none."""
+    if spec.type == "rag":
+        memory = spec.memory.get("long_term")
+        return str((memory if isinstance(memory, dict) else {}).get("embedding_model") or DEFAULT_MODEL)
+    if spec.type == "ml_model" and spec.model is not None and spec.model.options.get("examples"):
+        return str(spec.model.options.get("embedding_model") or DEFAULT_MODEL)
+    return None
