@@ -11,7 +11,8 @@ import re2
 from redaction.wording import words
 
 _NAMED_BY: dict[str, str] = {
-    "PASSWORD": """password passwd passphrase passcode passwort kennwort pwd pass pin pincode userpassword newpassword
+    "PASSWORD": """password pw passwd passphrase passcode passwort kennwort pwd pass pin pincode userpassword
+        newpassword
         securityanswer secretanswer otp onetimecode masterpassword motdepasse wifipassword wifikey psk contrasena""",
     "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid secretaccesskey privatekey encryptionkey
         signingkey
@@ -76,7 +77,7 @@ _NAMED_BY: dict[str, str] = {
 _ENTITY_BY_KEY = {key: entity for entity, keys in _NAMED_BY.items() for key in keys.split()}
 _ONLY_WHOLE = words(
     """
-    pass pin card cc pan session geo sig sid zip lat lon lng secret born birth cell mac ip mail street routing
+    pass pw pin card cc pan session geo sig sid zip lat lon lng secret born birth cell mac ip mail street routing
     aba swift bic sin ein tin tel pat dea nhs line1 line2 address1 address2 otp nie cookie handy residence
     birthday token bearer authentication plz psk fax addr street1 street2 mobile nickname username1 licensekey
     policyid accountname account groupnumber identitynumber secretid sessionkey
@@ -151,6 +152,8 @@ PERSONAL = frozenset(
 """Entities that make a plain `name` beside them a person's."""
 
 _PARTS = frozenset(("first", "last", "given", "family", "middle", "surname", "prenom", "nom"))
+_OF_SETTINGS = {"token": "TOKEN", "secret": "API_KEY", "pat": "TOKEN", "pass": "PASSWORD", "pw": "PASSWORD"}
+"""Last words of variables of the environment, `CODECOV_TOKEN`, whatever stands before."""
 _MOST_WORDS = 8
 _MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
 _TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
@@ -217,6 +220,8 @@ def entity_of_key(key: str, parent: str = "") -> str:
     parts = words_of(key)
     if not parts or len(parts) > _MOST_WORDS:
         return ""
+    if key.isupper() and len(parts) > 1 and parts[-1] in _OF_SETTINGS and not _VOID.intersection(parts):
+        return _OF_SETTINGS[parts[-1]]
     return _entity(parts) or (_entity_within(parts, parent) if parent else "")
 
 

@@ -31,6 +31,11 @@ _ATTRIBUTE = re2.compile(
     rb"<(?P<key>[A-Za-z_][A-Za-z0-9_:.\-]{0,40}) (?:value|extension)=\"(?P<v>[^\"<>]{2,200})\"",
     options(ignores_case=False),
 )
+_PAIR = re2.compile(
+    rb"\b(?:key|name|property|id)=[\"'](?P<key>[A-Za-z0-9_.:\- ]{2,60})[\"'] {1,3}value="
+    rb"[\"'](?P<v>[^\"'<>]{2,300})[\"']",
+    options(),
+)
 _PART = re2.compile(
     rb"(?i)content-disposition: form-data; name=\"?(?P<key>[A-Za-z0-9_.\-\[\]]{1,60})\"?[^\r\n]{0,200}\r?\n"
     rb"(?:[a-z\-]+:[^\r\n]{0,200}\r?\n){0,4}\r?\n(?P<v>[^\r\n]{2,400})",
@@ -118,6 +123,9 @@ def _enclosed(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     if "<" in text:
         for match in _ATTRIBUTE.finditer(data):
             yield text[match.start(1) : match.end(1)].rpartition(":")[2], *match.span(2), True
+    if "value=" in text:
+        for match in _PAIR.finditer(data):
+            yield text[match.start(1) : match.end(1)], *match.span(2), True
     if "form-data" in text:
         for match in _PART.finditer(data):
             yield text[match.start(1) : match.end(1)], *match.span(2), True

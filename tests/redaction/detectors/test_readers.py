@@ -3,7 +3,7 @@
 import pytest
 
 from redaction.detectors.patterns import patterns
-from redaction.findings import merged
+from redaction.findings import ENTITIES, merged
 
 FOUND = [
     ("PERSON", "Name: Anna Berg\nPhone: 555 0100 200", "Anna Berg"),
@@ -68,3 +68,22 @@ def test_a_value_is_found_whole(entity: str, text: str, value: str) -> None:
 def test_what_only_looks_so_is_left_alone(text: str) -> None:
     """Tables, logs and programs are full of such."""
     assert [] == [(each.type, each.recogniser, text[each.start : each.end]) for each in merged(patterns()(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("CODECOV_TOKEN: '96712256-e244-2437-0e5f-ba7f1a4ab230'", "96712256-e244-2437-0e5f-ba7f1a4ab230"),
+        ("<add key='ApiSecret' value='vVNEa9erW6QxUPJWIHqWgfNc2lCq'/>", "vVNEa9erW6QxUPJWIHqWgfNc2lCq"),
+        ("root:M6bh2JAXBi@10.0.0.3", "M6bh2JAXBi"),
+        ("auth=('bob', 'p4ssw0rdX')", "p4ssw0rdX"),
+        ("your one-time code is 839201", "839201"),
+        ("https://29c13dca0bffb0d3afb24e2962901610@bugs.example", "29c13dca0bffb0d3afb24e2962901610"),
+        ("dckr_pat_xV6H8KgYAd8cJD2ynrmIwUovp80", "dckr_pat_xV6H8KgYAd8cJD2ynrmIwUovp80"),
+        ("the secret of staging: aB3dE5gH7jK9lM1nO3pQ5rS7", "aB3dE5gH7jK9lM1nO3pQ5rS7"),
+    ],
+)
+def test_a_secret_is_found_whole(text: str, value: str) -> None:
+    """In the forms that its users write, not only those of its issuer."""
+    found = [each for each in merged(patterns()(text)) if ENTITIES[each.type] == "secret"]
+    assert any(value in text[each.start : each.end] for each in found)
