@@ -14,6 +14,8 @@ from redaction.wording import MAY_BE_BOTH, NO_NAMES, PARTICLES, TITLES
 SCORE = 0.75
 MAX_VALUE = 200
 """Characters of the longest value that is looked for again."""
+_MANY = 16
+"""Values with the same first word that are looked for one by one."""
 _SHORTEST_PART = 3
 _SHORTEST_HANDLE = 5
 _SHORTEST_NUMBER = 6
@@ -80,8 +82,12 @@ class Known:
         if self._parts and not (text.islower() or text.isupper()):  # `feature/AnnaBerghof`
             present.update(first for first in self._by_first if first in lowered)
         for first in present & self._by_first.keys():
-            for words, entity, spelling in self._by_first[first]:
-                yield from _places(text, lowered, words, entity, spelling)
+            entries = self._by_first[first]
+            if len(entries) > _MANY:
+                yield from _places_of_many(text, lowered, first, entries)
+            else:
+                for words, entity, spelling in entries:
+                    yield from _places(text, lowered, words, entity, spelling)
         runs = set(lowered.translate(_TO_DIGITS).split()) if self._numbers else set[str]()
         for number in runs & self._numbers.keys():
             entity = self._numbers[number]
@@ -163,6 +169,24 @@ def _places(text: str, lowered: str, words: tuple[str, ...], entity: str, spelli
         if end and (not spelling or text[at:end] == spelling):
             yield Finding(at, end, entity, SCORE, "known")
         at = lowered.find(first, end or at + 1)
+
+
+def _places_of_many(
+    text: str, lowered: str, first: str, entries: list[tuple[tuple[str, ...], str, str]]
+) -> Iterator[Finding]:
+    """The same for many values that begin alike: each place is looked at once, by the words that stand there."""
+    by_words = {words: (entity, spelling) for words, entity, spelling in entries}
+    lengths = sorted({len(words) for words in by_words})
+    at = lowered.find(first)
+    while at >= 0:
+        window = lowered[at : at + MAX_VALUE].translate(_TO_WORDS).split()
+        for length in lengths:
+            words = tuple(window[:length])
+            entity, spelling = by_words.get(words, ("", ""))
+            end = _match_end(text, lowered, at, words) if entity else 0
+            if end and (not spelling or text[at:end] == spelling):
+                yield Finding(at, end, entity, SCORE, "known")
+        at = lowered.find(first, at + len(first))
 
 
 def _match_end(text: str, lowered: str, at: int, words: tuple[str, ...]) -> int:

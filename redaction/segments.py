@@ -4,6 +4,7 @@ A text that is JSON itself is written back as JSON. What is found anywhere in a 
 """
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -80,7 +81,9 @@ def _look(redactor: Redactor, segments: list[Segment]) -> dict[Path, list[Findin
 
 
 def _is_covered(finding: Finding, others: list[Finding]) -> bool:
-    return any(each.start <= finding.start and finding.end <= each.end for each in others)
+    """Whether one of the finds, which are in order and do not overlap, holds all of it."""
+    place = bisect_right(others, finding.start, key=lambda each: each.start) - 1
+    return place >= 0 and finding.end <= others[place].end
 
 
 def _found(redactor: Redactor, segment: Segment) -> list[Finding]:
