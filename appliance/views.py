@@ -15,6 +15,7 @@ from runtime.domain.journal import rfc3339
 from runtime.domain.run import RunState, RunStatus, StepState, StepStatus
 from runtime.domain.units import USD_MICROS
 from runtime.domain.workflow import Workflow
+from runtime.engine.answer import answer_of
 from runtime.errors import AgentFlowError
 from runtime.ports import RunSummary
 
@@ -182,15 +183,10 @@ def _estimate_view(state: RunState) -> EstimateView | msgspec.UnsetType:
 
 def _output(state: RunState, workflow: Workflow | None) -> tuple[Json, ErrorInfo | None]:
     """What a run answered, and why it could not be said where the workflow's own `output:` cannot be rendered."""
-    if workflow is None or workflow.output is None or state.status != "succeeded":
+    if workflow is None:
         return state.output, None
-    # the template engine is loaded for the few workflows that shape their output
-    from runtime.agents.templates import Template
-    from runtime.planners.scope import scope
-
     try:
-        template = Template(workflow.output)
-        return template.render(scope(state, template.names)), None
+        return answer_of(workflow, state), None
     except AgentFlowError as failure:
         return None, ErrorInfo(failure.code, f"'output:' of workflow {workflow.name!r}: {failure.message}")
 

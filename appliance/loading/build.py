@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from appliance.loading.property_order import restore
 from appliance.loading.trees import tree_of
+from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.problem import Problem
@@ -44,12 +45,13 @@ def workflow_of(
         description=_text(document.get("description")),
         agents={AgentId(name): agent_of(name, _mapping(each)) for name, each in _mapping(document["agents"]).items()},
         planner=_planner_kind(plan),
-        fsm=_plan_of(plan),
+        fsm=_plan_of(plan, _mapping(document["agents"])),
         tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),
         max_steps=_int(section.get("max_steps"), 1_000),
         input_schema=_schema(document.get("input_schema")),
         output=document.get("output"),
+        answered_by=_text(_list(plan["agents"])[-1]) if plan["type"] == FEEDBACK_TYPE else "",
         policies=_mapping(document.get("policies")),
         document=document,
         files=dict(files),
@@ -157,7 +159,9 @@ def _planner_kind(plan: Document) -> PlannerKind:
     return "fsm"
 
 
-def _plan_of(plan: Document) -> FsmSpec | None:
+def _plan_of(plan: Document, agents: Document) -> FsmSpec | None:
+    if plan["type"] == FEEDBACK_TYPE:
+        return feedback_of(plan, agents)
     if "agents" in plan:
         return sequence_fsm([AgentId(_text(name)) for name in _list(plan["agents"])])
     return fsm_of(_mapping(plan.get("definition"))) if plan["type"] == "fsm" else None

@@ -34,11 +34,11 @@ from appliance.loading.shapes import (
     name,
     record,
     text,
-    texts,
     whole,
 )
 from appliance.loading.tree_checks import check_tree
 from appliance.loading.trees import TREE_KEYS
+from appliance.loading.workflow_kinds import FEEDBACK_KEYS, FEEDBACK_TYPE, check_feedback, complete_feedback
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.validate import fsm_problems
@@ -66,10 +66,8 @@ _WORKFLOW_SECTION = record(
         "max_steps": whole(1, 1_000_000),
         "sla": inactive(SLA),
         "cost_budget": inactive(money),
-        "quality_gates": inactive(texts),
-        "human_review": inactive(choice("optional", "required", "never")),
         "planner": planner(is_lenient=False),
-        **dict.fromkeys(_PLANNER_KEYS, anything),
+        **dict.fromkeys((*_PLANNER_KEYS, *FEEDBACK_KEYS), anything),
     },
 )
 
@@ -189,19 +187,33 @@ def _choose_planner(found: dict[str, Json], agents: list[str], node: Node, place
         given = [{"type": kind or "sequential", "agents": [*agents]}]
     if given:
         found["planner"] = given[0]
+        if given[0].get("type") == FEEDBACK_TYPE:
+            complete_feedback(given[0], agents)
+            check_feedback(given[0], agents, node, place)
         _check_sequence(given[0], agents, node, place)
 
 
 def _planner_in_place(section: dict[str, Json], node: Node, place: Place) -> Json:
     """The planner whose keys stand in `workflow` itself, moved out of it."""
-    if not isinstance(node.value, dict) or node.value.keys().isdisjoint(_PLANNER_KEYS):
+    has_gates = section.get("type") == FEEDBACK_TYPE
+    keys = (*_PLANNER_KEYS, *FEEDBACK_KEYS) if has_gates else _PLANNER_KEYS
+    if not has_gates:
+        _drop_gates(section, node, place.child("workflow"))
+    if not isinstance(node.value, dict) or node.value.keys().isdisjoint(keys):
         return None
-    members = {key: value for key, value in node.value.items() if key in ("type", *_PLANNER_KEYS)}
-    for key in _PLANNER_KEYS:
+    members = {key: value for key, value in node.value.items() if key in ("type", *keys)}
+    for key in keys:
         section.pop(key, None)
     return planner(is_lenient=False)(
         Node(members, node.file, node.line, node.column, node.keys), place.child("workflow")
     )
+
+
+def _drop_gates(section: dict[str, Json], node: Node, place: Place) -> None:
+    """Warn of gates of a workflow that has none: those of a planner that stands elsewhere are its own."""
+    for key in FEEDBACK_KEYS.keys() & section.keys():
+        message = f"{key!r} is a key of workflows of type {FEEDBACK_TYPE}; here it has no effect"
+        place.child(key).warn("key.not_active", message, node.find((key,))[0])
 
 
 def _check_sequence(chosen: dict[str, Json], agents: Collection[str], node: Node, place: Place) -> None:

@@ -23,6 +23,7 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.tree_xml import is_xml, read_tree_xml
 from appliance.loading.trees import TREE_KEYS, tree_shape
+from appliance.loading.workflow_kinds import FEEDBACK
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
 from runtime.domain.canonical import Json
 from runtime.errors import Invalid, NotFound
@@ -30,7 +31,6 @@ from runtime.errors import Invalid, NotFound
 PLANNER_TYPES = ("fsm", "behavior_tree", "llm", "sequential", "sequential_with_feedback")
 _INACTIVE = {
     "llm": "use type: fsm",
-    "sequential_with_feedback": "use type: sequential; its gates would not be checked",
 }
 FSM_KEYS = ("states", "initial_state", "final_states")
 
@@ -125,7 +125,7 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
                 return _definition_planner(node, place, kind, TREE_KEYS, tree, is_lenient=is_lenient)
             case "llm":
                 return _LLM(node, place)
-        return _SEQUENCE(node, place)
+        return FEEDBACK(node, place) if kind == "sequential_with_feedback" else _SEQUENCE(node, place)
 
     return shape
 

@@ -96,6 +96,8 @@ class _Check:
                 (branch.target, f"{path}.conditional_transitions.{number}.target")
                 for number, branch in enumerate(state.branches)
             ]
+            if state.gate is not None:
+                named += [(state.gate.back_to, f"{path}.gate"), (state.gate.otherwise, f"{path}.gate")]
         elif state.on_success or state.condition or state.branches:
             message = f"state {state.name!r} is final; its transitions on success are never taken"
             self._add("state.final_leads_on", message, path, severity="warning")

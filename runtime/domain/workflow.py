@@ -3,7 +3,7 @@
 `appliance.loader` makes these from YAML; nothing else constructs them outside tests. All are frozen.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -81,6 +81,21 @@ class Branch(msgspec.Struct, frozen=True):
 
 
 class FsmState(msgspec.Struct, frozen=True, kw_only=True):
+class Gate(msgspec.Struct, frozen=True, kw_only=True):
+    """What the answer of an evaluator must come to before a run goes on."""
+
+    DEFAULT_THRESHOLD: ClassVar[float] = 0.7
+    DEFAULT_ROUNDS: ClassVar[int] = 3
+    back_to: str
+    """The state where the work is done again."""
+    threshold: float = DEFAULT_THRESHOLD
+    """The least score, 0–1."""
+    max_rounds: int = DEFAULT_ROUNDS
+    """How often it may refuse."""
+    otherwise: str = ""
+    """The state that follows the last refusal; empty: the run fails."""
+
+
     """One state of a finite state machine."""
 
     name: str
@@ -100,10 +115,13 @@ class FsmState(msgspec.Struct, frozen=True, kw_only=True):
     retry: RetryPolicy | None = None
     """None: the agent's own."""
 
+    gate: Gate | None = None
+    """Where the answer is judged: what passes goes to `on_success`."""
     def targets(self) -> tuple[str, ...]:
         """Every state that this one can lead to."""
         named = (*(b.target for b in self.branches), self.on_true, self.on_false, self.on_success, self.on_error)
         return tuple(dict.fromkeys(target for target in named if target))
+        named = (*named, self.gate.back_to, self.gate.otherwise) if self.gate else named
 
 
 class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -158,3 +176,5 @@ def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLim
     if own is None:
         return AttemptLimits(spec.retry, spec.timeout_ms)
     return AttemptLimits(own.retry or spec.retry, own.timeout_ms or spec.timeout_ms)
+    answered_by: str = ""
+    """The state whose output is the run's, where there is no template; empty: the one that answered last."""

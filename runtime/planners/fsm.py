@@ -20,8 +20,9 @@ from runtime.domain.event import (
 )
 from runtime.domain.ids import AgentId, StepId, state_of, step_id
 from runtime.domain.run import RunState
-from runtime.domain.workflow import FsmSpec, FsmState, Workflow
+from runtime.domain.workflow import FsmSpec, FsmState, Gate, Workflow
 from runtime.planners.conditions import Condition, compile_condition
+from runtime.planners.feedback import judge
 from runtime.planners.scope import scope
 
 MAX_DECISIONS = 100
@@ -64,7 +65,18 @@ class FsmPlanner:
     def _succeeded(self, state: RunState, name: str) -> Command:
         if name in self._spec.final_states:
             return FinishRun(status="succeeded", state=name)
-        return self._follow(state, self._spec.states[name], ())
+        spec = self._spec.states[name]
+        return self._follow(state, spec, ()) if spec.gate is None else self._judged(state, spec, spec.gate)
+
+    def _judged(self, state: RunState, spec: FsmState, gate: Gate) -> Command:
+        """Go on, back, or to a person, as the gate's answer says."""
+        found = judge(gate, spec.name, state)
+        if isinstance(found, ErrorInfo):
+            return self._failed(state, spec.name, found)
+        if found.outcome == "exhausted" and not gate.otherwise:
+            return self._failed(state, spec.name, ErrorInfo("quality.below_threshold", found.why), (), found.why)
+        target = {"passed": spec.on_success, "again": gate.back_to, "exhausted": gate.otherwise}[found.outcome]
+        return self._enter(state, target, (), found.why)
 
     def _failed(
         self, state: RunState, name: str, error: ErrorInfo, via: tuple[str, ...] = (), why: str = ""

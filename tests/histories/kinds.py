@@ -1,0 +1,40 @@
+"""Runs of the kinds of workflow beside machines and trees, recorded like the others."""
+
+from collections.abc import Mapping
+
+from runtime.domain.canonical import Json
+from tests.histories.scenarios import Play, Scenario
+
+QUESTION: Json = {"topic": "cards"}
+
+
+async def _is_approved(play: Play) -> None:
+    await play.settled()
+    await play.engine.signal(play.run, "human_review", {"approved": True}, actor="golden")
+    await play.settled()
+
+
+KINDS: Mapping[str, Scenario] = {
+    "feedback": Scenario(
+        definition="""
+name: golden
+agents:
+  writer: {type: llm, prompt: "Write of {{ input.topic }}. {{ steps.tone.feedback }}"}
+  editor: {type: llm}
+  tone: {type: llm}
+  facts: {type: llm}
+workflow:
+  type: sequential_with_feedback
+  quality_gates: [tone, {agent: facts, threshold: 0.9, back_to: writer, max_rounds: 2}]
+  human_review: optional
+""",
+        given=QUESTION,
+        answers={
+            "writer": [{"text": "loud"}, {"text": "quiet"}],
+            "editor": [{"text": "LOUD"}, {"text": "Quiet."}],
+            "tone": [{"score": 0.25, "feedback": "too loud"}, {"score": 1.0}],
+            "facts": [{"score": 0.5}],
+        },
+        course=_is_approved,
+    ),
+}
