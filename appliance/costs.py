@@ -10,12 +10,14 @@ from typing import Literal, get_args
 
 import msgspec
 
+from appliance.estimates import AccuracyView, accuracy
 from runtime.costs.budget import Key, in_words
 from runtime.costs.periods import DAY_US, HOUR_US, micros, period_of
 from runtime.domain.cost import Budget, Period
 from runtime.domain.journal import rfc3339
 from runtime.domain.units import USD_MICROS
 from runtime.errors import Invalid
+from runtime.ports import StateStore
 from runtime.store.charges import Charges, Spending
 
 By = Literal["tenant", "workflow", "agent", "role", "model", "tool"]
@@ -62,29 +64,104 @@ class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
     """None: each run has its own."""
 
 
+class ChargeView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tenant's workflow spent on one model or tool."""
+
+    workflow: str
+    """Empty: outside workflows."""
+    kind: str
+    """`model` or `tool`."""
+    name: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+    cost_usd_micros: int
+
+
+class ChargeBackView(msgspec.Struct, frozen=True, kw_only=True):
+    """One tenant's bill."""
+
+    tenant: str
+    total: SpendingView
+    lines: list[ChargeView]
+
+
 class CostsView(msgspec.Struct, frozen=True, kw_only=True):
     """A report."""
 
     since: str
+    until: str
+    """The end of the period, which is not part of it."""
     by: By
     spending: list[SpendingView]
     """The dearest first."""
     total: SpendingView
     budgets: list[BudgetView]
     """Those of the settings; a definition's own are counted for each run."""
+    estimates: list[AccuracyView]
+    """How near the estimates of the period's runs were, by workflow."""
+    charge_back: list[ChargeBackView] | msgspec.UnsetType = msgspec.UNSET
+    """The bills, by tenant; where they were asked for."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What to add up."""
+
+    by: By = "model"
+    since: str = "month"
+    until: str = "now"
+    has_charge_back: bool = False
+    tenant: str = ""
+    """Empty: all."""
+
+    def between_us(self, now_us: int) -> tuple[int, int]:
+        """The period. Raises Invalid for words that name none."""
+        until_us = now_us + 1 if self.until == "now" else instant_of(self.until, now_us)
+        return instant_of(self.since, now_us), until_us
 
 
 async def costs_view(
-    charges: Charges, budgets: Sequence[Budget], *, by: By, since: str, now_us: int, tenant: str = ""
+    charges: Charges, store: StateStore, budgets: Sequence[Budget], asked: Asked, *, now_us: int
 ) -> CostsView:
-    """The report; of one tenant, or of all. Raises Invalid for a `since` that is none."""
-    since_us = instant_of(since, now_us)
-    spending = [_spending_view(line) for line in await charges.spending_by(by, since_us, tenant=tenant)]
+    """The report. Raises Invalid for a period that is none."""
+    between_us, tenant, by = asked.between_us(now_us), asked.tenant, asked.by
+    spending = [_spending_view(line) for line in await charges.spending_by(by, between_us, tenant=tenant)]
     counts = []
     for budget in budgets:
         found = await charges.counts_of(budget, now_us, tenant=tenant, limit=COUNTS_OF_A_BUDGET)
         counts += [_budget_view(budget, key, line, now_us) for key, line in found]
-    return CostsView(since=rfc3339(since_us), by=by, spending=spending, total=_total(spending), budgets=counts)
+    bills = bills_of(await charges.charge_back(between_us, tenant=tenant)) if asked.has_charge_back else msgspec.UNSET
+    return CostsView(
+        since=rfc3339(between_us[0]),
+        until=rfc3339(between_us[1]),
+        by=by,
+        spending=spending,
+        total=_total(spending),
+        budgets=counts,
+        estimates=await accuracy(store, between_us, tenant=tenant),
+        charge_back=bills,
+    )
+
+
+def bills_of(found: Sequence[tuple[str, str, Spending]]) -> list[ChargeBackView]:
+    """One bill for each tenant."""
+    lines: dict[str, list[ChargeView]] = {}
+    for tenant, workflow, spent in found:
+        kind, _, name = spent.name.partition(":")
+        lines.setdefault(tenant, []).append(
+            ChargeView(
+                workflow=workflow,
+                kind=kind,
+                name=name,
+                calls=spent.calls,
+                input_tokens=spent.input_tokens,
+                output_tokens=spent.output_tokens,
+                cost_usd=spent.usd_micros / USD_MICROS,
+                cost_usd_micros=spent.usd_micros,
+            )
+        )
+    return [ChargeBackView(tenant=tenant, total=_total(bill), lines=bill) for tenant, bill in lines.items()]
 
 
 def instant_of(since: str, now_us: int) -> int:
@@ -116,7 +193,7 @@ def _spending_view(line: Spending) -> SpendingView:
     )
 
 
-def _total(lines: Sequence[SpendingView]) -> SpendingView:
+def _total(lines: Sequence[SpendingView] | Sequence[ChargeView]) -> SpendingView:
     total = sum(line.cost_usd_micros for line in lines)
     return SpendingView(
         name="",

@@ -51,9 +51,13 @@ class Preflights:
 
     async def forecast(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> Forecast:
         """What a run with this input will take. Raises Invalid for an input that the workflow does not take."""
-        check_input(workflow, given)
-        asks = [await self._ask(workflow, spec, given, tenant) for spec in workflow.agents.values()]
+        asks = await self.asks(workflow, given, tenant=tenant)
         return preflight(asks, patterns_of(workflow), await self.calibration(workflow, tenant=tenant))
+
+    async def asks(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> list[Ask]:
+        """What each agent would ask for in a run with this input. Raises as `forecast` does."""
+        check_input(workflow, given)
+        return [await self._ask(workflow, spec, given, tenant) for spec in workflow.agents.values()]
 
     async def calibration(self, workflow: Workflow, *, tenant: TenantId = DEFAULT_TENANT) -> Calibration:
         """What the tenant's past runs of a workflow teach."""

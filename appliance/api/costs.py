@@ -11,7 +11,7 @@ from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.config.costs import budgets_of
-from appliance.costs import By, CostsView, costs_view
+from appliance.costs import Asked, By, CostsView, costs_view
 from runtime.errors import Unavailable
 
 
@@ -22,6 +22,8 @@ class CostsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: Annotated[
         str, Meta(max_length=40, description="Begin of the period: month, today, 12h, 7d, or a date; of UTC.")
     ] = "month"
+    until: Annotated[str, Meta(max_length=40, description="End of the period: now, or as `since`.")] = "now"
+    charge_back: Annotated[bool, Meta(description="Also the bill: what each workflow spent on each item.")] = False
 
 
 @get(
@@ -42,11 +44,13 @@ async def show_costs(request: ApiRequest, service: NamedDependency[Service]) -> 
     if appliance.budgets is None:
         raise Unavailable("budget.closed", "what was spent is not open here")
     await appliance.budgets.flush()
-    return await costs_view(
-        appliance.budgets.charges,
-        budgets_of(appliance.settings.budgets),
+    asked = Asked(
         by=query.by,
         since=query.since,
-        now_us=appliance.clock.now_us(),
+        until=query.until,
+        has_charge_back=query.charge_back,
         tenant=request.user.tenant,
     )
+    limits = budgets_of(appliance.settings.budgets)
+    now_us = appliance.clock.now_us()
+    return await costs_view(appliance.budgets.charges, appliance.store, limits, asked, now_us=now_us)

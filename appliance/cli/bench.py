@@ -8,6 +8,7 @@ import click
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.terminal import StatusLine, table
+from appliance.cli.words import WORKFLOW
 
 if TYPE_CHECKING:
     from appliance.bench.engine import Goal, Result
@@ -165,6 +166,48 @@ def bench_ticks(af: Af, *, rounds: int, peers: Path | None, venvs: Path | None) 
         af.terminal.note(f"▸ {text} …")
 
     found = measure(rounds=rounds, peers=peers, venvs=venvs, report=report)
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
+@bench.command(
+    "estimate",
+    examples="""
+        af bench estimate --questions train.csv
+        af bench estimate --questions train.csv --runs 1000 --plot curve.svg --json
+    """,
+)
+@click.option("--workflow", type=WORKFLOW, default="support", show_default=True, help="What is run.")
+@click.option(
+    "--questions",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Its inputs: a CSV with a column `text`, or lines of JSON.",
+)
+@click.option("--runs", type=click.IntRange(2), metavar="N", default=100, show_default=True, help="How many are run.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the curve into this .svg file.")
+@pass_af
+def bench_estimate(af: Af, *, workflow: str, questions: Path, runs: int, plot: Path | None) -> int:
+    """Measure how far off the estimate of a run is, over the number of past runs that it was learned from.
+
+    Runs real questions with the models of this machine, a second or two each, in a folder of its own. Exit code 1 when
+    a promise is not kept.
+    """
+    from appliance.bench.estimate import bench as measure
+    from appliance.bench.estimate import drawing
+
+    if plot is not None and plot.suffix != ".svg":
+        raise click.UsageError(f"--plot draws SVG; name a file that ends in .svg, not {plot.name!r}")
+    found, points = measure(
+        settings=af.settings,
+        workflow=workflow,
+        questions=questions,
+        runs=runs,
+        report=lambda text: af.terminal.note(f"▸ {text} …"),
+    )
+    if plot is not None:
+        plot.write_text(drawing(points), "utf-8")
     _draw(af, found)
     af.terminal.document(found)
     return 0 if all(goal.is_met for goal in found.goals) else 1

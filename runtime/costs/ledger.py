@@ -63,7 +63,9 @@ class Ledger:
         short = [each for each in falls_under if not has_room(each[0], self._at(each[1]), bound)]
         for budget, key in short:
             if budget.is_hard:
-                raise _refusal(budget, key, self._at(key), sender, bound, now_us)
+                raise _refusal(
+                    budget, key, self._at(key), sender, bound, now_us, is_first=self._is_first_warning(budget, key)
+                )
         over = [in_words(budget, key) for budget, key in short if self._is_first_warning(budget, key)]
         keys = tuple(dict.fromkeys(key for _, key in falls_under if key is not None))
         for key in keys:
@@ -129,7 +131,16 @@ def within(spent: CostBound, bound: CostBound) -> CostBound:
     )
 
 
-def _refusal(budget: Budget, key: Key | None, count: Count, sender: Sender, bound: CostBound, now_us: int) -> Refused:
+def _refusal(
+    budget: Budget,
+    key: Key | None,
+    count: Count,
+    sender: Sender,
+    bound: CostBound,
+    now_us: int,
+    *,
+    is_first: bool,
+) -> Refused:
     named = in_words(budget, key)
     if budget.usd_micros is not None and not bound.has_price:
         return Refused(
@@ -137,6 +148,7 @@ def _refusal(budget: Budget, key: Key | None, count: Count, sender: Sender, boun
             f"{sender.purpose} asks for {_item(bound)}, whose price nobody has named, and there is a budget of {named} "
             f"({budget.set_by}). Name the price under prices in the settings",
             budget=named,
+            is_first=is_first,
         )
     wanted, left, held, is_only_held = _sums(budget, count, bound)
     aside = f" ({held} set aside for calls under way)" if held else ""
@@ -146,6 +158,7 @@ def _refusal(budget: Budget, key: Key | None, count: Count, sender: Sender, boun
         f"The rule is {budget.set_by}; raise it{renewal_in_words(budget, now_us)}",
         retryable=is_only_held,
         budget=named,
+        is_first=is_first,
     )
 
 

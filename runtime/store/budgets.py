@@ -18,7 +18,7 @@ from runtime.costs.periods import HOUR_US
 from runtime.costs.tally import Tallies
 from runtime.domain.cost import Budget
 from runtime.domain.egress import CostBound, Sender
-from runtime.errors import AgentFlowError
+from runtime.errors import AgentFlowError, Refused
 from runtime.store import charges
 from runtime.store.charges import Charges, Place
 from runtime.store.database import Database
@@ -96,7 +96,13 @@ class Budgets:
             for key in missing:
                 usd_micros, tokens = await self._database.read(partial(charges.spent_under, key=key))
                 self._ledger.open(key, usd_micros=usd_micros, tokens=tokens)
-        call = _Call(self, sender, self._ledger.hold(counted, sender, bound, now_us), now_us)
+        try:
+            hold = self._ledger.hold(counted, sender, bound, now_us)
+        except Refused as refused:
+            if refused.facts.get("is_first"):
+                log.warning("%s has no room for %s of %s", refused.facts["budget"], bound.item, sender.purpose)
+            raise
+        call = _Call(self, sender, hold, now_us)
         await call.open(partial(self._warn, sender, bound))
         return call.settle
 

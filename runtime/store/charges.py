@@ -57,9 +57,14 @@ class Charges:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def spending_by(self, dimension: str, since_us: int, *, tenant: str = "") -> list[Spending]:
-        """What was spent since then, by the names of a dimension, the dearest first; of one tenant, or of all."""
-        return await self._database.read(lambda c: spending_by(c, dimension, since_us, tenant=tenant))
+    async def spending_by(self, dimension: str, between_us: tuple[int, int], *, tenant: str = "") -> list[Spending]:
+        """What was spent between two instants, by the names of a dimension, the dearest first; of one tenant, or of
+        all."""
+        return await self._database.read(lambda c: spending_by(c, dimension, between_us, tenant=tenant))
+
+    async def charge_back(self, between_us: tuple[int, int], *, tenant: str = "") -> list[tuple[str, str, Spending]]:
+        """Tenant, workflow, and what was spent there on each item; sorted by these names."""
+        return await self._database.read(lambda c: charge_back(c, between_us, tenant=tenant))
 
     async def spent_under(self, key: Key) -> tuple[int, int]:
         """Micro-dollars and tokens that stand under one budget's count."""
@@ -136,17 +141,31 @@ def spent_under(connection: sqlite3.Connection, key: Key) -> tuple[int, int]:
     return int(row[0]), int(row[1])
 
 
-def spending_by(connection: sqlite3.Connection, dimension: str, since_us: int, *, tenant: str = "") -> list[Spending]:
-    """What was spent since then, by the names of a dimension, the dearest first; of one tenant, or of all."""
+def spending_by(
+    connection: sqlite3.Connection, dimension: str, between_us: tuple[int, int], *, tenant: str = ""
+) -> list[Spending]:
+    """What was spent in a period, by the names of a dimension, the dearest first; of one tenant, or of all."""
     column = _COLUMNS[dimension]
     prefix = f"{dimension}:" if dimension in _ITEMS else ""
     rows = connection.execute(
         f"SELECT {column}, {_SUMS}, {_open('usd_micros')}, {_open('input_tokens + output_tokens')} FROM charge "
-        f"WHERE at_us >= ? AND (? = '' OR tenant = ?) AND substr({column}, 1, ?) = ? "
+        f"WHERE at_us >= ? AND at_us < ? AND (? = '' OR tenant = ?) AND substr({column}, 1, ?) = ? "
         f"GROUP BY {column} ORDER BY 3 DESC, 4 + 5 DESC, 1",
-        (since_us, tenant, tenant, len(prefix), prefix),
+        (*between_us, tenant, tenant, len(prefix), prefix),
     )
     return [Spending(str(name).removeprefix(prefix), *map(int, sums)) for name, *sums in rows]
+
+
+def charge_back(
+    connection: sqlite3.Connection, between_us: tuple[int, int], *, tenant: str = ""
+) -> list[tuple[str, str, Spending]]:
+    """Tenant, workflow, and what was spent there on each item (`model:…`, `tool:…`); sorted by these names."""
+    rows = connection.execute(
+        f"SELECT tenant, workflow, item, {_SUMS}, {_open('usd_micros')}, {_open('input_tokens + output_tokens')} "
+        "FROM charge WHERE at_us >= ? AND at_us < ? AND (? = '' OR tenant = ?) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        (*between_us, tenant, tenant),
+    )
+    return [(str(whose), str(workflow), Spending(str(item), *map(int, sums))) for whose, workflow, item, *sums in rows]
 
 
 def counts_of(

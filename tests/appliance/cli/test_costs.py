@@ -91,3 +91,53 @@ def test_a_bad_budget_or_price_is_named(af: Af, settings: Path, line: str, words
     settings.write_text(line)
     said = af("costs")
     assert (2, True) == (said.code, words in " ".join(said.err.split())), said.err
+
+
+def test_a_charge_back_bills_each_tenant_for_each_item(af: Af, greet: Path, settings: Path) -> None:
+    """To the micro-dollar, as CSV for whoever books it."""
+    for _ in range(2):
+        assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    lines = af("costs", "--period", "today", "--charge-back", "--csv").out.splitlines()
+    assert "tenant,workflow,kind,name,calls,input_tokens,output_tokens,cost_usd_micros" == lines[0]
+    assert ["default,greet,model,scripted/scripted,2,2,2,6"] == lines[1:]
+    assert "model,calls,input_tokens,output_tokens,cost_usd_micros" == af("costs", "--csv").out.splitlines()[0]
+    (bill,) = af("costs", "--charge-back", "--json").document["charge_back"]  # type: ignore[misc]
+    assert ("default", 6) == (bill["tenant"], bill["total"]["cost_usd_micros"])
+    told = af("costs", "--charge-back").out
+    assert "tenant default" in told
+    assert 80 >= max(map(len, told.splitlines()))
+
+
+def test_a_period_ends_where_it_is_told_to(af: Af, greet: Path, settings: Path) -> None:
+    """What was spent today is no part of what was spent until today."""
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    assert 3 == af("costs", "--json").document["total"]["cost_usd_micros"]  # type: ignore[index]
+    assert [] == af("costs", "--since", "7d", "--until", "today", "--json").document["spending"]
+    assert 2 == af("costs", "--until", "someday").code
+
+
+def test_estimates_are_held_against_what_runs_took(af: Af, greet: Path, settings: Path) -> None:
+    """One line a workflow; runs without an estimate are no part of it."""
+    for more in ((), (), ("--no-preflight",)):
+        assert 0 == af("run", greet, "--input", '{"message": "hi"}', *more).code
+    (found,) = af("costs", "--json").document["estimates"]  # type: ignore[misc]
+    assert ("greet", 2, 1.0) == (found["workflow"], found["runs"], found["within_p95_ratio"])
+    assert "ESTIMATES OF" in af("costs").out
+    settings.write_text(PRICED + "preflight: always\n")
+    inputs = settings.parent / "lines.jsonl"
+    inputs.write_text('{"message": "hi"}\n')
+    assert 0 == af("run", greet, "--inputs", inputs).code
+    assert 3 == af("costs", "--json").document["estimates"][0]["runs"]  # type: ignore[index]
+
+
+def test_a_used_up_budget_is_told_in_the_log_once(
+    af: Af, greet: Path, settings: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator hears of it without looking."""
+    settings.write_text(PRICED + "budgets: [{scope: {workflow: greet}, per: hour, usd: '0.0001'}]\n")
+    inputs = settings.parent / "lines.jsonl"
+    inputs.write_text('{"message": "hi"}\n' * 3)
+    af("run", greet, "--inputs", inputs)
+    told = [record.getMessage() for record in caplog.records if record.name == "runtime.store.budgets"]
+    assert 1 == len(told)
+    assert told[0].startswith("0.0001 USD an hour of workflow 'greet' has no room for model:scripted/scripted of agent")

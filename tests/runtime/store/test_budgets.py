@@ -51,7 +51,7 @@ async def spent(database: Database, key: Key = ACME_TODAY) -> tuple[int, int]:
 
 
 async def by(database: Database, dimension: str) -> Sequence[Spending]:
-    return await database.read(lambda c: charges.spending_by(c, dimension, 0))
+    return await database.read(lambda c: charges.spending_by(c, dimension, (0, 2**62)))
 
 
 async def test_two_hundred_callers_with_room_for_a_hundred_spend_exactly_that(

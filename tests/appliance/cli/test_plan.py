@@ -1,0 +1,97 @@
+"""`af plan`, and estimates that are kept with runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+PRICED = 'prices: {"scripted/*": {input_per_1k: "1", output_per_1k: "2"}}\n'  # 1,000 and 2,000 micro-dollars a token
+TWO_STEPS = """
+name: two
+input_schema: {type: object, required: [message], properties: {message: {type: string}}}
+agents:
+  say: {type: llm, prompt: "{{ input.message }}", model: {provider: scripted, answers: [hello], max_tokens: 40}}
+  tell: {type: llm, prompt: "{{ steps.say.text }} and so on", model: {provider: vllm, name: llama3, max_tokens: 10}}
+policies: {cost_budget: 0.05}
+planner: {type: sequential, agents: [say, tell]}
+"""
+
+
+@pytest.fixture
+def settings(data_folder: Path) -> Path:
+    """The settings' file, with a price for scripted models."""
+    data_folder.mkdir(parents=True, exist_ok=True)
+    path = data_folder / "config.yaml"
+    path.write_text(PRICED)
+    return path
+
+
+def test_a_plan_counts_the_prompt_and_learns_the_answer(af: Af, greet: Path, settings: Path) -> None:
+    """First what is declared, half of max_tokens; after some runs what was answered."""
+    first = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
+    (step,) = first["steps"]  # type: ignore[misc]
+    assert (True, {"p50": 1, "p95": 1}, 0) == (
+        step["input_is_exact"],
+        step["input_tokens"],
+        first["learned_from_runs"],
+    )
+    assert ({"p50": 129, "p95": 257}, 0.257) == (first["tokens"], first["cost_usd"]["p50"])  # type: ignore[index]
+    for _ in range(30):
+        assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    learned = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
+    assert (30, {"p50": 2, "p95": 2}) == (learned["learned_from_runs"], learned["tokens"])
+    assert {"p50": 3_000, "p95": 3_000} == learned["cost_usd_micros"]
+    told = af("plan", greet, "--input", '{"message": "hi"}').out
+    assert "learned from 30 past runs" in told
+    assert 80 >= max(map(len, told.splitlines()))
+
+
+def test_a_run_keeps_its_estimate_and_says_how_near_it_was(af: Af, greet: Path) -> None:
+    """In its journal, and beside what it took."""
+    run = af("run", greet, "--input", '{"message": "hi"}', "--json").document
+    estimate = run["estimate"]
+    assert (129, 257, 0, 63.5) == tuple(
+        estimate[key]  # type: ignore[index]
+        for key in ("tokens_p50", "tokens_p95", "learned_from_runs", "tokens_error_ratio")
+    )
+    assert '"estimate":{"tokens_p50":129,"tokens_p95":257}' in af("logs", "last", "--json").out
+    assert "estimated 129 tokens, at most 257 in 95 %" in af("runs", "show", "last").out
+    assert 0 == af("replay", "last", "--check").code
+    assert "estimate" not in af("run", greet, "--no-preflight", "--input", '{"message": "hi"}', "--json").document
+
+
+def test_budgets_are_asked_whether_they_have_room(af: Af, tmp_path: Path, settings: Path) -> None:
+    """Those of the settings and of the definition, against the median and the 95th percentile."""
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO_STEPS)
+    settings.write_text(
+        PRICED + "budgets:\n"
+        "- {per: day, usd: 1}\n- {scope: {workflow: two}, per: hour, usd: '0.06', hard: false}\n"
+        "- {scope: {workflow: other}, per: day, usd: 1}\n- {scope: {agent: say}, per: day, usd: 1}\n"
+    )
+    found = af("plan", path, "--input", '{"message": "hi"}', "--json").document
+    verdicts = {each["budget"]: each["verdict"] for each in found["budgets"]}  # type: ignore[union-attr]
+    assert {
+        "1 USD a day of the appliance": "fits",
+        "0.06 USD an hour of workflow 'two'": "may_not_fit",
+        "0.05 USD a run of workflow 'two'": "may_not_fit",
+    } == verdicts
+
+
+def test_what_is_not_known_before_the_run_is_said_to_be_so(af: Af, tmp_path: Path, settings: Path) -> None:
+    """A prompt that another step fills, and a model that this appliance does not have."""
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO_STEPS)
+    found = af("plan", path, "--input", '{"message": "hi"}', "--json").document
+    say, tell = found["steps"]  # type: ignore[misc]
+    assert (True, False) == (say["input_is_exact"], tell["input_is_exact"])
+    assert (1, True) == (say["input_tokens"]["p50"], tell["input_tokens"]["p50"] >= 256)
+    assert ["vllm/llama3"] == found["unpriced_models"]
+
+
+def test_an_input_that_the_workflow_does_not_take_is_refused_as_by_a_run(af: Af, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO_STEPS)
+    said = af("plan", path, "--input", '{"massage": "hi"}')
+    assert (2, True) == (said.code, "run.input_invalid" in said.err)
