@@ -1,6 +1,7 @@
 """A tree, compiled once, and the pure tick: memory and what the leaves come to → new memory and what is to be done."""
 
 from collections.abc import Iterator
+from itertools import count
 from typing import NamedTuple
 
 from runtime.domain.event import ErrorInfo
@@ -47,8 +48,7 @@ class Ticked(NamedTuple):
 
 def compile_tree(root: TreeNode, *, is_scripted: bool = False) -> Tree:
     """Compile a tree; `is_scripted`: its conditions are leaves that answer like actions."""
-    places: Iterator[int] = iter(range(1_000_000))
-    return Tree(_compile(root, places, is_scripted=is_scripted), tuple(root.nodes()))
+    return Tree(_compile(root, count(), is_scripted=is_scripted), tuple(root.nodes()))
 
 
 def tick(
