@@ -57,6 +57,8 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int
             raise click.UsageError("--ticks drives a tree by its outcomes alone; leave --input out")
         simulate_tree(af, workflow, outcomes=outcomes, ticks=ticks)
         return
+    if workflow.endswith(".xml"):
+        raise click.UsageError("a behaviour tree alone is ticked: add --ticks N")
     from appliance.cli.catalogue import find_definition
     from runtime.engine.simulate import script_of, simulate
 

@@ -142,6 +142,12 @@ def test_letters_that_cannot_be_read_are_refused(af: Af, tmp_path: Path, outcome
     assert (2, True) == (said.code, code in said.err)
 
 
+def test_a_tree_alone_needs_ticks(af: Af, tmp_path: Path) -> None:
+    (tmp_path / "tree.xml").write_text("<a/>")
+    said = af("simulate", tmp_path / "tree.xml", "--outcomes", tmp_path / "o.yaml")
+    assert (2, True) == (said.code, "add --ticks N" in said.err)
+
+
 def test_ticks_need_a_tree(af: Af, desk: Path, tmp_path: Path) -> None:
     (tmp_path / "o.yaml").write_text("a: S")
     said = af("simulate", desk, "--outcomes", tmp_path / "o.yaml", "--ticks", "2")
