@@ -13,12 +13,13 @@ import msgspec
 from redaction.findings import Finding, merged
 from redaction.gather import Gathered, Path, Segment, gather
 from redaction.keys import entity_of_key
+from redaction.placeholders import json_within
 from redaction.propagation import Known
 from redaction.redactor import Acted, Decision, Redacted, Redactor
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
 
-__all__ = ["RedactedPayload", "entity_of_key", "look_ahead", "redact_payload"]
+__all__ = ["RedactedPayload", "entity_of_key", "look_ahead", "redact_payload", "redact_text"]
 
 _SHORTEST_NUMBER = 4
 """Digits of the shortest number that is looked at without a key that names it."""
@@ -51,6 +52,17 @@ def redact_payload(redactor: Redactor, payload: Json, destination: str = "") -> 
     if any(each.action == "block" for each in writer.findings):
         return RedactedPayload(None, tuple(writer.findings), "block")
     return RedactedPayload(None if isinstance(found, _Dropped) else found, tuple(writer.findings), "allow")
+
+
+def redact_text(redactor: Redactor, text: str, destination: str = "") -> Redacted:
+    """One text as it may go to a destination: what is found anywhere in it is found everywhere in it.
+
+    A text that is JSON is redacted as the text it is, so that offsets are those of its characters.
+    """
+    if json_within(text) is not None:
+        return redactor.redact(text, destination)
+    found = redact_payload(redactor, text, destination)
+    return Redacted(found.payload if isinstance(found.payload, str) else "", found.findings, found.decision)
 
 
 def look_ahead(redactor: Redactor, payloads: Iterable[Json]) -> None:

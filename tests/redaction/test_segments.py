@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from redaction.presets import PRESETS, Action, Actions, RedactionPolicy
 from redaction.redactor import Redactor
-from redaction.segments import entity_of_key, redact_payload
+from redaction.segments import entity_of_key, redact_payload, redact_text
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
 from tests.redaction.samples import texts, words
@@ -150,3 +150,13 @@ def test_a_payload_too_deep_to_look_through_is_refused() -> None:
         payload = [payload]
     with pytest.raises(Refused, match=r"redaction\.too_deep"):
         redacted(payload)
+
+
+def test_a_text_alone_is_a_payload_too() -> None:
+    """A surname that was told is known from then on; offsets are those of the text, also where it is JSON."""
+    told = "Patient: Margaret Whitfield, DOB 12/03/1961.\nwhitfield was seen; margaret_whitfield.pdf is attached."
+    patterns = Redactor(PRESETS["default"].patterns_only(), KEY)
+    assert "whitfield" not in redact_text(patterns, told).text.lower()
+    for text in (told, '{"mail": "ada@example.com"}'):
+        for each in redact_text(patterns, text).findings:
+            assert text[each.start : each.end].strip(" \"{}") == text[each.start : each.end]
