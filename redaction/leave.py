@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from redaction.policy import EgressPolicy, is_loopback
 from runtime.domain.egress import Destination, Sender, ZoneRule
 from runtime.errors import Refused
-from runtime.policies.residency import LOCAL, SITE, forbidding
+from runtime.policies.residency import LOCAL, SITE, UNKNOWN, forbidding
 
 
 def check_leave(destination: Destination, sender: Sender, policy: EgressPolicy) -> None:
@@ -16,6 +16,13 @@ def check_leave(destination: Destination, sender: Sender, policy: EgressPolicy) 
     if destination.zone != LOCAL:
         _check_mode(destination, sender, policy)
         _check_known(destination, sender, policy)
+    elif destination.host:
+        raise _refused(
+            "egress.undeclared_host",
+            f"{sender.purpose} wants to reach {destination.host} as if it were one of the appliance's own workers, "
+            "which have no host. Add it to site_hosts in the settings",
+            destination,
+        )
     _check_zone(destination, sender, policy)
     _check_data_class(destination, sender, policy)
 
@@ -49,11 +56,12 @@ def _check_known(destination: Destination, sender: Sender, policy: EgressPolicy)
             "to site_hosts in the settings",
             destination,
         )
-    if destination.zone != SITE and policy.zone_of(host) != destination.zone:
+    if destination.zone != SITE and (destination.zone == UNKNOWN or policy.zone_of(host) != destination.zone):
+        zone = "" if destination.zone == UNKNOWN else f" for zone {destination.zone!r}"
         raise _refused(
             "egress.undeclared_host",
-            f"{sender.purpose} wants to reach {place(destination)}, which no setting declares for zone "
-            f"{destination.zone!r}. Add it to cloud_hosts in the settings, with its zone",
+            f"{sender.purpose} wants to reach {place(destination)}, which no setting declares{zone}. Add it to "
+            "site_hosts in the settings, or to cloud_hosts with its zone",
             destination,
         )
 

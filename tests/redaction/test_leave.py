@@ -91,12 +91,27 @@ async def test_a_class_of_data_stays_where_it_may(data_class: str, reached: set[
 
 @pytest.mark.parametrize(
     ("zone", "host"),
-    [("site", "evil.example:443"), ("cloud:eu", "api.us.example:443"), ("cloud:eu", "evil.example:443")],
+    [
+        ("site", "evil.example:443"),
+        ("cloud:eu", "api.us.example:443"),
+        ("cloud:eu", "evil.example:443"),
+        ("local", "evil.example:443"),
+        ("local", "127.0.0.1:8000"),
+    ],
 )
 async def test_a_zone_is_what_is_declared_not_what_is_claimed(zone: str, host: str) -> None:
     with pytest.raises(Refused) as refused:
         await Guard(policy()).clear(Outbound(destination=Destination("http", zone, host), payload="x"))
     assert refused.value.code == "egress.undeclared_host"
+
+
+@pytest.mark.parametrize("mode", ["restricted", "connected"])
+async def test_a_host_that_nobody_has_declared_is_never_reached(mode: EgressMode) -> None:
+    """With the cloud switched on and every zone allowed as well: `cloud:*` names no host that has no zone."""
+    guard, host = Guard(policy(mode, zones=("*",))), "evil.example:443"
+    with pytest.raises(Refused) as refused:
+        await guard.clear(Outbound(destination=Destination("http", guard.zone_of(host), host), payload="x"))
+    assert {"restricted": "egress.cloud_refused", "connected": "egress.undeclared_host"}[mode] == refused.value.code
 
 
 async def test_a_refusal_names_the_rule_and_where_it_is_set() -> None:
