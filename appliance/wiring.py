@@ -1,6 +1,7 @@
 """The only place that builds what lives as long as the process, and puts it together."""
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Mapping
@@ -40,7 +41,7 @@ from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
-from runtime.errors import NotFound, Unavailable
+from runtime.errors import NotFound, Refused, Unavailable
 from runtime.ports import Agent, Progress
 from runtime.store.audit import AuditLog
 from runtime.store.budgets import Budgets, Settle
@@ -55,6 +56,8 @@ from runtime.tools.tickets import CreateTicket
 MEMORY_FILE = "memory.db"
 NO_NETWORK = (*seccomp.WAYS_AROUND, *seccomp.TRACING)
 """What the code of a project may not call, beside every kind of socket: it reaches the world through its tools."""
+
+log = logging.getLogger(__name__)
 
 
 def gateway_options(models: ModelSettings) -> GatewayOptions:
@@ -103,7 +106,9 @@ class Appliance:
         )
         self._door = HttpDoor()
         servers = [backend_for(each, self._door) for each in settings.models.backends]
-        self.prices = PriceTable(settings.prices, {server.name: server for server in settings.models.backends})
+        named = {server.name: server for server in settings.models.backends}
+        self.prices = PriceTable(settings.prices, named, is_strict=settings.unpriced != "allow")
+        self._told_unpriced: set[str] = set()
         self.models = Gateway(
             [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
@@ -240,11 +245,26 @@ class Appliance:
 
     async def _reserve(self, sender: Sender, bound: CostBound) -> Settle:
         """Set aside what may be spent. Raises Unavailable where it can't be kept, as `_record` does."""
+        if not bound.has_price:
+            self._tell_unpriced(sender, bound)
         if self.budgets is not None:
             return await self.budgets.reserve(sender, bound)
         if bound.payee:
             raise Unavailable("budget.closed", "what is spent can't be written down here, so nothing leaves")
         return lambda _spent: None
+
+    def _tell_unpriced(self, sender: Sender, bound: CostBound) -> None:
+        """Follow the setting `unpriced`. Raises Refused."""
+        name, advice = bound.item.partition(":")[2], "name it under prices in the settings"
+        if self.settings.unpriced == "refuse":
+            raise Refused(
+                "budget.no_price",
+                f"{sender.purpose} asks for model {name!r}, whose price nobody has named, and unpriced in the settings "
+                f"says refuse; {advice}",
+            )
+        if self.settings.unpriced == "warn" and name not in self._told_unpriced:
+            self._told_unpriced.add(name)
+            log.warning("nobody has named the price of model %s, which is asked and counts as free; %s", name, advice)
 
     def _tool_price(self, workflow: Workflow, tool: str) -> int:
         """Micro-dollars of a call: as the settings say, else the workflow."""

@@ -16,7 +16,7 @@ from models.meter import Meter
 from models.routing import Route
 from models.servers import ModelServer
 from runtime.costs.prices import FREE, Price
-from runtime.policies.residency import CLOUD_PREFIX
+from runtime.policies.residency import CLOUD_PREFIX, LOCAL
 
 MOST_DOLLARS = 1_000_000
 
@@ -44,9 +44,15 @@ class PriceTable:
     """Prices by provider and model."""
 
     def __init__(
-        self, own: Mapping[str, Mapping[str, object]] | None = None, servers: Mapping[str, ModelServer] | None = None
+        self,
+        own: Mapping[str, Mapping[str, object]] | None = None,
+        servers: Mapping[str, ModelServer] | None = None,
+        *,
+        is_strict: bool = False,
     ) -> None:
-        """`own`: the settings' `prices`, checked; `servers`: their `models.backends` by name."""
+        """`own`: the settings' `prices`, checked; `servers`: their `models.backends` by name. `is_strict`: also a model
+        of the own site costs nothing only where somebody has said so."""
+        self._is_strict = is_strict
         self._own = {name: price_of(line) for name, line in (own or {}).items()}
         self._servers = dict(servers or {})
         self._meters: dict[Route, Meter] = {}
@@ -72,19 +78,22 @@ class PriceTable:
         return (self.per_call("http", host.rpartition(":")[0]) if named is None else named) or 0
 
     def _price(self, provider: str, model: str, zone: str) -> Price | None:
-        """The price; None for a cloud's model that no table names."""
+        """The price; None for a cloud's model that no table names, and for any server's where the table is strict."""
         server = self._servers.get(provider)
         names = (f"{provider}/{model}", f"{server.kind}/{model}" if server else "")
         for table in (self._own, known_prices()):
             for name in names:
                 if (price := _named(table, name)) is not None:
                     return price
-        return None if zone.startswith(CLOUD_PREFIX) else FREE
+        return None if zone.startswith(CLOUD_PREFIX) or (self._is_strict and zone != LOCAL) else FREE
 
 
 def price_of(line: object) -> Price:
     """The price of one line. Raises ValueError, saying what is wrong."""
-    read = msgspec.convert(line, PriceLine, strict=False)
+    try:
+        read = msgspec.convert(line, PriceLine, strict=False)
+    except msgspec.ValidationError as error:
+        raise ValueError(f'{error}; amounts are US dollars, such as "0.002"') from None
     return Price(
         input_micros=_whole(read.input_per_1k, 10**9),
         output_micros=_whole(read.output_per_1k, 10**9),

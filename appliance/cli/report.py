@@ -79,12 +79,20 @@ def steps(run: RunView) -> str:
     """One line per step: agent, duration, tokens, and what is worth knowing."""
     if not run.steps:
         return ""
+    costs = any(step.usage.cost_usd for step in run.steps)  # most steps are free, and the screen is narrow
     rows = [
-        (printable(step.step), printable(step.agent or "–"), _took(step), _tokens(step), _remark(step))
+        (
+            printable(step.step),
+            printable(step.agent or "–"),
+            _took(step),
+            _tokens(step),
+            *([money(step.usage.cost_usd)] if costs else []),
+            _remark(step),
+        )
         for step in run.steps
     ]
-    header = ("STEP", "AGENT", "TOOK", "TOKENS", "")
-    return table(header, rows, right=(2, 3), indent=2)
+    header = ("STEP", "AGENT", "TOOK", "TOKENS", *(["COST"] if costs else []), "")
+    return table(header, rows, right=(2, 3, 4) if costs else (2, 3), indent=2)
 
 
 def answer(run: RunView, *, is_full: bool = False) -> Iterator[str]:

@@ -223,6 +223,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
     Setting("budgets", budgets, [], "how much may be spent by whom, in a run, an hour, a day or a month"),
     Setting("preflight", one_of("asked", "always"), "asked", "always keeps with every run what it is expected to take"),
+    Setting(
+        "unpriced",
+        one_of("allow", "warn", "refuse"),
+        "allow",
+        "calls to a server's model whose price nobody has named: allow, warn in the log, or refuse",
+    ),
     Setting("prices", prices, {}, "provider/model → its price, beside the table that comes with the program"),
     Setting("listen", address, "127.0.0.1:8700", "where `af serve` listens"),
     Setting("socket", text, "", "UNIX socket of `af serve`; empty: run/af.sock in the data folder"),

@@ -82,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
     budgets: tuple[BudgetLine, ...] = ()
     """How much may be spent."""
+    unpriced: Literal["allow", "warn", "refuse"] = "allow"
+    """What becomes of a call to a model of a server whose price nobody has named, where no budget limits money."""
     preflight: Literal["asked", "always"] = "asked"
     """Whether every run is kept with what it is expected to take, or those whose caller asks."""
     prices: dict[str, dict[str, Any]] = {}

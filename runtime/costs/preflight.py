@@ -13,6 +13,7 @@ from runtime.costs.calibration import PRIOR_WEIGHT, Calibration, Points, Visits,
 from runtime.costs.prices import Price, cost
 from runtime.costs.structure import Pattern, agents_in
 from runtime.domain.cost import Estimate
+from runtime.domain.event import Usage
 
 LEVELS = 20
 """Each distribution is looked at in so many places, the middle of each twentieth."""
@@ -139,10 +140,7 @@ def _whole_runs(patterns: Sequence[Pattern], visits: Mapping[str, _Visit]) -> tu
 def _visit(ask: Ask, calibration: Calibration) -> _Visit:
     seen = calibration.visits(ask.agent, ask.bare_model)
     if not ask.model:
-        past = [(visit.usage.cost_usd_micros, 1.0) for visit in seen]
-        is_learned = any(value for value, _ in past)
-        prices = _levels(past) if is_learned else (ask.call_micros,) * LEVELS
-        return _Visit((0,) * LEVELS, (0,) * LEVELS, prices, len(seen))
+        return _learned(ask, [visit.usage for visit in seen])
     if ask.input_tokens is not None:
         inputs = (ask.input_tokens,) * LEVELS
     else:
@@ -156,6 +154,18 @@ def _visit(ask: Ask, calibration: Calibration) -> _Visit:
         for given, answered in zip(inputs, outputs, strict=True)
     )
     return _Visit(inputs, outputs, usd_micros, len(seen))
+
+
+def _learned(ask: Ask, seen: Sequence[Usage]) -> _Visit:
+    """A visit of an agent that asks no model of its own: tools, services, other workflows."""
+    money = [(usage.cost_usd_micros, 1.0) for usage in seen]
+    is_paid = any(value for value, _ in money)
+    return _Visit(
+        _levels([(usage.input_tokens, 1.0) for usage in seen]),
+        _levels([(usage.output_tokens, 1.0) for usage in seen]),
+        _levels(money) if is_paid else (ask.call_micros,) * LEVELS,
+        len(seen),
+    )
 
 
 def _step(ask: Ask, visits: Points, visit: _Visit) -> StepForecast:

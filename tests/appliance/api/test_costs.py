@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from appliance.config.costs import BudgetLine
 from appliance.config.settings import ModelSettings
@@ -246,3 +247,27 @@ async def test_a_request_over_http_costs_what_its_host_costs(data_folder: Path) 
             assert "budget.exceeded" == asked[2]["error"]["code"]  # type: ignore[index]
             (line,) = (await costs(api, "?by=tool"))["spending"]
             assert (f"http/{host}", 2, 10**6) == (line["name"], line["calls"], line["cost_usd_micros"])
+
+
+async def test_a_model_whose_price_nobody_named_is_warned_of_or_refused(
+    data_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As the setting `unpriced` says; the log names it once."""
+    async with stand_in() as server:
+        models = ModelSettings(backends=(ModelServer(name="vllm", url=server.url, models=("llama3",)),))
+        async with open_api(data_folder, models=models) as api:
+            assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        async with open_api(data_folder, models=models, unpriced="warn") as api:
+            for _ in range(2):
+                assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        told = [record.getMessage() for record in caplog.records if "price of model" in record.getMessage()]
+        assert ["nobody has named the price of model vllm/llama3"] == [line.partition(",")[0] for line in told]
+        async with open_api(data_folder, models=models, unpriced="refuse") as api:
+            refused = await api.client.post("/v1/chat/completions", json=QUESTION)
+            assert (403, "budget.no_price") == (refused.status_code, refused.json()["error"]["code"])
+            assert (await api.client.put("/v1/workflows/dear", content=DEAR)).is_success
+            plan = (await api.client.post("/v1/preflight", json={"workflow": "dear"})).json()
+            assert ["vllm/llama3"] == plan["unpriced_models"]
+        free = {"vllm/*": {"per_call": 0}}
+        async with open_api(data_folder, models=models, unpriced="refuse", prices=free) as api:
+            assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code

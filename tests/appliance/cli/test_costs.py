@@ -1,6 +1,7 @@
 """Budgets and `af costs` on the command line."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,12 @@ def test_a_period_that_is_none_is_bad_input(af: Af) -> None:
         ("budgets: [{scope: {tenant: ''}, per: day, usd: 1}]", "budgets[0]: a name, or *, for everything in scope"),
         ("budgets: [{per: day, usd: 1}, {per: day, usd: 1}]", "two budgets of 1 USD a day of the appliance"),
         ("prices: {gpt: {per_call: 1}}", "PROVIDER/MODEL with a price, not 'gpt'"),
-        ("prices: {a/b: {per_call: much}}", "a/b: Invalid decimal string - at `$.per_call`"),
+        ("prices: {a/b: {per_call: much}}", "a/b: Invalid decimal string - at `$.per_call`; amounts are US dollars"),
+        ("prices: {a/b: {per_call: 5 EUR}}", "a/b: Invalid decimal string - at `$.per_call`; amounts are US dollars"),
+        ("prices: {a/b: {per_call: 1, currency: EUR}}", "a/b: Object contains unknown field `currency`"),
+        ("prices: {a/b: {per_call: -1}}", "a/b: an amount from 0 to 1,000,000 USD, not -1"),
+        ("budgets: [{per: day, tokens: -1}]", "Expected `int` >= 0 - at `$[0].tokens`"),
+        ("unpriced: never", "one of allow, warn, refuse"),
     ],
 )
 def test_a_bad_budget_or_price_is_named(af: Af, settings: Path, line: str, words: str) -> None:
@@ -101,7 +107,8 @@ def test_a_charge_back_bills_each_tenant_for_each_item(af: Af, greet: Path, sett
     assert "tenant,workflow,kind,name,calls,input_tokens,output_tokens,cost_usd_micros" == lines[0]
     assert ["default,greet,model,scripted/scripted,2,2,2,6"] == lines[1:]
     assert "model,calls,input_tokens,output_tokens,cost_usd_micros" == af("costs", "--csv").out.splitlines()[0]
-    (bill,) = af("costs", "--charge-back", "--json").document["charge_back"]  # type: ignore[misc]
+    bills: Any = af("costs", "--charge-back", "--json").document["charge_back"]
+    (bill,) = bills
     assert ("default", 6) == (bill["tenant"], bill["total"]["cost_usd_micros"])
     told = af("costs", "--charge-back").out
     assert "tenant default" in told
@@ -120,7 +127,8 @@ def test_estimates_are_held_against_what_runs_took(af: Af, greet: Path, settings
     """One line a workflow; runs without an estimate are no part of it."""
     for more in ((), (), ("--no-preflight",)):
         assert 0 == af("run", greet, "--input", '{"message": "hi"}', *more).code
-    (found,) = af("costs", "--json").document["estimates"]  # type: ignore[misc]
+    estimates: Any = af("costs", "--json").document["estimates"]
+    (found,) = estimates
     assert ("greet", 2, 1.0) == (found["workflow"], found["runs"], found["within_p95_ratio"])
     assert "ESTIMATES OF" in af("costs").out
     settings.write_text(PRICED + "preflight: always\n")

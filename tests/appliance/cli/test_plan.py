@@ -1,6 +1,7 @@
 """`af plan`, and estimates that are kept with runs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,17 @@ def settings(data_folder: Path) -> Path:
 
 def test_a_plan_counts_the_prompt_and_learns_the_answer(af: Af, greet: Path, settings: Path) -> None:
     """First what is declared, half of max_tokens; after some runs what was answered."""
-    first = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
-    (step,) = first["steps"]  # type: ignore[misc]
+    first: Any = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
+    (step,) = first["steps"]
     assert (True, {"p50": 1, "p95": 1}, 0) == (
         step["input_is_exact"],
         step["input_tokens"],
         first["learned_from_runs"],
     )
-    assert ({"p50": 129, "p95": 257}, 0.257) == (first["tokens"], first["cost_usd"]["p50"])  # type: ignore[index]
+    assert ({"p50": 129, "p95": 257}, 0.257) == (first["tokens"], first["cost_usd"]["p50"])
     for _ in range(30):
         assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
-    learned = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
+    learned: Any = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
     assert (30, {"p50": 2, "p95": 2}) == (learned["learned_from_runs"], learned["tokens"])
     assert {"p50": 3_000, "p95": 3_000} == learned["cost_usd_micros"]
     told = af("plan", greet, "--input", '{"message": "hi"}').out
@@ -49,11 +50,10 @@ def test_a_plan_counts_the_prompt_and_learns_the_answer(af: Af, greet: Path, set
 
 def test_a_run_keeps_its_estimate_and_says_how_near_it_was(af: Af, greet: Path) -> None:
     """In its journal, and beside what it took."""
-    run = af("run", greet, "--input", '{"message": "hi"}', "--json").document
+    run: Any = af("run", greet, "--input", '{"message": "hi"}', "--json").document
     estimate = run["estimate"]
     assert (129, 257, 0, 63.5) == tuple(
-        estimate[key]  # type: ignore[index]
-        for key in ("tokens_p50", "tokens_p95", "learned_from_runs", "tokens_error_ratio")
+        estimate[key] for key in ("tokens_p50", "tokens_p95", "learned_from_runs", "tokens_error_ratio")
     )
     assert '"estimate":{"tokens_p50":129,"tokens_p95":257}' in af("logs", "last", "--json").out
     assert "estimated 129 tokens, at most 257 in 95 %" in af("runs", "show", "last").out
@@ -70,8 +70,8 @@ def test_budgets_are_asked_whether_they_have_room(af: Af, tmp_path: Path, settin
         "- {per: day, usd: 1}\n- {scope: {workflow: two}, per: hour, usd: '0.06', hard: false}\n"
         "- {scope: {workflow: other}, per: day, usd: 1}\n- {scope: {agent: say}, per: day, usd: 1}\n"
     )
-    found = af("plan", path, "--input", '{"message": "hi"}', "--json").document
-    verdicts = {each["budget"]: each["verdict"] for each in found["budgets"]}  # type: ignore[union-attr]
+    found: Any = af("plan", path, "--input", '{"message": "hi"}', "--json").document
+    verdicts = {each["budget"]: each["verdict"] for each in found["budgets"]}
     assert {
         "1 USD a day of the appliance": "fits",
         "0.06 USD an hour of workflow 'two'": "may_not_fit",
@@ -83,8 +83,8 @@ def test_what_is_not_known_before_the_run_is_said_to_be_so(af: Af, tmp_path: Pat
     """A prompt that another step fills, and a model that this appliance does not have."""
     path = tmp_path / "two.yaml"
     path.write_text(TWO_STEPS)
-    found = af("plan", path, "--input", '{"message": "hi"}', "--json").document
-    say, tell = found["steps"]  # type: ignore[misc]
+    found: Any = af("plan", path, "--input", '{"message": "hi"}', "--json").document
+    say, tell = found["steps"]
     assert (True, False) == (say["input_is_exact"], tell["input_is_exact"])
     assert (1, True) == (say["input_tokens"]["p50"], tell["input_tokens"]["p50"] >= 256)
     assert ["vllm/llama3"] == found["unpriced_models"]

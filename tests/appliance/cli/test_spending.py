@@ -99,3 +99,18 @@ def test_a_budget_that_refuses_every_model_of_a_route_ends_with_exit_code_3(
     told = error["message"]  # type: ignore[index]
     assert "(scripted/one: budget.exceeded; scripted/two: budget.exceeded)" in told
     assert "The rule is budgets in the settings" in told
+
+
+@pytest.mark.parametrize("amount", ["-0.01", "5 EUR", "'€5'", "lots"])
+def test_an_amount_that_is_none_is_named_with_its_place(af: Af, greet: Path, amount: str) -> None:
+    """Negative, in another currency, or no number; in the workflow, an agent and the registry of tools."""
+    text = greet.read_text().replace(
+        'prompt: "{{ input.message }}"', f"prompt: x\n    policies: {{cost_budget: {amount}}}"
+    )
+    registry = f"tool_registry: {{tools: {{create_ticket: {{type: builtin, cost_per_call: {amount}}}}}}}\n"
+    greet.write_text(f"{text}policies: {{cost_budget: {amount}}}\n{registry}")
+    said = af("validate", greet)
+    assert 2 == said.code
+    told = " ".join((said.out + said.err).split())
+    for place in ("policies.cost_budget", "agents.greet.policies.cost_budget", "create_ticket.cost_per_call"):
+        assert place in told

@@ -103,6 +103,10 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "socket": "/run/a b.sock",
         "models.folder": "on",
         "preflight": "always",
+        "unpriced": "warn",
+        "airgap": "required",
+        "minimise": "on",
+        "vault_days": "30",
     }
     key = known.key  # type: ignore[attr-defined]  # a Setting
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}

@@ -119,6 +119,13 @@ def test_tools_cost_what_they_did_and_before_that_one_call_each() -> None:
     assert Spread(1_000, 1_000) == preflight([ask], ONCE, calibration(lesson(1, twice))).usd_micros
 
 
+def test_an_agent_that_runs_something_else_is_learned_whole() -> None:
+    """Such as another workflow: what it took counts for the step that ran it."""
+    past = [lesson(n, Visit(agent="say", model="", usage=Usage(300, 40 + n, 7))) for n in range(3)]
+    found = preflight([Ask(agent="say", price=FREE)], ONCE, calibration(*past))
+    assert (341, 342, 7) == (found.tokens.p50, found.tokens.p95, found.usd_micros.p50)
+
+
 def test_what_has_no_price_is_named() -> None:
     found = preflight([replaced(price=None, is_priced=False)], ONCE, calibration())
     assert (("local/small",), Spread(0, 0)) == (found.unpriced, found.usd_micros)
