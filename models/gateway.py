@@ -24,7 +24,7 @@ from models.replies import backend_id
 from models.restored import RestoredStream, restored
 from models.routing import Groups, Route, Table, find_routes
 from models.servers import ModelServer
-from models.turns import Turns
+from models.turns import AllTurns
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
 from redaction.passage import Passage
@@ -85,7 +85,7 @@ class Gateway:
         self._health = Health(servers, guard, door, interval_s=options.check_s)
         self._kept = KeptAnswers(ttl_s=options.cache_ttl_s, max_bytes=options.cache_mb * 2**20)
         self._at_once = {backend_id(server): server.at_once for server in servers}
-        self._turns: dict[str, Turns] = {}
+        self._turns = AllTurns()
         self._prices = prices or PriceTable(servers=named)
         self._counts_tokens = counts_tokens
 
@@ -302,15 +302,11 @@ class Gateway:
     def _turn(self, route: Route, sender: Sender) -> AbstractAsyncContextManager[None]:
         """A turn at a local chat model, which answers one at a time, or at a server; vectors come in short slices."""
         if route.backend == "model.llama_cpp":
-            name, slots = f"model {route.model!r}", 1
-        elif route.backend in self._at_once:
-            name, slots = f"server {route.backend.removeprefix('model.')!r}", self._at_once[route.backend]
-        else:
-            return nullcontext()
-        turns = self._turns.get(name)
-        if turns is None:
-            turns = self._turns[name] = Turns(slots, what=name)
-        return turns.taken(sender)
+            return self._turns.taken(f"model {route.model!r}", 1, sender)
+        if route.backend in self._at_once:
+            server = route.backend.removeprefix("model.")
+            return self._turns.taken(f"server {server!r}", self._at_once[route.backend], sender)
+        return nullcontext()
 
     def _key(self, request: ChatRequest, choice: Choice, sender: Sender) -> bytes | None:
         """What names the answer of a question that always has the same one; None for all others."""

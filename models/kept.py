@@ -16,6 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from runtime.domain.chat import ChatReply, ChatRequest
+from runtime.errors import Refused
 
 Ask = Callable[[], Coroutine[Any, Any, ChatReply]]
 
@@ -49,7 +50,10 @@ class KeptAnswers:
         self._size_bytes = 0
 
     async def answer(self, key: bytes, ask: Ask) -> ChatReply:
-        """The answer to a question. A caller that is cancelled leaves the others theirs; the last one ends it."""
+        """The answer to a question. A caller that is cancelled leaves the others theirs; the last one ends it.
+
+        What policy or a budget refuses to one is not refused to the others: they ask for themselves.
+        """
         if (kept := self.find(key)) is not None:
             return kept
         flight = self._flights.get(key)
@@ -61,9 +65,14 @@ class KeptAnswers:
             reply = await asyncio.shield(flight.task)
         except asyncio.CancelledError:
             if flight.waiting == 1:
+                self._land(key, flight.task)  # at once: nobody may join what is ending
                 flight.task.cancel()
                 await asyncio.gather(flight.task, return_exceptions=True)
             raise
+        except Refused:
+            if not is_joined:
+                raise
+            return await ask()
         finally:
             flight.waiting -= 1
         return _marked(reply, "an equal question's answer") if is_joined else reply
@@ -103,6 +112,12 @@ class KeptAnswers:
             self.keep(key, reply)
             return reply
         finally:
+            self._land(key, asyncio.current_task())
+
+    def _land(self, key: bytes, task: asyncio.Task[Any] | None) -> None:
+        """A flight is over, unless another one of its key has begun since."""
+        flight = self._flights.get(key)
+        if flight is not None and flight.task is task:
             del self._flights[key]
 
     def _drop(self, key: bytes) -> None:

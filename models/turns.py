@@ -26,8 +26,14 @@ class Turns:
         self._what = what
         self._max_waiting = max_waiting
         self._waiting: OrderedDict[str, OrderedDict[str, _Queue]] = OrderedDict()
+        self._slots = slots
         self.waiting = 0
         """How many wait."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody has a turn, or waits for one."""
+        return self._free == self._slots
 
     @asynccontextmanager
     async def taken(self, sender: Sender) -> AsyncIterator[None]:
@@ -63,10 +69,16 @@ class Turns:
             raise
 
     def _pass_on(self) -> None:
-        """Wake the next one: of the tenant that was served longest ago, its sender that was."""
-        if not self._waiting:
-            self._free += 1
-            return
+        """Wake the next one that still waits; where there is none, the slot is free."""
+        while self._waiting:
+            turn = self._next()
+            if not turn.done():  # else it was cancelled, and its owner has not run since
+                turn.set_result(None)
+                return
+        self._free += 1
+
+    def _next(self) -> asyncio.Future[None]:
+        """Taken out of the queue: of the tenant that was served longest ago, its sender that was."""
         tenant, senders = self._waiting.popitem(last=False)
         who, queue = senders.popitem(last=False)
         turn = queue.popleft()
@@ -75,13 +87,43 @@ class Turns:
         if senders:
             self._waiting[tenant] = senders
         self.waiting -= 1
-        turn.set_result(None)
+        return turn
 
     def _leave(self, tenant: str, who: str, turn: asyncio.Future[None]) -> None:
-        senders = self._waiting[tenant]
+        senders = self._waiting.get(tenant, OrderedDict())
+        if turn not in senders.get(who, ()):
+            return  # it was passed over meanwhile
         senders[who].remove(turn)
         self.waiting -= 1
         if not senders[who]:
             del senders[who]
         if not senders:
             del self._waiting[tenant]
+
+
+class AllTurns:
+    """Turns at many things by name; what nobody uses is forgotten, as callers make up names."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, Turns] = {}
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, for anything."""
+        return sum(turns.waiting for turns in self._turns.values())
+
+    @asynccontextmanager
+    async def taken(self, what: str, slots: int, sender: Sender) -> AsyncIterator[None]:
+        """A turn at `what`, which has `slots`; as `Turns.taken`."""
+        turns = self._turns.get(what)
+        if turns is None:
+            turns = self._turns[what] = Turns(slots, what=what)
+        try:
+            async with turns.taken(sender):
+                yield
+        finally:
+            if turns.is_idle:
+                self._turns.pop(what, None)

@@ -39,7 +39,7 @@ class Local:
 
     @property
     def waiting(self) -> int:
-        return sum(turns.waiting for turns in self.gateway._turns.values())
+        return self.gateway._turns.waiting
 
     async def until_waiting(self, count: int) -> None:
         while self.waiting < count:

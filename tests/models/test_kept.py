@@ -80,6 +80,50 @@ async def test_the_last_who_hangs_up_ends_the_question() -> None:
     assert ask.was_cancelled
 
 
+async def test_nobody_joins_a_question_that_is_being_given_up() -> None:
+    """A worker takes a moment to stop, and whoever asks meanwhile has not hung up."""
+    kept, ask, may_end, asked_again = KeptAnswers(ttl_s=0, max_bytes=0), Asked(), asyncio.Event(), Asked()
+
+    async def ends_slowly() -> ChatReply:
+        try:
+            return await ask()
+        finally:
+            await may_end.wait()
+
+    leaving = asyncio.create_task(kept.answer(b"key", ends_slowly))
+    await asyncio.wait({leaving}, timeout=0)
+    leaving.cancel()
+    await asyncio.wait({leaving}, timeout=0)
+    asked_again.may_answer.set()
+    staying = asyncio.create_task(kept.answer(b"key", asked_again))
+    await asyncio.wait({staying}, timeout=0)
+    may_end.set()
+    assert (await staying).text == answer().text
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert leaving.cancelled()
+
+
+async def test_what_is_refused_to_one_is_not_refused_to_another() -> None:
+    """A run whose budget is used up would take another run's answer along."""
+    kept, may_end = KeptAnswers(ttl_s=0, max_bytes=0), asyncio.Event()
+
+    async def refused() -> ChatReply:
+        await may_end.wait()
+        raise Refused("budget.exceeded", "the budget of the first")
+
+    async def allowed() -> ChatReply:
+        return answer()
+
+    first = asyncio.create_task(kept.answer(b"key", refused))
+    await asyncio.wait({first}, timeout=0)
+    second = asyncio.create_task(kept.answer(b"key", allowed))
+    await asyncio.wait({second}, timeout=0)
+    may_end.set()
+    assert (await second).text == answer().text
+    with pytest.raises(Refused, match="the budget of the first"):
+        await first
+
+
 async def test_a_failure_is_everybodys_and_is_not_kept() -> None:
     kept = KeptAnswers(ttl_s=60, max_bytes=1_000)
     times = 0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from models.turns import Turns
+from models.turns import AllTurns, Turns
 from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
 from runtime.errors import Unavailable
@@ -73,6 +73,34 @@ async def test_a_turn_that_comes_just_when_its_owner_leaves_goes_on() -> None:
     leaving.cancel()  # its turn is set, and it has not run yet
     await asyncio.gather(leaving, return_exceptions=True)
     await asyncio.wait_for(ask(), 5)
+
+
+async def test_who_leaves_just_when_a_turn_ends_takes_no_slot_along() -> None:
+    """The holder and the next one often go at once, such as when one client closes all its connections."""
+    turns = Turns(1, what="m")
+
+    async def ask() -> str:
+        async with turns.taken(sender("b")):
+            return "served"
+
+    async with turns.taken(sender("a")):
+        leaving, staying = asyncio.create_task(ask()), asyncio.create_task(ask())
+        while turns.waiting < 2:
+            await asyncio.wait({leaving}, timeout=0)
+        leaving.cancel()  # and it does not run before the turn ends
+    assert await asyncio.wait_for(staying, 5) == "served"
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert leaving.cancelled()
+    assert (turns.waiting, turns.is_idle) == (0, True)
+
+
+async def test_names_that_nobody_uses_are_forgotten() -> None:
+    """Whoever calls names the model, and each made-up name would stay for ever."""
+    turns = AllTurns()
+    for number in range(5):
+        async with turns.taken(f"model {number}", 1, sender("a")):
+            assert len(turns) == 1
+    assert len(turns) == 0
 
 
 async def test_so_many_at_once_as_there_are_slots() -> None:
