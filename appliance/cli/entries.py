@@ -6,7 +6,7 @@ import click
 
 from appliance.cli.terminal import clip, columns, compact, printable
 from appliance.cli.units import clock_time, span
-from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     EVENTS,
     CancelRequested,
@@ -17,6 +17,7 @@ from runtime.domain.event import (
     TimerFired,
 )
 from runtime.domain.journal import Body, Entry
+from runtime.domain.plan import Plan
 
 COLORS = {
     "step.succeeded": "green",
@@ -59,7 +60,7 @@ def summary(body: Body) -> str:
             return decided(body)
 
 
-def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | FinishRun) -> str:
+def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | KeepPlan | FinishRun) -> str:
     """What a command wants done, on one line."""
     match body:
         case StartStep():
@@ -75,12 +76,22 @@ def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | Fin
             return body.step
         case KeepTree():
             return body.memory.statuses
+        case KeepPlan():
+            return f"{_planned(body.plan)}{_because(body.why)}"
         case FinishRun():
             state = f" in {body.state}" if body.state else ""
             error = f"  {body.error.code}  {body.error.message}" if body.error else ""
             return f"{_via(body.via)}{body.status}{state}{_because(body.why)}{error}"
         case _:
             assert_never(body)
+
+
+def _planned(plan: Plan) -> str:
+    """`by a model: search → answer`."""
+    told = plan.strategy or " → ".join(step.name for step in plan.steps)
+    return {"model": "by the model", "person": "by a person", "fallback": "the sub-plan"}[plan.source] + (
+        f": {printable(told)}" if told else ""
+    )
 
 
 def _attempt(number: int) -> str:

@@ -2,21 +2,18 @@
 
 from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler
-from appliance.loading.keys import AGENT_MEMORY, POLICIES, inactive, json_schema, method, retry, template, template_text
+from appliance.loading.keys import AGENT_MEMORY, POLICIES, json_schema, method, retry, template, template_text
+from appliance.loading.models import chat_model
 from appliance.loading.node import Node
 from appliance.loading.place import Place
 from appliance.loading.planners import planner
 from appliance.loading.shapes import (
     Shape,
     anything,
-    characters,
-    choice,
     duration,
     list_of,
     mapping_of,
     name,
-    number,
-    ratio,
     record,
     text,
     whole,
@@ -26,10 +23,6 @@ from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
 from runtime.registry import PLANNED_AGENTS, kinds
 
-LOCAL_PROVIDERS = ("local", "llama_cpp", "scripted")
-SITE_PROVIDERS = ("ollama", "vllm", "tgi")
-CLOUD_PROVIDERS = ("openai", "anthropic", "azure", "bedrock", "cohere", "google", "groq", "mistral")
-PROVIDERS = (*LOCAL_PROVIDERS, *SITE_PROVIDERS, *CLOUD_PROVIDERS)
 OWN_KEYS = {
     "handler": "custom",
     "url": "http",
@@ -39,70 +32,11 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-_MODEL = record(
-    "a model",
-    {
-        "provider": choice(*PROVIDERS),
-        "model": text,
-        "name": text,
-        "kind": choice("chat", "embedding", "classifier", "endpoint"),
-        "temperature": number(0, 2),
-        "max_tokens": whole(1, 1_000_000),
-        "seed": whole(0, 2**32 - 2),
-        "stop": list_of(characters, what="a list of texts"),
-        "endpoint": template_text,
-        "examples": text,
-        "text": text,
-        "label": text,
-        "threshold": ratio,
-        "neighbours": whole(1, 1_000),
-        "reject_below": number(-1, 1),
-        "embedding_model": text,
-        "answers": anything,
-    },
-)
-
-
-def _model(node: Node, place: Place) -> Json:
-    """A model as a mapping, or as `provider/name`; `name` is another word for `model`."""
-    if isinstance(node.value, str):
-        provider, slash, model = node.value.partition("/")
-        if not slash:
-            provider, model = "local", node.value
-        parts = {"provider": Node(provider, node.file, node.line), "model": Node(model, node.file, node.line)}
-        node = Node({key: part for key, part in parts.items() if part.value}, node.file, node.line)
-    found = _MODEL(node, place)
-    if not isinstance(found, dict):
-        return None
-    if "name" in found:
-        if "model" in found:
-            place.error("key.conflict", "'model' and 'name' are two names of one thing; keep one", node)
-        found["model"] = found.pop("name")
-    _check_provider(found, node, place)
-    return found
-
-
-def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
-    provider = model.get("provider", "local")
-    full_name = f"{provider}/{model.get('model', '')}"
-    aliased = not place.reading.aliases.isdisjoint({full_name, f"{provider}/*"})
-    if provider in LOCAL_PROVIDERS or aliased:
-        return
-    if provider in CLOUD_PROVIDERS:
-        message = f"provider {provider!r} is a cloud service"
-    elif provider in SITE_PROVIDERS:
-        message = f"provider {provider!r} is no server of this appliance; the settings name those under models.backends"
-    else:
-        return
-    hint = f"use provider: local, or map {full_name!r} with models.aliases in the settings"
-    place.child("provider").refuse("model.provider", message, node.find(("provider",))[0], hint)
-
-
 _KEYS: dict[str, Shape] = {
     "id": name,
     "type": text,
     "role": text,
-    "model": _model,
+    "model": chat_model,
     "prompt": template_text,
     "input": template,
     "output_schema": json_schema,
@@ -113,7 +47,7 @@ _KEYS: dict[str, Shape] = {
     "concurrency": whole(1, 10_000),
     "retry": retry,
     "timeout": duration,
-    "fallback_agent": inactive(name),
+    "fallback_agent": name,
     "config": mapping_of(anything, what="a mapping of settings of this agent's type", key=None),
     "handler": text,
     "url": template_text,
@@ -140,6 +74,24 @@ def agent(node: Node, place: Place) -> Json:
         _check_tools(kind, found, node, place)
         _keep_files(found, node, place)
     return found
+
+
+def check_fallbacks(agents: dict[str, Json], node: Node, place: Place) -> None:
+    """Report fallback agents that are not there, or lead back to where they came from; `node` is the document."""
+    named = {each: _part(agents, each).get("fallback_agent") for each in agents}
+    for agent_name, fallback in named.items():
+        here = place.child("agents").child(agent_name).child("fallback_agent")
+        at = node.find(("agents", agent_name, "fallback_agent"))[0]
+        if isinstance(fallback, str) and fallback not in agents:
+            message = f"agent {fallback!r} is not defined among the workflow's agents"
+            here.error("agent.undefined", message, at, did_you_mean(here.guess(fallback, agents)))
+        passed: list[object] = []
+        while isinstance(fallback, str) and fallback not in passed:
+            passed.append(fallback)
+            fallback = named.get(fallback)
+        if agent_name in passed:
+            message = f"the fallback agents of {agent_name!r} lead back to it: {' → '.join(map(str, passed))}"
+            here.error("agent.fallback_loop", message, at, "the last of them has no 'fallback_agent'")
 
 
 def _check_type(kind: str, node: Node, place: Place) -> bool:

@@ -8,6 +8,7 @@ from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.plan import PLANNING
 from runtime.domain.problem import Problem
 from runtime.domain.units import milliseconds
 from runtime.domain.workflow import (
@@ -15,6 +16,7 @@ from runtime.domain.workflow import (
     Branch,
     FsmSpec,
     FsmState,
+    LlmPlan,
     ModelSpec,
     PlannerKind,
     RetryPolicy,
@@ -24,6 +26,8 @@ from runtime.planners.sequence import sequence_fsm
 
 Document: TypeAlias = dict[str, Json]
 
+PLAN_TOKENS = 1_024
+"""What an answer with a plan may take, where the model says nothing else."""
 _OWN_MODEL_KEYS = frozenset({"provider", "model", "kind", "temperature", "max_tokens", "seed"})
 _CONFIG_KEYS = ("handler", "url", "method", "headers", "body")
 
@@ -47,6 +51,7 @@ def workflow_of(
         planner=_planner_kind(plan),
         fsm=_plan_of(plan, _mapping(document["agents"])),
         tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
+        llm=llm_of(plan, _mapping(document["agents"])) if plan["type"] == "llm" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),
         max_steps=_int(section.get("max_steps"), 1_000),
         input_schema=_schema(document.get("input_schema")),
@@ -87,6 +92,39 @@ def agent_of(name: str, found: Document) -> AgentSpec:
         fallback_agent=AgentId(_text(fallback)) if fallback is not None else None,
         config=config,
     )
+
+
+def llm_of(plan: Document, agents: Document) -> LlmPlan:
+    """A planner that asks a model. Without `agents` it may name all of them."""
+    asked = {"goal": plan.get("goal"), "class": plan.get("goal_class")}
+    allowed = _list(plan["agents"]) if "agents" in plan else sorted(agents)
+    model = model_of({"max_tokens": PLAN_TOKENS, **_mapping(plan.get("model"))})
+    return LlmPlan(
+        asker=AgentSpec(
+            id=AgentId(PLANNING),
+            type="llm",
+            model=model,
+            prompt=_text(plan.get("template")),
+            input=asked if any(each is not None for each in asked.values()) else None,
+            retry=retry_of(_mapping(plan.get("retry"))),
+            timeout_ms=_milliseconds(plan.get("timeout"), 60_000),
+        ),
+        schema=_schema(plan.get("schema")),
+        is_constrained=plan.get("deterministic_scaffolding") is not False,
+        max_steps=_int(plan.get("max_steps"), 10),
+        agents=tuple(AgentId(_text(name)) for name in allowed),
+        strategies=tuple(map(_text, _list(plan.get("strategies")))),
+        execution=_sub_plan(plan.get("execution")),
+        fallback=_sub_plan(plan.get("fallback")),
+        repairs=_int(plan.get("repairs"), 1),
+        wait_for=_text(plan.get("wait_for")) or PLANNING,
+        wait_timeout_ms=_milliseconds(plan.get("wait_timeout"), 0),
+        keeps_plans=plan.get("plan_cache") is True,
+    )
+
+
+def _sub_plan(found: Json) -> FsmSpec | None:
+    return fsm_of(_mapping(found.get("definition"))) if isinstance(found, dict) else None
 
 
 def model_of(found: Document) -> ModelSpec:
@@ -162,7 +200,7 @@ def _planner_kind(plan: Document) -> PlannerKind:
 def _plan_of(plan: Document, agents: Document) -> FsmSpec | None:
     if plan["type"] == FEEDBACK_TYPE:
         return feedback_of(plan, agents)
-    if "agents" in plan:
+    if plan["type"] == "sequential":
         return sequence_fsm([AgentId(_text(name)) for name in _list(plan["agents"])])
     return fsm_of(_mapping(plan.get("definition"))) if plan["type"] == "fsm" else None
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from appliance.loading.agents import agent
+from appliance.loading.agents import agent, check_fallbacks
 from appliance.loading.build import fsm_of
 from appliance.loading.keys import (
     MEMORY,
@@ -21,9 +21,10 @@ from appliance.loading.keys import (
     json_schema,
     template,
 )
+from appliance.loading.llm_planner import LLM_KEYS, check_llm
 from appliance.loading.node import Node
 from appliance.loading.place import Machine, Place, Reading
-from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner, refuse_inactive
+from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -52,9 +53,7 @@ _PLANNER_KEYS = (
     "agents",
     *FSM_KEYS,
     *TREE_KEYS,
-    "model",
-    "deterministic_scaffolding",
-    "template",
+    *LLM_KEYS,
 )
 """Keys of a planner that may stand in `workflow` itself, beside its type."""
 
@@ -151,6 +150,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     names = list(agents) if isinstance(agents, dict) else []
     if "agents" in found and not names:
         place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
+    check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
     _choose_planner(found, names, node, place)
     for machine in reading.machines:
         # the states of an agent's own machine only decide; none runs another agent
@@ -182,14 +182,14 @@ def _choose_planner(found: dict[str, Json], agents: list[str], node: Node, place
         if kind in PLANNER_TYPES[:3]:
             message = f"workflow.type is {kind!r}, but there is no planner"
             place.child("workflow").error("planner.missing", message, section_node, "add planner: {type, definition}")
-        elif kind is not None:
-            refuse_inactive(str(kind), section_node, place.child("workflow"))
         given = [{"type": kind or "sequential", "agents": [*agents]}]
     if given:
         found["planner"] = given[0]
         if given[0].get("type") == FEEDBACK_TYPE:
             complete_feedback(given[0], agents)
             check_feedback(given[0], agents, node, place)
+        if given[0].get("type") == "llm":
+            check_llm(given[0], agents, node, place)
         _check_sequence(given[0], agents, node, place)
 
 

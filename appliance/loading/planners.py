@@ -3,14 +3,15 @@
 Every form of one plan is read as the same `{type, definition}`, so that formatting does not change its hash.
 """
 
+from functools import partial
 from pathlib import PurePath
 
 from appliance.loading.keys import retry
+from appliance.loading.llm_planner import llm_shape
 from appliance.loading.node import Node
 from appliance.loading.place import Machine, Place
 from appliance.loading.shapes import (
     Shape,
-    boolean,
     choice,
     duration,
     list_of,
@@ -18,7 +19,6 @@ from appliance.loading.shapes import (
     name,
     record,
     text,
-    whole,
     wrong,
 )
 from appliance.loading.tree_xml import is_xml, read_tree_xml
@@ -29,9 +29,6 @@ from runtime.domain.canonical import Json
 from runtime.errors import Invalid, NotFound
 
 PLANNER_TYPES = ("fsm", "behavior_tree", "llm", "sequential", "sequential_with_feedback")
-_INACTIVE = {
-    "llm": "use type: fsm",
-}
 FSM_KEYS = ("states", "initial_state", "final_states")
 
 
@@ -114,33 +111,21 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
         kind = choice(*types)(node.value["type"], place.child("type"))
         if not isinstance(kind, str):
             return None
-        refuse_inactive(kind, node, place)
+        if of_agent and kind != "fsm":
+            _refuse_of_agent(kind, node, place)
         match kind:
             case "fsm":
                 return _machine_planner(node, place, is_lenient=is_lenient)
             case "behavior_tree":
-                if of_agent:
-                    _refuse_tree_of_agent(node, place)
                 tree = tree_shape(condition, is_lenient=is_lenient)
                 return _definition_planner(node, place, kind, TREE_KEYS, tree, is_lenient=is_lenient)
             case "llm":
-                return _LLM(node, place)
+                return llm_shape(partial(_machine_planner, is_lenient=is_lenient))(node, place)
         return FEEDBACK(node, place) if kind == "sequential_with_feedback" else _SEQUENCE(node, place)
 
     return shape
 
 
-_LLM = record(
-    "a planner of type llm",
-    {
-        "type": text,
-        "model": text,
-        "deterministic_scaffolding": boolean,
-        "max_steps": whole(1, 1_000),
-        "template": text,
-    },
-    required=("model",),
-)
 _SEQUENCE = record(
     "a sequential planner",
     {"type": text, "agents": list_of(name, what="a list of agent names", least=1)},
@@ -148,16 +133,8 @@ _SEQUENCE = record(
 )
 
 
-def refuse_inactive(kind: str, node: Node, place: Place) -> None:
-    """Refuse runs of a planner type that is read but not run; `node` is the mapping that holds `type`."""
-    hint = _INACTIVE.get(kind)
-    if hint is not None:
-        message = f"planner type {kind!r} is checked and kept, but does not run in this version"
-        place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
-
-
-def _refuse_tree_of_agent(node: Node, place: Place) -> None:
-    message = "a behaviour tree plans a workflow; an agent's own is checked and kept, but not followed in this version"
+def _refuse_of_agent(kind: str, node: Node, place: Place) -> None:
+    message = f"a planner of type {kind!r} plans a workflow; an agent's own is checked and kept, but not followed"
     hint = "make it the workflow's planner, with its agents among the workflow's"
     place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
 

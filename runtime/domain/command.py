@@ -6,6 +6,7 @@ import msgspec
 
 from runtime.domain.event import ErrorInfo
 from runtime.domain.ids import AgentId, StepId
+from runtime.domain.plan import Plan
 from runtime.domain.tree import TreeMemory
 
 RUN_TIMER = "run"
@@ -64,6 +65,15 @@ class KeepTree(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Timers of the tree that are no longer needed."""
 
 
+class KeepPlan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Go by a plan from now on: a model's or a person's that the guard let through, or the declared sub-plan."""
+
+    TYPE: ClassVar[str] = "plan.kept"
+    plan: Plan
+    why: str = ""
+    """Why the sub-plan takes over."""
+
+
 class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """End the run; always its last entry. Its output is the last step's."""
 
@@ -76,5 +86,5 @@ class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     why: str = ""
 
 
-Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | FinishRun
-COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, KeepTree, FinishRun)
+Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | KeepPlan | FinishRun
+COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, KeepTree, KeepPlan, FinishRun)

@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.plan import PLANNING
 from runtime.domain.problem import Problem
 from runtime.domain.tree import TreeNode
 
@@ -133,6 +134,34 @@ class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Entering one of these ends the run, after its agent has answered when it has one."""
 
 
+class LlmPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A planner that asks a model for the plan, and what bounds that."""
+
+    asker: AgentSpec
+    """Who asks: the model, the template as its prompt, how long and how often; its `input` is the goal."""
+    schema: dict[str, Json] | None = None
+    """JSON Schema of the answer; None: the guard's own."""
+    is_constrained: bool = True
+    """Whether the model is held to the schema while it answers, where its backend can do that."""
+    max_steps: int = 10
+    agents: tuple[AgentId, ...] = ()
+    """Those that a plan may name."""
+    strategies: tuple[str, ...] = ()
+    """What the model may choose from, where `execution` carries the choice out."""
+    execution: FsmSpec | None = None
+    """The machine that carries out what was chosen; None: the plan's own steps are carried out."""
+    fallback: FsmSpec | None = None
+    """The sub-plan for when there is no usable plan; None: a person is asked for one."""
+    repairs: int = 1
+    """How often the model is asked again, with what was wrong."""
+    wait_for: str = "plan"
+    """The signal that a person answers with."""
+    wait_timeout_ms: int = 0
+    """0: a person has all the time there is."""
+    keeps_plans: bool = False
+    """Whether plans are used again for the same class of goal."""
+
+
 class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """A definition, pinned by its hash."""
 
@@ -144,6 +173,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     fsm: FsmSpec | None = None
     tree: TreeNode | None = None
     """The root, where a behaviour tree plans."""
+    llm: LlmPlan | None = None
+    """Where a model plans."""
     timeout_ms: int = 0
     """Bound on the whole run; 0: none."""
     max_steps: int = 1_000
@@ -171,10 +202,24 @@ class AttemptLimits(msgspec.Struct, frozen=True):
 
 def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLimits:
     """The limits of an agent in a state: the state's own where it sets them, else the agent's."""
-    spec = workflow.agents[agent]
-    own = workflow.fsm.states.get(state) if workflow.fsm else None
+    spec = agent_of(workflow, agent)
+    own = next((machine.states[state] for machine in _machines(workflow) if state in machine.states), None)
     if own is None:
         return AttemptLimits(spec.retry, spec.timeout_ms)
     return AttemptLimits(own.retry or spec.retry, own.timeout_ms or spec.timeout_ms)
     answered_by: str = ""
     """The state whose output is the run's, where there is no template; empty: the one that answered last."""
+
+
+def agent_of(workflow: Workflow, agent: AgentId) -> AgentSpec:
+    """An agent of the workflow, or what asks the model that plans it."""
+    if workflow.llm is not None and agent == PLANNING:
+        return workflow.llm.asker
+    return workflow.agents[agent]
+
+
+def _machines(workflow: Workflow) -> tuple[FsmSpec, ...]:
+    """Every state machine that a run of it may follow."""
+    if workflow.llm is None:
+        return () if workflow.fsm is None else (workflow.fsm,)
+    return tuple(machine for machine in (workflow.llm.execution, workflow.llm.fallback) if machine is not None)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from runtime.agents.context import AgentContext, Reserve, nothing_reserved
+from runtime.agents.planning import PlanningAgent
 from runtime.agents.templates import Template
 from runtime.costs.budget import budgets_of
 from runtime.costs.tally import Tallies
@@ -20,11 +21,13 @@ from runtime.domain.egress import Sender
 from runtime.domain.event import NO_USAGE, ErrorInfo, Event, StepFailed, StepSucceeded, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.minimise import of_run
+from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
 from runtime.domain.schema import Schema
-from runtime.domain.workflow import AgentSpec, Workflow, attempt_limits
+from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limits
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
+from runtime.planners.llm import planned_step
 from runtime.planners.scope import scope
 from runtime.policies.residency import rules_of
 from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, Minimiser, ModelAccess, StepResult, Task, Tool
@@ -125,7 +128,9 @@ class Dispatcher:
                 await _stop(ready.agent)
 
     async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
-        data, given = scope(state, desk.names), state.input
+        planned = planned_step(state, step.step)
+        given = state.input if planned is None or planned.input is None else planned.input
+        data = scope(state, desk.names)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
         task = _task(workflow, state, step, desk, data=data, given=given)
@@ -176,8 +181,12 @@ class Dispatcher:
         return ready.result() if ready.done() else await asyncio.shield(ready)
 
     async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
-        spec = workflow.agents[agent]
-        desk = Desk(spec, self._make_agent(spec, workflow.folder, sender_of(workflow, spec)))
+        spec = agent_of(workflow, agent)
+        if workflow.llm is not None and agent == PLANNING:
+            maker: Agent = PlanningAgent(workflow, workflow.llm)
+        else:
+            maker = self._make_agent(spec, workflow.folder, sender_of(workflow, spec))
+        desk = Desk(spec, maker)
         try:
             await desk.agent.start()
         except BaseException:

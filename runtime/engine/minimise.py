@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from runtime.domain.canonical import Json, kept
-from runtime.domain.command import FinishRun
+from runtime.domain.command import FinishRun, KeepPlan
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
@@ -22,6 +22,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.journal import Body, Entry
 from runtime.domain.minimise import Holder
+from runtime.domain.plan import Plan
 from runtime.errors import Invalid, Refused, Unavailable
 from runtime.ports import Minimiser
 
@@ -33,6 +34,7 @@ SAID: dict[type[object], tuple[str, ...]] = {
     StepFailed: ("error",),
     SignalReceived: ("payload",),
     CancelRequested: ("reason",),
+    KeepPlan: ("plan",),
     FinishRun: ("error",),
 }
 """Entries → their fields that people's data may be in; whatever is not here names things."""
@@ -54,6 +56,8 @@ def saying(body: Kind, said: Json) -> Kind:
     fields: dict[str, object] = {name: said.get(name) for name in SAID.get(type(body), ())}
     if "error" in fields:
         fields["error"] = _error(said.get("error"))
+    if "plan" in fields:
+        fields["plan"] = msgspec.convert(said.get("plan") or {}, Plan)
     if "reason" in fields:
         fields["reason"] = str(said.get("reason") or "")
     if "evidence" in fields and not isinstance(said.get("evidence"), dict):

@@ -6,13 +6,16 @@ Whatever it does not settle itself goes to the plan inside: the machine, the tre
 from collections.abc import Sequence
 from hashlib import sha256
 
+from msgspec import UnsetType
+
 from runtime.domain.command import RUN_TIMER, Command, FinishRun, SetTimer, StartStep, StopStep
 from runtime.domain.event import CancelRequested, ErrorInfo, Event, RunStarted, StepFailed, TimerFired
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.run import RunState
-from runtime.domain.workflow import RetryPolicy, Workflow, attempt_limits
+from runtime.domain.workflow import RetryPolicy, Workflow, agent_of, attempt_limits
 from runtime.errors import Unavailable
 from runtime.planners.fsm import FsmPlanner
+from runtime.planners.llm import LlmPlanner
 from runtime.planners.tree.planner import TreePlanner
 from runtime.ports import Planner
 
@@ -23,10 +26,12 @@ def planner_for(workflow: Workflow) -> Planner:
         return LifecyclePlanner(workflow, FsmPlanner(workflow))
     if workflow.planner == "behavior_tree" and workflow.tree is not None:
         return LifecyclePlanner(workflow, TreePlanner(workflow))
+    if workflow.planner == "llm" and workflow.llm is not None:
+        return LifecyclePlanner(workflow, LlmPlanner(workflow))
     raise Unavailable(
         "planner.unavailable",
         f"{workflow.name!r} is planned by {workflow.planner!r}, which this version loads but cannot run; "
-        "use planner type fsm or behavior_tree",
+        "use planner type fsm, behavior_tree or llm",
         retryable=False,
     )
 
@@ -48,8 +53,8 @@ class LifecyclePlanner:
         match event:
             case RunStarted() if self._workflow.timeout_ms:
                 return [SetTimer(timer=RUN_TIMER, delay_ms=self._workflow.timeout_ms), *self._plan.decide(state, event)]
-            case StepFailed() if (retry := self._retry(state, event)) is not None:
-                return [retry]
+            case StepFailed() if (again := self._retry(state, event) or self._take_over(state, event)) is not None:
+                return [again]
             case CancelRequested(reason=reason):
                 return _stop_all(state, FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", reason)))
             case TimerFired(timer=timer) if timer == RUN_TIMER:
@@ -58,13 +63,23 @@ class LifecyclePlanner:
         return self._plan.decide(state, event)
 
     def _retry(self, state: RunState, event: StepFailed) -> StartStep | None:
-        agent = state.steps[event.step].agent
-        name = state_of(event.step)
+        known = state.steps[event.step]
+        agent, name = known.agent, state_of(event.step)
         policy = attempt_limits(self._workflow, name, agent or AgentId(name)).retry
-        if not event.error.retryable or event.attempt >= policy.max_attempts:
+        taken_over_at = 1 if isinstance(known.taken_over_at, UnsetType) else known.taken_over_at
+        if not event.error.retryable or event.attempt - taken_over_at + 1 >= policy.max_attempts:
             return None
         delay_ms = backoff_ms(policy, state.run, event.step, event.attempt)
         return StartStep(step=event.step, agent=agent, attempt=event.attempt + 1, delay_ms=delay_ms)
+
+    def _take_over(self, state: RunState, event: StepFailed) -> StartStep | None:
+        """The fallback of an agent that could not answer has the same step, with attempts of its own."""
+        agent = state.steps[event.step].agent or AgentId(state_of(event.step))
+        fallback = agent_of(self._workflow, agent).fallback_agent
+        if fallback is None:
+            return None
+        why = f"{event.error.code} of {agent}: {event.error.message}"
+        return StartStep(step=event.step, agent=fallback, attempt=event.attempt + 1, why=why)
 
 
 class _NoPlan:

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
@@ -15,6 +15,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
 from runtime.domain.journal import Body
+from runtime.domain.plan import Plan, PlanStep
 from runtime.domain.tree import TreeMemory
 from tests.properties.values import TEXTS, VALUES
 
@@ -56,6 +57,18 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         KeepTree,
         memory=st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3)),
         stopped=_VIA,
+    ),
+    st.builds(
+        KeepPlan,
+        plan=st.builds(
+            Plan,
+            source=st.sampled_from(["model", "person", "fallback"]),
+            strategy=TEXTS,
+            steps=st.lists(
+                st.builds(PlanStep, name=TEXTS, agent=TEXTS, visit=_ATTEMPTS, input=VALUES, after=_VIA), max_size=3
+            ).map(tuple),
+        ),
+        why=TEXTS,
     ),
     st.builds(
         FinishRun,

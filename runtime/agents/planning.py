@@ -1,0 +1,135 @@
+"""Asks the model for a plan, on behalf of a workflow that a model plans. Its answer is the planning step's output.
+
+What the answer is worth is decided by the planner's guard, in the decision on it; here the guard only finds the
+faults to name when it asks again, and the plans that are worth keeping.
+"""
+
+import json
+from collections.abc import Mapping
+
+from runtime.agents.llm import LlmAgent
+from runtime.agents.templates import Template
+from runtime.domain.canonical import Json, parse
+from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
+from runtime.domain.event import Usage
+from runtime.domain.plan import PLANNING, Plan
+from runtime.domain.workflow import LlmPlan, Workflow
+from runtime.errors import Invalid
+from runtime.planners.guard import NO_JSON, Faults, PlanGuard, answer_schema
+from runtime.planners.plan_cache import PlanCache, plan_key
+from runtime.ports import StepContext, StepResult, Task
+
+GOAL_KEYS = ("goal", "message", "question", "task")
+"""Where a run's goal stands in its input, when the planner does not say."""
+TEMPLATE = """Make a plan that reaches this goal: {{ goal }}
+
+These agents can carry out steps:
+{{ agents }}
+
+What is known so far: {{ state }}
+
+Answer with nothing but JSON that fits this schema: {{ schema }}
+"""
+
+
+class PlanningAgent:
+    """Asks once for each attempt."""
+
+    def __init__(self, workflow: Workflow, spec: LlmPlan) -> None:
+        self._spec = spec
+        self._guard = PlanGuard(spec)
+        self._prompt = Template(spec.asker.prompt or TEMPLATE)
+        self._schema = answer_schema(spec)
+        self._agents = "\n".join(f"- {name}: {workflow.agents[name].role or 'no description'}" for name in spec.agents)
+        self._model = LlmAgent(spec.asker)
+        self._cache = PlanCache()
+
+    async def start(self) -> None:
+        """Nothing to get ready; the model loads when it is first asked."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    async def act(self, task: Task, ctx: StepContext) -> StepResult:
+        """A plan that was kept for this class of goal, else the model's answer: JSON, or its text where it is none."""
+        declared = task.input if isinstance(task.input, dict) else {}
+        messages = self._messages(task, declared)
+        goal_class = declared.get("class")
+        key = plan_key(task.tenant, [message.content for message in messages] if goal_class is None else goal_class)
+        if self._spec.keeps_plans and (kept := self._cache.find(key)) is not None:
+            return StepResult(output=kept, evidence={"plan_cache": key})
+        reply = await ctx.models.complete(self._request(messages))
+        answer = _read(reply)
+        found = self._guard.judge(answer)
+        if isinstance(found, Plan):
+            has_inputs = any(step.input is not None for step in found.steps)
+            self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
+        return StepResult(
+            output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=_evidence(reply)
+        )
+
+    def _request(self, messages: tuple[ChatMessage, ...]) -> ChatRequest:
+        asked = self._model.request({}, "")
+        return ChatRequest(
+            provider=asked.provider,
+            model=asked.model,
+            messages=messages,
+            max_tokens=asked.max_tokens,
+            temperature=asked.temperature,
+            seed=asked.seed,
+            stop=asked.stop,
+            schema=self._schema if self._spec.is_constrained else None,
+            options=asked.options,
+        )
+
+    def _messages(self, task: Task, declared: Mapping[str, Json]) -> tuple[ChatMessage, ...]:
+        known: dict[str, Json] = {"input": task.data.get("input"), "steps": task.data.get("steps") or {}}
+        told = {
+            **task.data,
+            "goal": _text(_goal(declared.get("goal"), task.data.get("input"))),
+            "agents": self._agents,
+            "state": _text(known),
+            "schema": _text(self._schema),
+        }
+        question = ChatMessage("user", _text(self._prompt.render(told)))
+        system = (ChatMessage("system", self._spec.asker.role),) if self._spec.asker.role else ()
+        answer, faults = self._refused(task)
+        if not faults:
+            return (*system, question)
+        listed = "\n".join(f"- {fault}" for fault in faults)
+        again = f"This is no plan that can be used:\n{listed}\nAnswer again, with nothing but the JSON."
+        said = () if answer is None else (ChatMessage("assistant", _text(answer)),)
+        return (*system, question, *said, ChatMessage("user", again))
+
+    def _refused(self, task: Task) -> tuple[Json, Faults]:
+        """The answer that the guard refused, and why; the answer of a model that its backend refused is not known."""
+        if task.step == PLANNING:
+            return None, ()
+        answer, error = task.data.get("response"), task.data.get("error")
+        if answer is None:
+            return None, (str(error.get("message")),) if isinstance(error, dict) else (NO_JSON,)
+        found = self._guard.judge(answer)
+        return answer, () if isinstance(found, Plan) else found
+
+
+def _goal(declared: Json, given: Json) -> Json:
+    if declared is not None:
+        return declared
+    if isinstance(given, dict):
+        return next((given[key] for key in GOAL_KEYS if given.get(key)), given)
+    return given
+
+
+def _read(reply: ChatReply) -> Json:
+    try:
+        return parse(reply.text)
+    except Invalid:  # the guard says so, and the model is asked again
+        return reply.text
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _evidence(reply: ChatReply) -> dict[str, Json]:
+    return {"backend": reply.backend, "model": reply.model, "fingerprint": reply.fingerprint}

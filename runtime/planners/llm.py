@@ -1,0 +1,165 @@
+"""The planner that asks a model: the question is a step, the answer an event, and from there on nothing is asked.
+
+The guard judges the answer here, in the decision. One that it refuses is asked for again with what was wrong; then the
+declared sub-plan, a state machine, takes over, or a person is asked for a plan, which the guard judges alike. What
+the run goes by is kept in the journal (`KeepPlan`).
+"""
+
+from collections.abc import Sequence
+
+from msgspec import UnsetType
+from msgspec.structs import replace
+
+from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepPlan, StartStep, StopStep
+from runtime.domain.event import (
+    CancelRequested,
+    ErrorInfo,
+    Event,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    TimerFired,
+)
+from runtime.domain.ids import DefinitionHash, StepId, state_of, step_id
+from runtime.domain.plan import PLANNING, Plan, PlanStep
+from runtime.domain.run import RunState
+from runtime.domain.workflow import FsmSpec, Workflow
+from runtime.planners.fsm import FsmPlanner
+from runtime.planners.guard import PlanGuard
+
+UNUSABLE = frozenset({"model.answer_invalid", "model.answer_cut"})
+"""Errors of a model that answered, with something that is no plan."""
+_BEGIN = RunStarted(workflow="", definition=DefinitionHash(""), input=None)
+_ENDED = frozenset({"succeeded", "failed"})
+
+
+class LlmPlanner:
+    """Plans one workflow; built once per definition, with its guard and its machines compiled."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        assert workflow.llm is not None, "a workflow that a model plans says how"
+        self._spec = workflow.llm
+        self._guard = PlanGuard(workflow.llm)
+        self._max_steps = workflow.max_steps
+        self._execution = _machine(workflow, workflow.llm.execution)
+        self._fallback = _machine(workflow, workflow.llm.fallback)
+
+    def decide(self, state: RunState, event: Event) -> Sequence[Command]:
+        """The commands that follow from `event`, which has been folded into `state`."""
+        match event:
+            case RunStarted():
+                return [StartStep(step=step_id(PLANNING, 1))]
+            case CancelRequested():
+                return []
+            case StepSucceeded(step=step, output=output) if state_of(step) == PLANNING:
+                return self._answered(state, output)
+            case StepFailed(step=step, error=error) if state_of(step) == PLANNING:
+                if error.code in UNUSABLE:
+                    return self._ask_again(state, error.message)
+                return self._without_plan(state, f"{error.code}: {error.message}")
+            case SignalReceived(payload=payload) if state.last is not None and state_of(state.last) == PLANNING:
+                return self._planned_by_person(state, payload)
+            case TimerFired(timer=timer) if state_of(StepId(timer)) == PLANNING:
+                return _fails(state, ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time"))
+        return self._go_on(state, event)
+
+    def _answered(self, state: RunState, output: object) -> Sequence[Command]:
+        found = self._guard.judge(output)  # type: ignore[arg-type]  # an event's output is JSON
+        if isinstance(found, Plan):
+            return self._begin(state, found)
+        return self._ask_again(state, "; ".join(found))
+
+    def _ask_again(self, state: RunState, faults: str) -> Sequence[Command]:
+        asked = state.visits[PLANNING]
+        if asked <= self._spec.repairs:
+            return [StartStep(step=step_id(PLANNING, asked + 1), why=faults)]
+        return self._without_plan(state, faults)
+
+    def _planned_by_person(self, state: RunState, payload: object) -> Sequence[Command]:
+        found = self._guard.judge(payload)  # type: ignore[arg-type]  # as above
+        if isinstance(found, Plan):
+            return self._begin(state, replace(found, source="person"))
+        return self._ask_person(state, "; ".join(found))
+
+    def _without_plan(self, state: RunState, why: str) -> Sequence[Command]:
+        """The sub-plan takes over, or a person is asked; whatever is under way is stopped."""
+        if self._fallback is None:
+            return self._ask_person(state, why)
+        begun = self._fallback.decide(state, _BEGIN)
+        return [*_stopping(state), KeepPlan(plan=Plan(source="fallback"), why=why), *begun]
+
+    def _ask_person(self, state: RunState, why: str) -> Sequence[Command]:
+        if len(state.steps) >= self._max_steps:
+            return _fails(state, _too_many(self._max_steps))
+        wait = AwaitSignal(
+            step=step_id(PLANNING, state.visits.get(PLANNING, 0) + 1),
+            signal=self._spec.wait_for,
+            timeout_ms=self._spec.wait_timeout_ms,
+            why=why,
+        )
+        return [*_stopping(state), wait]
+
+    def _begin(self, state: RunState, plan: Plan) -> Sequence[Command]:
+        if self._execution is not None:
+            return [KeepPlan(plan=plan), *self._execution.decide(state, _BEGIN)]
+        visited = tuple(replace(step, visit=state.visits.get(step.name, 0) + 1) for step in plan.steps)
+        plan = replace(plan, steps=visited)
+        return [KeepPlan(plan=plan), *self._start_ready(state, plan)]
+
+    def _go_on(self, state: RunState, event: Event) -> Sequence[Command]:
+        plan = state.plan
+        if isinstance(plan, UnsetType):
+            return []
+        machine = self._fallback if plan.source == "fallback" else self._execution
+        if machine is not None:
+            return machine.decide(state, event)
+        if isinstance(event, StepFailed):
+            failed = next(step for step in plan.steps if _step_of(step) == event.step)
+            if failed.on_failure == "stop":
+                return _fails(state, event.error, failed.name)
+            if failed.on_failure == "fallback":
+                return self._without_plan(state, f"{event.error.code} in {failed.name}")
+        return self._start_ready(state, plan)
+
+    def _start_ready(self, state: RunState, plan: Plan) -> Sequence[Command]:
+        """Start the steps that wait for nothing more; the run has succeeded when there are none left."""
+        ended = {step.name for step in plan.steps if _status(state, step) in _ENDED}
+        ready = [step for step in plan.steps if not _status(state, step) and ended.issuperset(step.after)]
+        if len(state.steps) + len(ready) > self._max_steps:
+            return _fails(state, _too_many(self._max_steps))
+        if not ready and not state.open:
+            return [FinishRun(status="succeeded")]
+        return [StartStep(step=_step_of(step), agent=None if step.agent == step.name else step.agent) for step in ready]
+
+
+def planned_step(state: RunState, step: StepId) -> PlanStep | None:
+    """What the plan of a run says of a step; None where it goes by no plan, or the step is not the plan's."""
+    if isinstance(state.plan, UnsetType):
+        return None
+    return next((each for each in state.plan.steps if _step_of(each) == step), None)
+
+
+def _machine(workflow: Workflow, fsm: FsmSpec | None) -> FsmPlanner | None:
+    return None if fsm is None else FsmPlanner(replace(workflow, fsm=fsm))
+
+
+def _step_of(step: PlanStep) -> StepId:
+    return step_id(step.name, step.visit)
+
+
+def _status(state: RunState, step: PlanStep) -> str:
+    known = state.steps.get(_step_of(step))
+    return known.status if known is not None else ""
+
+
+def _stopping(state: RunState) -> list[Command]:
+    return [StopStep(step=step) for step in state.open]
+
+
+def _fails(state: RunState, error: ErrorInfo, name: str = "") -> list[Command]:
+    return [*_stopping(state), FinishRun(status="failed", state=name, error=error)]
+
+
+def _too_many(limit: int) -> ErrorInfo:
+    return ErrorInfo("plan.too_long", f"the run reached its limit of {limit:,} steps; raise max_steps")
