@@ -17,6 +17,7 @@ from appliance.loading.keys import (
     TOOL_REGISTRY,
     TOOL_SECURITY,
     TRIGGERS,
+    WORKFLOW_TOOL_REGISTRY,
     inactive,
     json_schema,
     template,
@@ -88,7 +89,7 @@ _KEYS: dict[str, Shape] = {
     "policies": POLICIES,
     "memory": inactive(MEMORY),
     "tool_security": inactive(TOOL_SECURITY),
-    "tool_registry": inactive(TOOL_REGISTRY),
+    "tool_registry": WORKFLOW_TOOL_REGISTRY,
     "input_schema": json_schema,
     "output": template,
 }

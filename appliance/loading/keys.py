@@ -3,6 +3,8 @@
 They keep the source document's spelling. Agents, planners and whole documents have modules of their own.
 """
 
+from collections.abc import Mapping
+
 from appliance.loading import property_order
 from appliance.loading.node import Node
 from appliance.loading.place import Place
@@ -197,38 +199,34 @@ TOOL_SECURITY = record(
         "audit_level": _AUDIT_LEVEL,
     },
 )
-TOOL_REGISTRY = record(
-    "tool_registry",
+_TOOL: dict[str, Shape] = {
+    "permissions": texts,
+    "rate_limit": rate,
+    "security_level": choice("low", "medium", "high"),
+    "timeout": duration,
+    "input_schema": json_schema,
+    "output_schema": json_schema,
+}
+_RBAC = record(
+    "rbac",
     {
-        "tools": mapping_of(
-            record(
-                "a tool",
-                {
-                    "type": name,
-                    "description": text,
-                    "permissions": texts,
-                    "cost_per_call": money,
-                    "rate_limit": rate,
-                    "security_level": choice("low", "medium", "high"),
-                    "timeout": duration,
-                    "input_schema": json_schema,
-                    "output_schema": json_schema,
-                },
-                required=("type",),
-            ),
-            what="a mapping from tool names to tools",
-        ),
-        "rbac": record(
-            "rbac",
-            {
-                "roles": mapping_of(
-                    record("a role", {"allowed_tools": texts, "cost_budget": money}),
-                    what="a mapping from role names to roles",
-                )
-            },
-        ),
+        "roles": mapping_of(
+            record("a role", {"allowed_tools": texts, "cost_budget": money}),
+            what="a mapping from role names to roles",
+        )
     },
 )
+
+
+def _tool_registry(more: Mapping[str, Shape], rbac: Shape) -> Shape:
+    tool = record("a tool", {"type": name, "description": text, "cost_per_call": money, **more}, required=("type",))
+    tools = mapping_of(tool, what="a mapping from tool names to tools")
+    return record("tool_registry", {"tools": tools, "rbac": rbac})
+
+
+TOOL_REGISTRY = _tool_registry(_TOOL, _RBAC)
+WORKFLOW_TOOL_REGISTRY = _tool_registry({key: inactive(shape) for key, shape in _TOOL.items()}, inactive(_RBAC))
+"""In a workflow tools have their prices, and nothing else yet."""
 TENANTS = mapping_of(
     record(
         "a tenant",

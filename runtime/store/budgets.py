@@ -1,8 +1,9 @@
 """Budgets that hold: room is taken in memory at once, and what may be charged for is written down before it is sent.
 
 What a process leaves open when it dies counts as the most that it could cost: whoever was asked may charge for it.
-Calls of this machine's own models die with the process, so nothing is written of them before they end, and what no
-budget counts and costs nothing is added up in memory and written every few seconds.
+Of what nobody charges for, such as this machine's own models, tools and free servers, nothing is written before it
+ends, so that a process that dies gives back what it had set aside. What no budget counts and costs nothing is added up
+in memory and written every few seconds.
 """
 
 from __future__ import annotations
@@ -168,6 +169,11 @@ class Budgets:
                 await self._on_warning(sender, bound, words)
 
 
+def may_be_charged(bound: CostBound) -> bool:
+    """Whether somebody may want money for it once it is sent, whatever becomes of this process."""
+    return bool(bound.payee) and (bound.usd_micros > 0 or not bound.has_price)
+
+
 class _Call:
     """One reservation on its way from the ledger to the file."""
 
@@ -182,7 +188,7 @@ class _Call:
     async def open(self, warn: Callable[[Sequence[str]], Awaitable[None]]) -> None:
         """Make it durable where somebody may charge for it, and warn; what is not sent after all is given back."""
         try:
-            if self._hold.bound.payee:
+            if may_be_charged(self._hold.bound):
                 self._line = asyncio.create_task(self._add(self._hold.bound, "open"))
                 await asyncio.shield(self._line)
             await warn(self._hold.over)

@@ -246,3 +246,25 @@ async def test_a_budgets_counts_are_told_for_each_name(database: Database) -> No
     of_model = Budget(scope=(("model", "*"),), per="hour", tokens=5, set_by="a test")
     models = await database.read(lambda c: charges.counts_of(c, of_model, NOON_US))
     assert [("model", "a/b")] == [key[2:] for key, _ in models]
+
+
+@pytest.mark.parametrize(
+    ("bound", "counted"),
+    [
+        (CostBound(usd_micros=600, input_tokens=3, item="model:a/b", payee="x:1"), (600, 3)),
+        (CostBound(input_tokens=3, item="model:a/b", payee="x:1", has_price=False), (0, 3)),
+        (CostBound(input_tokens=3, item="model:vllm/b", payee="x:1"), (0, 0)),
+        (CostBound(usd_micros=600, item="tool:create_ticket"), (0, 0)),
+        (CostBound(usd_micros=600, input_tokens=3, item="model:local/b"), (0, 0)),
+    ],
+    ids=["paid server", "server without a price", "free server", "tool", "local model"],
+)
+async def test_a_crash_gives_back_what_nobody_charges_for(
+    database: Database, bound: CostBound, counted: tuple[int, int]
+) -> None:
+    """The next process finds what a server may charge for at its bound, and nothing of the rest."""
+    tokens = Budget(scope=DAILY.scope, per="day", tokens=1_000, set_by="the test")
+    first = await opened(database, tokens, DAILY) if bound.has_price else await opened(database, tokens)
+    await first.reserve(ACME, bound)  # killed here
+    await opened(database, tokens, DAILY)
+    assert counted == await spent(database)
