@@ -32,14 +32,15 @@ async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path,
     journals = _Journals(folder)
     promised: list[str] = []
     recorded_before: list[int] = []
+    interrupted: set[RunId] = set()
     for boot in range(kills):
         await journals.read_on()
         recorded_before.append(len(journals.answered))
+        interrupted |= journals.unfinished()
         promised += _run_and_kill(folder, diary, boot, plan, after_s=moments.uniform(0.0, 0.06))
     await journals.read_on()
     recorded_before.append(len(journals.answered))
-    interrupted = [run for run, entries in journals.runs.items() if not isinstance(entries[-1].body, FinishRun)]
-    assert interrupted, "no kill came in the middle of a run"
+    assert len(interrupted) > kills // 4, "too few kills came in the middle of a run"
     promised += _run_to_the_end(folder, diary, kills, plan)
     await journals.read_on()
 
@@ -50,8 +51,7 @@ async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path,
         word, run, *status = line.split()
         assert RunId(run) in states, line
         assert word == "submitted" or status == ["succeeded"]
-    finished = [line for line in promised if line.startswith("finished")]
-    assert len(finished) > kills, "the load was too light to mean anything"
+    assert len(states) > 2 * kills, "the load was too light to mean anything"
 
     assert len(journals.answered) == len(set(journals.answered)), "a step was answered twice"
     answered_at = {step: number for number, step in enumerate(journals.answered)}
@@ -78,6 +78,10 @@ class _Journals:
         await database.start()
         store = Journal(database)
         head = await store.head()
+    def unfinished(self) -> set[RunId]:
+        """Runs whose end is not there."""
+        return {run for run, entries in self.runs.items() if not isinstance(entries[-1].body, FinishRun)}
+
         if head > self._cursor:
             async for cursor, row in store.follow(self._cursor):
                 self._cursor = cursor
