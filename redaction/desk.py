@@ -58,7 +58,9 @@ class RedactionDesk:
         self._key = key
         self._names = names or NamesHost()
         self._timeout_s = timeout_s
-        self._cases: OrderedDict[tuple[str, str, str], _Case] = OrderedDict()
+        self._cases: OrderedDict[tuple[str, str, int], _Case] = OrderedDict()
+        """By tenant, run and policy, the last by its identity: two files may give the same name. A case holds its
+        policy, so nothing else has that identity."""
         self._seen: dict[str, Seen] = {}
         """By tenant: how fast an answer comes must not tell one tenant what another has sent."""
         self._threads = ThreadPoolExecutor(_THREADS, "redaction")
@@ -104,7 +106,7 @@ class RedactionDesk:
     def _case(self, sender: Sender, policy: RedactionPolicy) -> _Case:
         if not sender.run:
             return self._opened(sender, policy)
-        place = (sender.tenant, sender.run, policy.name)
+        place = (sender.tenant, sender.run, id(policy))
         case = self._cases.get(place)
         if case is None:
             case = self._cases[place] = self._opened(sender, policy)
@@ -119,7 +121,7 @@ class RedactionDesk:
 
     def _forget(self, sender: Sender, policy: RedactionPolicy) -> None:
         """A thread may still hold it; the next payload of the run does not wait for that one."""
-        self._cases.pop((sender.tenant, sender.run, policy.name), None)
+        self._cases.pop((sender.tenant, sender.run, id(policy)), None)
 
     def _key_of(self, sender: Sender) -> bytes:
         return hmac.digest(self._key, f"{sender.tenant}\0{sender.run}".encode(), "sha256")

@@ -1,6 +1,7 @@
 """What is redacted of each kind of payload, and how the payload is put together again. Pure but for the redactor."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -9,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from redaction.findings import ENTITIES
+from redaction.placeholders import read_json
 from redaction.redactor import Acted, Redactor
 from redaction.segments import redact_payload
 from runtime.domain.canonical import Json
@@ -20,7 +22,8 @@ Payload = TypeVar("Payload")
 
 _TELLING = ("contact", "financial", "national_id")
 """Groups whose values are told from a name by their form; what else is found in one is a guess."""
-_PLAIN_HEADERS = frozenset({"content-type", "content-encoding", "accept", "accept-language", "user-agent"})
+_JSON = re.compile(r"[/+]json\s*(;|$)")
+"""In a content type. Lines of JSON (`application/x-ndjson`) and the like are a text."""
 
 
 class Looked(msgspec.Struct, frozen=True):
@@ -38,17 +41,35 @@ class Looked(msgspec.Struct, frozen=True):
 
 
 def size_of(payload: object) -> int:
-    """Bytes of what a payload says; of a kind that is not known, of its JSON."""
+    """Bytes of what a payload says, in UTF-8; what is no text counts as its JSON."""
     match payload:
         case ChatRequest():
-            texts = sum(len(message.content) for message in payload.messages)
-            return texts + sum(len(image.data) for message in payload.messages for image in message.images)
+            return (
+                sum(map(_size_of_message, payload.messages))
+                + sum(map(_size_of_text, payload.stop))
+                + sum(_size_of_text(tool.description) + _size_of_json(tool.parameters) for tool in payload.tools)
+                + (0 if payload.schema is None else _size_of_json(payload.schema))
+            )
         case EmbedRequest():
-            return sum(map(len, payload.texts))
+            return sum(map(_size_of_text, payload.texts))
         case HttpRequest():
-            return len(payload.url) + len(payload.body)
+            headers = sum(len(name) + len(value) for name, value in payload.headers.items())
+            return len(payload.url) + headers + len(payload.body)
         case _:
-            return len(msgspec.json.encode(payload))
+            return _size_of_json(payload)
+
+
+def _size_of_message(message: ChatMessage) -> int:
+    calls = sum(_size_of_text(call.arguments) for call in message.tool_calls)
+    return _size_of_text(message.content) + calls + sum(len(image.data) for image in message.images)
+
+
+def _size_of_text(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _size_of_json(value: object) -> int:
+    return len(msgspec.json.encode(value))
 
 
 def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Payload, Looked]:
@@ -114,6 +135,8 @@ def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
         ]
     if request.schema is not None:
         surface["schema"] = request.schema
+    if request.stop:
+        surface["stop"] = list(request.stop)
     found = work.values(surface)
     turns = cast("list[dict[str, Json]]", found["messages"])
     offers = cast("list[dict[str, Json]]", found.get("tools", []))
@@ -122,6 +145,7 @@ def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
         messages=tuple(map(_message, request.messages, turns)),
         tools=tuple(map(_offer, request.tools, offers)),
         schema=cast("dict[str, Json] | None", found.get("schema")),
+        stop=tuple(map(str, cast("list[Json]", found.get("stop", [])))),
     )
 
 
@@ -166,7 +190,7 @@ def _text(found: Mapping[str, Json], key: str) -> str:
 
 
 def _http(request: HttpRequest, work: _Work) -> HttpRequest:
-    kept = {name: value for name, value in request.headers.items() if _goes_as_it_is(name, request)}
+    kept = {name: value for name, value in request.headers.items() if name.lower() in request.credentials}
     others = work.values({name: value for name, value in request.headers.items() if name not in kept})
     return replace(
         request,
@@ -174,10 +198,6 @@ def _http(request: HttpRequest, work: _Work) -> HttpRequest:
         headers={**kept, **{name: _text(others, name) for name in others}},
         body=_body(request, work),
     )
-
-
-def _goes_as_it_is(name: str, request: HttpRequest) -> bool:
-    return name.lower() in _PLAIN_HEADERS or name.lower() in request.credentials
 
 
 def _url(url: str, work: _Work) -> str:
@@ -212,11 +232,14 @@ def _body(request: HttpRequest, work: _Work) -> bytes:
         return request.body
     if "x-www-form-urlencoded" in kind:
         return _form(text, work).encode()
-    if "json" in kind:
+    if _JSON.search(kind):
         try:
-            value: Json = json.loads(text)
+            value = read_json(text)
         except (ValueError, RecursionError):
-            raise Invalid("http.bad_body", "a body that says it is JSON is none; nothing is sent") from None
+            raise Invalid(
+                "http.bad_body",
+                "a body that says it is JSON is none, or names a member twice in one object; nothing is sent",
+            ) from None
         count = len(work.findings)
         found = work.value(value)
         changed = any(each.action != "allow" for each in work.findings[count:])

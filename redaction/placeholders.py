@@ -171,15 +171,30 @@ class Restorer:
 
 
 def json_within(text: str) -> Json:
-    """The list or mapping that a text is the JSON of; None when it is none."""
+    """The list or mapping that a text is the JSON of; None when it is none, or names a member twice."""
     stripped = text.strip()
     if stripped[:1] + stripped[-1:] not in ("{}", "[]") or len(stripped) < 4:
         return None
     try:
-        found: Json = json.loads(stripped)
+        return read_json(stripped)
     except (ValueError, RecursionError):
         return None
+
+
+def read_json(text: str) -> Json:
+    """The value that a text is the JSON of. Raises ValueError and RecursionError.
+
+    So does an object that names a member twice: whoever is sent the text may read the one that is not seen here.
+    """
+    found: Json = json.loads(text, object_pairs_hook=_members)
     return found
+
+
+def _members(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("a member is named twice")
+    return members
 
 
 def _opens(text: str) -> bool:

@@ -92,6 +92,16 @@ async def test_a_run_keeps_its_pseudonyms_and_another_has_its_own() -> None:
     assert first != await sent("r-1", "bob@example.com")
 
 
+async def test_policies_of_one_name_are_two_policies() -> None:
+    """Files may be called alike, or not at all: what one lets pass the other may block, within one run too."""
+    lenient = replace(PRESETS["secrets-only"], name="unnamed")
+    strict = replace(PRESETS["strict"].patterns_only(), name="unnamed")
+    guard = Guard(EgressPolicy(redaction=(("http/site", lenient), ("model/site", strict))))
+    first = Outbound(destination=Destination("http", "site", "127.0.0.1:80"), payload=MAIL, sender=Sender(run="r-1"))
+    assert MAIL == (await guard.clear(first)).payload
+    assert "[EMAIL]" == (await guard.clear(asking(MAIL))).payload.messages[0].content
+
+
 async def test_the_line_is_written_before_leave_and_the_budget_before_the_line(books: Books) -> None:
     guard = Guard(policy(), record=books.record, reserve=books.reserve)
     bound = CostBound(usd_micros=9, input_tokens=10, output_tokens=10)

@@ -158,9 +158,72 @@ def test_a_blocking_policy_names_what_it_blocks_and_not_the_value() -> None:
     assert KEY not in told[0]
 
 
+@pytest.mark.parametrize("body", ['{"note": "%s", "note": ""}', '{"a": [{"note": "%s", "note": 1}]}'])
+def test_a_body_that_names_a_member_twice_is_refused(body: str) -> None:
+    """Only the last one is seen here, and a service may read the first."""
+    sent = http(headers={"content-type": "application/json"}, body=body.replace("%s", MAIL).encode())
+    with pytest.raises(Invalid, match="names a member twice"):
+        redacted(redactor(), sent, "site")
+
+
+def test_json_in_a_text_that_names_a_member_twice_is_a_text() -> None:
+    asked = request(ChatMessage("user", f'{{"note": "{MAIL}", "note": 1}}'))
+    assert MAIL not in redacted(redactor(), asked, "site")[0].messages[0].content
+
+
+def test_lines_of_json_are_a_text() -> None:
+    sent = http(headers={"content-type": "application/x-ndjson"}, body=f'{{"a": 1}}\n{{"mail": "{MAIL}"}}\n'.encode())
+    assert MAIL not in redacted(redactor(), sent, "site")[0].body.decode()
+
+
+@pytest.mark.parametrize("name", ["user-agent", "accept", "accept-language", "content-type", "content-encoding"])
+def test_no_header_is_plain_by_its_name(name: str) -> None:
+    """A template may put anything into it."""
+    assert MAIL not in repr(redacted(redactor(), http(headers={name: f"x; y={MAIL}"}), "site")[0])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "application/json; charset=utf-8",
+        "multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxkTrZu0gW",
+        "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        "de-DE,de;q=0.9,en;q=0.8",
+        "gzip",
+    ],
+)
+def test_usual_headers_stay(value: str) -> None:
+    sent = http(headers={"x-any": value})
+    assert sent == redacted(redactor(), sent, "site")[0]
+
+
+def test_a_sequence_that_ends_the_answer_is_looked_through() -> None:
+    """With the pseudonym that the model sees in its place."""
+    done, _ = redacted(redactor(), request(ChatMessage("user", f"I am {MAIL}"), stop=(MAIL, "END")), "site")
+    assert (done.messages[0].content.removeprefix("I am "), "END") == done.stop
+
+
 def test_sizes_count_what_is_said() -> None:
     assert 5 == size_of(EmbedRequest(model="m", texts=("ab", "cde")))
     assert 4 == size_of(request(ChatMessage("user", "abc", images=(Image("image/png", b"x"),))))
+    assert 3 == size_of(EmbedRequest(model="m", texts=("€",)))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        request(ChatMessage("user", ""), tools=(ToolOffer(name="t", description="x" * 9_000),)),
+        request(ChatMessage("user", ""), tools=(ToolOffer(name="t", parameters={"x": "y" * 9_000}),)),
+        request(ChatMessage("user", ""), schema={"x": "y" * 9_000}),
+        request(ChatMessage("user", ""), stop=("x" * 9_000,)),
+        request(ChatMessage("assistant", "", tool_calls=(ToolCall(id="c", name="t", arguments="x" * 9_000),))),
+        HttpRequest(method="GET", url="http://crm.example/", headers={"x-a": "y" * 9_000}),
+    ],
+    ids=["description", "parameters", "schema", "stop", "arguments", "headers"],
+)
+def test_every_part_counts_towards_the_size(sent: object) -> None:
+    """What is not counted could be of any size, and would be looked through on the event loop."""
+    assert 9_000 <= size_of(sent) < 9_200
 
 
 @contextmanager
