@@ -11,7 +11,7 @@ from runtime.domain.ids import AgentId, DefinitionHash, RunId
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, apply
 from runtime.domain.tree import TreeNode
-from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, RetryPolicy, Workflow
+from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, RetryPolicy, Workflow
 from runtime.planners.lifecycle import planner_for
 from runtime.planners.sequence import sequence_fsm
 from runtime.ports import Planner
@@ -38,11 +38,15 @@ TREE = TreeNode(
     ),
 )
 
+LLM = LlmPlan(asker=AgentSpec(id=AgentId("plan"), type="llm"), agents=tuple(AGENTS), fallback=FSM)
 
-@pytest.fixture(params=["fsm", "sequential", "behavior_tree"])
+
+@pytest.fixture(params=["fsm", "sequential", "behavior_tree", "llm"])
 def workflow(request: pytest.FixtureRequest) -> Workflow:
     if request.param == "behavior_tree":
         return Workflow(name="w", hash=DefinitionHash("sha256:1"), agents=AGENTS, planner="behavior_tree", tree=TREE)
+    if request.param == "llm":
+        return Workflow(name="w", hash=DefinitionHash("sha256:1"), agents=AGENTS, planner="llm", llm=LLM)
     fsm = FSM if request.param == "fsm" else sequence_fsm(list(AGENTS))
     return Workflow(name="w", hash=DefinitionHash("sha256:1"), agents=AGENTS, fsm=fsm)
 

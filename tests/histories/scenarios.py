@@ -12,7 +12,9 @@ import msgspec
 
 from appliance.loader import check_bytes
 from runtime.domain.canonical import Json, encode, parse
+from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.cost import Estimate
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.event import Usage
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
@@ -138,6 +140,28 @@ class _Scripted:
         return StepResult(output=outcome, usage=Usage(11, 7, 130), evidence={"backend": "scripted"})
 
 
+class _Planning:
+    """The model that is asked for plans: answers with the next one as JSON, or with a text as it stands."""
+
+    def __init__(self, answers: list[Json | StepFailure]) -> None:
+        self._answers = iter(answers)
+
+    async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
+        answer = next(self._answers)
+        return ChatReply(
+            text=answer if isinstance(answer, str) else encode(answer).decode(),
+            finish_reason="stop",
+            input_tokens=11,
+            output_tokens=7,
+            backend="model.scripted",
+            model="golden",
+            fingerprint="golden",
+        )
+
+    async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
+        raise BROKEN
+
+
 def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Scenario) -> Engine:
     async def pinned(definition: DefinitionHash) -> Workflow:
         return workflow
@@ -145,7 +169,7 @@ def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Sc
     minimiser = _Swapping() if scenario.is_minimised else None
     dispatcher = Dispatcher(
         make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id]),
-        models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
+        models=_Planning(scenario.answers.get("plan", [])),
         http=None,  # type: ignore[arg-type]
         tools={},
         clock=clock,

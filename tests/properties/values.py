@@ -20,10 +20,10 @@ VALUES: st.SearchStrategy[Json] = st.recursive(
 
 def is_same(left: object, right: object) -> bool:
     """Equal, to the kind of every number: 1 and 1.0 decide differently in a condition."""
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):  # JSON has one kind of list
+        return len(left) == len(right) and all(map(is_same, left, right))
     if type(left) is not type(right):
         return False
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(is_same(left[key], right[key]) for key in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(is_same, left, right))
     return left == right
