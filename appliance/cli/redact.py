@@ -116,7 +116,7 @@ def _whole(af: Af, redactor: "Redactor", destination: str) -> int:
         raise Invalid("input.too_large", f"stdin has more than {MAX_BYTES // 1_048_576} MiB; the limit is that")
     from redaction.segments import redact_text
 
-    redacted = redact_text(redactor, content.decode("utf-8", "replace"), destination)
+    redacted = redact_text(redactor, _text(content), destination)
     if not af.terminal.is_json:
         click.echo(redacted.text, nl=False)
     af.terminal.document(_document(redacted))
@@ -125,6 +125,17 @@ def _whole(af: Af, redactor: "Redactor", destination: str) -> int:
         af.terminal.complain(f"redaction.blocked: policy {redactor.policy.name!r} lets no {named} leave")
         return 3
     return 0
+
+
+def _text(content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(
+            "input.not_text",
+            f"stdin is no text in UTF-8, from byte {error.start + 1} on; convert it first, such as with: iconv -f "
+            "latin1 -t utf-8",
+        ) from None
 
 
 def _document(redacted: "Redacted") -> "dict[str, Json]":

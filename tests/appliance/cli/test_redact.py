@@ -14,8 +14,8 @@ from tests.appliance.cli.conftest import Af
 
 
 class _Stdin:
-    def __init__(self, text: str) -> None:
-        self.buffer = io.BytesIO(text.encode())
+    def __init__(self, text: str | bytes) -> None:
+        self.buffer = io.BytesIO(text if isinstance(text, bytes) else text.encode())
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def stdin(monkeypatch: pytest.MonkeyPatch) -> "type[_Stdin]":
     """Calling it gives the command a text to read."""
 
     class Given(_Stdin):
-        def __init__(self, text: str) -> None:
+        def __init__(self, text: str | bytes) -> None:
             super().__init__(text)
             monkeypatch.setattr("sys.stdin", self)
 
@@ -34,6 +34,18 @@ def test_a_text_comes_out_as_it_would_leave(af: Af, stdin: type[_Stdin]) -> None
     """Nothing else is on stdout, so that it can be piped on."""
     stdin("key AKIAIOSFODNN7EXAMPLE\n")
     assert (0, "key [API_KEY]\n") == af("redact")[:2]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [("Herr Müller, bob@example.com".encode("latin-1"), "byte 7"), (b"\x89PNG\r\n\x1a\n", "byte 1")],
+)
+def test_what_is_no_text_is_refused(af: Af, stdin: type[_Stdin], content: bytes, place: str) -> None:
+    """Signs that stand for what could not be read would be printed as if it had been looked through."""
+    stdin(content)
+    said = af("redact", "--no-names")
+    assert (2, "") == said[:2]
+    assert place in said.err
 
 
 def test_json_names_each_find(af: Af, stdin: type[_Stdin]) -> None:
