@@ -18,7 +18,7 @@ class HttpAgent:
     """Sends `config.method` to `config.url`; its output is `{status, body}`, the body parsed when it is JSON.
 
     `url`, `headers` and `body` are templates; without a body, methods that carry one send the task's input. Headers
-    that the definition spells out are its own credentials, and leave as they stand there.
+    that no template fills are its own, and leave as they stand there.
     """
 
     def __init__(self, spec: AgentSpec) -> None:
@@ -30,7 +30,8 @@ class HttpAgent:
         self._method = str(spec.config.get("method", "POST")).upper()
         headers = cast("dict[str, str]", spec.config.get("headers", {}))
         self._headers = Template(cast("Json", headers))
-        self._literal_headers = tuple(name.lower() for name, value in headers.items() if "{" not in value)
+        filled = {name.lower() for name, value in headers.items() if "{" in value}
+        self._own_headers = tuple({"content-type", "idempotency-key", *map(str.lower, headers)} - filled)
         self._body = Template(spec.config["body"]) if "body" in spec.config else None
 
     async def start(self) -> None:
@@ -65,7 +66,7 @@ class HttpAgent:
                 **{name.lower(): str(value) for name, value in headers.items()},
             },
             body=json.dumps(content, ensure_ascii=False).encode() if carries_body else b"",
-            credentials=("idempotency-key", *self._literal_headers),
+            credentials=self._own_headers,
             timeout_s=self._spec.timeout_ms / 1_000,
         )
 
