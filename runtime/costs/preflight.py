@@ -103,9 +103,12 @@ class _Visit(msgspec.Struct, frozen=True):
 def preflight(asks: Sequence[Ask], structure: Sequence[Pattern], calibration: Calibration) -> Forecast:
     """Forecast a run. `structure`: the visits that the definition alone lets expect."""
     patterns = expected_patterns(structure, calibration)
+    by_agent = agents_in(patterns)
+    named = {ask.agent for ask in asks}
+    # what acted in past runs and no definition lists, such as the planner itself, is known from those runs alone
+    asks = [*asks, *(Ask(agent=agent) for agent in by_agent if agent not in named)]
     visits = {ask.agent: _visit(ask, calibration) for ask in asks}
     tokens, usd_micros = _whole_runs(patterns, visits)
-    by_agent = agents_in(patterns)
     steps = [_step(ask, by_agent[ask.agent], visits[ask.agent]) for ask in asks if ask.agent in by_agent]
     return Forecast(
         steps=tuple(steps),

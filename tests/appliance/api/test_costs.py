@@ -271,3 +271,42 @@ async def test_a_model_whose_price_nobody_named_is_warned_of_or_refused(
         free = {"vllm/*": {"per_call": 0}}
         async with open_api(data_folder, models=models, unpriced="refuse", prices=free) as api:
             assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+
+
+async def test_a_step_that_ran_out_of_time_costs_what_the_server_may_charge(data_folder: Path) -> None:
+    """It was asked, whoever stopped waiting."""
+    ends = asyncio.Event()
+
+    async def hang(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        await ends.wait()
+
+    async with paid(data_folder, play=hang) as (api, _):
+        impatient = DEAR.replace("retry:", "timeout: 300ms, retry:")
+        assert (await api.client.put("/v1/workflows/dear", content=impatient)).is_success
+        run: dict[str, Any] = await api.run("dear", wait=True)
+        assert ("failed", "step.timeout") == (run["status"], run["error"]["code"])
+        assert BOUND == round(run["usage"]["cost_usd"] * 10**6) == (await costs(api))["total"]["cost_usd_micros"]
+        ends.set()
+
+
+async def test_a_run_pays_for_each_server_of_a_route_that_was_asked(data_folder: Path) -> None:
+    """The one that broke off at its bound, and the one that answered for its answer."""
+
+    async def broken(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        send(writer, b'{"choices": ', media_type="application/json")
+        writer.close()
+
+    async with stand_in(broken) as bad, stand_in() as good:
+        servers = tuple(
+            ModelServer(name=name, url=each.url, models=("llama3",)) for name, each in (("a", bad), ("b", good))
+        )
+        models = ModelSettings(backends=servers, routes={"pair": (("a/llama3",), ("b/llama3",))})
+        prices = {"a/*": PRICES["vllm/*"], "b/*": PRICES["vllm/*"]}
+        async with open_api(data_folder, prices=prices, models=models) as api:
+            paired = DEAR.replace("provider: vllm, name: llama3", "provider: local, name: pair")
+            assert (await api.client.put("/v1/workflows/dear", content=paired)).is_success
+            run: dict[str, Any] = await api.run("dear", wait=True)
+            assert ("succeeded", BOUND + COST) == (run["status"], round(run["usage"]["cost_usd"] * 10**6))
+            assert {"a/llama3": BOUND, "b/llama3": COST} == {
+                line["name"]: line["cost_usd_micros"] for line in (await costs(api))["spending"]
+            }

@@ -126,6 +126,13 @@ def test_an_agent_that_runs_something_else_is_learned_whole() -> None:
     assert (341, 342, 7) == (found.tokens.p50, found.tokens.p95, found.usd_micros.p50)
 
 
+def test_who_acts_without_being_listed_is_learned_too() -> None:
+    """Such as a model that plans: it is no agent of the definition, and it costs."""
+    past = [lesson(n, said(100, 10), said(500, 50, agent="plan", model="large")) for n in range(50)]
+    found = preflight([ASK], ONCE, calibration(*past))
+    assert (660, ["say", "plan"]) == (found.tokens.p50, [step.agent for step in found.steps])
+
+
 def test_what_has_no_price_is_named() -> None:
     found = preflight([replaced(price=None, is_priced=False)], ONCE, calibration())
     assert (("local/small",), Spread(0, 0)) == (found.unpriced, found.usd_micros)
