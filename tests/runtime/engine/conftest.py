@@ -13,7 +13,7 @@ from runtime.engine.clock import ManualClock, SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound
-from runtime.ports import Clock, Minimiser, StateStore, StepContext, StepResult, Task
+from runtime.ports import Clock, Minimiser, ModelAccess, StateStore, StepContext, StepResult, Task
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock, hold
@@ -57,6 +57,7 @@ class Stage:
         self.stopped: list[str] = []
         self.failing_starts: dict[str, Callable[[], Awaitable[None]]] = {}
         self.failing_stops: set[str] = set()
+        self.models: ModelAccess | None = None
         self.evidence: dict[str, Json] | None = None
         self.minimise: Callable[[Path, DataLock], Minimiser] | None = None
         self.workflows: dict[DefinitionHash, Workflow] = {}
@@ -77,8 +78,8 @@ class Stage:
         minimiser = None if self.minimise is None else self.minimise(self._folder, lock)
         dispatcher = Dispatcher(
             make_agent=lambda spec, folder, sender: ScriptedAgent(spec, self),
-            models=None,  # type: ignore[arg-type]  # scripted agents ask for none of these
-            http=None,  # type: ignore[arg-type]
+            models=self.models,  # type: ignore[arg-type]  # only the planner's own model is asked
+            http=None,  # type: ignore[arg-type]  # scripted agents ask for none
             tools={},
             clock=self.clock,
             minimiser=minimiser,
