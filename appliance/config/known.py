@@ -6,14 +6,15 @@ One table, so that the settings struct, `af config`, the environment and the man
 import json
 from collections.abc import Callable
 from difflib import get_close_matches
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import msgspec
 
 from appliance.config.costs import budgets, prices
 from models.routing import check_routes
 from models.servers import ModelServer, check_servers
-from runtime.policies.residency import CLOUD_PREFIX, is_zone, is_zone_pattern
+from redaction.persist import Written
+from runtime.policies.residency import CLOUD_PREFIX, UNKNOWN, is_zone, is_zone_pattern
 
 Value: TypeAlias = (
     str
@@ -28,6 +29,7 @@ Value: TypeAlias = (
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 FEATURES: Final = ("cloud",)
+DESTINATION_KINDS: Final = ("model", "http")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -102,14 +104,14 @@ def names(value: object) -> list[str]:
     return [part for part in parts if part]
 
 
-def pairs(value: object) -> dict[str, str]:
+def pairs(value: object, example: str = '{"openai/gpt-4": "local/smollm2-135m-instruct"}') -> dict[str, str]:
     """A mapping from name to name; the environment gives it as JSON."""
     try:
         found = json.loads(value) if isinstance(value, str) else value
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(part, str) for pair in found.items() for part in pair):
-        raise ValueError('a mapping from name to name, such as {"openai/gpt-4": "local/smollm2-135m-instruct"}')
+        raise ValueError(f"a mapping from name to name, such as {example}")
     return dict(found)
 
 
@@ -153,18 +155,35 @@ def zones(value: object) -> list[str]:
 
 def cloud_hosts(value: object) -> dict[str, str]:
     """Hosts with a zone beyond the site."""
-    found = pairs(value)
-    if not all(is_zone(zone) and zone.startswith(CLOUD_PREFIX) for zone in found.values()):
-        raise ValueError('a mapping from host to zone, such as {"api.example.com": "cloud:eu"}')
+    example = '{"api.example.com": "cloud:eu"}'
+    found = pairs(value, example)
+    if not all(is_zone(zone) and zone.startswith(CLOUD_PREFIX) and zone != UNKNOWN for zone in found.values()):
+        raise ValueError(f"a mapping from host to zone, such as {example}")
     return found
 
 
 def class_zones(value: object) -> dict[str, str]:
     """Classes of data with their zones."""
-    found = pairs(value)
+    found = pairs(value, '{"phi": "local, site"}')
     for listed in found.values():
         zones(listed)
     return found
+
+
+def redactions(value: object) -> dict[str, str]:
+    """Destinations with their redaction policies. A misspelt destination would leave what it means unredacted."""
+    example = '{"cloud:*": "strict", "http/site": "none", "persist/log": "phi"}'
+    found = pairs(value, example)
+    if not all(map(_names_destinations, found)):
+        raise ValueError(f"a mapping from ZONE, KIND/ZONE or persist/PLACE to a policy, such as {example}")
+    return found
+
+
+def _names_destinations(pattern: str) -> bool:
+    kind, _, zone = pattern.rpartition("/")
+    if kind == "persist":
+        return zone in ("*", *get_args(Written))
+    return kind in ("", "*", *DESTINATION_KINDS) and is_zone_pattern(zone)
 
 
 def servers(value: object) -> list[dict[str, object]]:
@@ -216,7 +235,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
     Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
-    Setting("redaction", pairs, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
+    Setting("redaction", redactions, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
     Setting("egress.max_bytes", amount(1, 2**32), 16 * 2**20, "bytes of one payload that may leave"),
     Setting("egress.per_minute", amount(0, 10**9), 6_000, "payloads of a tenant to one host a minute; 0: any number"),
     Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),

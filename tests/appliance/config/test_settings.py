@@ -1,5 +1,6 @@
 """Settings come from four places, the nearest wins, and a mistake is named where it was made."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,12 @@ def test_groups_nest_in_the_file(tmp_path: Path) -> None:
         ("listen: 8700", "'listen' .*expected HOST:PORT"),
         ("models: {threads: true}", "'models.threads' .*expected a whole number"),
         ("models: {aliases: [a]}", "'models.aliases' .*expected a mapping"),
+        ("cloud_hosts: {api.example: unknown}", "'cloud_hosts' .*from host to zone"),
+        ("cloud_hosts: {api.example: 'cloud:unknown'}", "'cloud_hosts' .*from host to zone"),
+        ("cloud_hosts: [api.example]", "'cloud_hosts' .*api.example.com"),
+        ("redaction: {modle/site: strict}", "'redaction' .*KIND/ZONE"),
+        ("redaction: {cloud: strict}", "'redaction' .*KIND/ZONE"),
+        ("redaction: {persist/jurnal: phi}", "'redaction' .*persist/PLACE"),
         ("- mode", "must hold one document of `key: value` lines"),
         ("mode: [", r"config.yaml:1: error\[yaml.malformed\]"),
         ("mode: connected\nmode: air_gapped", r"config.yaml:2: error\[yaml.duplicate_key\]"),
@@ -62,6 +69,13 @@ def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str)
     """With what was expected, and the nearest known name."""
     with pytest.raises(Invalid, match=message):
         load_settings(write(tmp_path, text), {})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "site", "cloud:eu-*", "model/site", "http/cloud:*", "*/site", "persist/*", "persist/log"]
+)
+def test_a_destination_of_redaction_is_named_in_every_way(tmp_path: Path, pattern: str) -> None:
+    assert {pattern: "phi"} == load_settings(tmp_path, {"AGENTFLOW_REDACTION": json.dumps({pattern: "phi"})}).redaction
 
 
 def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None:
