@@ -95,3 +95,19 @@ def test_an_input_that_the_workflow_does_not_take_is_refused_as_by_a_run(af: Af,
     path.write_text(TWO_STEPS)
     said = af("plan", path, "--input", '{"massage": "hi"}')
     assert (2, True) == (said.code, "run.input_invalid" in said.err)
+
+
+def test_bench_estimate_measures_and_draws(af: Af, greet: Path, tmp_path: Path, data_folder: Path) -> None:
+    """In a folder of its own, which is gone afterwards."""
+    questions, plot = tmp_path / "questions.jsonl", tmp_path / "curve.svg"
+    questions.write_text("".join(f'{{"message": "hi {number}"}}\n' for number in range(12)))
+    asked = ("bench", "estimate", "--workflow", greet, "--questions", questions)
+    said = af(*asked, "--runs", "12", "--plot", plot, "--json")
+    found: Any = said.document
+    assert (0, ["0", "1", "2", "5"]) == (said.code, list(found["rows"]))
+    assert [0.0] == [goal["value"] for goal in found["goals"]]
+    assert plot.read_text().startswith("<svg")
+    assert [] == list((data_folder / "bench").iterdir())
+    few = af(*asked, "--runs", "13")
+    assert (2, True) == (few.code, "bench.few_questions" in few.err)
+    assert 2 == af(*asked, "--runs", "12", "--plot", tmp_path / "curve.png").code
