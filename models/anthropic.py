@@ -15,7 +15,7 @@ from models.answers import check_request, offered
 from models.keys import read_key
 from models.openai_replies import MAX_CALLS, MAX_LINE_BYTES, failure, garbled
 from models.pump import Calls
-from models.replies import Answer, backend_id, described, reply_to
+from models.replies import Answer, backend_id, call_id, described, reply_to
 from models.servers import ModelServer
 from redaction.doors.http import HttpDoor
 from redaction.doors.transport import Terms
@@ -166,7 +166,7 @@ class AnthropicBackend:
         except AnthropicError as error:
             ours = error.__cause__  # what the door raised
             raise (ours if isinstance(ours, AgentFlowError) else garbled(name)) from None
-        except (ValueError, TypeError, AttributeError):  # what it makes of an answer that is none
+        except (ValueError, TypeError, AttributeError, RecursionError):  # what it makes of an answer that is none
             raise garbled(name) from None
 
 
@@ -216,8 +216,10 @@ class _Told:
     def _begin(self, block: int, identity: str, name: str) -> ChatChunk:
         if len(self._calls) >= MAX_CALLS:
             raise garbled(self._server)
+        number = len(self._calls)
+        identity = call_id(identity, number)
         self._calls[block] = [identity, name, ""]
-        return ChatChunk(tool_call=ToolCallPiece(index=len(self._calls) - 1, id=identity, name=name))
+        return ChatChunk(tool_call=ToolCallPiece(index=number, id=identity, name=name))
 
     def _add(self, block: int, arguments: str) -> ChatChunk:
         if block not in self._calls:

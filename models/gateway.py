@@ -5,6 +5,8 @@ choice ──▶ kept answer? ──▶ guard ──▶ turn ──▶ backend �
   └───────────── the next that can answer ◀──────┘
 """
 
+import logging
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, nullcontext
 from typing import TypeVar, cast
@@ -43,6 +45,8 @@ from runtime.policies.residency import LOCAL
 from runtime.ports import ModelBackend
 
 Asked = TypeVar("Asked")
+
+log = logging.getLogger(__name__)
 
 
 class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,8 +153,8 @@ class Gateway:
         choice = self._choose("local", request.model, "embedding", sender)
         # vectors of two models cannot be compared, so only those stand in for another that have the same one
         same = tuple(route for route in choice.order if route.model == choice.order[0].model)
-        reply, _ = await self._first(replace(choice, order=same), lambda route: self._embed(request, route, sender))
-        return reply
+        reply, why = await self._first(replace(choice, order=same), lambda route: self._embed(request, route, sender))
+        return replace(reply, route=why)
 
     async def count_tokens(self, request: ChatRequest, *, kind: Kind = "chat", sender: Sender = APPLIANCE) -> int:
         """Input tokens of a request, exact with the model's own template and tokenizer where it has one here."""
@@ -168,6 +172,10 @@ class Gateway:
     def describe(self) -> list[ModelInfo]:
         """Every model of every backend."""
         return [info for backend in self._backends.values() for info in backend.describe()]
+
+    def routes(self) -> list[str]:
+        """The names of `models.routes` that can be asked for as they stand."""
+        return sorted(name for name in self._table.routes if not name.endswith("/*"))
 
     def status(self) -> list[ServerStatus]:
         """How every server is."""
@@ -356,6 +364,9 @@ def _edge(route: Route) -> Iterator[None]:
     except AgentFlowError:
         raise
     except Exception as error:
+        # where it failed, and not its words: they may quote the prompt
+        where = "".join(traceback.format_tb(error.__traceback__))
+        log.error("backend %s failed with %s\n%s", route.backend, type(error).__name__, where)
         raise StepFailure(
             "model.backend_failed",
             f"backend {route.backend!r} failed with {type(error).__name__} over model {route.model!r}; the log says "

@@ -141,7 +141,7 @@ class OllamaBackend:
             raise StepFailure(
                 "model.server_failed", f"model server {name!r} broke off its answer with an error"
             ) from None
-        except (ValueError, TypeError, AttributeError):  # what it makes of an answer that is none
+        except (ValueError, TypeError, AttributeError, RecursionError):  # what it makes of an answer that is none
             raise garbled(self._server.name) from None
 
 

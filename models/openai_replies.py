@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from models.replies import Answer
+from models.replies import Answer, call_id
 from runtime.domain.chat import ChatChunk, ToolCall, ToolCallPiece
 from runtime.errors import AgentFlowError, Invalid, NotFound, StepFailure, Unavailable
 
@@ -20,6 +20,8 @@ MAX_LINE_BYTES = 2**20
 MAX_CALLS = 128
 _TOO_LONG = ("context_length_exceeded", "exceed_context_size", "maximum context length", "context size")
 _NOTHING = msgspec.Raw(b"null")
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON of somebody else raises; the last one for lists in lists without end."""
 
 
 class Function(msgspec.Struct, frozen=True):
@@ -91,7 +93,7 @@ def read_vectors(body: bytes, server: str, texts: int) -> tuple[list[list[float]
     """The vectors in the order of the texts, all of one length, and the input tokens. Raises StepFailure."""
     try:
         found = msgspec.json.decode(body, type=Vectors)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise garbled(server) from None
     rows = {line.index: line.embedding for line in found.data}
     if sorted(rows) != list(range(texts)) or len({len(row) for row in rows.values()}) != 1 or not rows[0]:
@@ -103,7 +105,7 @@ def read_usage(raw: msgspec.Raw) -> tuple[int | None, int | None]:
     """Input and output tokens; None for what is not said, or is no number."""
     try:
         said = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None, None
     if not isinstance(said, dict):
         return None, None
@@ -181,7 +183,7 @@ class _Calls:
         if place not in self._found:
             if not name or len(self._found) >= MAX_CALLS:
                 raise garbled(self._server)
-            identity = str(call.id) if call.id not in (None, "", 0) else f"call_{len(self._found)}"
+            identity = call_id(str(call.id or ""), len(self._found))
             self._found[place] = [identity, name, arguments]
             return ToolCallPiece(index=list(self._found).index(place), id=identity, name=name, arguments=arguments)
         self._found[place][2] += arguments
@@ -195,10 +197,10 @@ class _Calls:
         text = bytes(raw)
         if text in (b"null", b""):
             return ""
-        if not text.startswith(b'"'):
-            return text.decode()
-        decoded: str = msgspec.json.decode(text, type=str)
-        return decoded
+        try:
+            return msgspec.json.decode(text, type=str) if text.startswith(b'"') else text.decode()
+        except _UNREADABLE:
+            raise garbled(self._server) from None
 
 
 def _listed(message: Message) -> list[Call]:
@@ -209,7 +211,7 @@ def _listed(message: Message) -> list[Call]:
 def _read(body: bytes, server: str) -> Reply:
     try:
         reply = msgspec.json.decode(body, type=Reply)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise garbled(server) from None
     if bytes(reply.error) != b"null":
         raise StepFailure("model.server_failed", f"model server {server!r} broke off its answer with an error")

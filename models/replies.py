@@ -1,6 +1,7 @@
 """A server's answer, whatever it speaks, as the reply that whoever asked gets. Pure."""
 
 import math
+import re
 from collections.abc import Sequence
 from struct import pack
 
@@ -10,6 +11,8 @@ from models.answers import check_reply, fingerprint
 from models.servers import ModelServer
 from models.usage import spent, spent_on_texts
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo, ToolCall
+
+_CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +57,12 @@ def vectors_for(
         model=request.model,
         fingerprint=fingerprint({"engine": server.name, "weights": request.model}),
     )
+
+
+def call_id(given: str, number: int) -> str:
+    """What joins a call with its result: the server's word where it can be sent back, else one of ours by the call's
+    number in the answer."""
+    return given if _CALL_ID.fullmatch(given) else f"call_{number}"
 
 
 def described(server: ModelServer) -> list[ModelInfo]:

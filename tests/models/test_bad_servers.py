@@ -102,6 +102,16 @@ async def babbles(server: StandIn, path: str, body: dict[str, Any], writer: asyn
     writer.write(b"HTTP/1.1 200 X\r\nContent-Length: %d\r\n\r\n%s" % (len(garbage), garbage))
 
 
+async def nests(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    """Lists in lists, deeper than a reader of JSON can go."""
+    deep = b'{"usage": %b%b, "choices": [{}]}' % (b"[" * 100_000, b"]" * 100_000)
+    event = b"event: message_start\ndata: %b\n\n" % deep if path.endswith("/messages") else deep + b"\n"
+    if body.get("stream") and path.endswith("/chat/completions"):
+        event = b"data: %b\n\n" % deep
+    writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n" % len(event))
+    writer.write(event)
+
+
 def floods(piece: bytes) -> Play:
     """Ten gigabytes, or as much as anybody takes."""
 
@@ -134,6 +144,14 @@ async def test_one_that_resets_is_unavailable(kind: ServerKind, is_streamed: boo
     async with bad(resets, kind) as its:
         assert await its.fails(is_streamed=is_streamed) == "http.broken"
         assert its.settled() == ["http.broken"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("is_streamed", [False, True], ids=["whole", "stream"])
+async def test_one_that_nests_without_end_is_garbled(kind: ServerKind, is_streamed: bool) -> None:
+    """It is the server's failure, and not one of the program."""
+    async with bad(nests, kind) as its:
+        assert await its.fails(is_streamed=is_streamed) == "model.server_garbled"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -230,6 +230,7 @@ async def test_vectors_of_another_model_are_no_stand_in() -> None:
     async with setup(saying(503), None, model="e") as its:
         embedded = await its.gateway.embed(EmbedRequest(model="support", texts=("a",)))
         assert embedded.backend == "model.s1"
+        assert embedded.route == "s1/e: next of 2 that can answer; s0/e: model.server_busy"
     table = {"support": [["s0/e"], ["local/all-minilm-l6-v2"]]}
     async with stand_in(saying(503)) as server:
         named, door = ModelServer(name="s0", url=server.url, models=("e",)), HttpDoor()

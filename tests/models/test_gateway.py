@@ -51,12 +51,16 @@ async def test_an_alias_answers_for_a_cloud_model() -> None:
     assert ("model.scripted", "greeter") == (reply.backend, reply.model)
 
 
-async def test_a_backends_own_exception_becomes_a_step_failure_without_its_text() -> None:
-    """Exceptions of libraries quote what they choked on."""
+async def test_a_backends_own_exception_becomes_a_step_failure_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Exceptions of libraries quote what they choked on; the log says where it was, as the message promises."""
     with pytest.raises(StepFailure) as failure:
         await gateway().complete(ChatRequest(model="", messages=HELLO.messages))
     assert failure.value.code == "model.backend_failed"
-    assert "4711" not in str(failure.value)
+    assert "4711" not in str(failure.value) + caplog.text
+    assert "KeyError" in caplog.text
+    assert "test_gateway.py" in caplog.text
 
 
 async def test_a_backend_that_is_not_set_up_is_unavailable() -> None:

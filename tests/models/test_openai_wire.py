@@ -1,6 +1,6 @@
 """Tools, pictures and schemas as the OpenAI API spells them, and what vLLM and TGI make of them.
 
-The answers are recorded from vLLM 0.32 and llama-server, and written down from TGI's description of its own.
+The answers are written from the documented wire formats of vLLM and TGI.
 """
 
 import asyncio
@@ -140,6 +140,15 @@ def fed(chunks: list[dict[str, Any]]) -> tuple[Stream, list[ToolCallPiece]]:
 def test_a_call_is_read_whole(whole: dict[str, Any], expected: ToolCall) -> None:
     answer = read_answer(json.dumps(whole).encode(), "vllm")
     assert ((expected,), (40, 12), "") == (answer.calls, answer.usage, answer.text)
+
+
+@pytest.mark.parametrize("given", ["a b\0c", "x" * 129, "", None, "é"])
+def test_a_call_whose_id_cannot_be_sent_back_gets_one_that_can(given: str | None) -> None:
+    """The API takes the id back with the result, and would refuse it then."""
+    message = {"tool_calls": [{"id": given, "function": {"name": "look_up", "arguments": "{}"}}]}
+    document = {"choices": [{"message": message, "finish_reason": "tool_calls"}]}
+    [call] = read_answer(json.dumps(document).encode(), "vllm").calls
+    assert call.id == "call_0"
 
 
 @pytest.mark.parametrize(("stream", "identity"), [(VLLM_STREAM, "call_a"), (TGI_STREAM, "call_0")], ids=["vllm", "tgi"])
