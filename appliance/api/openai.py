@@ -4,6 +4,7 @@ Any client of that API is guarded, counted and answered like an agent is. A work
 Nothing here decides who may answer: that is the gateway's.
 """
 
+import asyncio
 import secrets
 from base64 import b64encode
 from collections.abc import AsyncGenerator
@@ -12,7 +13,8 @@ from http import HTTPStatus
 from struct import unpack
 from typing import NamedTuple
 
-from litestar import Response, get, post
+import msgspec
+from litestar import MediaType, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from litestar.response import Stream
@@ -42,8 +44,12 @@ from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, E
 from runtime.domain.egress import Sender
 from runtime.errors import NotFound
 
+ROUTE = "route"
+"""Who owns the name of a route."""
 HIDDEN_BACKENDS = frozenset({"model.scripted"})
-ERRORS = (403, 404, 409, 415, 502)
+ERRORS = (403, 404, 409, 415, 429, 502)
+MAX_TEXTS = 2_048
+"""Of one request for vectors, as the OpenAI API has it."""
 
 
 @post(
@@ -100,19 +106,17 @@ async def create_chat_completion(
         example={"model": "all-minilm-l6-v2", "input": ["a text", "another"]},
     ),
 )
-async def create_embeddings(request: ApiRequest, service: NamedDependency[Service]) -> Embeddings:
+async def create_embeddings(request: ApiRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """One unit vector per text, as numbers or, with `encoding_format: base64`, as little-endian float32."""
     asked = await read_json(request, EmbeddingsRequest)
     texts = EmbedRequest(model=asked.model, texts=_texts(asked))
-    embedding = service.appliance.models.embed(texts, sender=sender_of(request, service))
-    reply = await unless_hung_up(request, embedding)
+    sender = sender_of(request, service)
+    reply = await unless_hung_up(request, service.appliance.models.embed(texts, sender=sender))
     if asked.dimensions not in (None, reply.dimensions):
         raise unsupported("dimensions", f"model {asked.model!r} gives {reply.dimensions} and cannot be cut")
-    return Embeddings(
-        data=_vectors(reply, as_base64=asked.encoding_format == "base64"),
-        model=asked.model,
-        usage=EmbeddingsUsage(reply.input_tokens, reply.input_tokens),
-    )
+    # 2,048 vectors of 384 numbers are 16 MB of JSON, and a quarter of a second
+    body = await asyncio.to_thread(_vectors, reply, asked)
+    return Response(body, headers=headers_of(sender, reply), media_type=MediaType.JSON)
 
 
 @get(
@@ -121,7 +125,7 @@ async def create_embeddings(request: ApiRequest, service: NamedDependency[Servic
     **describes("List models", tag="models", answers={200: ModelList}, error_shape="Error"),
 )
 async def list_models(service: NamedDependency[Service]) -> ModelList:
-    """Local models by name, others as `provider/name`, workflows as `workflow:NAME`."""
+    """Local models by name, others as `provider/name`, routes by theirs, workflows as `workflow:NAME`."""
     return ModelList(data=_models(service))
 
 
@@ -182,18 +186,25 @@ def _now(service: Service) -> int:
 def _texts(asked: EmbeddingsRequest) -> tuple[str, ...]:
     given = [asked.input] if isinstance(asked.input, str) else asked.input
     texts = tuple(text for text in given if isinstance(text, str))
+    if len(given) > MAX_TEXTS:
+        raise unsupported("input", f"{len(given):,} texts in one request; send up to {MAX_TEXTS:,} at a time")
     if len(texts) < len(given):
         raise unsupported("input", "numbers of tokens; send texts (langchain: check_embedding_ctx_length=False)")
     return texts
 
 
-def _vectors(reply: EmbedReply, *, as_base64: bool) -> list[Embedding]:
-    size = reply.dimensions * 4
-    rows = [reply.vectors[start : start + size] for start in range(0, len(reply.vectors), size)]
-    if as_base64:
-        return [Embedding(index=index, embedding=b64encode(row).decode()) for index, row in enumerate(rows)]
-    shape = f"<{reply.dimensions}f"
-    return [Embedding(index=index, embedding=list(unpack(shape, row))) for index, row in enumerate(rows)]
+def _vectors(reply: EmbedReply, asked: EmbeddingsRequest) -> bytes:
+    """The answer as JSON, made vector by vector, so that a thread that does it lets others in between."""
+    size, shape = reply.dimensions * 4, f"<{reply.dimensions}f"
+    lines = []
+    for index in range(len(reply.vectors) // size):
+        row = reply.vectors[index * size : (index + 1) * size]
+        as_text = asked.encoding_format == "base64"
+        numbers = b64encode(row).decode() if as_text else list(unpack(shape, row))
+        lines.append(msgspec.json.encode(Embedding(index=index, embedding=numbers)))
+    usage = EmbeddingsUsage(reply.input_tokens, reply.input_tokens)
+    whole = msgspec.to_builtins(Embeddings(data=[], model=asked.model, usage=usage))
+    return msgspec.json.encode({**whole, "data": msgspec.Raw(b"[%b]" % b",".join(lines))})
 
 
 def _name(info: ModelInfo) -> str:
@@ -206,5 +217,8 @@ def _models(service: Service) -> list[ModelLine]:
         for info in service.appliance.models.describe()
         if info.backend not in HIDDEN_BACKENDS
     ]
+    models += [ModelLine(id=name, owned_by=ROUTE) for name in service.appliance.models.routes()]
     names = sorted(service.appliance.workflows.names())
-    return [*models, *(ModelLine(id=f"{PREFIX}{name}", owned_by=BACKEND) for name in names)]
+    models += [ModelLine(id=f"{PREFIX}{name}", owned_by=BACKEND) for name in names]
+    # a route may be called like a model, in whose place it answers
+    return list({line.id: line for line in models}.values())

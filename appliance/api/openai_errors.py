@@ -24,7 +24,12 @@ CODES = {
 _MESSAGES = {"model.not_installed": "there is no such model here; GET /v1/models lists those there are"}
 """Where the error's own words are for whoever sits at the machine, and name a folder of it."""
 
-_STATUSES = {"model.answer_cut": 400, "model.bad_name": 404, "model.unknown_provider": 404}
+_STATUSES = {
+    "egress.rate_refused": 429,
+    "model.answer_cut": 400,
+    "model.bad_name": 404,
+    "model.unknown_provider": 404,
+}
 
 
 def answer_at(path: str, error: Exception, request_id: str) -> Answer:

@@ -15,7 +15,7 @@ from appliance.api.openai_shapes import (
 )
 from appliance.api.openai_stream import usage_of
 from appliance.api.openai_workflows import BACKEND
-from runtime.domain.chat import ChatChunk, ChatReply
+from runtime.domain.chat import ChatChunk, ChatReply, EmbedReply
 from runtime.domain.egress import Sender
 
 RUN_HEADER = "x-agentflow-run"
@@ -40,9 +40,9 @@ def completion(identity: str, model: str, reply: ChatReply, *, created: int) -> 
     )
 
 
-def headers_of(sender: Sender, answer: ChatReply | ChatChunk) -> dict[str, str]:
+def headers_of(sender: Sender, answer: ChatReply | ChatChunk | EmbedReply) -> dict[str, str]:
     """What answered and why, and the run or conversation as the audit log calls it. Of a stream, by its first piece."""
-    reply = answer if isinstance(answer, ChatReply) else answer.reply
+    reply = answer.reply if isinstance(answer, ChatChunk) else answer
     run = reply.fingerprint if reply is not None and reply.backend == BACKEND else sender.run
     route = answer.route or (f"{reply.backend} {reply.model}" if reply is not None else "")
     headers = {RUN_HEADER: run, ROUTE_HEADER: _plain(route)}

@@ -13,7 +13,8 @@ from msgspec import Meta
 from runtime.domain.canonical import Json
 
 ModelName = Annotated[str, Meta(min_length=1, max_length=300, description="One of /v1/models.")]
-ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of a tool.")]
+ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of a tool that was called.")]
+OfferedName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of a tool, as models take it.")]
 CallId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.:-]{1,128}$", description="Joins a call with its result.")]
 
 
@@ -62,7 +63,7 @@ class CompletionMessage(msgspec.Struct, frozen=True, kw_only=True):
 class OfferedFunction(msgspec.Struct, frozen=True, kw_only=True):
     """A function that a model may ask to be called."""
 
-    name: ToolName
+    name: OfferedName
     description: str | None = None
     parameters: dict[str, Json] | None = None
     """JSON Schema of the arguments."""
@@ -262,7 +263,7 @@ class ModelLine(msgspec.Struct, frozen=True, kw_only=True):
     created: int = 0
     """Always 0: the appliance does not keep when a model came in."""
     owned_by: str
-    """The backend that answers, or `workflow`."""
+    """The backend that answers, `route` or `workflow`."""
 
 
 class ModelList(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ under the request's id, which the document names.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from urllib.parse import quote
@@ -160,8 +161,9 @@ def _headers(error: AgentFlowError) -> dict[str, str]:
     headers = {"content-type": MEDIA_TYPE, "cache-control": "no-store"}
     if isinstance(error, HttpError):
         headers |= {name.lower(): value for name, value in error.headers.items()}
-    elif error.http_status == HTTPStatus.SERVICE_UNAVAILABLE and error.retryable:
-        headers["retry-after"] = str(RETRY_AFTER_S)
+    elif error.retryable and (error.http_status == HTTPStatus.SERVICE_UNAVAILABLE or "retry_after_s" in error.facts):
+        wait_s = error.facts.get("retry_after_s")
+        headers["retry-after"] = str(math.ceil(wait_s) if isinstance(wait_s, float) else RETRY_AFTER_S)
     return headers
 
 

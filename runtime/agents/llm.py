@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import cast
 
+from runtime.agents.evidence import evidence_of
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
@@ -33,7 +34,7 @@ class LlmAgent:
         return StepResult(
             output=self._output(reply),
             usage=Usage(reply.input_tokens, reply.output_tokens),
-            evidence=_evidence(reply),
+            evidence=evidence_of(reply),
         )
 
     @property
@@ -70,17 +71,3 @@ class LlmAgent:
                 f"({reply.output_tokens} tokens, finish reason {reply.finish_reason!r}); raise max_tokens",
                 retryable=False,
             ) from None
-
-
-def _evidence(reply: ChatReply) -> dict[str, Json]:
-    """What answered; and why that one, and who counted the tokens, where that is no matter of course."""
-    evidence: dict[str, Json] = {
-        "backend": reply.backend,
-        "model": reply.model,
-        "fingerprint": reply.fingerprint,
-    }
-    if reply.route:
-        evidence["route"] = reply.route
-    if reply.usage != "counted":
-        evidence["usage"] = reply.usage
-    return evidence

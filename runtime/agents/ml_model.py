@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.agents.classifier import as_matrix, predict
+from runtime.agents.evidence import evidence_of
 from runtime.agents.examples import read_examples
 from runtime.agents.http import HttpAgent
 from runtime.agents.question import question_in
@@ -109,12 +110,7 @@ class MlModelAgent:
                 "alternatives": [_ranked(*other) for other in others[:ALTERNATIVES]],
             },
             usage=Usage(reply.input_tokens),
-            evidence={
-                "backend": reply.backend,
-                "model": reply.model,
-                "fingerprint": reply.fingerprint,
-                "classifier": f"sha256:{digest}",
-            },
+            evidence={**evidence_of(reply), "classifier": f"sha256:{digest}"},
         )
 
     async def _ask_endpoint(self, task: Task, ctx: StepContext) -> StepResult:

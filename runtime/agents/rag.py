@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from runtime.agents.evidence import evidence_of
 from runtime.agents.question import question_in
 from runtime.domain.canonical import Json
 from runtime.domain.event import Usage
@@ -99,12 +100,7 @@ class RagAgent:
         return StepResult(
             output={"hits": hits, "confidence": round(found.confidence, DIGITS)},
             usage=Usage(reply.input_tokens),
-            evidence={
-                "backend": reply.backend,
-                "model": reply.model,
-                "fingerprint": reply.fingerprint,
-                "collection": collection.name,
-            },
+            evidence={**evidence_of(reply), "collection": collection.name},
         )
 
     async def _collection(self, tenant: TenantId) -> Collection:

@@ -127,6 +127,8 @@ class EmbedReply(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     model: str
     fingerprint: str
+    route: str = ""
+    """As `ChatReply.route`."""
 
 
 class ModelInfo(msgspec.Struct, frozen=True, kw_only=True):

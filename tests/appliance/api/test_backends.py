@@ -47,11 +47,13 @@ async def test_a_step_says_who_answered_and_why(data_folder: Path) -> None:
             chat = {"model": "support", "messages": [{"role": "user", "content": "say hello"}], "max_tokens": 8}
             answer = await api.client.post("/v1/chat/completions", json={**chat, "seed": 1})
             audit = (await api.client.get("/v1/egress?event=egress.settled")).json()["lines"]
+            listed = (await api.client.get("/v1/models/support")).json()
     assert "succeeded" == document["status"], document
     route = "peer/m: next of 2 that can answer; gone/m: http.unreachable"
     assert route in json.dumps(document)
     assert route == answer.headers["x-agentflow-route"]
     assert ["ok", "http.unreachable"] == [line["outcome"] for line in audit[:2]]
+    assert ("support", "route") == (listed["id"], listed["owned_by"])
 
 
 @pytest.mark.parametrize("wants_json", [False, True])

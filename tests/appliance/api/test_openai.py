@@ -28,6 +28,7 @@ SCRIPT: dict[str, Json] = {
     "busy": {"error": {"kind": "Unavailable", "code": "model.worker_died"}},
     "full": {"error": {"kind": "Invalid", "code": "model.prompt_too_long"}},
     "costly": {"error": {"kind": "Refused", "code": "budget.exceeded"}},
+    "hasty": {"error": {"kind": "Refused", "code": "egress.rate_refused"}},
     "absent": {"error": {"kind": "NotFound", "code": "model.not_installed"}},
     "named": {"error": {"kind": "Invalid", "code": "model.bad_name"}},
     "broken": {"error": {"code": "model.engine_failed"}},
@@ -179,6 +180,7 @@ async def test_json_is_asked_for_and_checked(ask: Ask, form: dict[str, object]) 
         ("full", 400, "invalid_request_error", "context_length_exceeded", "false"),
         ("openai/gpt-4", 403, "permission_error", "model.cloud_refused", "false"),
         ("costly", 403, "permission_error", "budget.exceeded", "false"),
+        ("hasty", 429, "rate_limit_error", "egress.rate_refused", "false"),
         ("absent", 404, "invalid_request_error", "model_not_found", "false"),
         ("named", 404, "invalid_request_error", "model_not_found", "false"),
         ("opneai/gpt-4", 404, "invalid_request_error", "model_not_found", "false"),
@@ -274,7 +276,9 @@ async def test_a_workflow_answers_as_a_model(api: Api, ask: Ask, stream: bool) -
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 async def test_vectors_come_as_numbers_or_in_base64(api: Api, ask: Ask, encoding: str) -> None:
     body = {"model": "any", "input": ["one", "two"], "encoding_format": encoding}
-    answer = (await api.client.post("/v1/embeddings", json=body)).json()
+    replied = await api.client.post("/v1/embeddings", json=body)
+    assert "model.onnx any" == replied.headers["x-agentflow-route"]
+    answer = replied.json()
     rows = [line["embedding"] for line in answer["data"]]
     vectors = [list(unpack("<384f", b64decode(row))) if isinstance(row, str) else row for row in rows]
     assert [384, 384] == [len(vector) for vector in vectors]
@@ -283,7 +287,9 @@ async def test_vectors_come_as_numbers_or_in_base64(api: Api, ask: Ask, encoding
     assert {"prompt_tokens": 2, "total_tokens": 2} == answer["usage"]
 
 
-@pytest.mark.parametrize("more", [{"input": [[1, 2]]}, {"input": [1, 2]}, {"input": "x", "dimensions": 8}])
+@pytest.mark.parametrize(
+    "more", [{"input": [[1, 2]]}, {"input": [1, 2]}, {"input": "x", "dimensions": 8}, {"input": ["x"] * 2_049}]
+)
 async def test_vectors_that_cannot_be_made_are_refused(api: Api, ask: Ask, more: dict[str, object]) -> None:
     answer = await api.client.post("/v1/embeddings", json={"model": "any", **more})
     assert (400, "request.unsupported") == (answer.status_code, answer.json()["error"]["code"])

@@ -29,6 +29,21 @@ def test_every_kind_of_error_has_a_document(kind: type[errors.AgentFlowError]) -
     }
 
 
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (errors.Unavailable("model.resting", "each has failed", retry_after_s=2.1), "3"),
+        (errors.Unavailable("model.worker_died", "it died"), "1"),
+        (errors.Refused("egress.rate_refused", "too fast", retryable=True, retry_after_s=0.2), "1"),
+        (errors.Unavailable("model.no_key", "there is none", retryable=False), None),
+        (errors.Refused("budget.exceeded", "no room"), None),
+    ],
+)
+def test_an_error_says_when_asking_again_may_help(error: errors.AgentFlowError, after: str | None) -> None:
+    """Clients wait as long as they are told; a server that rests for minutes would be asked every second."""
+    assert after == answer(error, "q-1").headers.get("retry-after")
+
+
 def test_a_definition_is_answered_with_every_problem() -> None:
     """Pointer, line and hint are what an editor needs to jump there."""
     problems = [

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from runtime.agents.rag import RagAgent
 from runtime.domain.canonical import Json
+from runtime.domain.chat import EmbedReply, EmbedRequest
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, TenantId
 from runtime.domain.memory import Collection
 from runtime.domain.workflow import AgentSpec
@@ -80,6 +83,17 @@ async def test_a_step_says_what_answered_and_what_it_used(folder: Path, memory: 
     assert result.usage.input_tokens == 3
     assert result.evidence is not None
     assert (result.evidence["backend"], result.evidence["fingerprint"]) == ("model.words", "words 1")
+    assert "route" not in result.evidence, "there was no choice"
+
+
+async def test_a_step_says_why_that_model_answered(folder: Path, memory: Memory) -> None:
+    class Routed(WordModels):
+        async def embed(self, request: EmbedRequest, *, sender: Sender = APPLIANCE) -> EmbedReply:
+            return replace(await super().embed(request, sender=sender), route="peer/words: first of 2")
+
+    result = await agent(folder, memory).act(task("freeze lost cards"), Context(Routed()))
+    assert result.evidence is not None
+    assert result.evidence["route"] == "peer/words: first of 2"
 
 
 @pytest.mark.parametrize(
