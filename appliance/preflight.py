@@ -57,7 +57,7 @@ class Preflights:
     async def asks(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> list[Ask]:
         """What each agent would ask for in a run with this input. Raises as `forecast` does."""
         check_input(workflow, given)
-        return [await self._ask(workflow, spec, given, tenant) for spec in workflow.agents.values()]
+        return [await self._ask(workflow, spec, given, tenant) for spec in _askers(workflow)]
 
     async def calibration(self, workflow: Workflow, *, tenant: TenantId = DEFAULT_TENANT) -> Calibration:
         """What the tenant's past runs of a workflow teach."""
@@ -118,6 +118,11 @@ class Preflights:
             return self._prices.per_request(destination_of(url))
         except AgentFlowError:  # no URL: the step will say so
             return 0
+
+
+def _askers(workflow: Workflow) -> list[AgentSpec]:
+    """Who may act in a run: the agents, and what asks the model that plans it."""
+    return [*workflow.agents.values(), *([workflow.llm.asker] if workflow.llm else ())]
 
 
 def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Json) -> tuple[ChatRequest, Kind, bool] | None:

@@ -8,7 +8,7 @@ from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
-from runtime.domain.plan import PLANNING
+from runtime.domain.plan import PLANNING, QUESTION
 from runtime.domain.problem import Problem
 from runtime.domain.units import milliseconds
 from runtime.domain.workflow import (
@@ -104,7 +104,7 @@ def llm_of(plan: Document, agents: Document) -> LlmPlan:
             id=AgentId(PLANNING),
             type="llm",
             model=model,
-            prompt=_text(plan.get("template")),
+            prompt=_text(plan.get("template")) or QUESTION,
             input=asked if any(each is not None for each in asked.values()) else None,
             retry=retry_of(_mapping(plan.get("retry"))),
             timeout_ms=_milliseconds(plan.get("timeout"), 60_000),

@@ -21,15 +21,6 @@ from runtime.ports import StepContext, StepResult, Task
 
 GOAL_KEYS = ("goal", "message", "question", "task")
 """Where a run's goal stands in its input, when the planner does not say."""
-TEMPLATE = """Make a plan that reaches this goal: {{ goal }}
-
-These agents can carry out steps:
-{{ agents }}
-
-What is known so far: {{ state }}
-
-Answer with nothing but JSON that fits this schema: {{ schema }}
-"""
 
 
 class PlanningAgent:
@@ -38,7 +29,7 @@ class PlanningAgent:
     def __init__(self, workflow: Workflow, spec: LlmPlan) -> None:
         self._spec = spec
         self._guard = PlanGuard(spec)
-        self._prompt = Template(spec.asker.prompt or TEMPLATE)
+        self._prompt = Template(spec.asker.prompt)
         self._schema = answer_schema(spec)
         self._agents = "\n".join(f"- {name}: {workflow.agents[name].role or 'no description'}" for name in spec.agents)
         self._model = LlmAgent(spec.asker)

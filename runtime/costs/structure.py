@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from runtime.costs.calibration import Points, Visits
 from runtime.domain.ids import AgentId
+from runtime.domain.plan import PLANNING
 from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import FsmSpec, FsmState, Workflow
 
@@ -21,7 +22,7 @@ Pattern = tuple[Visits, float]
 
 
 def patterns_of(workflow: Workflow) -> list[Pattern]:
-    """Visits and how probable they are, in all 1. A plan that is neither machine nor tree visits each agent once."""
+    """Visits and how probable they are, in all 1. A model's plan is taken to visit each agent once."""
     if workflow.planner == "fsm" and workflow.fsm is not None:
         ways = list(_ways(workflow, workflow.fsm, workflow.fsm.initial_state, {}, (), 1.0))[:MOST_WAYS]
     elif workflow.planner == "behavior_tree" and workflow.tree is not None:
@@ -29,7 +30,8 @@ def patterns_of(workflow: Workflow) -> list[Pattern]:
         for agent in _leaves(workflow.tree):
             ways[0][0][agent] = ways[0][0].get(agent, 0) + 1
     else:
-        ways = [({agent: 1 for agent in workflow.agents}, 1.0)]
+        asked = [PLANNING] if workflow.llm is not None else []
+        ways = [({agent: 1 for agent in (*asked, *workflow.agents)}, 1.0)]
     merged: dict[Visits, float] = {}
     for visits, share in ways:
         key = tuple(sorted(visits.items()))

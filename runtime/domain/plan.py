@@ -10,6 +10,17 @@ from runtime.domain.ids import AgentId
 PLANNING = "plan"
 """The step in which a model, or a person in its place, makes the plan; no agent and no state may be called so."""
 
+QUESTION = """Make a plan that reaches this goal: {{ goal }}
+
+These agents can carry out steps:
+{{ agents }}
+
+What is known so far: {{ state }}
+
+Answer with nothing but JSON that fits this schema: {{ schema }}
+"""
+"""The template of the question, where the planner has none of its own."""
+
 OnFailure = Literal["stop", "skip", "fallback"]
 ON_FAILURE: tuple[OnFailure, ...] = ("stop", "skip", "fallback")
 

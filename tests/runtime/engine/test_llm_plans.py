@@ -13,6 +13,7 @@ from runtime.domain.command import KeepPlan
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.event import StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, TenantId
+from runtime.domain.plan import QUESTION
 from runtime.domain.run import RunState
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ModelSpec, RetryPolicy, Workflow
 from runtime.engine.replay import replay
@@ -60,7 +61,9 @@ def planned(stage: Stage, *answers: Json | Exception, **spec: object) -> tuple[W
     model = Model(answers)
     stage.models = cast("ModelAccess", model)
     agents = {AgentId(name): AgentSpec(id=AgentId(name), type="x", role=f"can {name}") for name in ("search", "write")}
-    asker = AgentSpec(id=AgentId("plan"), type="llm", model=ModelSpec(name="m"), retry=RetryPolicy(max_attempts=1))
+    asker = AgentSpec(
+        id=AgentId("plan"), type="llm", prompt=QUESTION, model=ModelSpec(name="m"), retry=RetryPolicy(max_attempts=1)
+    )
     llm = replace(LlmPlan(asker=asker, agents=tuple(agents), fallback=SUB_PLAN), **spec)
     made = Workflow(
         name="w", hash=DefinitionHash(f"sha256:{len(stage.workflows)}"), agents=agents, planner="llm", llm=llm
@@ -184,7 +187,11 @@ async def test_another_guard_shows_in_replay(stage: Stage) -> None:
 async def test_a_plan_is_used_again_for_its_class_and_tenant(stage: Stage) -> None:
     """It is recorded like any other answer, and the decisions are the same."""
     asker = AgentSpec(
-        id=AgentId("plan"), type="llm", model=ModelSpec(), input={"goal": None, "class": "{{ input.kind }}"}
+        id=AgentId("plan"),
+        type="llm",
+        prompt=QUESTION,
+        model=ModelSpec(),
+        input={"goal": None, "class": "{{ input.kind }}"},
     )
     workflow, model = planned(stage, BARE, BARE, BARE, keeps_plans=True, asker=asker)
     engine = await stage.engine()
