@@ -20,6 +20,8 @@ MAX_WORD = 40
 """Characters of a wrong name that are quoted."""
 STRATEGY = "strategy"
 """The key of an answer that chooses."""
+ASSIGNMENTS = "assignments"
+"""A question that names these asks for the source document's spelling."""
 NO_JSON = "the answer is not a JSON object"
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
@@ -56,21 +58,30 @@ class PlanGuard:
 
 
 def answer_schema(spec: LlmPlan) -> dict[str, Json]:
-    """What an answer must look like: as declared, else as the guard reads it best."""
+    """What an answer must look like: as declared, else in the spelling that the question asks for."""
     if spec.schema is not None:
         return spec.schema
     if spec.execution is not None:
         strategy: Json = {"type": "string", **({"enum": [*spec.strategies]} if spec.strategies else {})}
         return {"type": "object", "properties": {STRATEGY: strategy}, "required": [STRATEGY]}
     name: Json = {"type": "string", "minLength": 1, "maxLength": 64}
+    agent: Json = {"type": "string", "enum": [*spec.agents]}
+    on_failure: Json = {"type": "string", "enum": [*ON_FAILURE]}
+    if ASSIGNMENTS in spec.asker.prompt:
+        beside: Json = {
+            "steps": {"type": "array", "items": name, "minItems": 1, "maxItems": spec.max_steps},
+            ASSIGNMENTS: {"type": "object", "additionalProperties": agent},
+            "failure_handling": {"type": "object", "additionalProperties": on_failure},
+        }
+        return {"type": "object", "properties": beside, "required": ["steps", ASSIGNMENTS, "failure_handling"]}
     step: Json = {
         "type": "object",
         "properties": {
             "name": name,
-            "agent": {"type": "string", "enum": [*spec.agents]},
+            "agent": agent,
             "input": {"type": "string", "maxLength": 1_000},
             "depends_on": {"type": "array", "items": name, "maxItems": spec.max_steps},
-            "on_failure": {"type": "string", "enum": [*ON_FAILURE]},
+            "on_failure": on_failure,
         },
         "required": ["name", "agent"],
         "additionalProperties": False,
@@ -108,7 +119,7 @@ class _Reader:
         """What stands in a step, or beside the steps for it; one that is an agent's name needs no more."""
         keys: dict[str, Json] = dict(step) if isinstance(step, dict) else {}
         name = step if isinstance(step, str) else _name_of(step)
-        for key, beside in (("agent", "assignments"), ("on_failure", "failure_handling")):
+        for key, beside in (("agent", ASSIGNMENTS), ("on_failure", "failure_handling")):
             given = self._answer.get(beside)
             if key not in keys and isinstance(given, dict) and name in given:
                 keys[key] = given[name]

@@ -162,3 +162,17 @@ def test_the_schema_that_a_model_is_held_to_fits_the_guard() -> None:
     assert schema.fault({"steps": [{"name": "find", "agent": "sing"}]})
     choice = answer_schema(LlmPlan(asker=ASKER, strategies=("rolling",), execution=MACHINE))
     assert Schema(choice).fault({"strategy": "canary"})
+
+
+def test_a_question_in_the_source_documents_words_is_held_to_its_form() -> None:
+    """It asks for exactly the fields steps, assignments and failure_handling."""
+    asker = AgentSpec(id=AgentId("plan"), type="llm", prompt="2. assignments: Which agent handles each step")
+    spec = LlmPlan(asker=asker, agents=AGENTS)
+    answer: dict[str, Json] = {
+        "steps": ["Find it"],
+        "assignments": {"Find it": "search"},
+        "failure_handling": {"Find it": "stop"},
+    }
+    assert "" == Schema(answer_schema(spec)).fault(answer)
+    assert isinstance(judged(answer, spec), Plan)
+    assert Schema(answer_schema(spec)).fault({**answer, "assignments": {"Find it": "sing"}})
