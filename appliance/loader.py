@@ -15,8 +15,9 @@ from appliance.loading.build import workflow_of
 from appliance.loading.documents import kind_of_document, read_fragment, read_workflow
 from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node, from_json
-from appliance.loading.place import Reading
+from appliance.loading.place import Place, Reading
 from appliance.loading.report import Report
+from appliance.loading.subworkflows import narrow
 from appliance.loading.tree_xml import is_xml, read_tree_xml
 from appliance.loading.trees import tree_of
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
@@ -77,7 +78,10 @@ def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
 
 def check_bytes(data: bytes, *, file: str = "", folder: Path | None = None, aliases: Collection[str] = ()) -> Checked:
     """The same for a document in memory; `folder` holds the files that it names, `file` is what problems call it."""
-    reading = Reading(Report(), ProjectFiles(folder), frozenset(aliases))
+    chain = (Path(file).name,)
+    reading = Reading(
+        Report(), ProjectFiles(folder), frozenset(aliases), file=file, chain=chain, read_nested=read_workflow
+    )
     return _check(data, reading, file=file, folder=folder)
 
 
@@ -125,7 +129,8 @@ def from_document(document: bytes | dict[str, Json], folder: str, *, aliases: Co
     found = parse(document) if isinstance(document, bytes) else document
     files = found.get("files", {}) if isinstance(found, dict) else {}
     stored = cast("dict[str, str]", files if isinstance(files, dict) else {})
-    reading = Reading(Report(), ProjectFiles(None, stored=stored), frozenset(aliases))
+    files_of = ProjectFiles(None, stored=stored)
+    reading = Reading(Report(), files_of, frozenset(aliases), chain=("",), read_nested=read_workflow)
     workflow = _workflow(from_json(found), reading, folder=folder)
     if workflow is None:
         raise InvalidDefinition("the stored definition", reading.report.problems())
@@ -135,6 +140,7 @@ def from_document(document: bytes | dict[str, Json], folder: str, *, aliases: Co
 def _workflow(node: Node, reading: Reading, *, folder: str) -> Workflow | None:
     """The workflow of a tree, or None when it has errors."""
     found = read_workflow(node, reading)
+    narrow(found, node, Place(reading))
     files = reading.files.hashes
     if files:
         found["files"] = dict(files)

@@ -56,6 +56,15 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """The signal that the step waits or waited for."""
     evidence: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
     """What answered: backend, model, engine fingerprint, scores."""
+    runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
+    """The runs that the step has of its own."""
+
+
+class ParentView(msgspec.Struct, frozen=True, kw_only=True):
+    """The step that a run is a part of."""
+
+    run_id: RunId
+    step: StepId
 
 
 class EstimateView(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +90,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     status: RunStatus
     minimised: bool | msgspec.UnsetType = msgspec.UNSET
     """True where pseudonyms stand in the journal in place of people's data."""
+    part_of: ParentView | msgspec.UnsetType = msgspec.UNSET
+    """Where another run asked for this one."""
     output: Json = None
     path: list[str] = []
     """States in the order in which they were entered."""
@@ -121,6 +132,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         definition_hash=state.definition,
         status=state.status,
         minimised=state.is_minimised,
+        part_of=ParentView(run_id=state.parent.run, step=state.parent.step) if state.parent else msgspec.UNSET,
         output=output,
         path=list(state.path),
         steps=[_step_view(step) for step in state.steps.values()],
@@ -204,6 +216,7 @@ def _step_view(step: StepState) -> StepView:
         error=_error_view(step.error) if step.status == "failed" and step.error else msgspec.UNSET,
         signal=step.signal or msgspec.UNSET,
         evidence=step.evidence or msgspec.UNSET,
+        runs=step.runs,
     )
 
 

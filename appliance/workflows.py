@@ -17,7 +17,7 @@ import msgspec
 from appliance import loader
 from appliance.definition_files import DefinitionFiles
 from runtime.domain.ids import DefinitionHash
-from runtime.domain.workflow import Workflow
+from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import Invalid, NotFound
 from runtime.ports import Clock, StateStore
 
@@ -147,6 +147,8 @@ class WorkflowCatalogue:
             return workflow
 
         async def keep() -> Workflow:
+            for inner in subworkflows(workflow):
+                await self._keep(inner)
             await files.keep(workflow, self._clock.now_us())
             return await _laid_out(workflow, files)
 
@@ -168,7 +170,7 @@ async def _laid_out(workflow: Workflow, files: DefinitionFiles) -> Workflow:
 
 def _stamp(folder: Path, workflow: Workflow) -> _Stamp:
     """What changes when a file of the workflow is written, added or removed."""
-    files = [folder / name for name in (FILE, *workflow.files)]
+    files = [*folder.glob("*.y*ml"), *(folder / name for name in (FILE, *workflow.files))]
     stamps = []
     for path in sorted({*files, *(file.parent for file in files)}):
         try:

@@ -13,6 +13,8 @@ KINDS = {
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
     "tool.create_ticket": "runtime.tools.tickets:CreateTicket",
 }
+SUBRUN_AGENTS = ("map", "workflow")
+"""Agent types whose work is runs of their own; the engine itself carries them out."""
 PLANNED_AGENTS = frozenset({"database", "human_task", "rules_engine", "vision_model", "web_search", "wasm"})
 """Agent types that load and validate but do not run yet."""
 

@@ -14,6 +14,7 @@ from runtime.domain.event import (
     SignalReceived,
     StepFailed,
     StepSucceeded,
+    SubrunStarted,
     TimerFired,
 )
 from runtime.domain.journal import Body, Entry
@@ -51,6 +52,8 @@ def summary(body: Body) -> str:
         case SignalReceived():
             by = f" by {body.actor}" if body.actor else ""
             return f"{body.name}{by}  {compact(body.payload)}"
+        case SubrunStarted():
+            return f"{body.step}  {body.run}"
         case TimerFired():
             return _timer(body.timer)
         case CancelRequested():

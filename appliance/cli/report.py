@@ -8,10 +8,12 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
 from appliance.cli.units import microseconds, money, span
-from appliance.views import ErrorView, EstimateView, RunView, StepView
+from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView
 from runtime.domain.canonical import Json
 
 MAX_JSON_LINES = 40
+MAX_PARTS = 5
+"""Runs of one step that are named."""
 TEXTS = ("answer", "text")
 """Keys of an output whose text is shown as text."""
 
@@ -42,6 +44,7 @@ def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: s
         _input(given, is_full=is_full),
         path(run),
         steps(run),
+        parts_of(run, is_full=is_full),
         *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
         trouble(run),
         totals(run),
@@ -93,6 +96,20 @@ def steps(run: RunView) -> str:
     ]
     header = ("STEP", "AGENT", "TOOK", "TOKENS", *(["COST"] if costs else []), "")
     return table(header, rows, right=(2, 3, 4) if costs else (2, 3), indent=2)
+
+
+def parts_of(run: RunView, *, is_full: bool = False) -> str:
+    """The runs that steps have of their own, and the run that this one is a part of."""
+    lines = []
+    if isinstance(run.part_of, ParentView):
+        lines.append(f"  part of step {printable(run.part_of.step)!r} of {run.part_of.run_id}")
+    for step in run.steps:
+        runs = step.runs or []
+        shown = runs if is_full else runs[:MAX_PARTS]
+        lines += [f"  {printable(step.step)}  {each}" for each in shown]
+        if len(runs) > len(shown):
+            lines.append(f"  {printable(step.step)}  and {len(runs) - len(shown)} more; all with --full")
+    return "\n".join(lines)
 
 
 def answer(run: RunView, *, is_full: bool = False) -> Iterator[str]:

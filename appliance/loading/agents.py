@@ -18,10 +18,11 @@ from appliance.loading.shapes import (
     text,
     whole,
 )
+from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
-from runtime.registry import PLANNED_AGENTS, kinds
+from runtime.registry import PLANNED_AGENTS, SUBRUN_AGENTS, kinds
 
 OWN_KEYS = {
     "handler": "custom",
@@ -54,6 +55,7 @@ _KEYS: dict[str, Shape] = {
     "method": method,
     "headers": mapping_of(template_text, what="a mapping from header names to texts", key=None),
     "body": template,
+    **SUBRUN_KEYS,
 }
 _AGENT = record("an agent", _KEYS, required=("type",))
 
@@ -71,6 +73,7 @@ def agent(node: Node, place: Place) -> Json:
     if isinstance(kind, str) and _check_type(kind, node, place):
         _check_keys(kind, found, node, place)
         _check_needs(kind, found, node, place)
+        check_subrun(kind, found, node, place)
         _check_tools(kind, found, node, place)
         _keep_files(found, node, place)
     return found
@@ -95,7 +98,7 @@ def check_fallbacks(agents: dict[str, Json], node: Node, place: Place) -> None:
 
 
 def _check_type(kind: str, node: Node, place: Place) -> bool:
-    running = kinds("agent")
+    running = sorted((*kinds("agent"), *SUBRUN_AGENTS))
     at = node.find(("type",))[0]
     if kind in PLANNED_AGENTS:
         message = f"agents of type {kind!r} do not run in this version"

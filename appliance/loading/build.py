@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
+import msgspec
+
 from appliance.loading.property_order import restore
 from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, digest
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.plan import PLANNING, QUESTION
 from runtime.domain.problem import Problem
@@ -20,9 +22,11 @@ from runtime.domain.workflow import (
     ModelSpec,
     PlannerKind,
     RetryPolicy,
+    SubrunSpec,
     Workflow,
 )
 from runtime.planners.sequence import sequence_fsm
+from runtime.registry import SUBRUN_AGENTS
 
 Document: TypeAlias = dict[str, Json]
 
@@ -47,7 +51,7 @@ def workflow_of(
         name=_text(document["name"]),
         hash=definition,
         description=_text(document.get("description")),
-        agents={AgentId(name): agent_of(name, _mapping(each)) for name, each in _mapping(document["agents"]).items()},
+        agents=_agents_of(document, files, folder),
         planner=_planner_kind(plan),
         fsm=_plan_of(plan, _mapping(document["agents"])),
         tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
@@ -63,6 +67,52 @@ def workflow_of(
         folder=folder,
         problems=problems,
     )
+
+
+def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dict[AgentId, AgentSpec]:
+    agents: dict[AgentId, AgentSpec] = {}
+    for name, each in _mapping(document["agents"]).items():
+        found = _mapping(each)
+        agents[AgentId(name)] = spec = agent_of(name, found)
+        if spec.type not in SUBRUN_AGENTS:
+            continue
+        agents[AgentId(name)] = msgspec.structs.replace(
+            spec,
+            timeout_ms=_milliseconds(found.get("timeout"), 0),
+            retry=spec.retry if "retry" in found else RetryPolicy(max_attempts=1),
+            subrun=SubrunSpec(
+                workflow=_inner_of(found, document, files, folder),
+                over=found.get("over") if spec.type == "map" else None,
+                at_once=spec.concurrency or SubrunSpec.AT_ONCE,
+                min_success_ratio=_float(found.get("min_success_ratio"), 1.0),
+            ),
+        )
+    return agents
+
+
+def _inner_of(found: Document, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
+    """The workflow that an agent runs; of a map over an agent, that agent alone."""
+    inner = _mapping(found.get("workflow")) or _alone(_text(found.get("agent")), outer, files)
+    definition = DefinitionHash(digest(inner))
+    inner_files = {path: _text(each) for path, each in _mapping(inner.get("files")).items()}
+    return workflow_of(inner, definition=definition, files=inner_files, folder=folder, problems=())
+
+
+def _alone(agent: str, outer: Document, files: Mapping[str, str]) -> Document:
+    """A workflow of one agent of another, with those that take over from it."""
+    agents = _mapping(outer["agents"])
+    chosen: Document = {}
+    name = agent
+    while name and name not in chosen:
+        chosen[name] = agents[name]
+        name = _text(_mapping(agents[name]).get("fallback_agent"))
+    plan: Document = {"type": "sequential", "agents": [agent]}
+    alone: Document = {"version": outer["version"], "name": agent, "agents": chosen, "planner": plan}
+    if "policies" in outer:
+        alone["policies"] = outer["policies"]
+    if files:
+        alone["files"] = dict(files)
+    return alone
 
 
 def agent_of(name: str, found: Document) -> AgentSpec:

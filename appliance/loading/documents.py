@@ -38,6 +38,7 @@ from appliance.loading.shapes import (
     text,
     whole,
 )
+from appliance.loading.subworkflows import check_maps, mapped_agents
 from appliance.loading.tree_checks import check_tree
 from appliance.loading.trees import TREE_KEYS
 from appliance.loading.workflow_kinds import FEEDBACK_KEYS, FEEDBACK_TYPE, check_feedback, complete_feedback
@@ -152,6 +153,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     if "agents" in found and not names:
         place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
+    check_maps(agents if isinstance(agents, dict) else {}, node, place)
     _choose_planner(found, names, node, place)
     for machine in reading.machines:
         # the states of an agent's own machine only decide; none runs another agent
@@ -183,15 +185,21 @@ def _choose_planner(found: dict[str, Json], agents: list[str], node: Node, place
         if kind in PLANNER_TYPES[:3]:
             message = f"workflow.type is {kind!r}, but there is no planner"
             place.child("workflow").error("planner.missing", message, section_node, "add planner: {type, definition}")
-        given = [{"type": kind or "sequential", "agents": [*agents]}]
+        given = [{"type": kind or "sequential", "agents": _in_order(found, agents)}]
     if given:
         found["planner"] = given[0]
         if given[0].get("type") == FEEDBACK_TYPE:
-            complete_feedback(given[0], agents)
+            complete_feedback(given[0], _in_order(found, agents))
             check_feedback(given[0], agents, node, place)
         if given[0].get("type") == "llm":
             check_llm(given[0], agents, node, place)
         _check_sequence(given[0], agents, node, place)
+
+
+def _in_order(found: dict[str, Json], agents: list[str]) -> list[Json]:
+    """The agents that are steps where no plan says so: all but those that work for maps."""
+    mapped = mapped_agents(found.get("agents"))
+    return [each for each in agents if each not in mapped]
 
 
 def _planner_in_place(section: dict[str, Json], node: Node, place: Place) -> Json:

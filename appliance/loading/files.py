@@ -31,6 +31,10 @@ class ProjectFiles:
         """Relative path → sha256 in hex, by path."""
         return dict(sorted(self._kept.items()))
 
+    def beside(self) -> "ProjectFiles":
+        """The same folder for another definition, with none of its files kept yet."""
+        return ProjectFiles(self._folder)
+
     def find(self, name: str) -> Path:
         """The file or folder of a relative name. Raises NotFound, or Invalid when it lies outside or is no file."""
         relative = Path(name)

@@ -1,6 +1,6 @@
 """Where a check stands in a document, and what all checks of one document share."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from appliance.loading.files import ProjectFiles
@@ -49,6 +49,14 @@ class Reading:
     """`provider/model` names that the settings answer with another model."""
     machines: list[Machine] = field(default_factory=list)
     trees: list[FoundTree] = field(default_factory=list)
+    file: str = ""
+    """What problems call the outermost document."""
+    chain: tuple[str, ...] = ()
+    """The files of the workflows around this one, from the project's folder, and its own; empty for one in place."""
+    workflows: list[int] = field(default_factory=lambda: [0])
+    """How many workflows within each other were read so far, shared by all of them."""
+    read_nested: "Callable[[Node, Reading], dict[str, Json]] | None" = None
+    """Reads a workflow within this one."""
 
 
 @dataclass(slots=True, frozen=True)

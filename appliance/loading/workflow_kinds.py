@@ -38,7 +38,7 @@ FEEDBACK = record(
 )
 
 
-def complete_feedback(chosen: dict[str, Json], agents: Collection[str]) -> None:
+def complete_feedback(chosen: dict[str, Json], agents: Collection[Json]) -> None:
     """Name the agents that work, where the definition leaves them to the order of the file: all that are no gates."""
     gates = {gate.get("agent") for gate in _gates(chosen)}
     chosen.setdefault("agents", [each for each in agents if each not in gates])

@@ -10,7 +10,7 @@ import msgspec
 
 from runtime.domain.canonical import Json
 from runtime.domain.cost import Estimate
-from runtime.domain.ids import DefinitionHash, StepId, TenantId
+from runtime.domain.ids import DefinitionHash, RunId, StepId, TenantId
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -41,6 +41,14 @@ class Usage(msgspec.Struct, frozen=True, omit_defaults=True):
 NO_USAGE = Usage()
 
 
+class Parent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The step that a run is a part of."""
+
+    run: RunId
+    step: StepId
+    attempt: int = 1
+
+
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Somebody asked for a run; always the first entry."""
 
@@ -57,6 +65,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The role of who asked, which budgets go by; empty: none."""
     estimate: Estimate | None = None
     """What the run was expected to take, where somebody asked before."""
+    parent: Parent | None = None
+    """The step of another run that asked for this one; None: nobody but the actor did."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -83,6 +93,14 @@ class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     duration_ms: int = 0
 
 
+class SubrunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A step has a run of its own; the run's first entry names the step."""
+
+    TYPE: ClassVar[str] = "subrun.started"
+    step: StepId
+    run: RunId
+
+
 class TimerFired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A timer that a command set came due."""
 
@@ -107,5 +125,15 @@ class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     actor: str = ""
 
 
-Event: TypeAlias = RunStarted | StepSucceeded | StepFailed | TimerFired | SignalReceived | CancelRequested
-EVENTS: tuple[type[Event], ...] = (RunStarted, StepSucceeded, StepFailed, TimerFired, SignalReceived, CancelRequested)
+Event: TypeAlias = (
+    RunStarted | StepSucceeded | StepFailed | SubrunStarted | TimerFired | SignalReceived | CancelRequested
+)
+EVENTS: tuple[type[Event], ...] = (
+    RunStarted,
+    StepSucceeded,
+    StepFailed,
+    SubrunStarted,
+    TimerFired,
+    SignalReceived,
+    CancelRequested,
+)

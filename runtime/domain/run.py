@@ -16,10 +16,12 @@ from runtime.domain.event import (
     NO_USAGE,
     CancelRequested,
     ErrorInfo,
+    Parent,
     RunStarted,
     SignalReceived,
     StepFailed,
     StepSucceeded,
+    SubrunStarted,
     TimerFired,
     Usage,
 )
@@ -52,6 +54,8 @@ class StepState(msgspec.Struct, kw_only=True):
     usage: Usage = NO_USAGE
     evidence: dict[str, Json] | None = None
     why: str = ""
+    runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
+    """The runs that its attempts have of their own, in the order in which they began; not set where there are none."""
     taken_over_at: int | msgspec.UnsetType = msgspec.UNSET
     """The attempt with which another agent took over; not set where none did."""
 
@@ -73,6 +77,8 @@ class RunState(msgspec.Struct, kw_only=True):
     """The role of who asked; not set where there is none."""
     estimate: Estimate | msgspec.UnsetType = msgspec.UNSET
     """What it was expected to take; not set where nobody asked before."""
+    parent: Parent | msgspec.UnsetType = msgspec.UNSET
+    """The step that it is a part of; not set where there is none."""
     input: Json = None
     started_us: int = 0
     ended_us: int = 0
@@ -141,6 +147,8 @@ def _started(state: RunState, event: RunStarted) -> None:
         state.role = event.role
     if event.estimate:
         state.estimate = event.estimate
+    if event.parent:
+        state.parent = event.parent
     state.started_us = state.at_us
 
 
@@ -209,6 +217,11 @@ def _failed(state: RunState, event: StepFailed) -> None:
     _spend(state, step, event.usage)
 
 
+def _subrun_started(state: RunState, event: SubrunStarted) -> None:
+    step = state.steps[event.step]
+    step.runs = [*(step.runs or ()), event.run]
+
+
 def _spend(state: RunState, step: StepState, usage: Usage) -> None:
     if usage is not NO_USAGE:
         step.usage = step.usage.plus(usage)
@@ -274,6 +287,7 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     RunStarted: _started,
     StepSucceeded: _succeeded,
     StepFailed: _failed,
+    SubrunStarted: _subrun_started,
     TimerFired: _timer_fired,
     SignalReceived: _signalled,
     CancelRequested: _cancel_requested,

@@ -43,6 +43,19 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that only this kind knows (`examples`, `text`, `label`, `threshold`, `endpoint`, `answers`, …)."""
 
 
+class SubrunSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Another workflow as the work of a step: one run of it, or one for each item of a list."""
+
+    AT_ONCE: ClassVar[int] = 8
+    workflow: "Workflow"
+    over: Json = None
+    """A template of the list; None: one run."""
+    at_once: int = AT_ONCE
+    """How many runs of one list at a time."""
+    min_success_ratio: float = 1.0
+    """How many of a list must succeed, 0–1; once they no longer can, the rest is cancelled and the step fails."""
+
+
 class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One agent: a role, what runs it, and its limits."""
 
@@ -70,6 +83,8 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int = 60_000
     """Bound on one attempt."""
     fallback_agent: AgentId | None = None
+    subrun: SubrunSpec | None = None
+    """What it runs, where it is a workflow or a map; `timeout_ms` 0 is then no bound."""
     config: dict[str, Json] = {}
     """Keys that only this kind knows (`url`, `handler`, `folder`, …)."""
 
@@ -81,7 +96,6 @@ class Branch(msgspec.Struct, frozen=True):
     target: str
 
 
-class FsmState(msgspec.Struct, frozen=True, kw_only=True):
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """What the answer of an evaluator must come to before a run goes on."""
 
@@ -97,6 +111,7 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """The state that follows the last refusal; empty: the run fails."""
 
 
+class FsmState(msgspec.Struct, frozen=True, kw_only=True):
     """One state of a finite state machine."""
 
     name: str
@@ -115,14 +130,14 @@ class Gate(msgspec.Struct, frozen=True, kw_only=True):
     """Bound on one attempt or on the wait; 0: the agent's own, or none for a wait."""
     retry: RetryPolicy | None = None
     """None: the agent's own."""
-
     gate: Gate | None = None
     """Where the answer is judged: what passes goes to `on_success`."""
+
     def targets(self) -> tuple[str, ...]:
         """Every state that this one can lead to."""
         named = (*(b.target for b in self.branches), self.on_true, self.on_false, self.on_success, self.on_error)
-        return tuple(dict.fromkeys(target for target in named if target))
         named = (*named, self.gate.back_to, self.gate.otherwise) if self.gate else named
+        return tuple(dict.fromkeys(target for target in named if target))
 
 
 class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -182,6 +197,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     input_schema: dict[str, Json] | None = None
     output: Json = None
     """A template, or a mapping of them, over the run's data; None: the last step's output."""
+    answered_by: str = ""
+    """The state whose output is the run's, where there is no template; empty: the one that answered last."""
     policies: dict[str, Json] = {}
     document: dict[str, Json] = {}
     """The normalised definition that the hash covers; reading it back gives this workflow again."""
@@ -191,6 +208,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """Where those files lie now; not covered by the hash."""
     problems: tuple[Problem, ...] = ()
     """Warnings and refusals found while loading; never errors."""
+
+
+def subworkflows(workflow: Workflow) -> tuple[Workflow, ...]:
+    """The workflows that steps of this one run, not those within them."""
+    return tuple(agent.subrun.workflow for agent in workflow.agents.values() if agent.subrun is not None)
 
 
 class AttemptLimits(msgspec.Struct, frozen=True):
@@ -207,8 +229,6 @@ def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLim
     if own is None:
         return AttemptLimits(spec.retry, spec.timeout_ms)
     return AttemptLimits(own.retry or spec.retry, own.timeout_ms or spec.timeout_ms)
-    answered_by: str = ""
-    """The state whose output is the run's, where there is no template; empty: the one that answered last."""
 
 
 def agent_of(workflow: Workflow, agent: AgentId) -> AgentSpec:

@@ -9,11 +9,19 @@ a full disk costs time, never an answer. Whatever was folded and could not be ke
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
-from runtime.domain.event import Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
-from runtime.domain.ids import RunId, StepId
+from runtime.domain.event import (
+    Event,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    SubrunStarted,
+    TimerFired,
+)
+from runtime.domain.ids import AgentId, RunId, StepId, state_of
 from runtime.domain.journal import Entry
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState, apply, fold
@@ -48,6 +56,8 @@ class LiveRun:
         self.is_closed = False
         self.settled = _unsettled()
         """Done when the run is final or waits for a person; replaced when a waiting run goes on."""
+        self.closed = asyncio.Event()
+        """Set when nobody works on the run here any more."""
 
 
 class Executor:
@@ -60,6 +70,7 @@ class Executor:
         dispatcher: Dispatcher,
         clock: Clock,
         on_closed: Callable[[RunId], None],
+        attempt_subrun: Callable[[LiveRun, StepState], Awaitable[Event]],
         minimiser: Minimiser | None = None,
     ) -> None:
         self._store = store
@@ -67,6 +78,7 @@ class Executor:
         self._dispatcher = dispatcher
         self._clock = clock
         self._on_closed = on_closed
+        self._attempt_subrun = attempt_subrun
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def record(self, live: LiveRun, event: Event, *, idempotency_key: str | None = None) -> bool:
@@ -112,6 +124,7 @@ class Executor:
         if not live.settled.done():
             _fail(live.settled, error or engine_stopped(live.state.run))
         self._on_closed(live.state.run)
+        live.closed.set()
 
     async def stopped(self) -> None:
         """Wait until every step that was told to stop has stopped."""
@@ -191,8 +204,12 @@ class Executor:
 
     async def _run_step(self, live: LiveRun, step: StepState) -> None:
         await self._clock.sleep_until(step.due_us)
-        event = await self._dispatcher.attempt(live.workflow, live.state, step)
-        await self._keep(live, event)
+        spec = live.workflow.agents.get(step.agent or AgentId(state_of(step.step)))
+        if spec is not None and spec.subrun is not None:
+            event = await self._attempt_subrun(live, step)
+        else:
+            event = await self._dispatcher.attempt(live.workflow, live.state, step)
+        await self.keep(live, event)
         if live.steps.get(step.step) is asyncio.current_task():  # else the next attempt has its place
             del live.steps[step.step]
 
@@ -206,7 +223,7 @@ class Executor:
 
     async def _run_timer(self, live: LiveRun, timer: str, due_us: int) -> None:
         await self._clock.sleep_until(due_us)
-        await self._keep(live, TimerFired(timer=timer))
+        await self.keep(live, TimerFired(timer=timer))
         if live.timers.get(timer) is asyncio.current_task():
             del live.timers[timer]
 
@@ -219,7 +236,7 @@ class Executor:
         self._stopping.add(task)
         task.add_done_callback(self._stopping.discard)
 
-    async def _keep(self, live: LiveRun, event: Event) -> None:
+    async def keep(self, live: LiveRun, event: Event) -> None:
         """Record an event that nobody else remembers, however long the store takes to be well again."""
         for delay_us in _delays_us():
             try:
@@ -256,6 +273,8 @@ def _is_current(state: RunState, event: Event) -> bool:
     match event:
         case StepSucceeded(step=step, attempt=attempt) | StepFailed(step=step, attempt=attempt):
             return step in state.open and state.steps[step].attempt == attempt
+        case SubrunStarted(step=step):
+            return step in state.open
         case TimerFired(timer=timer):
             return timer in state.timers
         case SignalReceived(name=name):

@@ -9,17 +9,18 @@ import msgspec
 
 from runtime.domain.canonical import Json, encode, kept
 from runtime.domain.cost import Estimate
-from runtime.domain.event import CancelRequested, RunStarted, SignalReceived
+from runtime.domain.event import CancelRequested, Parent, RunStarted, SignalReceived, SubrunStarted
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
-from runtime.domain.journal import Entry
+from runtime.domain.journal import Entry, read
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
 from runtime.domain.schema import Schema
-from runtime.domain.workflow import Workflow
+from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
+from runtime.engine.subruns import Subruns, is_orphan
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
 from runtime.ports import Clock, Minimiser, Planner, StateStore
@@ -66,7 +67,12 @@ class Engine:
         self._recording: set[asyncio.Task[Any]] = set()
         self._planners: dict[DefinitionHash, Planner] = {}
         self._executor = Executor(
-            store=store, dispatcher=dispatcher, clock=clock, on_closed=self._forget, minimiser=minimiser
+            store=store,
+            dispatcher=dispatcher,
+            clock=clock,
+            on_closed=self._forget,
+            attempt_subrun=Subruns(self, definitions=definitions, clock=clock, minimiser=minimiser).attempt,
+            minimiser=minimiser,
         )
         self._is_accepting = False
         self._is_working = False
@@ -108,24 +114,48 @@ class Engine:
         """
         if not self._is_accepting:
             raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
-        input = _kept(input, "input")
-        _check_runnable(workflow)
-        check_input(workflow, input)
-        is_minimised = self._is_minimised(workflow)
-        live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
-        self._live[live.state.run] = live
         started = RunStarted(
             workflow=workflow.name,
             definition=workflow.hash,
             input=input,
             tenant=tenant,
             actor=actor,
-            minimised=is_minimised,
+            minimised=self._is_minimised(workflow),
             role=role,
             estimate=estimate,
         )
-        await self._to_the_end(self._begin(live, started, idempotency_key))
-        return live.state.run
+        return await self._submit(workflow, started, idempotency_key)
+
+    async def begin_subrun(self, workflow: Workflow, given: Json, of: RunState, parent: Parent, key: str) -> RunId:
+        """The run with this key, begun where there is none, as a part of another run; durable when this returns."""
+        return await self._to_the_end(self._begin_subrun(workflow, given, of, parent, key))
+
+    async def ended(self, run: RunId) -> RunState:
+        """The final state, once there is one. Raises NotFound, or what keeps the run from going on here."""
+        state = await self.state(run)
+        if state.is_final:
+            return state
+        try:
+            live = await self._open(run)
+        except Conflict:  # it has ended meanwhile
+            return await self.state(run)
+        await live.closed.wait()
+        state = await self.state(run)
+        if not state.is_final:
+            raise engine_stopped(run) if not live.settled.done() else live.settled.exception() or engine_stopped(run)
+        return state
+
+    async def note_subrun(self, live: LiveRun, event: SubrunStarted) -> None:
+        """Write down a sub-run in its parent's journal; durable when this returns."""
+        await self._to_the_end(self._executor.keep(live, event))
+        if live.is_closed:
+            raise asyncio.CancelledError
+
+    def in_background(self, work: Coroutine[object, object, None]) -> None:
+        """Do this whatever becomes of the caller; `stop` waits for it."""
+        task = asyncio.create_task(work)
+        self._recording.add(task)
+        task.add_done_callback(self._recording.discard)
 
     async def wait(self, run: RunId) -> RunState:
         """The state once the run is final or waits for a signal; as it is when nobody works on the run here.
@@ -195,6 +225,32 @@ class Engine:
         task.add_done_callback(self._recording.discard)
         return await asyncio.shield(task)
 
+    async def _begin_subrun(self, workflow: Workflow, given: Json, of: RunState, parent: Parent, key: str) -> RunId:
+        begun = await self.store.run_by_key(key)
+        if begun is not None:
+            return begun
+        self._require_working(parent.run)
+        started = RunStarted(
+            workflow=workflow.name,
+            definition=workflow.hash,
+            input=given,
+            tenant=of.tenant,
+            actor=of.actor,
+            minimised=bool(of.is_minimised) or self._is_minimised(workflow),
+            role=of.role or "",
+            parent=parent,
+        )
+        return await self._submit(workflow, started, key)
+
+    async def _submit(self, workflow: Workflow, started: RunStarted, idempotency_key: str | None) -> RunId:
+        started = msgspec.structs.replace(started, input=_kept(started.input, "input"))
+        _check_runnable(workflow)
+        check_input(workflow, started.input)
+        live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
+        self._live[live.state.run] = live
+        await self._to_the_end(self._begin(live, started, idempotency_key))
+        return live.state.run
+
     async def _begin(self, live: LiveRun, started: RunStarted, idempotency_key: str | None) -> None:
         try:
             await self._executor.record(live, started, idempotency_key=idempotency_key)
@@ -230,19 +286,34 @@ class Engine:
     async def _recover(self) -> int:
         taken_up = 0
         before: RunId | None = None
+        parents: dict[RunId, RunState] = {}
         while page := await self.store.runs(status=("running", "waiting"), limit=500, before=before):
             for summary in page:
                 if not self._is_working:
                     return taken_up
                 try:
-                    await self._open(summary.run)
-                    taken_up += 1
+                    if not await self._cancel_orphan(summary.run, parents):
+                        await self._open(summary.run)
+                        taken_up += 1
                 except AgentFlowError as error:
                     log.error("run %s cannot go on: %s", summary.run, error)
                 except Exception:  # one run must not keep all others from going on
                     log.exception("run %s cannot go on", summary.run)
             before = page[-1].run
         return taken_up
+
+    async def _cancel_orphan(self, run: RunId, parents: dict[RunId, RunState]) -> bool:
+        """Cancel a run whose step ended without it, which a crash kept from being said; `parents`: states so far."""
+        first = read((await self.store.read(run, limit=1))[0]).body
+        if not isinstance(first, RunStarted) or first.parent is None:
+            return False
+        parent = first.parent
+        if parent.run not in parents:
+            parents[parent.run] = await self.state(parent.run)
+        if not is_orphan(parent, parents[parent.run]):
+            return False
+        await self.cancel(run, f"step {parent.step} of run {parent.run} has ended")
+        return True
 
     async def _open(self, run: RunId) -> LiveRun:
         """The live run, taken up from its journal, by one caller for all, when this process has not done so yet."""
@@ -283,6 +354,8 @@ class Engine:
             raise engine_stopped(run)
 
     def _is_minimised(self, workflow: Workflow) -> bool:
+        if any(self._is_minimised(each) for each in subworkflows(workflow)):
+            return True
         policies = (workflow.policies, *(agent.policies for agent in workflow.agents.values()))
         if any(each.get("minimise") is True for each in policies):
             self._minimising(f"workflow {workflow.name!r}")

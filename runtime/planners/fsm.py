@@ -16,6 +16,7 @@ from runtime.domain.event import (
     SignalReceived,
     StepFailed,
     StepSucceeded,
+    SubrunStarted,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, StepId, state_of, step_id
@@ -59,7 +60,7 @@ class FsmPlanner:
             case TimerFired(timer=timer):
                 waited = ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time")
                 return [StopStep(step=StepId(timer)), self._failed(state, state_of(StepId(timer)), waited)]
-            case CancelRequested():
+            case CancelRequested() | SubrunStarted():
                 return []
 
     def _succeeded(self, state: RunState, name: str) -> Command:

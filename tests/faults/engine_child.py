@@ -4,7 +4,8 @@
 
 On stdout: `submitted RUN` and `finished RUN STATUS`, each printed only after the engine said so. In DIARY, opened for
 appending: `BOOT RUN STEP` whenever an agent starts to act. Ends by itself when RUNS runs have finished. PLAN is
-`chain`, a state machine, or `tree`, a behaviour tree that halts, repeats and sets time limits.
+`chain`, a state machine, `tree`, a behaviour tree that halts, repeats and sets time limits, or `parts`, a workflow
+whose steps are runs of another one.
 """
 
 from runtime.store import driver
@@ -19,10 +20,11 @@ from pathlib import Path  # noqa: E402
 from appliance.bench.workload import chain  # noqa: E402
 from runtime.domain.ids import AgentId, DefinitionHash  # noqa: E402
 from runtime.domain.tree import TreeNode  # noqa: E402
-from runtime.domain.workflow import AgentSpec, Workflow  # noqa: E402
+from runtime.domain.workflow import AgentSpec, SubrunSpec, Workflow, subworkflows  # noqa: E402
 from runtime.engine.clock import SystemClock  # noqa: E402
 from runtime.engine.dispatcher import Dispatcher  # noqa: E402
 from runtime.engine.runs import Engine  # noqa: E402
+from runtime.planners.sequence import sequence_fsm  # noqa: E402
 from runtime.ports import StepContext, StepResult, Task  # noqa: E402
 from runtime.store.journal import Journal, journal_database  # noqa: E402
 from runtime.store.lock import hold  # noqa: E402
@@ -48,7 +50,24 @@ def _tree() -> Workflow:
     )
 
 
-WORKFLOWS = {"chain": chain(5), "tree": _tree()}
+def _parts() -> Workflow:
+    inner = chain(2)
+    agents = {
+        AgentId(name): AgentSpec(
+            id=AgentId(name), type="workflow", timeout_ms=0, subrun=SubrunSpec(workflow=inner, over=over, at_once=2)
+        )
+        for name, over in (("one", None), ("each", ["x", "y", "z"]))
+    }
+    return Workflow(name="parts", hash=DefinitionHash(f"sha256:{9:064}"), agents=agents, fsm=sequence_fsm([*agents]))
+
+
+WORKFLOWS = {"chain": chain(5), "tree": _tree(), "parts": _parts()}
+
+
+def definitions(plan: str) -> dict[DefinitionHash, Workflow]:
+    """What a run may be pinned to."""
+    workflow = WORKFLOWS[plan]
+    return {each.hash: each for each in (workflow, *subworkflows(workflow))}
 
 
 class DiaryAgent:
@@ -75,14 +94,14 @@ class DiaryAgent:
 async def main() -> None:
     """Recover what an earlier process left, then keep runs going."""
     folder, diary, boot, wanted, plan = sys.argv[1:]
-    workflow = WORKFLOWS[plan]
+    workflow, known = WORKFLOWS[plan], definitions(plan)
     clock = SystemClock()
     database = journal_database(Path(folder), lock=hold(Path(folder), what="kill test", now_us=clock.now_us()))
     await database.start()
     agent = DiaryAgent(os.open(diary, os.O_WRONLY | os.O_CREAT | os.O_APPEND), boot)
 
     async def pinned(definition: DefinitionHash) -> Workflow:
-        return workflow
+        return known[definition]
 
     dispatcher = Dispatcher(
         make_agent=lambda spec, folder, sender: agent,

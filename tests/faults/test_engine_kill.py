@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from runtime.domain.command import FinishRun, StopStep
-from runtime.domain.event import StepSucceeded
-from runtime.domain.ids import RunId, StepId
+from runtime.domain.event import RunStarted, StepSucceeded
+from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Entry, read
 from runtime.engine.replay import replay
 from runtime.planners.lifecycle import planner_for
 from runtime.store.journal import Journal, journal_database
-from tests.faults.engine_child import WORKFLOWS
+from tests.faults.engine_child import definitions
 
 KILLS = 100
 MORE_THAN_IT_GETS_TO = 1_000_000
 
 
-@pytest.mark.parametrize(("plan", "kills"), [("chain", KILLS), ("tree", KILLS // 4)])
+@pytest.mark.parametrize(("plan", "kills"), [("chain", KILLS), ("tree", KILLS // 4), ("parts", KILLS // 4)])
 async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path, plan: str, kills: int) -> None:
     """An acknowledged run is never lost, an announced end stays, and a step with a recorded result never runs again.
 
@@ -44,7 +44,8 @@ async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path,
     promised += _run_to_the_end(folder, diary, kills, plan)
     await journals.read_on()
 
-    states = {run: replay(run, entries, planner_for(WORKFLOWS[plan])) for run, entries in journals.runs.items()}
+    planners = {each: planner_for(workflow) for each, workflow in definitions(plan).items()}
+    states = {run: replay(run, entries, planners[_pinned(entries)]) for run, entries in journals.runs.items()}
     assert all(found.divergence is None for found in states.values())
     assert {found.state.status for found in states.values()} == {"succeeded"}
     for line in promised:
@@ -61,6 +62,12 @@ async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path,
         assert not recorded, f"{step} of {run} ran again in boot {boot_number}"
 
 
+def _pinned(entries: list[Entry]) -> DefinitionHash:
+    first = entries[0].body
+    assert isinstance(first, RunStarted)
+    return first.definition
+
+
 class _Journals:
     """What the file holds, read on between two processes."""
 
@@ -71,6 +78,10 @@ class _Journals:
         self.answered: list[tuple[RunId, StepId]] = []
         """Steps with a recorded result, or stopped, in the order of their commits."""
 
+    def unfinished(self) -> set[RunId]:
+        """Runs whose end is not there."""
+        return {run for run, entries in self.runs.items() if not isinstance(entries[-1].body, FinishRun)}
+
     async def read_on(self) -> None:
         if not self._folder.exists():
             return
@@ -78,10 +89,6 @@ class _Journals:
         await database.start()
         store = Journal(database)
         head = await store.head()
-    def unfinished(self) -> set[RunId]:
-        """Runs whose end is not there."""
-        return {run for run, entries in self.runs.items() if not isinstance(entries[-1].body, FinishRun)}
-
         if head > self._cursor:
             async for cursor, row in store.follow(self._cursor):
                 self._cursor = cursor

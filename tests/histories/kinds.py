@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json
-from tests.histories.scenarios import Play, Scenario
+from tests.histories.scenarios import BROKEN, Play, Scenario
 
 QUESTION: Json = {"topic": "cards"}
 
@@ -11,6 +11,10 @@ QUESTION: Json = {"topic": "cards"}
 async def _is_approved(play: Play) -> None:
     await play.settled()
     await play.engine.signal(play.run, "human_review", {"approved": True}, actor="golden")
+    await play.settled()
+
+
+async def _settles(play: Play) -> None:
     await play.settled()
 
 
@@ -36,5 +40,20 @@ workflow:
             "facts": [{"score": 0.5}],
         },
         course=_is_approved,
+    ),
+    "subruns": Scenario(
+        definition="""
+name: golden
+agents:
+  find: {type: llm}
+  part:
+    type: workflow
+    workflow: {name: inner, agents: {look: {type: llm}}}
+    input: {topic: "{{ input.topic }}"}
+  each: {type: map, over: "{{ steps.part.found }}", agent: find, concurrency: 1, min_success_ratio: 0.5}
+""",
+        given=QUESTION,
+        answers={"look": [{"found": ["debit", "credit"]}], "find": [BROKEN, {"text": "Here."}]},
+        course=_settles,
     ),
 }

@@ -20,7 +20,7 @@ from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
 from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
-from runtime.domain.workflow import Workflow
+from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.clock import ManualClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
@@ -164,7 +164,7 @@ class _Planning:
 
 def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Scenario) -> Engine:
     async def pinned(definition: DefinitionHash) -> Workflow:
-        return workflow
+        return next(each for each in (workflow, *subworkflows(workflow)) if each.hash == definition)
 
     minimiser = _Swapping() if scenario.is_minimised else None
     dispatcher = Dispatcher(

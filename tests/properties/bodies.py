@@ -10,10 +10,11 @@ from runtime.domain.event import (
     SignalReceived,
     StepFailed,
     StepSucceeded,
+    SubrunStarted,
     TimerFired,
     Usage,
 )
-from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
+from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Body
 from runtime.domain.plan import Plan, PlanStep
 from runtime.domain.tree import TreeMemory
@@ -46,6 +47,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         evidence=st.none() | st.dictionaries(TEXTS, VALUES, max_size=2),
     ),
     st.builds(StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS),
+    st.builds(SubrunStarted, step=_STEPS, run=TEXTS.map(RunId)),
     st.builds(TimerFired, timer=TEXTS),
     st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS),
     st.builds(CancelRequested, reason=TEXTS, actor=TEXTS),
