@@ -49,15 +49,19 @@ class _Case:
 class RedactionDesk:
     """Redacts for the guard."""
 
-    def __init__(self, key: bytes, *, names: NamesHost | None = None, timeout_s: float = 60.0) -> None:
+    def __init__(
+        self, key: bytes, *, names: NamesHost | None = None, timeout_s: float = 60.0, values_per_run: int = 50_000
+    ) -> None:
         """`key`: secret bytes, at least 16; hashes and pseudonyms agree where it is the same.
 
         `names`: looks for names and places where a policy wants that; None makes one, whose worker starts when it is
-        first needed. `timeout_s`: for one payload; when it is over, nothing leaves.
+        first needed. `timeout_s`: for one payload; when it is over, nothing leaves. `values_per_run`: when a run has
+        so many pseudonyms, it begins anew.
         """
         self._key = key
         self._names = names or NamesHost()
         self._timeout_s = timeout_s
+        self._values_per_run = values_per_run
         self._cases: OrderedDict[tuple[str, str, int], _Case] = OrderedDict()
         """By tenant, run and policy, the last by its identity: two files may give the same name. A case holds its
         policy, so nothing else has that identity."""
@@ -108,7 +112,7 @@ class RedactionDesk:
             return self._opened(sender, policy)
         place = (sender.tenant, sender.run, id(policy))
         case = self._cases.get(place)
-        if case is None:
+        if case is None or len(case.redactor.pseudonyms) >= self._values_per_run:
             case = self._cases[place] = self._opened(sender, policy)
             if len(self._cases) > KEPT_RUNS:
                 self._cases.popitem(last=False)

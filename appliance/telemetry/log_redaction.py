@@ -22,9 +22,13 @@ MAX_CHARS = 16_000
 class LogRedaction:
     """One handler's. The policy is asked for when the first record comes, so that a quiet command reads none."""
 
-    def __init__(self, policy: Callable[[], RedactionPolicy | None]) -> None:
-        """`policy`: None for one writes records as they are; where it raises, everything is replaced."""
+    def __init__(self, policy: Callable[[], RedactionPolicy | None], *, values: int = 10_000) -> None:
+        """`policy`: None for one writes records as they are; where it raises, everything is replaced.
+
+        `values`: after so many pseudonyms new ones are given, with another mark, and the old ones are forgotten.
+        """
         self._policy = policy
+        self._values = values
         self._redactor: Redactor | None = None
         self._is_ready = False
 
@@ -56,6 +60,8 @@ class LogRedaction:
             if policy is not None:
                 self._redactor = Redactor(policy.patterns_only(), secrets.token_bytes(32))
             self._is_ready = True
+        if self._redactor is not None and len(self._redactor.pseudonyms) >= self._values:
+            self._redactor = Redactor(self._redactor.policy, secrets.token_bytes(32))
         return self._redactor
 
 

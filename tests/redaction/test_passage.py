@@ -92,6 +92,17 @@ async def test_a_run_keeps_its_pseudonyms_and_another_has_its_own() -> None:
     assert first != await sent("r-1", "bob@example.com")
 
 
+async def test_a_conversation_without_end_does_not_grow_without_end() -> None:
+    """A client may call every request of its life by one name. What is under way keeps its values."""
+    guard = Guard(policy(), RedactionDesk(b"k" * 32, values_per_run=2))
+    async with guard.passage(asking(f"{MAIL} and b@example.com")) as first:
+        told = first.cleared.payload.messages[0].content
+        async with guard.passage(asking("c@example.com")) as second:
+            assert "<EMAIL_1" in second.cleared.payload.messages[0].content
+            assert "c@example.com" == second.text(second.cleared.payload.messages[0].content)
+        assert f"{MAIL} and b@example.com" == first.text(told)
+
+
 async def test_policies_of_one_name_are_two_policies() -> None:
     """Files may be called alike, or not at all: what one lets pass the other may block, within one run too."""
     lenient = replace(PRESETS["secrets-only"], name="unnamed")

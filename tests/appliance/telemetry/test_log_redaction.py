@@ -52,6 +52,14 @@ def test_no_record_holds_a_secret_though_nothing_was_set(logged: Logged, capsys:
     assert SECRET not in capsys.readouterr().err
 
 
+def test_a_log_forgets_its_pseudonyms_in_time() -> None:
+    """A server runs for months, and every value that it ever logged would stay in memory."""
+    kept = LogRedaction(lambda: PRESETS["phi"], values=3)
+    written = [kept.text(f"from u{number}@example.com") for number in range(7)]
+    assert ["<EMAIL_1", "<EMAIL_2", "<EMAIL_3"] * 2 + ["<EMAIL_1"] == [each.split()[1][:8] for each in written]
+    assert 7 == len(set(written))
+
+
 def test_no_record_holds_a_persons_data_when_minimising(logged: Logged, capsys: pytest.CaptureFixture[str]) -> None:
     """Messages, fields and tracebacks alike."""
     log = logged.open("minimise: on\n")
