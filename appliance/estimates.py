@@ -1,5 +1,6 @@
 """How near the estimates of past runs were to what these took, by workflow."""
 
+import logging
 import statistics
 from collections.abc import AsyncIterator
 
@@ -8,11 +9,14 @@ import msgspec
 from appliance.views import tokens_error_ratio
 from runtime.domain.run import RunState, fold
 from runtime.engine.reading import entries_of
+from runtime.errors import Corrupt
 from runtime.ports import StateStore
 
 MOST_RUNS = 2_000
 """Runs that are looked at, the newest of the period."""
 PAGE = 500
+
+log = logging.getLogger(__name__)
 
 
 class AccuracyView(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,4 +63,7 @@ async def _estimated(store: StateStore, between_us: tuple[int, int], tenant: str
             looked_at += 1
             first = await store.read(summary.run, limit=1)
             if first and b'"estimate":' in first[0].data:
-                yield fold(summary.run, await entries_of(store, summary.run))
+                try:
+                    yield fold(summary.run, await entries_of(store, summary.run))
+                except Corrupt as error:  # of one damaged run the others' costs are told all the same
+                    log.error("run %s is left out of the estimates: %s", summary.run, error.code)

@@ -4,6 +4,7 @@ Nothing is asked of a model, and nothing leaves this machine: where a model has 
 estimated.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
@@ -29,7 +30,7 @@ from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.dispatcher import sender_of
 from runtime.engine.reading import entries_of
 from runtime.engine.runs import check_input
-from runtime.errors import AgentFlowError
+from runtime.errors import AgentFlowError, Corrupt
 from runtime.memory.embedding import DEFAULT_MODEL
 from runtime.ports import StateStore
 
@@ -37,6 +38,8 @@ LEARNABLE = ("succeeded", "failed", "waiting")
 KEPT_LESSONS = 20 * MOST_LESSONS
 
 ToolPrice = Callable[[Workflow, str], int]
+
+log = logging.getLogger(__name__)
 
 
 class Preflights:
@@ -68,7 +71,11 @@ class Preflights:
     async def _lesson(self, run: RunId, seq: int) -> Lesson | None:
         key = (run, seq)
         if key not in self._lessons:
-            self._lessons[key] = lesson_of(fold(run, await entries_of(self._store, run)))
+            try:
+                self._lessons[key] = lesson_of(fold(run, await entries_of(self._store, run)))
+            except Corrupt as error:  # a damaged journal must not keep new runs from starting
+                log.error("nothing is learned from run %s: %s", run, error.code)
+                self._lessons[key] = None
             if len(self._lessons) > KEPT_LESSONS:
                 self._lessons.popitem(last=False)
         return self._lessons[key]

@@ -1,5 +1,7 @@
 """`af plan`, and estimates that are kept with runs."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,17 @@ def test_bench_estimate_measures_and_draws(af: Af, greet: Path, tmp_path: Path, 
     few = af(*asked, "--runs", "13")
     assert (2, True) == (few.code, "bench.few_questions" in few.err)
     assert 2 == af(*asked, "--runs", "12", "--plot", tmp_path / "curve.png").code
+
+
+def test_a_damaged_journal_keeps_no_new_run_from_starting(af: Af, greet: Path, data_folder: Path) -> None:
+    """Nothing is learned from it, and its estimate is held against nothing."""
+    for _ in range(2):
+        assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    with closing(sqlite3.connect(data_folder / "journal.db")) as connection, connection:
+        connection.execute("DROP TRIGGER event_keeps")
+        connection.execute("UPDATE event SET hash = zeroblob(32) WHERE seq = 2")
+    plan: Any = af("plan", greet, "--input", '{"message": "hi"}', "--json").document
+    assert 1 == plan["learned_from_runs"]
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    report: Any = af("costs", "--json").document
+    assert [2] == [each["runs"] for each in report["estimates"]]
