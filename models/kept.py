@@ -130,4 +130,4 @@ def key_of(request: ChatRequest, *parts: str) -> bytes:
 
 
 def _marked(reply: ChatReply, how: str) -> ChatReply:
-    return replace(reply, route=f"{how}; {reply.route}" if reply.route else how)
+    return replace(reply, route=f"{how}; {reply.route or f'{reply.backend} {reply.model}'}", usage="kept")

@@ -12,6 +12,8 @@ from models.servers import ModelServer
 from runtime.errors import Unavailable
 
 _KEY = re.compile(r"[\x21-\x7e]{1,4096}")
+_MAX_CHARACTERS = 8_192
+"""Of a file that is read for a key."""
 
 
 def read_key(server: ModelServer, env: Mapping[str, str] = os.environ) -> str:
@@ -21,7 +23,10 @@ def read_key(server: ModelServer, env: Mapping[str, str] = os.environ) -> str:
     if server.key_file:
         path = Path(server.key_file).expanduser()
         try:
-            text = path.read_text(encoding="ascii", errors="replace")
+            if path.exists() and not path.is_file():  # a pipe or a device would hold up everybody
+                raise _missing(server, f"{path} is no file")
+            with path.open(encoding="ascii", errors="replace") as stream:
+                text = stream.read(_MAX_CHARACTERS)
         except OSError as error:
             raise _missing(server, f"{path} can't be read: {error.strerror}") from None
         return _checked(server, text.strip(), f"the file {path}")

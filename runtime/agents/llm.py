@@ -33,7 +33,7 @@ class LlmAgent:
         reply = await ctx.models.complete(self.request(task.data, task.input))
         return StepResult(
             output=self._output(reply),
-            usage=Usage(reply.input_tokens, reply.output_tokens),
+            usage=Usage() if reply.usage == "kept" else Usage(reply.input_tokens, reply.output_tokens),
             evidence=evidence_of(reply),
         )
 

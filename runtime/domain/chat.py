@@ -81,9 +81,9 @@ class ChatReply(msgspec.Struct, frozen=True, kw_only=True):
     """Identifies engine build, weights, context and sampling; equal fingerprints promise equal bytes."""
     route: str = ""
     """Why this backend answered, where there was a choice: `vllm: first; spare: skipped, its breaker is open`."""
-    usage: Literal["counted", "estimated", "corrected"] = "counted"
+    usage: Literal["counted", "estimated", "corrected", "kept"] = "counted"
     """Where the tokens come from: from what answered, from an estimate because it did not count, or from one because
-    what it said cannot be."""
+    what it said cannot be; `kept`: they are those of an equal question, and this one took none."""
 
 
 class ToolCallPiece(msgspec.Struct, frozen=True, kw_only=True):

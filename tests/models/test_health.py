@@ -1,6 +1,7 @@
 """Checks in the background, and keys that are read where the settings point."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def test_what_is_no_key_is_not_sent_and_not_shown(tmp_path: Path, content: str) 
     with pytest.raises(Unavailable, match=r"model\.no_key") as raised:
         read_key(server(key_file=str(file)))
     assert not content or content not in str(raised.value)
+
+
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path: Path) -> None:
+    """The key is read where all requests are served: what never ends would be the end of them."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(Unavailable, match="is no file"):
+            read_key(server(key_file=str(path)))
 
 
 def test_a_key_that_is_not_there_is_named_by_its_place(tmp_path: Path) -> None:

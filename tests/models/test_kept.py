@@ -57,6 +57,8 @@ async def test_equal_questions_in_flight_are_asked_once() -> None:
     ask.may_answer.set()
     assert {reply.text for reply in await asyncio.gather(*tasks)} == {answer().text}
     assert ask.times == 1
+    assert ["counted", *["kept"] * 4] == [task.result().usage for task in tasks]
+    assert tasks[1].result().route == "an equal question's answer; b m"
     await kept.answer(b"key", ask)
     assert ask.times == 2, "nothing is kept without a time to keep it"
 
