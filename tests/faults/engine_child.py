@@ -18,6 +18,7 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from appliance.bench.workload import chain  # noqa: E402
+from runtime.domain.canonical import Json  # noqa: E402
 from runtime.domain.ids import AgentId, DefinitionHash  # noqa: E402
 from runtime.domain.tree import TreeNode  # noqa: E402
 from runtime.domain.workflow import AgentSpec, SubrunSpec, Workflow, subworkflows  # noqa: E402
@@ -50,13 +51,16 @@ def _tree() -> Workflow:
     )
 
 
+_PARTS: dict[str, Json] = {"one": None, "each": ["x", "y", "z"]}
+
+
 def _parts() -> Workflow:
     inner = chain(2)
     agents = {
         AgentId(name): AgentSpec(
             id=AgentId(name), type="workflow", timeout_ms=0, subrun=SubrunSpec(workflow=inner, over=over, at_once=2)
         )
-        for name, over in (("one", None), ("each", ["x", "y", "z"]))
+        for name, over in _PARTS.items()
     }
     return Workflow(name="parts", hash=DefinitionHash(f"sha256:{9:064}"), agents=agents, fsm=sequence_fsm([*agents]))
 
