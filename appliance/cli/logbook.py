@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
 FILE_BYTES = 5_000_000
 FILES_KEPT = 3
-CHATTY = ("aiosqlite", "asyncio", "httpcore", "httpx")
-"""Libraries whose debugging output would drown ours."""
+CHATTY = {
+    "aiosqlite": logging.INFO,
+    "asyncio": logging.INFO,
+    "httpcore": logging.WARNING,
+    "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
+}
+"""Least level of libraries whose words would drown ours; those of HTTP name every address with its query."""
 
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
 
@@ -32,8 +38,8 @@ def open_log(af: "Af") -> None:
         return
     # no lower than anybody listens: what nobody keeps would still be made, for every statement of the database
     root.setLevel(min(_stderr_level(af), _file_level(af)))
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(logging.INFO)
+    for name, level in CHATTY.items():
+        logging.getLogger(name).setLevel(level)
     stderr = _Stderr(sys.stderr)
     stderr.redaction = _Redaction(af)
     stderr.setLevel(_stderr_level(af))

@@ -10,8 +10,14 @@ import pytest
 from appliance.cli import logbook
 from appliance.cli.context import Af
 from appliance.telemetry.log_redaction import LEFT_OUT, MAX_CHARS, LogRedaction
+from redaction.doors.http import HttpDoor, destination_of
+from redaction.guard import Guard
 from redaction.persist import ONE_WAY, SECRETS
+from redaction.policy import EgressPolicy
 from redaction.presets import PRESETS, RedactionPolicy
+from runtime.domain.egress import Destination, Outbound
+from runtime.domain.http import HttpRequest
+from tests.models.stand_in import stand_in
 
 MAIL = "anna.kovacs@example.com"
 SECRET = "ghp_" + "a1B2c3D4e5F6g7H8i9J0" * 2
@@ -50,6 +56,21 @@ def test_no_record_holds_a_secret_though_nothing_was_set(logged: Logged, capsys:
     assert MAIL in str(line["message"])
     assert "r-1" == line["run"]
     assert SECRET not in capsys.readouterr().err
+
+
+async def test_the_library_that_sends_logs_no_address(logged: Logged) -> None:
+    """A query may name a customer, and each call of a model would be a line."""
+    log = logged.open("log_level: debug\n")
+    async with stand_in() as server:
+        door = HttpDoor()
+        url = f"{server.url}/models?mail={MAIL}"
+        outbound = Outbound(
+            destination=Destination("http", "site", destination_of(url)), payload=HttpRequest(method="GET", url=url)
+        )
+        await door.send(await Guard(EgressPolicy(redaction=(("*", None),))).clear(outbound))
+        await door.stop()
+    log.warning("sent")
+    assert ["sent"] == [line["message"] for line in logged.lines()]
 
 
 def test_a_log_forgets_its_pseudonyms_in_time() -> None:
