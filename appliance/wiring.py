@@ -147,6 +147,10 @@ class Appliance:
         """Drain for the settings' time, then close everything in reverse order. Safe to call twice."""
         await self._opened.aclose()
 
+    async def audit_written(self) -> None:
+        """Wait until the audit log says of every call that has ended by now how it ended."""
+        await self._guard.written()
+
     def egress_counts(self) -> Mapping[tuple[str, str, str], int]:
         """What the guard decided since the start, by (kind, zone, outcome)."""
         return self._guard.counts
@@ -180,6 +184,7 @@ class Appliance:
         self._opened.push_async_callback(journal.stop)
         self.store, self.tickets = Journal(journal), Tickets(journal)
         self.audit = AuditLog(journal, self.clock.now_us)
+        self._opened.push_async_callback(self._guard.written)
         if self._is_writer:
             await self._open_budgets(journal)
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)

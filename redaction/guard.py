@@ -50,14 +50,18 @@ class Guard:
         *,
         record: Record | None = None,
         reserve: Reserve | None = None,
+        behind: int = 1_000,
     ) -> None:
         """`desk`: None makes one whose pseudonyms end with this guard. `record`: None keeps no audit log.
-        `reserve`: None sets no budget."""
+        `reserve`: None sets no budget. `behind`: how many calls may have ended whose last line is not in the log yet.
+        """
         self._policy = policy
         self._desk = desk or RedactionDesk(secrets.token_bytes(32))
         self._record = record
         self._reserve = reserve
         self._pace = Pace(policy.per_minute)
+        self._behind = behind
+        self._closing: set[asyncio.Task[None]] = set()
         self.counts: Counter[tuple[str, str, str]] = Counter()
         """Decisions by (kind of destination, zone, `cleared` or the code of the refusal)."""
 
@@ -78,6 +82,11 @@ class Guard:
         """Leave for something that has no answer. Raises as `passage` does."""
         async with self.passage(outbound) as passage:
             return passage.cleared
+
+    async def written(self) -> None:
+        """Wait until the log says of every call that has ended by now how it ended."""
+        while self._closing:
+            await asyncio.wait(self._closing)
 
     @asynccontextmanager
     async def passage(self, outbound: Outbound[Payload]) -> AsyncIterator[Passage[Payload]]:
@@ -107,11 +116,15 @@ class Guard:
         finally:
             spent = passage.spent or _unsaid(outbound.bound, outcome)
             settling = None if settle is None else settle(spent)
-            if settling is not None or self._is_audited(outbound):
-                # whoever is cancelled now must still give back what was reserved
-                ended = _entry("egress.settled", identity, outbound, outcome=outcome)
-                spent = within(spent, outbound.bound)
-                await asyncio.shield(self._close(replace(ended, size_bytes=passage.reply_bytes), spent, settling))
+            try:
+                if settling is not None:
+                    # whoever is cancelled now must still give back what was reserved
+                    await asyncio.shield(settling)
+            finally:
+                if self._is_audited(outbound):
+                    ended = _entry("egress.settled", identity, outbound, outcome=outcome)
+                    self._close(replace(ended, size_bytes=passage.reply_bytes), within(spent, outbound.bound))
+            await self._catch_up()
 
     async def _grant(self, outbound: Outbound[Payload], identity: str) -> tuple[Passage[Payload], Settle | None]:
         destination, sender, policy = outbound.destination, outbound.sender, self._policy
@@ -149,17 +162,27 @@ class Guard:
                 f"{self._policy.max_bytes:,} are allowed. The rule is egress.max_bytes in the settings",
             )
 
-    async def _close(self, ended: AuditEntry, spent: CostBound, settling: Awaitable[None] | None) -> None:
-        if settling is not None:
-            await settling
-        await self._write(
-            replace(
-                ended,
-                usd_micros=spent.usd_micros,
-                input_tokens=spent.input_tokens,
-                output_tokens=spent.output_tokens,
-            )
+    def _close(self, ended: AuditEntry, spent: CostBound) -> None:
+        """Have the last line of a call written; whoever called does not wait for the disk."""
+        line = replace(
+            ended, usd_micros=spent.usd_micros, input_tokens=spent.input_tokens, output_tokens=spent.output_tokens
         )
+        writing = asyncio.create_task(self._write_last(line))
+        self._closing.add(writing)
+        writing.add_done_callback(self._closing.discard)
+
+    async def _catch_up(self) -> None:
+        if self._closing:
+            await asyncio.sleep(0)  # the line takes its place in the log now, before what is sent next
+        if len(self._closing) > self._behind:
+            await asyncio.wait(self._closing, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _write_last(self, entry: AuditEntry) -> None:
+        """What was sent is in the log already, and its answer is not taken from whoever paid for it."""
+        try:
+            await self._write(entry)
+        except AgentFlowError as error:
+            log.error("how passage %s ended is not in the audit log: %s", entry.passage, error.code)
 
     async def _write(self, entry: AuditEntry) -> None:
         """A line of the audit log; what stays on this machine's own workers leaves none, unless it was refused."""

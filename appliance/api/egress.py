@@ -58,6 +58,7 @@ async def list_egress(request: ApiRequest, service: NamedDependency[Service]) ->
     log = service.appliance.audit
     if log is None:
         raise Unavailable("audit.closed", "the audit log is not open here")
+    await service.appliance.audit_written()
     wanted = AuditQuery(
         events=tuple(query.event) or get_args(Event),
         outcome=query.outcome,

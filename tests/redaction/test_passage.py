@@ -173,6 +173,67 @@ async def test_nothing_leaves_when_the_log_takes_no_line(books: Books) -> None:
     assert [CostBound()] == books.settled
 
 
+class SlowLog(Books):
+    """Takes the last line of a call only when it is told to, or not at all."""
+
+    def __init__(self, error: AgentFlowError | None = None) -> None:
+        super().__init__()
+        self.may_go_on = asyncio.Event()
+        self.error = error
+
+    async def record(self, entry: AuditEntry) -> None:
+        if entry.event == "egress.settled":
+            await self.may_go_on.wait()
+            if self.error is not None:
+                raise self.error
+        await super().record(entry)
+
+
+async def test_an_answer_does_not_wait_for_its_last_line_and_a_stop_does() -> None:
+    """A sync of the disk takes 8 ms, and the line that says what has left is durable already."""
+    log = SlowLog()
+    guard = Guard(policy(), record=log.record)
+    async with guard.passage(asking("hello")):
+        pass
+    assert ["egress.sent"] == log.order
+    stopping = asyncio.create_task(guard.written())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    log.may_go_on.set()
+    await stopping
+    assert ["egress.sent", "egress.settled"] == log.order
+
+
+async def test_an_answer_is_not_lost_with_its_last_line(caplog: pytest.LogCaptureFixture) -> None:
+    """What was paid for is handed over, and the log says what it lacks."""
+    log = SlowLog(StoreFull("store.full", "the disk is full"))
+    guard = Guard(policy(), record=log.record)
+    log.may_go_on.set()
+    async with guard.passage(asking("hello")):
+        pass
+    await guard.written()
+    assert ["egress.sent"] == log.order
+    assert "store.full" in caplog.text
+
+
+async def test_calls_wait_when_too_many_last_lines_are_behind() -> None:
+    """A disk that hangs must not fill the memory."""
+    log = SlowLog()
+    guard = Guard(policy(), record=log.record, behind=2)
+    for _ in range(2):
+        async with guard.passage(asking("hello")):
+            pass
+    third = asyncio.create_task(guard.clear(asking("hello")))
+    await asyncio.wait([third], timeout=0)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not third.done()
+    log.may_go_on.set()
+    await third
+    await guard.written()
+    assert 3 == log.order.count("egress.settled")
+
+
 async def test_a_refusal_by_the_budget_is_in_the_log(books: Books) -> None:
     async def nothing_left(sender: Sender, bound: CostBound) -> Callable[[CostBound], Awaitable[None]]:
         raise Refused("budget.exceeded", "nothing is left")
