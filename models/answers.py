@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from models.effort import is_quick
 from runtime.domain.canonical import digest, encode, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
 from runtime.domain.schema import Schema
@@ -10,6 +13,8 @@ from runtime.errors import Invalid, StepFailure
 
 MAX_PROMPT_BYTES = 4 * 1_048_576
 """Longer prompts are refused before they are tokenised: no context here holds a tenth of it."""
+MAX_SCHEMA_BYTES = 262_144
+"""Of all schemas of a request: reading so much takes 40 ms of everybody's time."""
 MAX_SEED = 2**32 - 2
 """The engines read 2^32 - 1 as "choose one"."""
 MAX_TOOLS = 128
@@ -35,6 +40,7 @@ def check_request(request: ChatRequest) -> None:
         raise Invalid("model.bad_temperature", f"temperature is {request.temperature:g}; it must be from 0 to 2")
     if not 0 <= request.seed <= MAX_SEED:
         raise Invalid("model.bad_seed", f"seed is {request.seed}; it must be from 0 to {MAX_SEED}")
+    _check_size_of_schemas(request)
     if request.schema is not None:
         encode(request.schema)  # not too deep, and Unicode
         Schema(request.schema)
@@ -57,6 +63,16 @@ def _texts(message: ChatMessage) -> Iterator[str]:
     yield message.content
     for call in message.tool_calls:
         yield from (call.id, call.name, call.arguments)
+
+
+def _check_size_of_schemas(request: ChatRequest) -> None:
+    schemas = [request.schema, *(tool.parameters for tool in request.tools)]
+    size = sum(len(msgspec.json.encode(schema)) for schema in schemas if schema)
+    if size > MAX_SCHEMA_BYTES:
+        raise Invalid(
+            "model.schema_too_large",
+            f"the schemas of the request, those of tools included, have {size:,} bytes; {MAX_SCHEMA_BYTES:,} are read",
+        )
 
 
 def _check_tools(request: ChatRequest) -> None:
@@ -127,6 +143,8 @@ def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
         answer = parse(reply.text)
     except Invalid as error:
         raise _unfit(reply, error.message) from None
+    if not is_quick(request.schema, answer):
+        raise _unfit(reply, "to find out takes too long, because its $refs multiply or lead out of the document")
     fault = Schema(request.schema).fault(answer)
     if fault:
         raise _unfit(reply, fault)
