@@ -64,12 +64,17 @@ def answer_schema(spec: LlmPlan) -> dict[str, Json]:
     if spec.execution is not None:
         strategy: Json = {"type": "string", **({"enum": [*spec.strategies]} if spec.strategies else {})}
         return {"type": "object", "properties": {STRATEGY: strategy}, "required": [STRATEGY]}
-    name: Json = {"type": "string", "minLength": 1, "maxLength": 64}
+    name: Json = {"type": "string", "pattern": f"^{_NAME.pattern}$"}
     agent: Json = {"type": "string", "enum": [*spec.agents]}
     on_failure: Json = {"type": "string", "enum": [*ON_FAILURE]}
     if ASSIGNMENTS in spec.asker.prompt:
         beside: Json = {
-            "steps": {"type": "array", "items": name, "minItems": 1, "maxItems": spec.max_steps},
+            "steps": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 64},
+                "minItems": 1,
+                "maxItems": spec.max_steps,
+            },
             ASSIGNMENTS: {"type": "object", "additionalProperties": agent},
             "failure_handling": {"type": "object", "additionalProperties": on_failure},
         }
