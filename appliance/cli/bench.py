@@ -213,6 +213,43 @@ def bench_estimate(af: Af, *, workflow: str, questions: Path, runs: int, plot: P
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command(
+    "determinism",
+    examples="""
+        af bench determinism
+        af bench determinism --runs 100 --model smollm2-135m-instruct --json
+    """,
+)
+@click.option(
+    "--runs", type=click.IntRange(20), metavar="N", default=20, show_default=True, help="Runs alone, and in kills."
+)
+@click.option("--at-once", type=click.IntRange(2), metavar="N", default=50, show_default=True, help="Runs at once.")
+@click.option("--model", metavar="MODEL", help="Makes the plans of `llm`; otherwise the local chat model.")
+@pass_af
+def bench_determinism(af: Af, *, runs: int, at_once: int, model: str | None) -> int:
+    """Measure how often equal inputs come to equal decisions, for each kind of planner.
+
+    Runs alone, at once, and in a process that is killed and taken up again; minutes with a local model. Exit code 1
+    when a promise is not kept.
+    """
+    from appliance.bench.determinism import bench as measure
+    from models.catalog import CHAT_MODEL
+
+    place = af.settings.data / "bench"
+    place.mkdir(parents=True, exist_ok=True)
+    found = measure(
+        runs=runs,
+        at_once=at_once,
+        model=model or CHAT_MODEL,
+        folder=place,
+        models=af.settings.models_folder,
+        report=lambda text: af.terminal.note(f"▸ {text} …"),
+    )
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 def _draw(af: Af, found: "Result") -> None:
     names = list(found.rows)
     figures = list(dict.fromkeys(figure for row in found.rows.values() for figure in row))
