@@ -95,8 +95,9 @@ class Appliance:
         self._what = what
         self._progress = progress
         self._opened = AsyncExitStack()
-        self._names = NamesHost()
-        self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names)
+        self._names = NamesHost(workers=settings.names_workers)
+        threads = settings.names_workers + 1  # one more, for texts that need no worker
+        self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names, threads=threads)
         self._guard = Guard(egress_policy(settings), self._desk, record=self._record, reserve=self._reserve)
         pool = PoolSettings(
             folder=settings.models_folder,

@@ -25,7 +25,6 @@ KEPT_RUNS = 2_000
 """Runs whose pseudonyms are kept; of the one used longest ago a value may get another one."""
 INLINE_BYTES = 4_096
 """Payloads up to this size are looked through on the spot where patterns are enough: 4 kB take about a millisecond."""
-_THREADS = 2
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +49,19 @@ class RedactionDesk:
     """Redacts for the guard."""
 
     def __init__(
-        self, key: bytes, *, names: NamesHost | None = None, timeout_s: float = 60.0, values_per_run: int = 50_000
+        self,
+        key: bytes,
+        *,
+        names: NamesHost | None = None,
+        threads: int = 2,
+        timeout_s: float = 60.0,
+        values_per_run: int = 50_000,
     ) -> None:
         """`key`: secret bytes, at least 16; hashes and pseudonyms agree where it is the same.
 
         `names`: looks for names and places where a policy wants that; None makes one, whose worker starts when it is
-        first needed. `timeout_s`: for one payload; when it is over, nothing leaves. `values_per_run`: when a run has
-        so many pseudonyms, it begins anew.
+        first needed. `threads`: payloads that are looked through at once. `timeout_s`: for one payload; when it is
+        over, nothing leaves. `values_per_run`: when a run has so many pseudonyms, it begins anew.
         """
         self._key = key
         self._names = names or NamesHost()
@@ -67,7 +72,7 @@ class RedactionDesk:
         policy, so nothing else has that identity."""
         self._seen: dict[str, Seen] = {}
         """By tenant: how fast an answer comes must not tell one tenant what another has sent."""
-        self._threads = ThreadPoolExecutor(_THREADS, "redaction")
+        self._threads = ThreadPoolExecutor(threads, "redaction")
 
     def stop(self) -> None:
         """End the worker and let the threads go. Safe to call twice."""
@@ -93,8 +98,11 @@ class RedactionDesk:
         case = self._case(outbound.sender, policy)
         try:
             is_quick = not policy.names and size_of(outbound.payload) <= INLINE_BYTES
-            if is_quick and not case.lock.locked():
-                return _work(case, outbound.payload, name)
+            if is_quick and case.lock.acquire(blocking=False):  # the loop never waits for a thread
+                try:
+                    return _exchanged(case, outbound.payload, name)
+                finally:
+                    case.lock.release()
             async with asyncio.timeout(self._timeout_s):
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._threads, _work, case, outbound.payload, name)
@@ -133,8 +141,12 @@ class RedactionDesk:
 
 def _work(case: _Case, payload: object, name: str) -> Exchanged:
     with case.lock:
-        done, looked = redacted(case.redactor, payload, name)
-        return Exchanged(done, looked, case.redactor.pseudonyms)
+        return _exchanged(case, payload, name)
+
+
+def _exchanged(case: _Case, payload: object, name: str) -> Exchanged:
+    done, looked = redacted(case.redactor, payload, name)
+    return Exchanged(done, looked, case.redactor.pseudonyms)
 
 
 def _unavailable(outbound: Outbound[Payload], reason: str) -> Unavailable:

@@ -236,6 +236,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
     Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
     Setting("redaction", redactions, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
+    Setting("names_workers", amount(1, 64), 1, "processes that look for names and places; 180 MB each"),
     Setting("egress.max_bytes", amount(1, 2**32), 16 * 2**20, "bytes of one payload that may leave"),
     Setting("egress.per_minute", amount(0, 10**9), 6_000, "payloads of a tenant to one host a minute; 0: any number"),
     Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),

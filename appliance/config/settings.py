@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Class of data → the zones it may reach, separated by commas."""
     redaction: dict[str, str] = {}
     """Pattern of a destination → redaction policy: a preset, a file, or `none`."""
+    names_workers: int = 1
+    """Processes that look for names and places."""
     egress: EgressLimits = EgressLimits()
     minimise: Literal["off", "on"] = "off"
     """Whether people's data are kept out of everything that is written here."""

@@ -110,7 +110,13 @@ def test_setting_a_value_leaves_comments_and_order(tmp_path: Path) -> None:
 def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: object) -> None:
     """Whatever its spelling in YAML is."""
     values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
-    texts = {"drain_s": "1.5", "models.threads": "4", "models.isolation": "thread", "log_level": "debug"}
+    texts = {
+        "drain_s": "1.5",
+        "names_workers": "2",
+        "models.threads": "4",
+        "models.isolation": "thread",
+        "log_level": "debug",
+    }
     choices = {
         "mode": "air_gapped",
         "durability": "normal",
