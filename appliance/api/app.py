@@ -19,6 +19,7 @@ HANDLERS = (
     runs.list_runs,
     runs.show_run,
     runs.cancel_run,
+    runs.migrate_run,
     runs.signal_run,
     events.stream_events,
     workflows.list_workflows,

@@ -20,6 +20,7 @@ from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus
+from runtime.engine.migrate import Migration
 
 LONGEST_WAIT_S = 600
 DEFAULT_WAIT_S = 60
@@ -70,6 +71,13 @@ class CancelRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Why a run is cancelled."""
 
     reason: Annotated[str, Meta(max_length=1000)] = ""
+
+
+class MigrateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Move a run to another definition."""
+
+    definition: Annotated[str, Meta(min_length=1, max_length=200, description="A definition's hash, or a workflow.")]
+    dry_run: Annotated[bool, Meta(description="Only say what would change.")] = False
 
 
 class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,6 +179,29 @@ async def cancel_run(
     asked = await read_json(request, CancelRun, empty=CancelRun())
     await service.engine.cancel(RunId(run_id), asked.reason, actor=request.user.actor)
     return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
+
+
+@post(
+    "/v1/runs/{run_id:str}/migrate",
+    name="migrate_run",
+    **describes(
+        "Move a run to another definition",
+        tag="runs",
+        answers={200: Migration},
+        errors=(404, 409, 415, 422, 507),
+        body=MigrateRun,
+        example={"definition": "support", "dry_run": True},
+    ),
+)
+async def migrate_run(
+    run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
+) -> Response[Migration]:
+    """The move is durable when this answers; 409 says what speaks against it, as `refusals` do with `dry_run`."""
+    asked = await read_json(request, MigrateRun)
+    to = await service.appliance.workflows.find(asked.definition)
+    engine, run = service.engine, RunId(run_id)
+    moved = await (engine.migration(run, to) if asked.dry_run else engine.migrate(run, to, actor=request.user.actor))
+    return Response(moved, status_code=HTTPStatus.OK)
 
 
 @post(

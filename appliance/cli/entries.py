@@ -10,6 +10,7 @@ from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, KeepPlan, 
 from runtime.domain.event import (
     EVENTS,
     CancelRequested,
+    RunMigrated,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -52,6 +53,9 @@ def summary(body: Body) -> str:
         case SignalReceived():
             by = f" by {body.actor}" if body.actor else ""
             return f"{body.name}{by}  {compact(body.payload)}"
+        case RunMigrated():
+            by = f" by {body.actor}" if body.actor else ""
+            return f"{body.workflow}{by}  {body.definition}"
         case SubrunStarted():
             return f"{body.step}  {body.run}"
         case TimerFired():

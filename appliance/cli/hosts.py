@@ -21,6 +21,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState
+from runtime.engine.migrate import Migration
 from runtime.errors import Conflict, Unavailable
 from runtime.ports import Progress
 
@@ -102,6 +103,11 @@ class LocalRuns:
         """Stop a run. Raises Conflict."""
         await self._engine.cancel(run, reason, actor=ACTOR)
 
+    async def migrate(self, run: RunId, target: Target, *, is_dry: bool) -> Migration:
+        """Move a run to another definition, or only say what that means. Raises Conflict."""
+        to = self._workflows[target.definition]
+        return await (self._engine.migration(run, to) if is_dry else self._engine.migrate(run, to, actor=ACTOR))
+
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
         return run_view(state, await self._appliance.workflows.pinned(state.definition))
@@ -182,6 +188,12 @@ class ServedRuns:
     async def cancel(self, run: RunId, reason: str) -> None:
         """Stop a run. Raises Conflict."""
         await self._call("POST", f"/v1/runs/{run}/cancel", {"reason": reason})
+
+    async def migrate(self, run: RunId, target: Target, *, is_dry: bool) -> Migration:
+        """Move a run to another definition, or only say what that means. Raises Conflict."""
+        body: Json = {"definition": target.definition, "dry_run": is_dry}
+        reply = await self._call("POST", f"/v1/runs/{run}/migrate", body)
+        return msgspec.json.decode(reply.body, type=Migration)
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""

@@ -108,12 +108,13 @@ class _Judge:
         """Replay one run. Raises Corrupt, NotFound and Unavailable."""
         from appliance.cli.journal import entries
         from runtime.domain.run import fold
-        from runtime.engine.replay import decision_digest
+        from runtime.engine.replay import decision_digest, definitions_of
         from runtime.engine.replay import replay as decide_again
 
         journal = await entries(self._store, run)
         state = fold(run, journal)
-        found = decide_again(run, journal, await self._planner(state.definition))
+        planners = {each: await self._planner(each) for each in definitions_of(journal)}
+        found = decide_again(run, journal, planners[definitions_of(journal)[0]], others=planners)
         return Verdict(
             run_id=run,
             workflow=state.workflow,

@@ -7,6 +7,7 @@ import click
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_input
+from appliance.cli.migrate import migrate_run
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
         af.terminal.say("nothing was interrupted")
     af.terminal.document({"runs": views})
     return max((exit_code(view) for view in views), default=0)
+
+
+runs.add_command(migrate_run)
 
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:

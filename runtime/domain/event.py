@@ -125,8 +125,25 @@ class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     actor: str = ""
 
 
+class RunMigrated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Somebody moved the run to another definition, which decides from here on."""
+
+    TYPE: ClassVar[str] = "run.migrated"
+    workflow: str
+    definition: DefinitionHash
+    previous: DefinitionHash
+    actor: str = ""
+
+
 Event: TypeAlias = (
-    RunStarted | StepSucceeded | StepFailed | SubrunStarted | TimerFired | SignalReceived | CancelRequested
+    RunStarted
+    | StepSucceeded
+    | StepFailed
+    | SubrunStarted
+    | TimerFired
+    | SignalReceived
+    | CancelRequested
+    | RunMigrated
 )
 EVENTS: tuple[type[Event], ...] = (
     RunStarted,
@@ -136,4 +153,5 @@ EVENTS: tuple[type[Event], ...] = (
     TimerFired,
     SignalReceived,
     CancelRequested,
+    RunMigrated,
 )

@@ -17,6 +17,7 @@ from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
     Parent,
+    RunMigrated,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -273,6 +274,10 @@ def _cancel_requested(state: RunState, event: CancelRequested) -> None:
     """The fact alone changes nothing; the commands behind it stop the steps and finish the run."""
 
 
+def _migrated(state: RunState, event: RunMigrated) -> None:
+    state.workflow, state.definition = event.workflow, event.definition
+
+
 def _finished(state: RunState, command: FinishRun) -> None:
     state.path.extend(command.via)
     if command.state and state.path[-1:] != [command.state]:
@@ -291,6 +296,7 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     TimerFired: _timer_fired,
     SignalReceived: _signalled,
     CancelRequested: _cancel_requested,
+    RunMigrated: _migrated,
     StartStep: _scheduled,
     AwaitSignal: _awaited,
     SetTimer: _timer_set,

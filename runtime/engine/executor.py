@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     Event,
+    RunMigrated,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -104,6 +105,25 @@ class Executor:
             finally:
                 live.recording = None
         return True
+
+    async def migrate(
+        self,
+        live: LiveRun,
+        event: RunMigrated,
+        workflow: Workflow,
+        planner: Planner,
+        *,
+        check: Callable[[RunState], None],
+    ) -> None:
+        """Go by another definition from here on; durable when this returns. `check` raises what speaks against it."""
+        async with live.lock:
+            if live.is_closed and not live.state.is_final:
+                raise engine_stopped(live.state.run)
+            if live.is_stale:
+                await self._rewind(live)
+            check(live.state)
+            await self._append(live, event, None)
+            live.workflow, live.planner = workflow, planner
 
     def resume(self, live: LiveRun) -> None:
         """Carry out again what the journal has scheduled and nobody has answered."""

@@ -1,13 +1,13 @@
 """Replay: fold a journal and decide everything again; the first difference is the answer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 
 from runtime.domain.canonical import encode
-from runtime.domain.event import EVENTS, Event
-from runtime.domain.ids import RunId
+from runtime.domain.event import EVENTS, Event, RunMigrated, RunStarted
+from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Body, Entry
 from runtime.domain.run import RunState, apply
 from runtime.ports import Planner
@@ -36,8 +36,18 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     divergence: Divergence | None = None
 
 
-def replay(run: RunId, entries: Sequence[Entry], planner: Planner) -> Replay:
-    """Fold `entries` and re-decide every event. Raises Corrupt at a gap."""
+def definitions_of(entries: Sequence[Entry]) -> list[DefinitionHash]:
+    """The definitions that a run went by, in order; more than one where it was migrated."""
+    return [entry.body.definition for entry in entries if isinstance(entry.body, RunStarted | RunMigrated)]
+
+
+def replay(
+    run: RunId, entries: Sequence[Entry], planner: Planner, *, others: Mapping[DefinitionHash, Planner] | None = None
+) -> Replay:
+    """Fold `entries` and re-decide every event. Raises Corrupt at a gap.
+
+    `planner`: of the definition that the run began with; `others`: of those that it was migrated to.
+    """
     state = RunState(run=run)
     expected: list[Body] = []
     decisions = 0
@@ -48,6 +58,8 @@ def replay(run: RunId, entries: Sequence[Entry], planner: Planner) -> Replay:
             apply(state, entry)
             expected = _decide(planner, state, entry.body)
             decisions += 1
+            if isinstance(entry.body, RunMigrated):
+                planner = (others or {})[entry.body.definition]
             continue
         decided = expected.pop(0) if expected else None
         if decided is None or _spell(decided) != _spell(entry.body):

@@ -9,7 +9,7 @@ import msgspec
 
 from runtime.domain.canonical import Json, encode, kept
 from runtime.domain.cost import Estimate
-from runtime.domain.event import CancelRequested, Parent, RunStarted, SignalReceived, SubrunStarted
+from runtime.domain.event import CancelRequested, Parent, RunMigrated, RunStarted, SignalReceived, SubrunStarted
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry, read
 from runtime.domain.minimise import of_run
@@ -18,6 +18,7 @@ from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
+from runtime.engine.migrate import Migration, migration
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
 from runtime.engine.subruns import Subruns, is_orphan
@@ -213,6 +214,15 @@ class Engine:
         """Stop a run and what it is doing; durable when this returns. Raises Conflict when it is already final."""
         await self._to_the_end(self._cancel(run, CancelRequested(reason=reason, actor=actor)))
 
+    async def migration(self, run: RunId, to: Workflow) -> Migration:
+        """What moving a run to another definition would change, and what speaks against it. Raises NotFound."""
+        state = await self.state(run)
+        return migration(await self._definitions(state.definition), to, state)
+
+    async def migrate(self, run: RunId, to: Workflow, *, actor: str = "") -> Migration:
+        """Move a run to another definition; durable when this returns. Raises Conflict with what speaks against it."""
+        return await self._to_the_end(self._migrate(run, to, actor))
+
     def health(self) -> EngineHealth:
         """A look at the engine now."""
         running = sum(len(live.steps) for live in self._live.values())
@@ -267,6 +277,34 @@ class Engine:
                 f"run {run!r} is {live.state.status} and does not wait for signal {received.name!r}"
                 + (f"; it waits for: {awaited}" if awaited else ""),
             )
+
+    async def _migrate(self, run: RunId, to: Workflow, actor: str) -> Migration:
+        while run not in self._live and (opening := self._opening.get(run)) is not None:
+            await asyncio.wait({opening})
+        live, move = self._live.get(run), await self.migration(run, to)
+        event = RunMigrated(workflow=to.name, definition=to.hash, previous=move.previous, actor=actor)
+        old = await self._definitions(move.previous)
+
+        def check(state: RunState) -> None:
+            refusals = migration(old, to, state).refusals
+            if refusals or state.definition != move.previous:
+                raise Conflict(
+                    "run.not_migrated", f"run {run!r} stays as it is: {'; '.join(refusals) or 'it was moved'}"
+                )
+
+        if live is not None:
+            await self._executor.migrate(live, event, to, self._planner(to), check=check)
+        else:
+            await self._alone(run, self._migrate_idle(run, event, to, check))
+        return move
+
+    async def _migrate_idle(
+        self, run: RunId, event: RunMigrated, to: Workflow, check: Callable[[RunState], None]
+    ) -> None:
+        """Move a run that nobody works on: nothing of it is started."""
+        state = await self._unfinished(run)
+        idle = LiveRun(state, to, planner_without_plan())
+        await self._executor.migrate(idle, event, to, self._planner(to), check=check)
 
     async def _cancel(self, run: RunId, requested: CancelRequested) -> None:
         while run not in self._live and (opening := self._opening.get(run)) is not None:

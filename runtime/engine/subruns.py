@@ -146,10 +146,11 @@ class Subruns:
         error = state.error
         if state.status == "succeeded":
             return await self._restored(state, answer_of(workflow, state))
-        code = "subrun.cancelled" if state.status == "cancelled" or error is None else error.code
         said = await self._restored(state, "" if error is None else error.message)
         message = f"run {run} of workflow {workflow.name!r} has {state.status}: {said}"
-        return ErrorInfo(code, message, error is not None and error.retryable)
+        if state.status == "cancelled" or error is None:
+            return ErrorInfo("subrun.cancelled", message)
+        return ErrorInfo(error.code, message, error.retryable)
 
     async def _begin(self, attempt: "_Attempt", workflow: Workflow, given: Json, number: int) -> RunId:
         parent = Parent(run=attempt.live.state.run, step=attempt.step, attempt=attempt.number)

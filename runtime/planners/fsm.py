@@ -12,6 +12,7 @@ from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
     Event,
+    RunMigrated,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -60,7 +61,7 @@ class FsmPlanner:
             case TimerFired(timer=timer):
                 waited = ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time")
                 return [StopStep(step=StepId(timer)), self._failed(state, state_of(StepId(timer)), waited)]
-            case CancelRequested() | SubrunStarted():
+            case CancelRequested() | SubrunStarted() | RunMigrated():
                 return []
 
     def _succeeded(self, state: RunState, name: str) -> Command:

@@ -9,7 +9,16 @@ from hashlib import sha256
 from msgspec import UnsetType
 
 from runtime.domain.command import RUN_TIMER, Command, FinishRun, SetTimer, StartStep, StopStep
-from runtime.domain.event import CancelRequested, ErrorInfo, Event, RunStarted, StepFailed, SubrunStarted, TimerFired
+from runtime.domain.event import (
+    CancelRequested,
+    ErrorInfo,
+    Event,
+    RunMigrated,
+    RunStarted,
+    StepFailed,
+    SubrunStarted,
+    TimerFired,
+)
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.run import RunState
 from runtime.domain.workflow import RetryPolicy, Workflow, agent_of, attempt_limits
@@ -55,7 +64,7 @@ class LifecyclePlanner:
                 return [SetTimer(timer=RUN_TIMER, delay_ms=self._workflow.timeout_ms), *self._plan.decide(state, event)]
             case StepFailed() if (again := self._retry(state, event) or self._take_over(state, event)) is not None:
                 return [again]
-            case SubrunStarted():
+            case SubrunStarted() | RunMigrated():
                 return []
             case CancelRequested(reason=reason):
                 return _stop_all(state, FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", reason)))

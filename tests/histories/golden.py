@@ -1,6 +1,7 @@
 """The files of a golden journal.
 
-definition.json   the stored definition that the run is pinned to
+definition.json   the stored definition that the run began with
+later.json        the one that it was migrated to, where it was
 journal.jsonl     one line an entry: {"envelope": …, "hash": …}
 state.json        the state that the journal folds to
 """
@@ -27,6 +28,8 @@ def save(recorded: Recorded, folder: Path) -> None:
     lines = [encode({"envelope": parse(envelope_of(row)), "hash": row.hash.hex()}) for row in recorded.rows]
     (folder / "journal.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
     _write(folder / "definition.json", recorded.workflow.document)
+    if recorded.later is not None:
+        _write(folder / "later.json", recorded.later.document)
     _write(folder / "state.json", msgspec.to_builtins(recorded.state))
 
 

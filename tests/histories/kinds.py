@@ -18,6 +18,27 @@ async def _settles(play: Play) -> None:
     await play.settled()
 
 
+_ASKS = """
+name: golden
+agents: {find: {type: llm}, check: {type: llm}}
+planner:
+  type: fsm
+  initial_state: ask
+  states:
+    ask: {wait_for: go, on_success: find}
+    find: {on_success: NEXT}
+    check: {on_success: done}
+  final_states: [done]
+"""
+
+
+async def _is_migrated(play: Play) -> None:
+    await play.settled()
+    await play.migrated(_ASKS.replace("NEXT", "check"))
+    await play.engine.signal(play.run, "go", actor="golden")
+    await play.settled()
+
+
 KINDS: Mapping[str, Scenario] = {
     "feedback": Scenario(
         definition="""
@@ -40,6 +61,12 @@ workflow:
             "facts": [{"score": 0.5}],
         },
         course=_is_approved,
+    ),
+    "migrated": Scenario(
+        definition=_ASKS.replace("NEXT", "done").replace("    check: {on_success: done}\n", ""),
+        given=QUESTION,
+        answers={"find": [{"text": "Here."}], "check": [{"text": "Right."}]},
+        course=_is_migrated,
     ),
     "subruns": Scenario(
         definition="""

@@ -59,6 +59,8 @@ class Recorded(msgspec.Struct, frozen=True, kw_only=True):
     workflow: Workflow
     rows: list[Row]
     state: RunState
+    later: Workflow | None = None
+    """The definition that the run was migrated to."""
 
 
 class _Swapping:
@@ -83,6 +85,13 @@ class Play:
         self.engine = engine
         self.clock = clock
         self.run = run
+        self.later: Workflow | None = None
+
+    async def migrated(self, definition: str) -> None:
+        """Move the run to another definition, in YAML."""
+        self.later = check_bytes(definition.encode()).workflow
+        assert self.later is not None, "the definition of a scenario loads"
+        await self.engine.migrate(self.run, self.later, actor="golden")
 
     async def until(self, holds: Callable[[RunState], bool]) -> None:
         """Let the engine work until the run's journal says so."""
@@ -110,8 +119,10 @@ async def play(scenario: Scenario, folder: Path) -> Recorded:
             run = await engine.submit(
                 workflow, scenario.given, actor="golden", role=scenario.role, estimate=scenario.estimate
             )
-            await scenario.course(Play(engine, clock, run))
-            return Recorded(workflow=workflow, rows=[*await store.read(run)], state=await engine.state(run))
+            under_way = Play(engine, clock, run)
+            await scenario.course(under_way)
+            rows = [*await store.read(run)]
+            return Recorded(workflow=workflow, rows=rows, state=await engine.state(run), later=under_way.later)
         finally:
             await engine.stop()
             await database.stop()

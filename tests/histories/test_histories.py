@@ -45,9 +45,12 @@ def test_the_journal_replays_against_its_definition(folder: Path) -> None:
     """The definition is read from what was stored, and still has its hash."""
     rows = rows_of(folder)
     workflow = from_document((folder / "definition.json").read_bytes(), "")
-    found = replay(rows[0].run, [read(row) for row in rows], planner_for(workflow))
+    later = folder / "later.json"
+    last = from_document(later.read_bytes(), "") if later.exists() else workflow
+    others = {last.hash: planner_for(last)}
+    found = replay(rows[0].run, [read(row) for row in rows], planner_for(workflow), others=others)
     assert found.divergence is None, str(found.divergence)
-    assert workflow.hash == found.state.definition
+    assert last.hash == found.state.definition
 
 
 @pytest.mark.parametrize("name", [*SCENARIOS, *TREES, *KINDS, *PLANS])

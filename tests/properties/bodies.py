@@ -6,6 +6,7 @@ from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, S
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
+    RunMigrated,
     RunStarted,
     SignalReceived,
     StepFailed,
@@ -48,6 +49,13 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     ),
     st.builds(StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS),
     st.builds(SubrunStarted, step=_STEPS, run=TEXTS.map(RunId)),
+    st.builds(
+        RunMigrated,
+        workflow=TEXTS,
+        definition=TEXTS.map(DefinitionHash),
+        previous=TEXTS.map(DefinitionHash),
+        actor=TEXTS,
+    ),
     st.builds(TimerFired, timer=TEXTS),
     st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS),
     st.builds(CancelRequested, reason=TEXTS, actor=TEXTS),

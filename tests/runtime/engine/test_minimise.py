@@ -338,7 +338,7 @@ def test_every_field_of_an_event_is_minimised_or_names_things() -> None:
     """A new field must be thought about: what people say belongs to `said_by`, what names things belongs here."""
     naming = {
         *("workflow", "definition", "tenant", "actor", "role", "minimised"),
-        *("estimate", "parent", "run", "step", "attempt", "usage", "duration_ms", "timer", "name"),
+        *("estimate", "parent", "previous", "run", "step", "attempt", "usage", "duration_ms", "timer", "name"),
     }
     for event in EVENTS:
         assert set(event.__struct_fields__) - set(SAID.get(event, ())) <= naming, event.TYPE

@@ -87,7 +87,7 @@ async def test_a_cancelled_run_cancels_its_parts(stage: Stage) -> None:
 
     async def work(task: Task) -> Json:
         try:
-            await asyncio.Event().wait()
+            return await _never(task)
         finally:
             stopped.set()
 
