@@ -61,22 +61,34 @@ def check_servers(servers: Sequence[ModelServer]) -> None:
     names = [server.name for server in servers]
     for server in servers:
         if not _NAME.fullmatch(server.name) or server.name in _TAKEN:
-            raise ValueError(f"names such as 'vllm', in lower case and none of {', '.join(sorted(_TAKEN))}")
+            raise ValueError(
+                f"names such as 'vllm', in lower case and none of {', '.join(sorted(_TAKEN))}; found {server.name!r}"
+            )
         if names.count(server.name) > 1:
             raise ValueError(f"one server of the name {server.name!r}")
-        _check_address(server)
-        _check_key(server)
-        if not all(server.models):
-            raise ValueError("names in models")
-        if not server.models:
-            raise ValueError("at least one name in models")
-        if not (0 < server.timeout_s <= 3_600 and 1 <= server.at_once <= 4_096 and 0 <= server.cost < 10**9):
-            raise ValueError("timeout_s up to 3600, at_once from 1 to 4096, and a cost of 0 or more")
+        try:
+            _check(server)
+        except ValueError as expected:
+            raise ValueError(f"{expected}; see server {server.name!r}") from None
+
+
+def _check(server: ModelServer) -> None:
+    _check_address(server)
+    _check_key(server)
+    if not all(server.models):
+        raise ValueError("names in models")
+    if not server.models:
+        raise ValueError("at least one name in models")
+    if not (0 < server.timeout_s <= 3_600 and 1 <= server.at_once <= 4_096 and 0 <= server.cost < 10**9):
+        raise ValueError("timeout_s up to 3600, at_once from 1 to 4096, and a cost of 0 or more")
 
 
 def _check_address(server: ModelServer) -> None:
-    address = urlsplit(server.url)
-    is_plain = not (address.query or address.username or address.port == 0)
+    try:
+        address = urlsplit(server.url)
+        is_plain = not (address.query or address.username or address.port == 0)
+    except ValueError:
+        raise ValueError("a url such as http://127.0.0.1:8000/v1, with a port up to 65535") from None
     if address.scheme not in ("http", "https") or not address.hostname or not is_plain:
         raise ValueError("a url such as http://127.0.0.1:8000/v1, without a password in it")
     if server.zone == LOCAL or not is_zone(server.zone):

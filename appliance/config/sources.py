@@ -39,8 +39,14 @@ def parse(key: str, value: object, source: str) -> Value:
         return known.parse(value)
     except ValueError as expected:
         raise Invalid(
-            "config.value", f"setting {key!r} ({source}) is {value!r}; expected {expected}", key=key, source=source
+            "config.value", f"setting {key!r} ({source}) is {_told(value)}; expected {expected}", key=key, source=source
         ) from None
+
+
+def _told(value: object) -> str:
+    """A single value as it is; lists and mappings, which the environment gives as JSON, may hold somebody's key."""
+    is_whole = isinstance(value, (list, dict)) or str(value).lstrip().startswith(("[", "{"))
+    return "wrong" if is_whole else repr(value)
 
 
 def find(key: str, source: str) -> Setting:

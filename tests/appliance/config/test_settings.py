@@ -84,6 +84,30 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path: Path) -> None
         load_settings(tmp_path, {"AGENTFLOW_MODE": "off"})
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        '"url": "http://anna:hunter2-Xy9@127.0.0.1/v1"',
+        '"url": "http://127.0.0.1/v1", "key_env": "hunter2-Xy9"',
+        '"url": "http://127.0.0.1/v1", "api_key": "hunter2-Xy9"',
+    ],
+)
+def test_a_key_that_stands_where_none_may_is_not_shown(tmp_path: Path, key: str) -> None:
+    """It is the first mistake that everybody makes, and its message goes into tickets."""
+    wrong = f'[{{"name": "vllm", "models": ["m"], {key}}}]'
+    for env, text in (({"AGENTFLOW_MODELS_BACKENDS": wrong}, ""), ({}, f"models: {{backends: {wrong}}}")):
+        with pytest.raises(Invalid, match=r"models\.backends") as raised:
+            load_settings(write(tmp_path, text), env)
+        assert "hunter2" not in str(raised.value)
+        assert "hunter2" not in str(raised.value.facts)
+
+
+def test_a_wrong_server_is_named(tmp_path: Path) -> None:
+    two = 'models: {backends: [{name: a, url: "http://h/v1", models: [m]}, {name: b, url: "http://[::1", models: [m]}]}'
+    with pytest.raises(Invalid, match=r"expected a url .*see server 'b'"):
+        load_settings(write(tmp_path, two), {})
+
+
 def test_an_unreadable_file_is_no_empty_one(tmp_path: Path) -> None:
     """Defaults in place of what an operator has decided could open a door."""
     (tmp_path / "config.yaml").mkdir()
