@@ -24,7 +24,8 @@ def check_leave(destination: Destination, sender: Sender, policy: EgressPolicy) 
             destination,
         )
     _check_zone(destination, sender, policy)
-    _check_data_class(destination, sender, policy)
+    for data_class in (sender.workflow_class, sender.data_class):
+        _check_data_class(destination, sender, policy, data_class)
 
 
 def _check_mode(destination: Destination, sender: Sender, policy: EgressPolicy) -> None:
@@ -78,15 +79,13 @@ def _check_zone(destination: Destination, sender: Sender, policy: EgressPolicy) 
         )
 
 
-def _check_data_class(destination: Destination, sender: Sender, policy: EgressPolicy) -> None:
-    if not sender.data_class:
-        return
-    zones = policy.data_classes.get(sender.data_class, ())
-    if forbidding(destination.zone, (ZoneRule("", zones),)) is not None:
+def _check_data_class(destination: Destination, sender: Sender, policy: EgressPolicy, data_class: str) -> None:
+    zones = policy.data_classes.get(data_class, ())
+    if data_class and forbidding(destination.zone, (ZoneRule("", zones),)) is not None:
         raise _refused(
             "egress.data_class_refused",
             f"{sender.purpose} wants to reach {place(destination)} in zone {destination.zone!r} with data of class "
-            f"{sender.data_class!r}, which may reach {', '.join(zones) or 'no zone'}. The rule is data_classes in the "
+            f"{data_class!r}, which may reach {', '.join(zones) or 'no zone'}. The rule is data_classes in the "
             "settings, the class is policies.data_class of the workflow or agent",
             destination,
         )

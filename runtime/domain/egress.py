@@ -46,7 +46,9 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     zone_rules: tuple[ZoneRule, ...] = ()
     """Of the workflow and the agent; the tenant's own are the guard's."""
     data_class: str = ""
-    """How sensitive the workflow says its data are; empty: it says nothing."""
+    """How sensitive the agent or the request says its data are, else the workflow; empty: nobody says anything."""
+    workflow_class: str = ""
+    """How sensitive the workflow says its data are, whatever its agent says; both must allow the zone."""
     budgets: tuple[Budget, ...] = ()
     """Of the workflow and the agent; those of the settings are the ledger's."""
 

@@ -214,10 +214,11 @@ def _task(
 
 
 def sender_of(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "") -> Sender:
-    """On whose behalf an agent sends; its own rules of residency narrow the workflow's.
+    """On whose behalf an agent sends; its own residency and class of data narrow the workflow's.
 
     Without a task it gets ready: it embeds examples, or the articles of a folder.
     """
+    workflow_class = str(workflow.policies.get("data_class") or "")
     sender = Sender(
         purpose=f"agent {spec.id!r} of workflow {workflow.name!r}",
         workflow=workflow.name,
@@ -226,7 +227,8 @@ def sender_of(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, 
             *rules_of(workflow.policies, f"workflow {workflow.name!r}"),
             *rules_of(spec.policies, f"agent {spec.id!r}"),
         ),
-        data_class=str(spec.policies.get("data_class") or workflow.policies.get("data_class") or ""),
+        data_class=str(spec.policies.get("data_class") or workflow_class),
+        workflow_class=workflow_class,
     )
     if task is None:
         return sender

@@ -9,6 +9,9 @@ from redaction.guard import Guard
 from redaction.policy import EgressMode, EgressPolicy, redaction_of
 from redaction.presets import PRESETS
 from runtime.domain.egress import Destination, Outbound, Sender, ZoneRule
+from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.workflow import AgentSpec, Workflow
+from runtime.engine.dispatcher import sender_of
 from runtime.errors import Refused
 from runtime.policies.residency import is_zone, is_zone_pattern, rules_of
 
@@ -87,6 +90,15 @@ async def test_a_class_of_data_stays_where_it_may(data_class: str, reached: set[
     """One that nobody has declared goes nowhere: a typo must not open the door."""
     sender = Sender(data_class=data_class)
     assert reached == {zone for zone in HOSTS if await outcome(policy(), zone, "model", sender) == "cleared"}
+
+
+async def test_an_agent_does_not_widen_the_class_of_its_workflow() -> None:
+    """As with zones: an agent that calls its own part public sees the workflow's data all the same."""
+    workflow = Workflow(name="w", hash=DefinitionHash("sha256:0"), policies={"data_class": "restricted"})
+    spec = AgentSpec(id=AgentId("a"), type="llm", policies={"data_class": "public"})
+    assert {"local"} == {
+        zone for zone in HOSTS if await outcome(policy(), zone, "model", sender_of(workflow, spec)) == "cleared"
+    }
 
 
 @pytest.mark.parametrize(
