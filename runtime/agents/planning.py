@@ -7,6 +7,7 @@ faults to name when it asks again, and the plans that are worth keeping.
 import json
 from collections.abc import Mapping
 
+from runtime.agents.evidence import evidence_of
 from runtime.agents.llm import LlmAgent
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, parse
@@ -56,7 +57,7 @@ class PlanningAgent:
             has_inputs = any(step.input is not None for step in found.steps)
             self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
         return StepResult(
-            output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=_evidence(reply)
+            output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=evidence_of(reply)
         )
 
     def _request(self, messages: tuple[ChatMessage, ...]) -> ChatRequest:
@@ -120,7 +121,3 @@ def _read(reply: ChatReply) -> Json:
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _evidence(reply: ChatReply) -> dict[str, Json]:
-    return {"backend": reply.backend, "model": reply.model, "fingerprint": reply.fingerprint}

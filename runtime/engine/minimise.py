@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from runtime.domain.canonical import Json, kept
+from runtime.domain.canonical import Json, encode, kept, parse
 from runtime.domain.command import FinishRun, KeepPlan
 from runtime.domain.event import (
     CancelRequested,
@@ -46,7 +46,7 @@ def said_by(body: Body) -> Json:
     if fields is None:
         return None
     said: Json = msgspec.to_builtins({name: getattr(body, name) for name in fields})
-    return said
+    return parse(encode(said)) if isinstance(body, KeepPlan) else said  # its lists are tuples here
 
 
 def saying(body: Kind, said: Json) -> Kind:

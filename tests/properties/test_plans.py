@@ -42,20 +42,22 @@ MOST_EVENTS = 30
 thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
-def what_can_happen(state: RunState) -> st.SearchStrategy[Event]:
+def what_can_happen(state: RunState, outputs: st.SearchStrategy[Json] = OUTPUTS) -> st.SearchStrategy[Event]:
     """An event that the engine would take now."""
     coming: list[st.SearchStrategy[Event]] = []
     for step in map(state.steps.__getitem__, state.open):
         if step.status == "waiting":
-            coming.append(st.builds(SignalReceived, name=st.just(step.signal), payload=OUTPUTS))
+            coming.append(st.builds(SignalReceived, name=st.just(step.signal), payload=outputs))
             continue
         place = {"step": st.just(step.step), "attempt": st.just(step.attempt)}
-        coming += [st.builds(StepSucceeded, **place, output=OUTPUTS), st.builds(StepFailed, **place, error=ERRORS)] * 3
+        coming += [st.builds(StepSucceeded, **place, output=outputs), st.builds(StepFailed, **place, error=ERRORS)] * 3
     coming += [st.just(TimerFired(timer=timer)) for timer in state.timers]
     return st.one_of(*coming, st.just(CancelRequested(reason="enough")))
 
 
-def course(data: st.DataObject, planner: Planner, workflow: Workflow) -> list[Entry]:
+def course(
+    data: st.DataObject, planner: Planner, workflow: Workflow, outputs: st.SearchStrategy[Json] = OUTPUTS
+) -> list[Entry]:
     """The journal of a run through a random course of events, each decision checked on the way."""
     state, journal = RunState(run=RUN), list[Entry]()
     event: Event = RunStarted(workflow=workflow.name, definition=workflow.hash, input=data.draw(OUTPUTS))
@@ -72,7 +74,7 @@ def course(data: st.DataObject, planner: Planner, workflow: Workflow) -> list[En
             bool(state.open) and all(state.steps[step].status == "waiting" for step in state.open)
         )
         if not state.is_final:
-            event = data.draw(what_can_happen(state))
+            event = data.draw(what_can_happen(state, outputs))
     return journal
 
 

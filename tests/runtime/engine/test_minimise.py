@@ -27,6 +27,7 @@ from runtime.ports import Task
 from runtime.store.lock import DataLock
 from runtime.store.vaults import KEY_FILE, Vaults
 from tests.runtime.engine.conftest import Stage, until
+from tests.runtime.engine.test_llm_plans import planned
 
 MAIL, CARD = "anna.kovacs@example.com", "4111 1111 1111 1111"
 ASKED: Json = {"message": f"I am {MAIL}, my card is {CARD}"}
@@ -141,6 +142,26 @@ async def test_replay_needs_no_vault(minimised: Minimised, tmp_path: Path) -> No
     found = replay(run, entries, planner_for(workflow))
     assert found.divergence is None
     assert 3 == found.decisions
+
+
+async def test_a_models_plan_is_minimised_and_carried_out_with_the_values(minimised: Minimised) -> None:
+    """The journal holds it twice, as answered and as kept; whoever may see it gets both back."""
+    stage, seen = minimised.stage, list[Json]()
+
+    async def note(task: Task) -> Json:
+        seen.append(task.input)
+        return "ok"
+
+    stage.behaviours["search"] = note
+    workflow, _ = planned(stage, {"steps": [{"agent": "search", "input": f"mail of {MAIL}"}]})
+    engine = await stage.engine()
+    run = await engine.submit(workflow, ASKED)
+    assert "succeeded" == (await engine.wait(run)).status
+    assert [f"mail of {MAIL}"] == seen
+    assert b"anna" not in await journal_bytes(engine, run)
+    restored = fold(run, await engine.restored(run)).plan
+    assert not isinstance(restored, msgspec.UnsetType)
+    assert f"mail of {MAIL}" == restored.steps[0].input
 
 
 async def test_a_signal_and_a_cancellation_are_minimised(minimised: Minimised) -> None:
