@@ -81,7 +81,7 @@ class PlanningAgent:
             "goal": _text(_goal(declared.get("goal"), task.data.get("input"))),
             "agents": self._agents,
             "state": _text(known),
-            "schema": _text(self._schema),
+            "schema": json.dumps(self._schema, ensure_ascii=False),  # a model fills it in this order
         }
         question = ChatMessage("user", _text(self._prompt.render(told)))
         system = (ChatMessage("system", self._spec.asker.role),) if self._spec.asker.role else ()
@@ -120,4 +120,5 @@ def _read(reply: ChatReply) -> Json:
 
 
 def _text(value: Json) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """The same text for equal values: what comes back from the journal has its keys in another order."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -37,10 +37,14 @@ class Model:
         self._answers = iter(answers)
         self.asked: list[ChatRequest] = []
         self.senders: list[Sender] = []
+        self.hold: asyncio.Event | None = None
+        """What it waits for before it answers."""
 
     async def complete(self, request: ChatRequest, *, sender: Sender = APPLIANCE) -> ChatReply:
         self.asked.append(request)
         self.senders.append(sender)
+        if self.hold is not None:
+            await self.hold.wait()
         answer = next(self._answers)
         if isinstance(answer, Exception):
             raise answer
@@ -162,6 +166,21 @@ async def test_another_process_goes_on_without_asking_again(stage: Stage) -> Non
     state = await engine.wait(submitted)
     assert ("succeeded", ["plan", "search", "write"]) == (state.status, state.path)
     assert replay(submitted, await engine.entries(submitted), planner_for(workflow)).divergence is None
+
+
+async def test_another_process_asks_in_the_same_words(stage: Stage) -> None:
+    """What comes back from the journal has its keys in another order; a model would answer something else."""
+    workflow, first = planned(stage)
+    first.hold = asyncio.Event()
+    engine = await stage.engine()
+    submitted = await engine.submit(workflow, {"topic": "x", "amount": 1, "deep": {"z": 1, "a": 2}})
+    await until(lambda: bool(first.asked))
+    await stage.close()
+
+    second = Model([ROW])
+    stage.models = cast("ModelAccess", second)
+    await (await stage.engine()).wait(submitted)
+    assert prompts(first) == prompts(second)
 
 
 async def test_replay_asks_nobody_and_decides_the_same(stage: Stage) -> None:
