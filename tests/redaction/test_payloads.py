@@ -171,6 +171,17 @@ def test_json_in_a_text_that_names_a_member_twice_is_a_text() -> None:
     assert MAIL not in redacted(redactor(), asked, "site")[0].messages[0].content
 
 
+def test_names_and_contents_of_attachments_are_looked_through() -> None:
+    """And an attachment that is no text is as good as a picture."""
+    kind = {"content-type": "multipart/form-data; boundary=b0"}
+    form = '--b0\r\nContent-Disposition: form-data; name="f"; filename="{}.txt"\r\n\r\n{}\r\n--b0--\r\n'
+    done, looked = redacted(redactor(), http(headers=kind, body=form.format(MAIL, f"from {MAIL}").encode()), "site")
+    assert "lovelace" not in done.body.decode()
+    assert 2 == looked.counts()["EMAIL:pseudonymise"]
+    with pytest.raises(Refused, match="BINARY"):
+        redacted(redactor(), http(headers=kind, body=form.format("a", "\x89").encode("latin-1")), "site")
+
+
 def test_lines_of_json_are_a_text() -> None:
     sent = http(headers={"content-type": "application/x-ndjson"}, body=f'{{"a": 1}}\n{{"mail": "{MAIL}"}}\n'.encode())
     assert MAIL not in redacted(redactor(), sent, "site")[0].body.decode()
