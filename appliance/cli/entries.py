@@ -6,7 +6,19 @@ import click
 
 from appliance.cli.terminal import clip, columns, compact, printable
 from appliance.cli.units import clock_time, span
-from runtime.domain.command import RUN_TIMER, AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import (
+    RUN_TIMER,
+    AwaitSignal,
+    Command,
+    FinishRun,
+    KeepPlan,
+    KeepTree,
+    Listen,
+    Replan,
+    SetTimer,
+    StartStep,
+    StopStep,
+)
 from runtime.domain.event import (
     EVENTS,
     CancelRequested,
@@ -67,7 +79,7 @@ def summary(body: Body) -> str:
             return decided(body)
 
 
-def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | KeepPlan | FinishRun) -> str:
+def decided(body: Command) -> str:
     """What a command wants done, on one line."""
     match body:
         case StartStep():
@@ -85,6 +97,10 @@ def decided(body: StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | Kee
             return body.memory.statuses
         case KeepPlan():
             return f"{_planned(body.plan)}{_because(body.why)}"
+        case Listen():
+            return ", ".join(body.signals)
+        case Replan():
+            return body.why
         case FinishRun():
             state = f" in {body.state}" if body.state else ""
             error = f"  {body.error.code}  {body.error.message}" if body.error else ""

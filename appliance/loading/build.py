@@ -6,6 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from appliance.loading.property_order import restore
+from appliance.loading.replanning import replan_of
 from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json, digest
@@ -47,13 +48,15 @@ def workflow_of(
     """The workflow that a checked document means. Equal documents give equal workflows, whatever they came from."""
     plan = _mapping(document["planner"])
     section = _mapping(document.get("workflow"))
+    rules, fsm = replan_of(document, _plan_of(plan, _mapping(document["agents"])))
     return Workflow(
         name=_text(document["name"]),
         hash=definition,
         description=_text(document.get("description")),
         agents=_agents_of(document, files, folder),
         planner=_planner_kind(plan),
-        fsm=_plan_of(plan, _mapping(document["agents"])),
+        fsm=fsm,
+        replan=rules,
         tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
         llm=llm_of(plan, _mapping(document["agents"])) if plan["type"] == "llm" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),

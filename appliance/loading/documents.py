@@ -26,6 +26,7 @@ from appliance.loading.llm_planner import LLM_KEYS, check_llm
 from appliance.loading.node import Node
 from appliance.loading.place import Machine, Place, Reading
 from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner
+from appliance.loading.replanning import check_replan
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -155,6 +156,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
     check_maps(agents if isinstance(agents, dict) else {}, node, place)
     _choose_planner(found, names, node, place)
+    check_replan(found, node, place)
     for machine in reading.machines:
         # the states of an agent's own machine only decide; none runs another agent
         _check_machine(machine, None if machine.is_lenient else names, reading)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from appliance.loading import property_order
 from appliance.loading.node import Node
 from appliance.loading.place import Place
+from appliance.loading.replanning import REPLAN
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -124,6 +125,7 @@ POLICIES = record(
         "residency": residency,
         "data_class": name,
         "minimise": boolean,
+        "replan": REPLAN,
         "cost_budget": money,
         "cost_budget_tokens": _COUNT,
         "rate_limit": inactive(rate),

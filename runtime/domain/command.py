@@ -74,6 +74,26 @@ class KeepPlan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Why the sub-plan takes over."""
 
 
+class Listen(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Take these signals at any time from now on, whatever the run does."""
+
+    TYPE: ClassVar[str] = "signals.taken"
+    signals: tuple[str, ...]
+
+
+class Replan(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Go another way than the plan would; the commands behind this say which."""
+
+    TYPE: ClassVar[str] = "plan.changed"
+    trigger: str
+    strategy: str
+    state: str
+    """Where the plan would have given up; work that a gate refused: where it is done again."""
+    to: str = ""
+    """The state that is entered instead; empty: the same one, or a person is asked."""
+    why: str
+
+
 class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """End the run; always its last entry. Its output is the last step's."""
 
@@ -86,5 +106,15 @@ class FinishRun(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     why: str = ""
 
 
-Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | KeepPlan | FinishRun
-COMMANDS: tuple[type[Command], ...] = (StartStep, AwaitSignal, SetTimer, StopStep, KeepTree, KeepPlan, FinishRun)
+Command: TypeAlias = StartStep | AwaitSignal | SetTimer | StopStep | KeepTree | KeepPlan | Listen | Replan | FinishRun
+COMMANDS: tuple[type[Command], ...] = (
+    StartStep,
+    AwaitSignal,
+    SetTimer,
+    StopStep,
+    KeepTree,
+    KeepPlan,
+    Listen,
+    Replan,
+    FinishRun,
+)

@@ -10,7 +10,17 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import (
+    AwaitSignal,
+    FinishRun,
+    KeepPlan,
+    KeepTree,
+    Listen,
+    Replan,
+    SetTimer,
+    StartStep,
+    StopStep,
+)
 from runtime.domain.cost import Estimate
 from runtime.domain.event import (
     NO_USAGE,
@@ -87,6 +97,10 @@ class RunState(msgspec.Struct, kw_only=True):
     """In the order in which they were first scheduled."""
     visits: dict[str, int] = {}
     """How often each state was entered."""
+    replans: list[Replan] | msgspec.UnsetType = msgspec.UNSET
+    """How the plan was changed, in order; not set where it was not."""
+    signals: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """The signals that are taken at any time; not set where there are none."""
     path: list[str] = []
     """States in the order entered, those that only decide and the final one included."""
     open: dict[StepId, None] = {}
@@ -278,6 +292,14 @@ def _migrated(state: RunState, event: RunMigrated) -> None:
     state.workflow, state.definition = event.workflow, event.definition
 
 
+def _listened(state: RunState, command: Listen) -> None:
+    state.signals = list(command.signals)
+
+
+def _replanned(state: RunState, command: Replan) -> None:
+    state.replans = [*(state.replans or ()), command]
+
+
 def _finished(state: RunState, command: FinishRun) -> None:
     state.path.extend(command.via)
     if command.state and state.path[-1:] != [command.state]:
@@ -303,5 +325,7 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     StopStep: _stopped,
     KeepTree: _tree_kept,
     KeepPlan: _plan_kept,
+    Listen: _listened,
+    Replan: _replanned,
     FinishRun: _finished,
 }

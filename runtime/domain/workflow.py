@@ -13,6 +13,8 @@ from runtime.domain.plan import PLANNING
 from runtime.domain.problem import Problem
 from runtime.domain.tree import TreeNode
 
+Trigger = Literal["agent_failure", "budget_exceeded", "quality_below_threshold", "external_event"]
+Strategy = Literal["conservative", "adaptive", "escalation", "human_in_loop"]
 PlannerKind = Literal["fsm", "behavior_tree", "llm"]
 
 
@@ -140,6 +142,25 @@ class FsmState(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys(target for target in named if target))
 
 
+REVIEW = "replan"
+"""The state that waits for a person who says how a run goes on, and the signal it waits for."""
+
+
+class ReplanRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do where the plan would give up, or on a signal from outside."""
+
+    on: Trigger
+    strategy: Strategy
+    agent: str = ""
+    """Whose failures it is for; empty: everybody's."""
+    to: str = ""
+    """The state that is entered: by `adaptive` before another try, by `escalation` instead of one."""
+    max_times: int = 1
+    backoff_ms: int = 1_000
+    """How long `conservative` waits before its first try; twice as long each time."""
+    signal: str = ""
+
+
 class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A finite state machine over the workflow's agents."""
 
@@ -197,6 +218,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     input_schema: dict[str, Json] | None = None
     output: Json = None
     """A template, or a mapping of them, over the run's data; None: the last step's output."""
+    replan: tuple[ReplanRule, ...] = ()
+    """What to do where the plan would give up, in the order in which they are tried; of machines alone."""
     answered_by: str = ""
     """The state whose output is the run's, where there is no template; empty: the one that answered last."""
     policies: dict[str, Json] = {}

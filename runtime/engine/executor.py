@@ -298,7 +298,7 @@ def _is_current(state: RunState, event: Event) -> bool:
         case TimerFired(timer=timer):
             return timer in state.timers
         case SignalReceived(name=name):
-            return name in state.awaited()
+            return name in state.awaited() or name in (state.signals or ())
     return True
 
 

@@ -64,6 +64,14 @@ class FsmPlanner:
             case CancelRequested() | SubrunStarted() | RunMigrated():
                 return []
 
+    def enter(self, state: RunState, name: str, *, why: str) -> Command:
+        """Enter a state whatever leads there."""
+        return self._enter(state, name, (), why)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a state."""
+        return name in self._spec.states or name in self._spec.final_states
+
     def _succeeded(self, state: RunState, name: str) -> Command:
         if name in self._spec.final_states:
             return FinishRun(status="succeeded", state=name)

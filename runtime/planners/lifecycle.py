@@ -25,6 +25,7 @@ from runtime.domain.workflow import RetryPolicy, Workflow, agent_of, attempt_lim
 from runtime.errors import Unavailable
 from runtime.planners.fsm import FsmPlanner
 from runtime.planners.llm import LlmPlanner
+from runtime.planners.replan import ReplanPlanner
 from runtime.planners.tree.planner import TreePlanner
 from runtime.ports import Planner
 
@@ -32,7 +33,8 @@ from runtime.ports import Planner
 def planner_for(workflow: Workflow) -> Planner:
     """Build the planner of a definition. Raises Unavailable for a kind that this build does not run."""
     if workflow.planner == "fsm" and workflow.fsm is not None:
-        return LifecyclePlanner(workflow, FsmPlanner(workflow))
+        machine = FsmPlanner(workflow)
+        return LifecyclePlanner(workflow, ReplanPlanner(workflow, machine) if workflow.replan else machine)
     if workflow.planner == "behavior_tree" and workflow.tree is not None:
         return LifecyclePlanner(workflow, TreePlanner(workflow))
     if workflow.planner == "llm" and workflow.llm is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json
-from tests.histories.scenarios import BROKEN, Play, Scenario
+from tests.histories.scenarios import BROKEN, NEVER, Play, Scenario
 
 QUESTION: Json = {"topic": "cards"}
 
@@ -39,6 +39,14 @@ async def _is_migrated(play: Play) -> None:
     await play.settled()
 
 
+async def _is_replanned(play: Play) -> None:
+    await play.until(lambda state: "find" in state.open)
+    await play.engine.signal(play.run, "stop_press", {"by": "Zoë"}, actor="golden")
+    await play.settled()
+    await play.engine.signal(play.run, "replan", {"retry": True}, actor="golden")
+    await play.settled()
+
+
 KINDS: Mapping[str, Scenario] = {
     "feedback": Scenario(
         definition="""
@@ -67,6 +75,20 @@ workflow:
         given=QUESTION,
         answers={"find": [{"text": "Here."}], "check": [{"text": "Right."}]},
         course=_is_migrated,
+    ),
+    "replanned": Scenario(
+        definition="""
+name: golden
+agents: {find: {type: llm}, spare: {type: llm}}
+planner: {type: sequential, agents: [find]}
+policies:
+  replan:
+    - {on: external_event, signal: stop_press, strategy: escalation, to: spare}
+    - {on: agent_failure, strategy: human_in_loop}
+""",
+        given=QUESTION,
+        answers={"find": [NEVER], "spare": [BROKEN, {"text": "Here."}]},
+        course=_is_replanned,
     ),
     "subruns": Scenario(
         definition="""

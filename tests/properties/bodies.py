@@ -2,7 +2,17 @@
 
 from hypothesis import strategies as st
 
-from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import (
+    AwaitSignal,
+    FinishRun,
+    KeepPlan,
+    KeepTree,
+    Listen,
+    Replan,
+    SetTimer,
+    StartStep,
+    StopStep,
+)
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
@@ -68,6 +78,8 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         memory=st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3)),
         stopped=_VIA,
     ),
+    st.builds(Listen, signals=_VIA),
+    st.builds(Replan, trigger=TEXTS, strategy=TEXTS, state=TEXTS, to=TEXTS, why=TEXTS),
     st.builds(
         KeepPlan,
         plan=st.builds(

@@ -1,0 +1,106 @@
+"""`policies.replan`: what a run does where its plan would give up. Read, checked, and put into the machine."""
+
+from collections.abc import Iterator
+from typing import get_args
+
+import msgspec
+
+from appliance.loading.node import Node
+from appliance.loading.place import Place
+from appliance.loading.shapes import choice, duration, list_of, name, record, whole
+from runtime.domain.canonical import Json
+from runtime.domain.spelling import did_you_mean
+from runtime.domain.units import milliseconds
+from runtime.domain.workflow import REVIEW, FsmSpec, FsmState, ReplanRule, Strategy, Trigger
+
+_RULE = record(
+    "a rule of replan",
+    {
+        "on": choice(*get_args(Trigger)),
+        "strategy": choice(*get_args(Strategy)),
+        "to": name,
+        "max_times": whole(1, 100),
+        "backoff": duration,
+        "signal": name,
+    },
+    required=("on", "strategy"),
+)
+
+
+def _rule(node: Node, place: Place) -> Json:
+    found = _RULE(node, place)
+    if not isinstance(found, dict):
+        return found
+    jumps = found.get("strategy") in ("adaptive", "escalation")
+    if jumps is not ("to" in found):
+        needs = "needs 'to', the state or agent that is entered" if jumps else "has no 'to'"
+        place.error("replan.to", f"strategy {found.get('strategy')!r} {needs}", node)
+    outside = found.get("on") == "external_event"
+    if outside is not ("signal" in found):
+        needs = "needs 'signal', its name" if outside else "has no 'signal'"
+        place.error("replan.signal", f"a rule on {found.get('on')!r} {needs}", node)
+    if found.get("signal") == REVIEW:
+        place.error("replan.signal", f"the signal {REVIEW!r} is what a person answers with; take another name", node)
+    return found
+
+
+REPLAN = list_of(_rule, what="a list of {on, strategy, …}")
+
+
+def check_replan(found: dict[str, Json], node: Node, place: Place) -> None:
+    """Report rules that lead nowhere, and those of a plan that is no machine; `node` is the document."""
+    plan, agents = _mapping(found.get("planner")), _mapping(found.get("agents"))
+    states = _mapping(_mapping(plan.get("definition")).get("states"))
+    for path, rule in _rules(found):
+        at, here = node.find(path)[0], place.child(".".join(path))
+        if plan.get("type") in ("behavior_tree", "llm"):
+            message = f"a plan of type {plan.get('type')} is not changed by 'replan' in this version"
+            here.refuse("replan.not_active", message, at, "leave it out, or use a state machine")
+        target = rule.get("to")
+        if isinstance(target, str) and target not in states and target not in agents:
+            known = [*states, *(each for each in agents if each not in states)]
+            message = f"{target!r} is neither a state nor an agent"
+            here.child("to").error("state.undefined", message, at, did_you_mean(here.guess(target, known)))
+
+
+def replan_of(document: dict[str, Json], spec: FsmSpec | None) -> tuple[tuple[ReplanRule, ...], FsmSpec | None]:
+    """The rules, those of agents first, and the machine with a state for each agent that they lead to."""
+    if spec is None:
+        return (), None
+    rules = tuple(_rule_of(path, rule) for path, rule in _rules(document))
+    added = {rule.to: FsmState(name=rule.to) for rule in rules if rule.to and rule.to not in spec.states}
+    added = {to: state for to, state in added.items() if to not in spec.final_states}
+    if added:
+        final = spec.final_states | added.keys()
+        spec = msgspec.structs.replace(spec, states={**spec.states, **added}, final_states=frozenset(final))
+    return rules, spec
+
+
+def _rule_of(path: tuple[str, ...], found: dict[str, Json]) -> ReplanRule:
+    times, backoff = found.get("max_times"), found.get("backoff")
+    return msgspec.convert(
+        {
+            "on": found["on"],
+            "strategy": found["strategy"],
+            "agent": path[1] if path[0] == "agents" else "",
+            "to": found.get("to", ""),
+            "max_times": times or (3 if found["strategy"] == "conservative" else 1),
+            "backoff_ms": 1_000 if backoff is None else milliseconds(backoff),
+            "signal": found.get("signal", ""),
+        },
+        ReplanRule,
+    )
+
+
+def _rules(found: dict[str, Json]) -> Iterator[tuple[tuple[str, ...], dict[str, Json]]]:
+    """Every rule with its path: those of agents, then the workflow's."""
+    holders = [(("agents", each), _mapping(agent)) for each, agent in _mapping(found.get("agents")).items()]
+    for path, holder in [*holders, ((), found)]:
+        rules = _mapping(holder.get("policies")).get("replan")
+        for number, rule in enumerate(rules if isinstance(rules, list) else []):
+            if isinstance(rule, dict):
+                yield (*path, "policies", "replan", str(number)), rule
+
+
+def _mapping(found: Json) -> dict[str, Json]:
+    return found if isinstance(found, dict) else {}

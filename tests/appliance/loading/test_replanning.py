@@ -1,0 +1,64 @@
+"""How a run is planned anew: read into rules, and checked with its place."""
+
+import pytest
+
+from appliance.loader import check_bytes, from_document
+from runtime.domain.canonical import encode
+from runtime.domain.workflow import ReplanRule
+
+SOURCE = """
+name: w
+agents:
+  a: {type: llm, policies: {replan: [{on: agent_failure, strategy: escalation, to: spare}]}}
+  spare: {type: llm}
+planner: {type: sequential, agents: [a]}
+policies:
+  replan:
+    - {on: budget_exceeded, strategy: conservative, backoff: 5s}
+    - {on: external_event, signal: stop_press, strategy: human_in_loop, max_times: 2}
+"""
+
+
+def test_rules_of_agents_come_before_those_of_the_workflow() -> None:
+    """An agent that they lead to is a state that ends the run."""
+    checked = check_bytes(SOURCE.encode())
+    assert () == checked.problems
+    workflow = checked.workflow
+    assert workflow is not None
+    assert (
+        ReplanRule(on="agent_failure", strategy="escalation", agent="a", to="spare"),
+        ReplanRule(on="budget_exceeded", strategy="conservative", max_times=3, backoff_ms=5_000),
+        ReplanRule(on="external_event", strategy="human_in_loop", max_times=2, signal="stop_press"),
+    ) == workflow.replan
+    assert workflow.fsm is not None
+    assert ({"a", "spare"}, {"a", "spare"}) == (set(workflow.fsm.states), set(workflow.fsm.final_states))
+    assert workflow == from_document(encode(workflow.document), "")
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ("{on: agent_failure}", "key.missing"),
+        ("{on: bad_weather, strategy: conservative}", "value.unknown"),
+        ("{on: agent_failure, strategy: adaptive}", "replan.to"),
+        ("{on: agent_failure, strategy: conservative, to: a}", "replan.to"),
+        ("{on: agent_failure, strategy: adaptive, to: b}", "state.undefined"),
+        ("{on: external_event, strategy: conservative}", "replan.signal"),
+        ("{on: agent_failure, strategy: conservative, signal: x}", "replan.signal"),
+        ("{on: external_event, strategy: conservative, signal: replan}", "replan.signal"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(rule: str, problem: str) -> None:
+    """And nothing else is said."""
+    source = f"name: w\nagents: {{a: {{type: llm}}}}\npolicies:\n  replan:\n    - {rule}\n"
+    assert [(problem, 5)] == [(each.code, each.line) for each in check_bytes(source.encode()).problems]
+
+
+def test_other_plans_are_refused() -> None:
+    """A run would not do what the definition says."""
+    tree = "planner: {type: behavior_tree, root: {type: action, agent: a}}\n"
+    rules = "policies: {replan: [{on: agent_failure, strategy: conservative}]}\n"
+    source = f"name: w\nagents: {{a: {{type: llm}}}}\n{tree}{rules}"
+    assert [("replan.not_active", "refusal")] == [
+        (each.code, each.severity) for each in check_bytes(source.encode()).problems
+    ]
