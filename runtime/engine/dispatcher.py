@@ -27,7 +27,7 @@ from runtime.domain.schema import Schema
 from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limits
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
-from runtime.planners.llm import planned_step
+from runtime.planners.llm import given_to
 from runtime.planners.scope import scope
 from runtime.policies.residency import rules_of
 from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, Minimiser, ModelAccess, StepResult, Task, Tool
@@ -128,9 +128,7 @@ class Dispatcher:
                 await _stop(ready.agent)
 
     async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
-        planned = planned_step(state, step.step)
-        given = state.input if planned is None or planned.input is None else planned.input
-        data = scope(state, desk.names)
+        data, given = scope(state, desk.names), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
         task = _task(workflow, state, step, desk, data=data, given=given)

@@ -21,6 +21,7 @@ from runtime.domain.workflow import AgentSpec, SubrunSpec, Workflow, attempt_lim
 from runtime.engine.answer import answer_of
 from runtime.engine.executor import LiveRun
 from runtime.errors import AgentFlowError, Conflict, StepFailure, Unavailable
+from runtime.planners.llm import given_to
 from runtime.planners.map import MAX_ITEMS, Outcome, answer, lost
 from runtime.planners.scope import scope
 from runtime.ports import Clock, Minimiser
@@ -171,7 +172,7 @@ class Subruns:
         over = None if subrun.over is None else Template(subrun.over)
         shape = None if spec.input is None else Template(spec.input)
         names = (over.names if over else frozenset()) | (shape.names if shape else frozenset())
-        data, given = scope(state, names), state.input
+        data, given = scope(state, names), given_to(state, attempt.step)
         if state.is_minimised:
             assert self._minimiser is not None, "the engine has refused the run otherwise"
             restored = await self._minimiser.restored(of_run(state.tenant, state.run), [data, given])

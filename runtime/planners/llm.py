@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from msgspec import UnsetType
 from msgspec.structs import replace
 
+from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepPlan, StartStep, StopStep
 from runtime.domain.event import (
     CancelRequested,
@@ -64,8 +65,8 @@ class LlmPlanner:
                 return _fails(state, ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time"))
         return self._go_on(state, event)
 
-    def _answered(self, state: RunState, output: object) -> Sequence[Command]:
-        found = self._guard.judge(output)  # type: ignore[arg-type]  # an event's output is JSON
+    def _answered(self, state: RunState, output: Json) -> Sequence[Command]:
+        found = self._guard.judge(output)
         if isinstance(found, Plan):
             return self._begin(state, found)
         return self._ask_again(state, "; ".join(found))
@@ -76,8 +77,8 @@ class LlmPlanner:
             return [StartStep(step=step_id(PLANNING, asked + 1), why=faults)]
         return self._without_plan(state, faults)
 
-    def _planned_by_person(self, state: RunState, payload: object) -> Sequence[Command]:
-        found = self._guard.judge(payload)  # type: ignore[arg-type]  # as above
+    def _planned_by_person(self, state: RunState, payload: Json) -> Sequence[Command]:
+        found = self._guard.judge(payload)
         if isinstance(found, Plan):
             return self._begin(state, replace(found, source="person"))
         return self._ask_person(state, "; ".join(found))
@@ -133,11 +134,11 @@ class LlmPlanner:
         return [StartStep(step=_step_of(step), agent=None if step.agent == step.name else step.agent) for step in ready]
 
 
-def planned_step(state: RunState, step: StepId) -> PlanStep | None:
-    """What the plan of a run says of a step; None where it goes by no plan, or the step is not the plan's."""
-    if isinstance(state.plan, UnsetType):
-        return None
-    return next((each for each in state.plan.steps if _step_of(each) == step), None)
+def given_to(state: RunState, step: StepId) -> Json:
+    """What a step is given: what the run's plan says, else the run's input."""
+    steps = () if isinstance(state.plan, UnsetType) else state.plan.steps
+    planned = next((each.input for each in steps if _step_of(each) == step), None)
+    return state.input if planned is None else planned
 
 
 def _machine(workflow: Workflow, fsm: FsmSpec | None) -> FsmPlanner | None:

@@ -12,10 +12,10 @@ from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.domain.command import KeepPlan
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.event import StepSucceeded
-from runtime.domain.ids import AgentId, DefinitionHash, TenantId
+from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
 from runtime.domain.plan import QUESTION
 from runtime.domain.run import RunState
-from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ModelSpec, RetryPolicy, Workflow
+from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ModelSpec, RetryPolicy, SubrunSpec, Workflow
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
 from runtime.errors import Refused
@@ -244,3 +244,14 @@ async def test_a_bad_plan_is_not_kept(stage: Stage) -> None:
     for _ in range(3):
         await run(engine, workflow, {"goal": "x"})
     assert 3 == len(model.asked)
+
+
+async def test_a_workflow_within_is_given_what_the_plan_says(stage: Stage) -> None:
+    """Its run starts with the step's input, as an agent would."""
+    inner = stage.workflow(FsmState(name="work", on_success="done"))
+    workflow, _ = planned(stage, ROW)
+    part = replace(workflow.agents[AgentId("search")], subrun=SubrunSpec(workflow=inner), timeout_ms=0)
+    workflow = replace(workflow, agents={**workflow.agents, AgentId("search"): part})
+    stage.workflows[workflow.hash] = workflow
+    state = await run(await stage.engine(), workflow, {"goal": "x"})
+    assert ("succeeded", "cards") == (state.status, state.steps[StepId("search")].output)

@@ -11,7 +11,7 @@ from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, apply
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, RetryPolicy, Workflow
 from runtime.planners.lifecycle import planner_for
-from runtime.planners.llm import planned_step
+from runtime.planners.llm import given_to
 from runtime.ports import Planner
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -64,9 +64,7 @@ def test_a_good_plan_is_kept_and_carried_out_in_its_order() -> None:
     kept, first = drive.answer("plan", ROW)
     assert isinstance(kept, KeepPlan)
     assert StartStep(step=StepId("search")) == first
-    step = planned_step(drive.state, StepId("search"))
-    assert step is not None
-    assert "cards" == step.input
+    assert ("cards", {}) == (given_to(drive.state, StepId("search")), given_to(drive.state, StepId("write")))
     assert [StartStep(step=StepId("write"))] == drive.answer("search")
     assert [FinishRun(status="succeeded")] == drive.answer("write", {"text": "done"})
     assert {"text": "done"} == drive.state.output
