@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
+from appliance.loading.subworkflows import mapped_agents
 from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json, digest
@@ -148,9 +149,9 @@ def agent_of(name: str, found: Document) -> AgentSpec:
 
 
 def llm_of(plan: Document, agents: Document) -> LlmPlan:
-    """A planner that asks a model. Without `agents` it may name all of them."""
+    """A planner that asks a model. Without `agents` it may name all but those that work for maps."""
     asked = {"goal": plan.get("goal"), "class": plan.get("goal_class")}
-    allowed = _list(plan["agents"]) if "agents" in plan else sorted(agents)
+    allowed = _list(plan["agents"]) if "agents" in plan else sorted(agents.keys() - mapped_agents(agents))
     model = model_of({"max_tokens": PLAN_TOKENS, **_mapping(plan.get("model"))})
     return LlmPlan(
         asker=AgentSpec(

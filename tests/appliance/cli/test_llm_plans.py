@@ -207,3 +207,14 @@ def test_a_fallback_agent_answers(af: Af, planned: Path) -> None:
     assert (0, {"text": "we call back"}) == (said.code, said.document["output"]), said.err
     assert "model.broken of answer: it broke" in af("logs", "last", "--json").out
     assert 0 == af("replay", "last", "--check").code
+
+
+def test_a_plan_may_name_no_agent_that_works_for_a_map(af: Af, planned: Path) -> None:
+    """Unless it is declared; such an agent takes an item, not a goal."""
+    planned.write_text(
+        "name: w\nagents:\n"
+        f"  sum: {{type: map, agent: one, over: '{{{{ input.items }}}}'}}\n  one: {ANSWERING.replace('TEXT', 'ok')}\n"
+        f"planner: {{type: llm, model: {scripted({'steps': ['one']})}, repairs: 0}}\n"
+    )
+    said = af("run", planned, "--input", '{"items": []}', "--json")
+    assert ("waiting", ["plan"]) == (said.document["status"], said.document["awaiting"])
