@@ -45,7 +45,7 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int
       error: {code, message, retryable}
       signal: {…}    somebody answers a waiting state with this
     or a list of these, taken in turn by visits and retries; the last repeats.
-    A state that is not named succeeds with {}.
+    A state that is not named succeeds with {}; a quality gate passes.
 
     With --ticks, WORKFLOW may also be a behaviour tree alone, in YAML or XML, and an outcome is a row of S (success),
     F (failure) and R (running), taken in turn by the calls of that leaf; time limits never pass.

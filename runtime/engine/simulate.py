@@ -43,6 +43,8 @@ Script: TypeAlias = Mapping[str, Sequence[Outcome]]
 
 SUCCESS = Succeeds({})
 """What a state comes to that the script does not name."""
+PASSES = Succeeds({"passed": True})
+"""What that is at a quality gate."""
 FAILURE = Fails(ErrorInfo("simulated.failure", "scripted failure"))
 LETTERS: Mapping[str, Outcome] = {"S": SUCCESS, "F": FAILURE}
 
@@ -99,6 +101,8 @@ class _Stage:
 
     def __init__(self, workflow: Workflow) -> None:
         self._planner: Planner = planner_for(workflow)
+        states = {} if workflow.fsm is None else workflow.fsm.states
+        self._gates = frozenset(name for name, state in states.items() if state.gate is not None)
         self._clock = ManualClock()
         self.state = RunState(run=self._clock.new_run_id())
         self.beats: list[Beat] = []
@@ -119,10 +123,14 @@ class _Stage:
         while not self.state.is_final:
             if len(self.beats) >= MAX_EVENTS:
                 raise Invalid("simulation.endless", f"still going after {MAX_EVENTS:,} events; look for a loop")
-            event = self._next(lambda state: _turn(script, turns, state))
+            event = self._next(lambda state: self._judged(state, _turn(script, turns, state)))
             if event is None:
                 return
             yield event
+
+    def _judged(self, state: str, outcome: Outcome) -> Outcome:
+        """Plain success of a quality gate is that it passes."""
+        return PASSES if outcome is SUCCESS and state in self._gates else outcome
 
     def _next(self, take: Callable[[str], Outcome]) -> Event | None:
         """What happens first: a step that is due, or a timer; None when all there is waits without end."""

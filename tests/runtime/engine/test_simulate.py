@@ -6,10 +6,11 @@ import pytest
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.journal import Entry
-from runtime.domain.workflow import AgentSpec, Branch, FsmSpec, FsmState, RetryPolicy, Workflow
+from runtime.domain.workflow import AgentSpec, Branch, FsmSpec, FsmState, Gate, RetryPolicy, Workflow
 from runtime.engine.replay import replay
 from runtime.engine.simulate import Simulation, script_of, simulate
 from runtime.errors import Invalid
+from runtime.planners.feedback import feedback_fsm
 from runtime.planners.lifecycle import planner_for
 
 STATES = (
@@ -143,3 +144,14 @@ def test_a_loop_of_signals_is_cut_off() -> None:
     )
     with pytest.raises(Invalid, match="look for a loop"):
         simulate(Workflow(name="w", hash=DefinitionHash("sha256:0"), fsm=fsm), None, {})
+
+
+def test_a_quality_gate_passes_unless_the_script_says_otherwise() -> None:
+    """`{}` would be no verdict, and every dry run of such a workflow would fail."""
+    names = [AgentId("write"), AgentId("judge")]
+    fsm = feedback_fsm(names[:1], {names[1]: Gate(back_to="write")}, review="never")
+    agents = {name: AgentSpec(id=name, type="llm") for name in names}
+    gated = Workflow(name="w", hash=DefinitionHash("sha256:0"), agents=agents, fsm=fsm)
+    assert ["write", "judge", "done"] == simulate(gated, None, {}).state.path
+    again = simulate(gated, None, script_of({"judge": [{"output": {"score": 0.1}}, "S"]}))
+    assert ["write", "judge", "write", "judge", "done"] == again.state.path
