@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from models.answers import check_reply, check_request, fingerprint, offered, refuse_images
 from models.local_tools import chosen, steered
 from models.pool import Pool, PoolSettings
+from models.usage import MOST_BYTES_PER_TOKEN
 from models.wire import Complete, Completed, Counted, CountTokens
 from runtime.domain.chat import (
     ChatChunk,
@@ -29,6 +30,7 @@ class LlamaCppBackend:
 
     def __init__(self, settings: PoolSettings) -> None:
         self._pool = Pool("chat", settings)
+        self._context_tokens = settings.context_tokens
 
     async def start(self) -> None:
         """Nothing yet: a model loads when it is first asked, in half a second."""
@@ -73,6 +75,7 @@ class LlamaCppBackend:
     async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """Exact input tokens, the template's own included."""
         check_request(cleared.payload)
+        _check_room(cleared.payload, self._context_tokens)
         request = steered(cleared.payload)
         turns = tuple((turn.role, turn.content) for turn in request.messages)
         counted, _ = await self._pool.ask(request.model, CountTokens(messages=turns))
@@ -86,6 +89,7 @@ class LlamaCppBackend:
     async def _complete(self, request: ChatRequest, *, on_text: Callable[[str], None] | None) -> ChatReply:
         check_request(request)
         refuse_images(request)
+        _check_room(request, self._context_tokens)
         ask = Complete(request=replace(steered(request), options={}), stream=on_text is not None)
         answer, loaded = await self._pool.ask(request.model, ask, on_text or (lambda _text: None))
         assert isinstance(answer, Completed)
@@ -99,3 +103,16 @@ class LlamaCppBackend:
             fingerprint=fingerprint(loaded.identity, temperature=request.temperature, seed=request.seed),
         )
         return check_reply(chosen(reply, request) if offered(request) else reply, request)
+
+
+def _check_room(request: ChatRequest, context_tokens: int) -> None:
+    """Raise Invalid for a prompt that fits in no case: the worker would take minutes to find out."""
+    size = sum(len(turn.content.encode()) for turn in request.messages)
+    least_tokens = len(request.messages) + size // MOST_BYTES_PER_TOKEN
+    if 0 < context_tokens < least_tokens:
+        raise Invalid(
+            "model.prompt_too_long",
+            f"the prompt has at least {least_tokens:,} tokens and the model's context is at most {context_tokens:,}, "
+            "answer included. Shorten the prompt",
+            context_tokens=context_tokens,
+        )

@@ -10,6 +10,8 @@ from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest, Image, ToolCall, ToolOffer
 
 DEFAULT_MAX_TOKENS = 1_024
+MAX_STOPS = 64
+"""Each is looked for after every token."""
 SEEDS = 2**32 - 1
 """How many seeds the engines tell apart."""
 CHOICES = frozenset({"auto", "none", "required"})
@@ -42,6 +44,8 @@ def chat_request(asked: CompletionRequest) -> ChatRequest:
 def _check(asked: CompletionRequest) -> None:
     if asked.n not in (None, 1):
         raise unsupported("n", "there is one answer to a request; ask several times with different seeds")
+    if isinstance(asked.stop, list) and len(asked.stop) > MAX_STOPS:
+        raise unsupported("stop", f"{len(asked.stop):,} texts; send up to {MAX_STOPS}")
     if asked.logprobs:
         raise unsupported("logprobs", "no backend here gives them")
     if asked.functions or asked.function_call not in (None, "none"):

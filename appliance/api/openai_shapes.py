@@ -12,6 +12,9 @@ from msgspec import Meta
 
 from runtime.domain.canonical import Json
 
+MAX_TOKENS = 2**31 - 1
+"""More than any model writes, and few enough to be counted everywhere."""
+
 ModelName = Annotated[str, Meta(min_length=1, max_length=300, description="One of /v1/models.")]
 ToolName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,128}$", description="Name of a tool that was called.")]
 OfferedName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of a tool, as models take it.")]
@@ -116,8 +119,8 @@ class CompletionRequest(msgspec.Struct, frozen=True, kw_only=True):
     messages: Annotated[list[CompletionMessage], Meta(min_length=1)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=MAX_TOKENS)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=MAX_TOKENS)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     seed: int | None = None
     stop: str | list[str] | None = None

@@ -121,6 +121,17 @@ async def test_an_injected_turn_changes_the_prompt_not_the_roles(backend: LlamaC
     assert await backend.count_tokens(said(attack)) > as_turns_count
 
 
+@pytest.mark.parametrize("turns", [("x",) * 100_000, ("x" * 1_000_000,)], ids=["turns", "bytes"])
+async def test_a_prompt_that_cannot_fit_is_refused_at_once(models_folder: Path, turns: tuple[str, ...]) -> None:
+    """Rendering 100,000 turns takes the worker minutes, which everybody else waits."""
+    idle = LlamaCppBackend(PoolSettings(folder=models_folder))
+    request = replace(QUESTION, messages=tuple(ChatMessage("user", turn) for turn in turns))
+    for asking in (ask(idle, request), idle.count_tokens(cleared(request))):
+        with pytest.raises(Invalid, match=r"model\.prompt_too_long"):
+            await asking
+    assert not [info for info in idle.describe() if info.is_loaded]
+
+
 async def test_a_schema_is_kept(backend: LlamaCppBackend) -> None:
     reply = await ask(backend, replace(QUESTION, schema=LABELS, max_tokens=80))
     answer = parse(reply.text)

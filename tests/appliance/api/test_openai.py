@@ -210,6 +210,7 @@ async def test_errors_have_the_status_and_shape_that_clients_read(
         ({"temperature": 3, "unknown": 1}, "temperature"),
         ({"messages": [{"role": "king", "content": "x"}]}, "messages.0.role"),
         ({"max_tokens": 0}, "max_tokens"),
+        ({"max_tokens": 2**40}, "max_tokens"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
     ],
 )
@@ -228,8 +229,9 @@ async def test_a_wrong_field_is_named(ask: Ask, more: dict[str, object], param: 
         {"messages": [{"role": "function", "name": "f", "content": "x"}]},
         {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
         {"response_format": {"type": "json_schema"}},
+        {"stop": ["x"] * 65},
     ],
-    ids=["n", "logprobs", "functions", "function-call", "function-result", "audio", "no-schema"],
+    ids=["n", "logprobs", "functions", "function-call", "function-result", "audio", "no-schema", "stops"],
 )
 async def test_what_cannot_be_honoured_is_refused(ask: Ask, more: dict[str, object]) -> None:
     """An answer without the picture, or without the tool, would look like a good one."""
