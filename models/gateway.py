@@ -5,6 +5,7 @@ choice ──▶ kept answer? ──▶ guard ──▶ turn ──▶ backend �
   └───────────── the next that can answer ◀──────┘
 """
 
+import asyncio
 import logging
 import traceback
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -19,11 +20,11 @@ from models.choice import Choice, choose
 from models.failures import Failures, may_go_on
 from models.health import Health, ServerStatus
 from models.kept import KeptAnswers, key_of
-from models.meter import Meter
+from models.meter import Meter, byte_length
 from models.prices import PriceTable
 from models.pump import pumped
 from models.replies import backend_id
-from models.restored import RestoredStream, restored
+from models.restored import INLINE_CHARS, RestoredStream, restored
 from models.routing import Groups, Route, Table, find_routes
 from models.servers import ModelServer
 from models.turns import AllTurns
@@ -228,7 +229,10 @@ class Gateway:
                 raise
             passage.spent = meter.spent(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
             passage.reply_bytes = _size(reply)
-            return restored(reply, passage, in_json=request.schema is not None)
+            in_json = request.schema is not None
+            if passage.reply_bytes <= INLINE_CHARS:
+                return restored(reply, passage, in_json=in_json)
+            return await asyncio.to_thread(restored, reply, passage, in_json=in_json)
 
     async def _stream(self, request: ChatRequest, route: Route, sender: Sender) -> AsyncGenerator[ChatChunk, None]:
         backend = self._backend(route)
@@ -248,6 +252,8 @@ class Gateway:
                                 input_tokens=reply.input_tokens, output_tokens=reply.output_tokens
                             )
                             passage.reply_bytes = _size(reply)
+                        else:  # a stream that is left has had so much
+                            passage.reply_bytes += _size_of_piece(chunk)
                         for piece in told.feed(chunk):
                             yield piece
             except AgentFlowError as error:
@@ -341,7 +347,11 @@ def _outbound(payload: Payload, route: Route, sender: Sender, bound: CostBound) 
 
 
 def _size(reply: ChatReply) -> int:
-    return len(reply.text) + sum(len(call.arguments) for call in reply.tool_calls)
+    return sum(map(byte_length, (reply.text, *(call.arguments for call in reply.tool_calls))))
+
+
+def _size_of_piece(chunk: ChatChunk) -> int:
+    return byte_length(chunk.text) + (0 if chunk.tool_call is None else byte_length(chunk.tool_call.arguments))
 
 
 def _pieces_of(reply: ChatReply) -> Iterator[ChatChunk]:

@@ -49,7 +49,7 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     def bound(self, request: ChatRequest | EmbedRequest, *, input_tokens: int | None = None) -> CostBound:
         """The most that a request can take. `input_tokens`: where its own tokenizer has counted them."""
         if isinstance(request, EmbedRequest):
-            most, output_tokens = sum(TURN_TOKENS + _bytes(text) for text in request.texts), 0
+            most, output_tokens = sum(TURN_TOKENS + byte_length(text) for text in request.texts), 0
         else:
             most, output_tokens = self._most_input(request), max(0, request.max_tokens)
         return self._cost(most if input_tokens is None else min(most, input_tokens), output_tokens)
@@ -78,9 +78,9 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
     def _most_input(self, request: ChatRequest) -> int:
         tokens = REQUEST_TOKENS
         for turn in request.messages:
-            tokens += TURN_TOKENS + _bytes(turn.content)
+            tokens += TURN_TOKENS + byte_length(turn.content)
             for call in turn.tool_calls:
-                tokens += TURN_TOKENS + _bytes(call.name) + _bytes(call.arguments)
+                tokens += TURN_TOKENS + byte_length(call.name) + byte_length(call.arguments)
             tokens += len(turn.images) * (self.price.image_tokens if self.price else 0)
         if request.tools:
             tokens += TOOLS_TOKENS + len(msgspec.json.encode(request.tools))
@@ -89,5 +89,6 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
         return tokens
 
 
-def _bytes(text: str) -> int:
+def byte_length(text: str) -> int:
+    """Of a text in UTF-8."""
     return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -6,7 +6,7 @@ import json
 import logging
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -228,3 +228,19 @@ async def test_whoever_goes_away_closes_the_connection(kind: ServerKind) -> None
         await asyncio.gather(asking, return_exceptions=True)
         await asyncio.wait_for(left.wait(), 20)
         assert its.settled() == ["cancelled"]
+
+
+async def pauses(server: StandIn, path: str, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+    """A first piece, and then nothing."""
+    piece = json.dumps({"choices": [{"index": 0, "delta": {"content": "grüße"}}]}, ensure_ascii=False)
+    writer.write(b"HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n\r\n" + f"data: {piece}\n\n".encode())
+    await asyncio.Event().wait()
+
+
+async def test_a_stream_that_is_left_is_audited_with_what_came() -> None:
+    """In bytes: whoever looks for what was taken home must not read that it was nothing."""
+    async with bad(pauses) as its:
+        async with aclosing(its.gateway.stream(ASKED)) as chunks:  # type: ignore[type-var]  # it is a generator
+            assert (await anext(chunks)).text == "grüße"
+        [ended] = [entry for entry in its.audit if entry.event == "egress.settled"]
+        assert (ended.outcome, ended.size_bytes) == ("cancelled", 7)
