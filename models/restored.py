@@ -8,6 +8,9 @@ from redaction.passage import Passage
 from redaction.placeholders import Restorer
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, ToolCallPiece
 
+INLINE_CHARS = 65_536
+"""Answers up to this length are looked through on the event loop: 2 ms, 20 for one of nothing but placeholders."""
+
 
 def restored(reply: ChatReply, passage: Passage[ChatRequest], *, in_json: bool = False) -> ChatReply:
     """A whole answer. `in_json`: its text is JSON, as the arguments of calls always are."""
