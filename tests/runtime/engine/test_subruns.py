@@ -9,6 +9,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.event import Parent
 from runtime.domain.ids import AgentId, RunId, StepId
 from runtime.domain.run import RunState
+from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import FsmState, RetryPolicy, SubrunSpec, Workflow
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
@@ -279,3 +280,30 @@ async def _never(task: Task) -> Json:
 
 async def _odd_ones_break(task: Task) -> Json:
     return await _breaks(task) if task.input == 1 else task.input
+
+
+async def test_a_halted_action_of_a_tree_cancels_its_part(stage: Stage) -> None:
+    """Steps with runs of their own stand in every kind of plan."""
+    engine = await stage.engine()
+    stage.behaviours["work"] = _never
+    made = outer(stage)
+    first = TreeNode(kind="parallel", children=(_action("part"), _action("after")), limit=1, failures=2)
+    workflow = msgspec.structs.replace(made, planner="behavior_tree", tree=first, fsm=None)
+    stage.workflows[workflow.hash] = workflow
+    gate = asyncio.Event()
+
+    async def after(task: Task) -> Json:
+        await gate.wait()
+        return "first"
+
+    stage.behaviours["after"] = after
+    run = await engine.submit(workflow, None)
+    part = await part_of(engine, run)
+    gate.set()
+    assert "first" == (await engine.wait(run)).output
+    assert "cancelled" == (await engine.ended(part.run)).status
+    assert await replays(engine, run, workflow)
+
+
+def _action(agent: str) -> TreeNode:
+    return TreeNode(kind="action", agent=AgentId(agent))
