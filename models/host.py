@@ -106,9 +106,8 @@ class WorkerHost:
         worker = self._worker = await WorkerProcess.spawn(self._log)
         try:
             answer = await self._exchange(worker, self._load or Ping(), self._limits.load_s, lambda _text: None)
-        except Exception:  # a worker without its model is of no use
-            await worker.kill()
-            self._worker = None
+        except BaseException:  # a worker without its model is of no use, also when whoever asked first went away
+            await self._end(worker)
             raise
         self.loaded = answer if isinstance(answer, Loaded) else None
         return worker
@@ -156,8 +155,8 @@ class WorkerHost:
         )
 
     async def _end(self, worker: WorkerProcess) -> None:
+        self._worker = self.loaded = None  # first: whoever is cancelled here must not leave a dying one to the next
         await worker.kill()
-        self._worker = self.loaded = None
 
     def _bury(self) -> None:
         """The worker is dead: note it, unless that was our own doing."""

@@ -135,6 +135,33 @@ async def test_a_cancel_that_is_not_honoured_kills_the_worker(opened: Open, chat
     assert isinstance(await host.call(Complete(request=SHORT)), Completed)
 
 
+async def test_who_leaves_while_the_model_loads_leaves_no_worker_that_has_loaded_nothing(
+    opened: Open, chat: Load
+) -> None:
+    """Else every answer after it would fail, until somebody restarts the program."""
+    host = opened(chat)
+    leaving = asyncio.create_task(host.call(Complete(request=SHORT)))
+    while host.pid is None:
+        await asyncio.wait({leaving}, timeout=0)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert leaving.cancelled()
+    assert isinstance(await host.call(Complete(request=SHORT)), Completed)
+    assert host.loaded is not None
+
+
+async def test_who_leaves_twice_leaves_no_dying_worker_to_the_next(opened: Open, chat: Load) -> None:
+    """A client and the server both give up at once; the next one in the queue has done nothing wrong."""
+    host = opened(chat)
+    answer = await during(host, lambda: tell(host, signal.SIGSTOP))
+    staying = asyncio.create_task(host.call(Complete(request=SHORT)))
+    for _ in range(3):
+        answer.cancel()
+        await asyncio.wait({answer}, timeout=0)
+    await asyncio.gather(answer, return_exceptions=True)
+    assert isinstance(await staying, Completed)
+
+
 async def test_a_caller_that_waits_for_its_turn_can_leave(opened: Open, chat: Load) -> None:
     host = opened(chat)
     first = await during(host, lambda: None)
