@@ -30,7 +30,7 @@ class ReplanPlanner:
         match event:
             case RunStarted() if self._signals:
                 return [Listen(signals=tuple(self._signals)), *self._plan.decide(state, event)]
-            case SignalReceived(name=name, payload=payload) if name == REVIEW:
+            case SignalReceived(name=name, payload=payload) if name == REVIEW and _answered(state) == REVIEW:
                 return self._reviewed(state, payload)
             case SignalReceived(name=name) if name in self._signals:
                 return self._signalled(state, self._signals[name])
@@ -97,6 +97,11 @@ class ReplanPlanner:
         """Where work that failed in a state is done again: a gate sends it back."""
         spec = self._workflow.fsm.states.get(name) if self._workflow.fsm else None
         return name if spec is None or spec.gate is None else spec.gate.back_to
+
+
+def _answered(state: RunState) -> str:
+    """The state that answered last."""
+    return "" if state.last is None else state_of(state.last)
 
 
 def _trigger(error: ErrorInfo) -> Trigger:

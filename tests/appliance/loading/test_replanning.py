@@ -62,3 +62,14 @@ def test_other_plans_are_refused() -> None:
     assert [("replan.not_active", "refusal")] == [
         (each.code, each.severity) for each in check_bytes(source.encode()).problems
     ]
+
+
+def test_a_state_cannot_have_the_name_of_the_one_that_asks() -> None:
+    """Its visits would be taken for a person's answers."""
+    source = """
+name: w
+agents: {a: {type: llm}}
+planner: {type: fsm, initial_state: replan, states: {replan: {agent: a, on_success: done}}, final_states: [done]}
+policies: {replan: [{on: agent_failure, strategy: human_in_loop}]}
+"""
+    assert ["replan.signal"] == [each.code for each in check_bytes(source.encode()).problems]
