@@ -57,7 +57,9 @@ def check_replan(found: dict[str, Json], node: Node, place: Place) -> None:
             message = f"a plan of type {plan.get('type')} is not changed by 'replan' in this version"
             here.refuse("replan.not_active", message, at, "leave it out, or use a state machine")
         if rule.get("strategy") == "human_in_loop" and REVIEW in states:
-            here.error("replan.signal", f"a state is called {REVIEW!r}, as the one is that asks a person; rename it", at)
+            here.error(
+                "replan.signal", f"a state is called {REVIEW!r}, as the one is that asks a person; rename it", at
+            )
         target = rule.get("to")
         if isinstance(target, str) and target not in states and target not in agents:
             known = [*states, *(each for each in agents if each not in states)]
