@@ -21,7 +21,13 @@ def act(agent: str) -> TreeNode:
 def planned(stage: Stage, tree: TreeNode) -> Workflow:
     """A workflow over the agents that the tree names."""
     agents = {node.agent: AgentSpec(id=node.agent, type="x") for node in tree.nodes() if node.agent is not None}
-    made = Workflow(name="w", hash=DefinitionHash(f"sha256:{len(stage.workflows)}"), agents=agents, planner="behavior_tree", tree=tree)
+    made = Workflow(
+        name="w",
+        hash=DefinitionHash(f"sha256:{len(stage.workflows)}"),
+        agents=agents,
+        planner="behavior_tree",
+        tree=tree,
+    )
     stage.workflows[made.hash] = made
     return made
 
