@@ -42,11 +42,12 @@ def encode(value: object) -> bytes:
 def kept(value: object) -> tuple[Json, int]:
     """The value as a reader of its canonical bytes will get it, and how many bytes these are.
 
-    Numbers have one spelling there: 1.0 comes back as 1, and what tells the two apart would decide differently after
-    a restart. Raises what `encode` raises.
+    Numbers have one spelling there: 1.0 comes back as 1, and keys are in order. What tells the two apart, as a prompt
+    does that shows a mapping, would decide differently after a restart. Raises what `encode` raises.
     """
     written, is_plain = _encoded(value)
-    return (value if is_plain else parse(written)), len(written)  # type: ignore[return-value]  # it is plain JSON
+    is_same = is_plain and _is_in_order(value)
+    return (value if is_same else parse(written)), len(written)  # type: ignore[return-value]  # it is plain JSON
 
 
 def digest(value: object) -> str:
@@ -110,6 +111,18 @@ def _is_plain(value: object, depth: int) -> bool:
     for item in value:
         plain = _is_plain(item, depth - 1) and plain
     return plain
+
+
+def _is_in_order(value: object) -> bool:
+    """Whether the keys of every mapping in a plain value stand in the order of its canonical bytes."""
+    if isinstance(value, dict):
+        last = ""
+        for key, item in value.items():
+            if key < last or not _is_in_order(item):
+                return False
+            last = key
+        return True
+    return all(map(_is_in_order, value)) if isinstance(value, list) else True
 
 
 def _depth_exceeds(value: object, depth: int) -> bool:

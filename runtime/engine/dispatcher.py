@@ -245,7 +245,7 @@ def _budgets(workflow: Workflow, spec: AgentSpec) -> tuple[Budget, ...]:
 
 def _checked(result: StepResult, desk: Desk) -> StepResult:
     """The result as the journal gives it back. Raises Invalid or StepFailure for one that cannot be kept."""
-    given: dict[str, Json] = {"output": result.output, "evidence": result.evidence}
+    given: dict[str, Json] = {"evidence": result.evidence, "output": result.output}  # in order
     inside, size = kept(given)
     if size > MAX_OUTPUT_BYTES:
         raise StepFailure(

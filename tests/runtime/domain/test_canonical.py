@@ -12,7 +12,7 @@ import rfc8785
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runtime.domain.canonical import MAX_DEPTH, MAX_INTEGER, Json, digest, encode, parse
+from runtime.domain.canonical import MAX_DEPTH, MAX_INTEGER, Json, digest, encode, kept, parse
 from runtime.errors import Invalid
 from tests.shared import shared
 
@@ -147,3 +147,16 @@ def _double(bits: str) -> float:
     (value,) = struct.unpack(">d", bytes.fromhex(bits.rjust(16, "0")))
     assert isinstance(value, float)
     return value
+
+
+def test_what_is_kept_has_its_keys_in_order_at_once() -> None:
+    """A prompt that shows a mapping must not read otherwise after a restart, when it comes from the journal."""
+    given: Json = {"b": [{"z": 1, "a": 2}], "a": 1}
+    inside, _ = kept(given)
+    assert '{"a": 1, "b": [{"a": 2, "z": 1}]}' == json.dumps(inside)
+    assert inside == given
+
+
+def test_what_is_in_order_is_not_copied() -> None:
+    given: Json = {"a": [{"a": 2, "z": 1}], "b": "text"}
+    assert kept(given)[0] is given
