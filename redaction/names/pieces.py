@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import re2
 
@@ -35,19 +36,19 @@ _KNOWN_ALONE = GIVEN - AMBIGUOUS
 _KNOWN_IN_ANY_CASE = _KNOWN_ALONE | PLACES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
-    """A part of a text that is looked at by itself."""
+    """A part of a text that is looked at by itself; what it looks like is asked several times, and found out once."""
 
     start: int
     text: str
 
-    @property
+    @cached_property
     def has_mixed_case(self) -> bool:
         """Whether case says something: in a text that is all upper or all lower it does not."""
         return not (self.text.islower() or self.text.isupper())
 
-    @property
+    @cached_property
     def is_code(self) -> bool:
         """Whether it looks like source text, markup or a command rather than what people say."""
         marks = sum(1 for _ in _CODE.finditer(self.text))

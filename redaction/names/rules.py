@@ -199,6 +199,8 @@ def _runs(words: Sequence[Word], piece: Piece) -> Iterator[list[Word]]:
 
 def _is_joined(text: str, first: Word, second: Word) -> bool:
     gap = text[first.end : second.start]
+    if gap == " ":
+        return True
     if _JOINED.fullmatch(gap) is None or (gap[:1] == "." and len(first.text) > 2):
         return False
     return "\n" not in gap or first.end - (text.rfind("\n", 0, first.end) + 1) >= WRAPPED
