@@ -3,8 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from models.effort import is_quick
 from runtime.domain.canonical import digest, encode, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
@@ -42,7 +40,6 @@ def check_request(request: ChatRequest) -> None:
         raise Invalid("model.bad_seed", f"seed is {request.seed}; it must be from 0 to {MAX_SEED}")
     _check_size_of_schemas(request)
     if request.schema is not None:
-        encode(request.schema)  # not too deep, and Unicode
         Schema(request.schema)
     _check_tools(request)
     _check_images(request)
@@ -67,7 +64,7 @@ def _texts(message: ChatMessage) -> Iterator[str]:
 
 def _check_size_of_schemas(request: ChatRequest) -> None:
     schemas = [request.schema, *(tool.parameters for tool in request.tools)]
-    size = sum(len(msgspec.json.encode(schema)) for schema in schemas if schema)
+    size = sum(len(encode(schema)) for schema in schemas if schema)  # not too deep, and Unicode
     if size > MAX_SCHEMA_BYTES:
         raise Invalid(
             "model.schema_too_large",
