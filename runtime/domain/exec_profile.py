@@ -1,0 +1,103 @@
+"""What one program may do, in full: the answer of the profile compiler and the order to a sandbox driver.
+
+A profile is canonical: equal permissions give equal bytes, and `profile_id` is their SHA-256. Whatever it does not
+name is denied, and a driver that cannot hold all of `required(profile)` may not run it.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+
+Isolation = Literal["process", "namespace", "userspace_kernel", "wasm"]
+"""What stands between the program and the host, weakest first; `wasm` takes only what was built for it."""
+
+Guarantee = Literal[
+    "net_deny",
+    "fs_deny",
+    "mem_total",
+    "cpu_total",
+    "wall",
+    "pids",
+    "disk",
+    "no_host_pid",
+    "no_daemon",
+    "output_cap",
+]
+"""What a driver can promise of a program: no network of any family; no file but the given ones; memory, CPU time and
+processes of all its children together; the end by a time; a bound on what it writes; no sight of and no signal to
+processes of the host; nothing left behind; a bound on its output."""
+
+
+class ExecProfile(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one program is given."""
+
+    profile_id: str = ""
+    """`sha256:…` of the canonical JSON of the other fields."""
+    tool: str
+    tenant: str
+    policy_version: str
+    """Hash of the policy that it was compiled from."""
+    isolation_min: Isolation = "process"
+    runtime: Literal["python", "javascript", "bash", "wasm", "argv"]
+    argv: tuple[str, ...] = ()
+    """The program and its arguments, where the runtime is `argv`; the module's path where it is `wasm`."""
+    entry_sha256: str = ""
+    """Of the code that runs, so that the record of a call says which."""
+    network: Literal["deny_all", "egress_door"] = "deny_all"
+    egress_allow: tuple[str, ...] = ()
+    """`host:port` that the door may send to on its behalf."""
+    filesystem: Literal["none", "read_only", "scratch"] = "none"
+    ro_paths: tuple[str, ...] = ()
+    """Absolute, resolved; never within the appliance's own data."""
+    scratch_bytes: int = 0
+    """Size of its own empty folder, gone when it ends."""
+    env: dict[str, str] = {}
+    secrets: tuple[str, ...] = ()
+    """Names; the values are handed over on a file descriptor."""
+    memory_bytes: int = 256 * 2**20
+    cpu_ms: int = 5_000
+    cpu_share: float = 1.0
+    """Cores, of all its processes together."""
+    timeout_ms: int = 10_000
+    pids_max: int = 32
+    allows_subprocess: bool = False
+    stdin_max_bytes: int = 2**20
+    stdout_max_bytes: int = 2**20
+    stderr_max_bytes: int = 2**16
+    nofile: int = 256
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a program ended."""
+
+    exit_code: int
+    """Negative: the signal that ended it."""
+    stdout: bytes
+    stderr: bytes
+    is_truncated: bool = False
+    """Whether it printed more than it may; it was ended then."""
+    is_timed_out: bool = False
+    killed_for: str = ""
+    """The limit that ended it, such as `memory`, `cpu`, `output`; empty: it ended by itself."""
+    wall_ms: int = 0
+    cpu_ms: int = 0
+    memory_bytes: int = 0
+    """The most it held at once."""
+    driver: str = ""
+    profile_id: str = ""
+
+
+class DriverReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a driver found out about itself on this machine, by trying."""
+
+    driver: str
+    isolation: Isolation
+    is_usable: bool
+    guarantees: tuple[Guarantee, ...] = ()
+    """Those that its canaries could not break; some hold only for profiles without sub-processes."""
+    reason: str = ""
+    """Why it cannot be used, and what to do about it; empty when it can."""
+    facts: dict[str, Json] = {}
+    """Versions and paths, for the operator."""

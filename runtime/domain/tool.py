@@ -1,0 +1,78 @@
+"""Tools as types: what one may do and costs, one call of it, and what the call came to."""
+
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.egress import APPLIANCE, Sender
+
+SecurityLevel = Literal["low", "medium", "high"]
+"""How much trust a role needs to call a tool, in this order."""
+
+SECURITY_LEVELS: tuple[SecurityLevel, ...] = ("low", "medium", "high")
+
+
+class RateLimit(msgspec.Struct, frozen=True):
+    """At most so many calls in so long, as a token bucket that starts full: `100/hour`."""
+
+    calls: int
+    per_ms: int
+
+
+class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool as the registry knows it: the only thing that permissions, budgets and profiles are decided by."""
+
+    id: str
+    """The name that agents call it by; those of a server of tools are `SERVER.NAME`."""
+    kind: str
+    """Dotted id of what runs it, such as `tool.http`, `tool.code`, `tool.mcp`."""
+    version: str = "1"
+    description: str = ""
+    """Foreign text where the tool is: shown and hashed, never obeyed."""
+    input_schema: dict[str, Json] = {"type": "object"}
+    """JSON Schema 2020-12 that the arguments must satisfy."""
+    output_schema: dict[str, Json] | None = None
+    """JSON Schema 2020-12 that the answer must satisfy; None: any JSON."""
+    permissions: tuple[str, ...] = ()
+    """What it needs, as `AREA.VERB` with an optional `:TARGET`: `network.http:api.internal`, `files.read:handbook`,
+    `files.write:reports`, `process.spawn`, `database.read`, `secrets.use:smtp-password`. What is not here is denied."""
+    cost_usd_micros: int = 0
+    """Of one call."""
+    rate_limit: RateLimit | None = None
+    timeout_ms: int = 30_000
+    is_idempotent: bool = False
+    """Whether a second call with equal arguments changes nothing: only then may an answer be kept and given again."""
+    security_level: SecurityLevel = "low"
+    is_trusted: bool = False
+    """Whether its code came with the appliance or from the operator's own project; foreign code is not."""
+    set_by: str = ""
+    """Where it is declared, such as `tool_registry.tools.send_email of support.yaml`."""
+    config: dict[str, Json] = {}
+    """Keys that only this kind knows (`allowed_hosts`, `connection`, `folder`, `code`, …)."""
+
+
+class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, as the pipeline sees it."""
+
+    tool: str
+    arguments: dict[str, Json]
+    idempotency_key: str
+    """Equal for every attempt at this call, also after a crash; a tool with side effects hands it on."""
+    sender: Sender = APPLIANCE
+    """On whose behalf; `role` is what the registry's rules go by."""
+    is_dry: bool = False
+    """Say what would be done and change nothing."""
+
+
+class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a call came to, with what the audit log needs."""
+
+    output: Json
+    profile_id: str = ""
+    """Hash of the profile it ran under; empty: it ran inside the appliance and reached nothing but its own tables."""
+    driver: str = ""
+    """The sandbox that held it; empty as above."""
+    is_cached: bool = False
+    cost_usd_micros: int = 0
+    wall_ms: int = 0
