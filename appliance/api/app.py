@@ -7,7 +7,20 @@ from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
-from appliance.api import backends, costs, egress, events, health, manual, openai, preflight, runs, vault, workflows
+from appliance.api import (
+    backends,
+    costs,
+    egress,
+    events,
+    health,
+    history,
+    manual,
+    openai,
+    preflight,
+    runs,
+    vault,
+    workflows,
+)
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
@@ -22,6 +35,7 @@ HANDLERS = (
     runs.migrate_run,
     runs.signal_run,
     events.stream_events,
+    history.show_state,
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,

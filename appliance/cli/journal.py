@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtime.domain.ids import RunId
+from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, read
 from runtime.domain.run import RunState, apply
 from runtime.errors import AgentFlowError, Invalid, NotFound
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.config.settings import Settings
     from appliance.views import RunView
     from appliance.workflows import WorkflowCatalogue
+    from runtime.domain.workflow import Workflow
 
 Store = Journal | VolatileStore
 
@@ -109,11 +110,16 @@ def reading_catalogue(store: Store, data: Path) -> "WorkflowCatalogue":
     return WorkflowCatalogue(data=data, store=store, clock=SystemClock())
 
 
+async def pinned(catalogue: "WorkflowCatalogue", definition: DefinitionHash) -> "Workflow | None":
+    """The definition that a run is pinned to, where it is still here."""
+    try:
+        return await catalogue.pinned(definition)
+    except AgentFlowError:
+        return None
+
+
 async def view_of(catalogue: "WorkflowCatalogue", state: RunState) -> "RunView":
     """A run's document, with the output as its definition words it where that is still here."""
     from appliance.views import run_view
 
-    try:
-        return run_view(state, await catalogue.pinned(state.definition))
-    except AgentFlowError:
-        return run_view(state)
+    return run_view(state, await pinned(catalogue, state.definition))

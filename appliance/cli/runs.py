@@ -52,13 +52,32 @@ def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, limit: int) -> N
     af.run(_list(af, statuses, workflow, limit))
 
 
-@runs.command("show", examples="af runs show last --json")
+@runs.command(
+    "show",
+    examples="""
+        af runs show last --json
+        af runs show last --at 7
+        af runs show last --at 14:03:12.5
+    """,
+)
 @click.argument("run", type=RUN)
+@click.option(
+    "--at",
+    metavar="SEQ|TIME",
+    help="As it was at this entry of its journal, or at this time, and what the entry changed.",
+)
 @click.option("--full", "is_full", is_flag=True, help="Cut nothing.")
 @click.option("--restore", "is_restored", is_flag=True, help="With what its pseudonyms stand for; it is audited.")
 @pass_af
-def show_run(af: Af, run: str, is_full: bool, is_restored: bool) -> None:
-    """Show one run: its path, steps, answer and errors."""
+def show_run(af: Af, run: str, *, at: str | None, is_full: bool, is_restored: bool) -> None:
+    """Show one run: its path, steps, answer and errors, as it is now or as it was."""
+    if at is not None:
+        from appliance.cli.history import show_at
+
+        if is_restored:
+            raise click.UsageError("--at shows what the journal holds, so it does not go with --restore")
+        af.run(show_at(af, run, at, is_full=is_full))
+        return
     af.run((_show_restored if is_restored else _show)(af, run, is_full=is_full))
 
 

@@ -1,0 +1,44 @@
+"""Runs at any point of their journals, over HTTP."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+from msgspec import Meta
+
+from appliance.api.bodies import ApiRequest, read_query
+from appliance.api.operations import describes
+from appliance.api.service import Service
+from appliance.history import StateView, state_view
+from runtime.domain.ids import RunId
+
+
+class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which point of a run to show."""
+
+    at: Annotated[
+        str,
+        Meta(max_length=64, description="An entry's sequence number or an RFC 3339 instant; absent: the last entry."),
+    ] = ""
+
+
+@get(
+    "/v1/runs/{run_id:str}/state",
+    name="show_state",
+    **describes(
+        "Show a run as it was at one point, and what its entry changed",
+        tag="runs",
+        answers={200: StateView},
+        errors=(404, 422),
+        query=StateQuery,
+        run_at="/run_id",
+    ),
+)
+async def show_state(run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> StateView:
+    """Of a minimised run with its pseudonyms."""
+    query, run = read_query(request, StateQuery), RunId(run_id)
+    summary = await service.store.run(run)
+    workflow = await service.appliance.workflows.pinned(summary.definition)
+    return state_view(run, await service.engine.entries(run), query.at, workflow)

@@ -1,0 +1,123 @@
+"""`af runs show --at`: a run as it was at one point of its journal, and what that entry changed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from appliance.cli.terminal import clip, columns, compact, printable
+from appliance.cli.units import local_time
+
+if TYPE_CHECKING:
+    from appliance.cli.context import Af
+    from appliance.history import StateView
+    from runtime.domain.history import Change
+
+MAX_CHANGES = 20
+NOTHING = "–"
+NOTHING_NEW: tuple[object, ...] = (msgspec.UNSET, None, "", 0, [], {})
+"""What is not worth a line where there was nothing before."""
+
+
+async def show_at(af: "Af", name: str, at: str, *, is_full: bool) -> None:
+    """Show a run at `at`: a sequence number, an instant, or a local time of the day or date on which the run began."""
+    from appliance.cli.entries import entry_line
+    from appliance.cli.journal import entries, find_run, open_journal, pinned, reading_catalogue
+    from appliance.history import state_view
+
+    async with open_journal(af.settings) as store:
+        run = await find_run(store, name)
+        summary, journal = await store.run(run), await entries(store, run)
+        workflow = await pinned(reading_catalogue(store, af.settings.data), summary.definition)
+    view = state_view(run, journal, point(at, summary.created_us), workflow)
+    af.terminal.say(state_report(view, entry_line(journal[view.seq - 1]), is_full=is_full, me=af.me))
+    af.terminal.document(view)
+
+
+def point(text: str, started_us: int) -> str:
+    """What was typed as `seq_at` reads it: local times get their date, from the run's start, and their time zone."""
+    if text.isdigit():
+        return text
+    typed = f"{local_time(started_us)[:10]}T{text}" if ":" in text and "-" not in text.split("+")[0] else text
+    try:
+        instant = datetime.fromisoformat(typed)
+    except ValueError:
+        return text
+    return (instant if instant.tzinfo else instant.astimezone()).isoformat()
+
+
+def state_report(view: "StateView", line: str, *, is_full: bool = False, me: str = "af") -> str:
+    """The entry, what it changed, and the run as it then was."""
+    from appliance.cli import report
+
+    label = f"entry {view.seq} of {view.last_seq}"
+    run = view.run
+    parts = [
+        f"{click.style(label, bold=True)}  {local_time(_us(view.entry.at))}\n{line}",
+        changed(view.changes, is_full=is_full),
+        report.headline(run),
+        report.path(run),
+        report.steps(run),
+        *(report.answer(run, is_full=is_full) if run.output is not None and is_full else ()),
+        report.trouble(run),
+        timers(view),
+        _next(view, me),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def changed(found: "Iterable[Change]", *, is_full: bool = False) -> str:
+    """One line a change: `steps.answer.status  running → succeeded`."""
+    shown = [each for each in _leaves(found) if each.before not in NOTHING_NEW or each.after not in NOTHING_NEW]
+    names = [printable(".".join(each.path)) for each in shown]
+    widest = min(36, max(map(len, names), default=0))
+    lines = [
+        f"  {click.style(f'{name:<{widest}}', dim=True)}  {_said(each.before)} → {_said(each.after)}"
+        if each.before is not msgspec.UNSET
+        else f"  {click.style(f'{name:<{widest}}', dim=True)}  {_said(each.after)}"
+        for name, each in zip(names, shown, strict=True)
+    ]
+    if is_full:
+        return "\n".join(lines)
+    cut = [clip(line, columns()) for line in lines[:MAX_CHANGES]]
+    if len(lines) > MAX_CHANGES:
+        cut.append(click.style(f"  … {len(lines) - MAX_CHANGES} more changes; all with --full", dim=True))
+    return "\n".join(cut)
+
+
+def timers(view: "StateView") -> str:
+    """What would end the waiting."""
+    return "\n".join(f"  timer {printable(name)} comes due {local_time(_us(at))}" for name, at in view.timers.items())
+
+
+def _leaves(found: "Iterable[Change]") -> "Iterable[Change]":
+    """The changes, with mappings that are new shown key by key."""
+    from runtime.domain.history import Change
+
+    for change in found:
+        if change.before is msgspec.UNSET and isinstance(change.after, dict) and len(change.path) < 2 and change.after:
+            yield from _leaves(Change(path=(*change.path, key), after=value) for key, value in change.after.items())
+        else:
+            yield change
+
+
+def _said(value: object) -> str:
+    return NOTHING if value is msgspec.UNSET or value is None else compact(value)
+
+
+def _us(at: str) -> int:
+    from appliance.cli.units import microseconds
+
+    return microseconds(at)
+
+
+def _next(view: "StateView", me: str) -> str:
+    lines = [click.style("  next", dim=True)]
+    if view.seq > 1:
+        lines.append(f"    {me} runs show {view.run_id} --at {view.seq - 1}")
+    if view.seq < view.last_seq:
+        lines.append(f"    {me} runs show {view.run_id} --at {view.seq + 1}")
+    lines.append(f"    {me} logs {view.run_id}")
+    return "\n".join(lines)
