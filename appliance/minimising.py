@@ -4,7 +4,6 @@ import asyncio
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
@@ -25,7 +24,7 @@ from runtime.domain.run import RunState, fold
 from runtime.engine.runs import Engine
 from runtime.errors import AgentFlowError, NotFound
 from runtime.policies.residency import LOCAL
-from runtime.ports import Clock, StateStore
+from runtime.ports import Clock, Record, StateStore
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
 from runtime.store.vaults import Vaults
@@ -74,9 +73,6 @@ class VaultView(msgspec.Struct, frozen=True, kw_only=True):
     values: int
     scopes: list[HeldView]
     """Oldest first."""
-
-
-Record = Callable[[AuditEntry], Awaitable[object]]
 
 
 class Minimising:

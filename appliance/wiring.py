@@ -220,6 +220,7 @@ class Appliance:
             tallies=self.budgets.tallies if self.budgets else None,
             tool_price=self._tool_price,
             reserve=self._reserve,
+            record=self._record,
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
         self.engine = Engine(

@@ -26,11 +26,10 @@ from runtime.domain.chat import ChatRequest, EmbedRequest
 from runtime.domain.egress import Cleared, CostBound, Destination, Outbound, Payload, Sender
 from runtime.errors import AgentFlowError, Refused
 from runtime.policies.residency import LOCAL
+from runtime.ports import Record
 
 Carried = TypeVar("Carried")
 
-Record = Callable[[AuditEntry], Awaitable[object]]
-"""Writes a line of the audit log; durable when it returns."""
 Settle = Callable[[CostBound], Awaitable[None] | None]
 """Counts what was spent and gives the rest back; what it answers with is still to be waited for, None: it is done."""
 Reserve = Callable[[Sender, CostBound], Awaitable[Settle]]

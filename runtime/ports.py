@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
 from runtime.domain.command import Command
@@ -279,5 +280,13 @@ class Tool(Protocol):
 
 Sleep = Callable[[float], Awaitable[None]]
 
+Record = Callable[[AuditEntry], Awaitable[object]]
+"""Writes a line of the audit log; durable when it returns. Raises Unavailable or StoreFull: then what it tells of
+must not happen."""
+
 Progress = Callable[[str, int, int], None]
 """Told what takes long (`classify: examples embedded`), how much of it is done, and how much there is."""
+
+
+async def nothing_recorded(entry: AuditEntry) -> None:
+    """Where nobody keeps an audit log."""

@@ -1,19 +1,24 @@
 """What an agent may reach while it acts, narrowed to its own specification."""
 
 import asyncio
+import logging
+import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 
-from runtime.domain.canonical import Json
+from runtime.domain.audit import AuditEntry, tool_entry
+from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, CostBound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
-from runtime.errors import Refused
-from runtime.ports import HttpAccess, ModelAccess, Task, Tool
+from runtime.errors import AgentFlowError, Refused
+from runtime.ports import HttpAccess, ModelAccess, Record, Task, Tool, nothing_recorded
 
 Reserve = Callable[[Sender, CostBound], Awaitable[Callable[[CostBound], Awaitable[None] | None]]]
 """Sets aside what a call can cost, or raises Refused; the answer takes what was spent, and gives the rest back."""
+
+log = logging.getLogger(__name__)
 
 
 async def nothing_reserved(sender: Sender, bound: CostBound) -> Callable[[CostBound], None]:
@@ -64,21 +69,56 @@ class AgentContext:
         tools: Mapping[str, Tool],
         tool_price: Callable[[str], int] = lambda _tool: 0,
         reserve: Reserve = nothing_reserved,
+        record: Record = nothing_recorded,
     ) -> None:
-        """`tool_price`: micro-dollars of a call to a tool."""
+        """`tool_price`: micro-dollars of a call to a tool. `record`: keeps a line of the audit log."""
         self._task = task
         self._spec = spec
         self._sender = sender
         self._tools = tools
         self._tool_price = tool_price
         self._reserve = reserve
+        self._record = record
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)
         self.http: HttpAccess = _Http(http, sender)
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
-        """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where no budget has room."""
+        """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where no budget has room.
+
+        The audit log says so before the tool does anything, and how it ended.
+        """
+        passage, outcome, size_bytes = secrets.token_hex(8), "cancelled", 0
+        bound = CostBound(usd_micros=self._tool_price(tool), item=f"tool:{tool}")
+        try:
+            granted = self._granted(tool)
+            settle, spent = await self._reserve(self._sender, bound), CostBound()
+        except Refused as refused:
+            await self._record(tool_entry("tool.refused", tool, self._sender, passage=passage, outcome=refused.code))
+            raise
+        try:
+            await self._record(tool_entry("tool.called", tool, self._sender, passage=passage))
+            answer = await granted.call(arguments, idempotency_key=self._key(tool), tenant=self._task.tenant)
+            spent, outcome = bound, "ok"  # a call that fails has had no effect, and costs nothing
+            size_bytes = len(encode(answer))
+            return answer
+        except AgentFlowError as error:
+            outcome = error.code
+            raise
+        except Exception as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            settling = settle(spent)
+            if settling is not None:
+                await asyncio.shield(_ended(settling))
+            settled = tool_entry(
+                "tool.settled", tool, self._sender, passage=passage, outcome=outcome, size_bytes=size_bytes
+            )
+            await asyncio.shield(asyncio.ensure_future(_written(self._record, settled)))
+
+    def _granted(self, tool: str) -> Tool:
         if tool not in self._spec.tools:
             raise Refused(
                 "tool.not_granted",
@@ -90,21 +130,22 @@ class AgentContext:
             raise Refused(
                 "tool.unknown", f"no tool is called {tool!r} here; there are: {', '.join(sorted(self._tools))}"
             )
+        return granted
+
+    def _key(self, tool: str) -> str:
+        """A later attempt makes the same calls in the same order, so the n-th call is the same one."""
         self._calls[tool] += 1
-        # a later attempt makes the same calls in the same order, so the n-th call is the same one
         number = self._calls[tool]
-        key = f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
-        bound = CostBound(usd_micros=self._tool_price(tool), item=f"tool:{tool}")
-        settle, spent = await self._reserve(self._sender, bound), CostBound()
-        try:
-            answer = await granted.call(arguments, idempotency_key=key, tenant=self._task.tenant)
-            spent = bound  # a call that fails has had no effect, and costs nothing
-            return answer
-        finally:
-            settling = settle(spent)
-            if settling is not None:
-                await asyncio.shield(_ended(settling))
+        return f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
 
 
 async def _ended(settling: Awaitable[None]) -> None:
     await settling
+
+
+async def _written(record: Record, settled: AuditEntry) -> None:
+    """The last line of a call; the tool has had its effect, and its answer is not taken from whoever asked."""
+    try:
+        await record(settled)
+    except AgentFlowError as error:
+        log.error("how tool call %s ended is not in the audit log: %s", settled.passage, error.code)

@@ -1,28 +1,41 @@
 """What the audit log says of one thing that happened. Never a value: names, counts and sizes."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
-from runtime.domain.egress import Destination, Sender
+from runtime.domain.egress import APPLIANCE, Destination, Sender
 
 AuditEvent = Literal[
-    "egress.sent", "egress.refused", "egress.settled", "budget.warned", "vault.restored", "vault.purged", "vault.erased"
+    "egress.sent",
+    "egress.refused",
+    "egress.settled",
+    "budget.warned",
+    "vault.restored",
+    "vault.purged",
+    "vault.erased",
+    "tool.called",
+    "tool.refused",
+    "tool.settled",
 ]
+
+HERE: Final = Destination("", "local")
+"""The destination of what stays in the appliance."""
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line of the audit log, before it has a place in the chain."""
 
     event: AuditEvent
-    passage: str
-    """Joins what was sent, or refused, with how it ended."""
-    sender: Sender
-    destination: Destination
+    passage: str = ""
+    """Joins what was sent, called or refused with how it ended; empty: it is over with this line."""
+    sender: Sender = APPLIANCE
+    """On whose behalf it happened; its tenant's chain has the line."""
+    destination: Destination = HERE
     size_bytes: int = 0
     """Of the payload as it left, or of the reply once it is settled."""
     policy: str = ""
-    """The redaction policy that was applied; empty: none."""
+    """The redaction policy that was applied; of a tool the profile that it ran under. Empty: none."""
     found: dict[str, int] = {}
     """How many values of each entity were found, by `ENTITY:action`."""
     outcome: str = ""
@@ -30,3 +43,34 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usd_micros: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
+    actor: str = ""
+    """Who did it: an API key's name, `cli`, `local`; empty: the appliance itself."""
+    subject: str = ""
+    """What it was done to: a tool, a signal, a setting, a definition. A name, never a value."""
+
+
+def tool_entry(
+    event: Literal["tool.called", "tool.refused", "tool.settled"],
+    tool: str,
+    sender: Sender,
+    *,
+    passage: str,
+    profile: str = "",
+    outcome: str = "",
+    size_bytes: int = 0,
+) -> AuditEntry:
+    """The line of a call of a tool. `passage`: what joins its lines. `profile`: what it ran under.
+
+    `tool.called` is recorded before the tool does anything, `tool.settled` when it has ended, and `tool.refused`,
+    with the code as `outcome`, in place of both.
+    """
+    return AuditEntry(
+        event=event,
+        passage=passage,
+        sender=sender,
+        destination=Destination("tool", "local", ""),
+        subject=tool,
+        policy=profile,
+        outcome=outcome,
+        size_bytes=size_bytes,
+    )

@@ -30,7 +30,19 @@ from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.llm import given_to
 from runtime.planners.scope import scope
 from runtime.policies.residency import rules_of
-from runtime.ports import Agent, AgentFactory, Clock, HttpAccess, Minimiser, ModelAccess, StepResult, Task, Tool
+from runtime.ports import (
+    Agent,
+    AgentFactory,
+    Clock,
+    HttpAccess,
+    Minimiser,
+    ModelAccess,
+    Record,
+    StepResult,
+    Task,
+    Tool,
+    nothing_recorded,
+)
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
@@ -70,13 +82,16 @@ class Dispatcher:
         tallies: Tallies | None = None,
         tool_price: Callable[[Workflow, str], int] = lambda _workflow, _tool: 0,
         reserve: Reserve = nothing_reserved,
+        record: Record = nothing_recorded,
     ) -> None:
         """`minimiser`: gives the data of minimised runs back to agents and tools. `tallies`: what steps spend, counted
-        where it is settled; None: what agents say. `tool_price`: micro-dollars of a call to a tool."""
+        where it is settled; None: what agents say. `tool_price`: micro-dollars of a call to a tool. `record`: keeps a
+        line of the audit log."""
         self._minimiser = minimiser
         self._tallies = tallies or Tallies()
         self._tool_price = tool_price
         self._reserve = reserve
+        self._record = record
         self._make_agent = make_agent
         self._models = models
         self._http = http
@@ -142,6 +157,7 @@ class Dispatcher:
             tools=self._tools,
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
+            record=self._record,
         )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:

@@ -3,12 +3,13 @@
 import pytest
 
 from runtime.agents.context import AgentContext
+from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE
 from runtime.domain.ids import AgentId, TenantId
 from runtime.domain.workflow import AgentSpec
-from runtime.errors import Refused
-from runtime.ports import Tool
+from runtime.errors import Refused, Unavailable
+from runtime.ports import Record, Tool, nothing_recorded
 from tests.runtime.agents.tasks import task
 
 
@@ -24,7 +25,7 @@ class Once:
         return self.effects.setdefault(idempotency_key, arguments)
 
 
-def context(*tools: Tool) -> AgentContext:
+def context(*tools: Tool, record: Record = nothing_recorded) -> AgentContext:
     spec = AgentSpec(id=AgentId("a"), type="custom", tools=("once", "absent"))
     return AgentContext(
         task(None),
@@ -34,6 +35,7 @@ def context(*tools: Tool) -> AgentContext:
         models=None,  # type: ignore[arg-type]  # no tool asks for it
         http=None,  # type: ignore[arg-type]
         tools={tool.id: tool for tool in tools},
+        record=record,
     )
 
 
@@ -51,3 +53,41 @@ async def test_two_calls_of_a_tool_in_one_step_are_two_effects() -> None:
 async def test_a_tool_that_is_not_granted_or_not_there_is_refused(tool: str) -> None:
     with pytest.raises(Refused, match=tool):
         await context(Once()).call_tool(tool, {})
+
+
+class Log:
+    """Takes lines; `fault` is what it raises instead."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.lines: list[AuditEntry] = []
+        self._fault = fault
+
+    async def record(self, entry: AuditEntry) -> None:
+        if self._fault is not None:
+            raise self._fault
+        self.lines.append(entry)
+
+
+async def test_a_call_is_in_the_log_before_and_after() -> None:
+    """What was called, and how it ended, joined; never with what."""
+    log = Log()
+    await context(Once(), record=log.record).call_tool("once", {"iban": "DE00"})
+    assert [("tool.called", "once", ""), ("tool.settled", "once", "ok")] == [
+        (line.event, line.subject, line.outcome) for line in log.lines
+    ]
+    assert (1, True) == (len({line.passage for line in log.lines}), "DE00" not in repr(log.lines))
+
+
+async def test_a_refused_call_has_one_line_with_the_code() -> None:
+    log = Log()
+    with pytest.raises(Refused):
+        await context(Once(), record=log.record).call_tool("other", {})
+    assert [("tool.refused", "other", "tool.not_granted")] == [(e.event, e.subject, e.outcome) for e in log.lines]
+
+
+async def test_a_call_that_cannot_be_logged_does_not_happen() -> None:
+    """Else what is not in the log would be what matters most."""
+    once, log = Once(), Log(Unavailable("audit.closed", "closed"))
+    with pytest.raises(Unavailable, match="closed"):
+        await context(once, record=log.record).call_tool("once", {})
+    assert {} == once.effects
