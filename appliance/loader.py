@@ -55,14 +55,12 @@ def load(path: Path, *, aliases: Collection[str] = ()) -> Workflow:
     Raises NotFound or Invalid when the file cannot be read, InvalidDefinition with every problem it has.
     """
     file = _file_of(path)
-    checked = check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases)
-    if checked.workflow is not None:
-        return checked.workflow
-    if checked.is_valid:
-        message = f"this is a document of kind {checked.kind!r}, not a workflow"
-        hint = "a workflow has a name and agents"
-        raise InvalidDefinition(str(file), [Problem(code="document.kind", message=message, file=str(file), hint=hint)])
-    raise InvalidDefinition(str(file), checked.problems)
+    return _required(check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases))
+
+
+def load_bytes(document: bytes, *, aliases: Collection[str] = ()) -> Workflow:
+    """The same for a document that has no folder, so that it names no files. Raises InvalidDefinition."""
+    return _required(check_bytes(document, file=FILE, aliases=aliases))
 
 
 def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
@@ -162,6 +160,18 @@ def _documents(data: bytes, report: Report, file: str) -> list[Node]:
         return [] if tree is None else [tree]
     text = decode(data, report, file)
     return [] if text is None else read_documents(text, report, file=file)
+
+
+def _required(checked: Checked) -> Workflow:
+    if checked.workflow is not None:
+        return checked.workflow
+    if checked.is_valid:
+        message = f"this is a document of kind {checked.kind!r}, not a workflow"
+        hint = "a workflow has a name and agents"
+        raise InvalidDefinition(
+            checked.file, [Problem(code="document.kind", message=message, file=checked.file, hint=hint)]
+        )
+    raise InvalidDefinition(checked.file, checked.problems)
 
 
 def _file_of(path: Path) -> Path:

@@ -202,9 +202,12 @@ class Appliance:
             data=data,
             store=self.store,
             clock=self.clock,
+            published=self.store.published,
             files=self._definition_files(data, key) if self._is_writer else None,
             aliases=self.settings.models.answered,
         )
+        if self._is_writer and key is not None:
+            await self.workflows.take_in()
         self.minimising = Minimising(
             self.settings, lock=lock, key=key, clock=self.clock, record=self._record, names=self._names
         )

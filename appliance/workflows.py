@@ -6,10 +6,10 @@ it started with, whatever happens to the project's folder.
 """
 
 import asyncio
+import logging
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,6 +20,9 @@ from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import Invalid, NotFound
 from runtime.ports import Clock, StateStore
+from runtime.store.published import Published
+
+log = logging.getLogger(__name__)
 
 TEMPLATES = Path(__file__).parent / "templates"
 FILE = "workflow.yaml"
@@ -34,7 +37,8 @@ class WorkflowLine(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     source: str
     """`published`, put here by an operator, or `template`, part of the program."""
-    folder: Path
+    folder: Path | None = None
+    """Where its files lie; None: in the journal's file."""
 
 
 class WorkflowCatalogue:
@@ -46,14 +50,18 @@ class WorkflowCatalogue:
         data: Path,
         store: StateStore,
         clock: Clock,
+        published: Published | None = None,
         files: DefinitionFiles | None = None,
         aliases: Collection[str] = (),
     ) -> None:
-        """`files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run.
+        """`published`: the names of definitions in the journal's file; None: there are none.
+
+        `files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run.
 
         `aliases`: the `provider/model` names that the settings answer with another model.
         """
-        self._published = data / "workflows"
+        self._folders = data / "workflows"
+        self._published = published
         self._store = store
         self._clock = clock
         self._files = files
@@ -62,17 +70,20 @@ class WorkflowCatalogue:
         self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
 
-    def list(self) -> Sequence[WorkflowLine]:
+    async def list(self) -> Sequence[WorkflowLine]:
         """The published workflows, then the templates that none of them hides, by name."""
         lines: dict[str, WorkflowLine] = {}
-        for source, root in (("template", TEMPLATES), ("published", self._published)):
+        for source, root in (("template", TEMPLATES), ("published", self._folders)):
+            if source == "published":
+                for name in await self._names_published():
+                    lines[name] = WorkflowLine(name=name, source=source)
             for file in sorted(root.glob(f"*/{FILE}")):
                 lines[file.parent.name] = WorkflowLine(name=file.parent.name, source=source, folder=file.parent)
         return sorted(lines.values(), key=lambda line: (line.source, line.name))
 
-    def names(self) -> Sequence[str]:
+    async def names(self) -> Sequence[str]:
         """What `find` finds by name."""
-        return [line.name for line in self.list()]
+        return [line.name for line in await self.list()]
 
     async def find(self, name: str, *, allow_paths: bool = False) -> Workflow:
         """The workflow of a name or a definition's hash, ready to run; with `allow_paths` also of a file or folder.
@@ -82,12 +93,16 @@ class WorkflowCatalogue:
         """
         if name.startswith("sha256:"):
             return await self.ready(DefinitionHash(name))
-        for root in (self._published, TEMPLATES):
-            if _is_name(name) and (root / name / FILE).is_file():
-                return await self._load(root / name)
+        if _is_name(name) and (self._folders / name / FILE).is_file():
+            return await self._load(self._folders / name)
+        published = (await self._names_published()).get(name)
+        if published is not None:
+            return await self.ready(published)
+        if _is_name(name) and (TEMPLATES / name / FILE).is_file():
+            return await self._load(TEMPLATES / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
             return await self._keep(loader.load(Path(name), aliases=self._aliases))
-        known = ", ".join(self.names())
+        known = ", ".join(await self.names())
         raise NotFound(
             "workflow.unknown",
             f"there is no workflow {name!r} here, nor a folder of that name; known: {known or 'none'}",
@@ -115,22 +130,37 @@ class WorkflowCatalogue:
         return await self._once(definition, lay_out)
 
     async def put(self, document: bytes, *, name: str) -> Workflow:
-        """Publish a workflow of one file under a name. Raises InvalidDefinition, and keeps what was there before."""
+        """Publish a workflow of one file under its name, replacing the one that had it. Raises InvalidDefinition."""
         _check_name(name)
-        self._published.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=self._published))
-        try:
-            (draft / FILE).write_bytes(document)
-            workflow = loader.load(draft, aliases=self._aliases)
-            if workflow.name != name:
-                raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
-            kept = await self._keep(workflow)
-            target = self._published / name
-            target.mkdir(exist_ok=True)
-            os.replace(draft / FILE, target / FILE)
-            return kept
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        workflow = loader.load_bytes(document, aliases=self._aliases)
+        if workflow.name != name:
+            raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
+        kept = await self._keep(workflow)
+        if self._published is not None:
+            await self._published.put(name, kept.hash, document, self._clock.now_us())
+        # what lies in the folder comes first, and this was to replace it
+        await asyncio.to_thread(_remove_document, self._folders / name)
+        return kept
+
+    async def take_in(self) -> None:
+        """Publish what lies in the data folder, files and all, and remove it there: a key is set, and that is plain.
+
+        What is no valid workflow stays where it is, and the log says so.
+        """
+        for file in sorted(self._folders.glob(f"*/{FILE}")):
+            try:
+                workflow = await self._keep(loader.load(file.parent, aliases=self._aliases))
+                if self._published is not None:
+                    source = await asyncio.to_thread(file.read_bytes)
+                    await self._published.put(file.parent.name, workflow.hash, source, self._clock.now_us())
+            except Invalid as error:
+                log.warning("%s stays in the clear, for it can't be published: %s", file.parent, error)
+                continue
+            log.warning("a database key is set: workflow %s was taken out of %s", file.parent.name, self._folders)
+            await asyncio.to_thread(shutil.rmtree, file.parent)
+
+    async def _names_published(self) -> Mapping[str, DefinitionHash]:
+        return {} if self._published is None else await self._published.all()
 
     async def _load(self, folder: Path) -> Workflow:
         """The workflow of a folder, read again only when one of its files has changed."""
@@ -166,6 +196,13 @@ class WorkflowCatalogue:
 
 async def _laid_out(workflow: Workflow, files: DefinitionFiles) -> Workflow:
     return msgspec.structs.replace(workflow, folder=await files.lay_out(workflow))
+
+
+def _remove_document(folder: Path) -> None:
+    """The document of a folder, and the folder where nothing else is in it."""
+    (folder / FILE).unlink(missing_ok=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _stamp(folder: Path, workflow: Workflow) -> _Stamp:

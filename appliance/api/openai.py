@@ -126,7 +126,7 @@ async def create_embeddings(request: ApiRequest, service: NamedDependency[Servic
 )
 async def list_models(service: NamedDependency[Service]) -> ModelList:
     """Local models by name, others as `provider/name`, routes by theirs, workflows as `workflow:NAME`."""
-    return ModelList(data=_models(service))
+    return ModelList(data=await _models(service))
 
 
 @get(
@@ -137,7 +137,7 @@ async def list_models(service: NamedDependency[Service]) -> ModelList:
 async def show_model(model: FromPath[str], service: NamedDependency[Service]) -> ModelLine:
     """One line of the list."""
     name = model.removeprefix("/")
-    for line in _models(service):
+    for line in await _models(service):
         if line.id == name:
             return line
     raise NotFound(
@@ -211,14 +211,14 @@ def _name(info: ModelInfo) -> str:
     return info.model if info.zone == "local" else f"{info.backend.removeprefix('model.')}/{info.model}"
 
 
-def _models(service: Service) -> list[ModelLine]:
+async def _models(service: Service) -> list[ModelLine]:
     models = [
         ModelLine(id=_name(info), owned_by=info.backend)
         for info in service.appliance.models.describe()
         if info.backend not in HIDDEN_BACKENDS
     ]
     models += [ModelLine(id=name, owned_by=ROUTE) for name in service.appliance.models.routes()]
-    names = sorted(service.appliance.workflows.names())
+    names = sorted(await service.appliance.workflows.names())
     models += [ModelLine(id=f"{PREFIX}{name}", owned_by=BACKEND) for name in names]
     # a route may be called like a model, in whose place it answers
     return list({line.id: line for line in models}.values())

@@ -50,7 +50,7 @@ class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
 )
 async def list_workflows(service: NamedDependency[Service]) -> WorkflowList:
     """By name; each may be shown, and asked for in a run."""
-    lines = service.appliance.workflows.list()
+    lines = await service.appliance.workflows.list()
     return WorkflowList([WorkflowLine(line.name, line.source) for line in sorted(lines, key=lambda line: line.name)])
 
 
@@ -85,7 +85,7 @@ async def store_workflow(
     expect_type(request, JSON_TYPES | YAML_TYPES)
     document = await read_bytes(request)
     catalogue = service.appliance.workflows
-    is_new = name not in catalogue.names()
+    is_new = name not in await catalogue.names()
     workflow = await catalogue.put(document, name=name)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     headers = {"etag": f'"{workflow.hash}"'} | ({"location": f"/v1/workflows/{workflow.name}"} if is_new else {})

@@ -1,6 +1,8 @@
-"""Finds definitions for commands that start nothing: no store, no model."""
+"""Finds definitions for commands that start nothing: no model, and nothing is written."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,19 +12,31 @@ if TYPE_CHECKING:
     from runtime.domain.workflow import Workflow
 
 
-def catalogue(data: Path) -> "WorkflowCatalogue":
+@asynccontextmanager
+async def catalogue(settings: "Settings") -> "AsyncIterator[WorkflowCatalogue]":
     """The catalogue of a data folder, which keeps nothing."""
-    from appliance.cli.journal import reading_catalogue
-    from runtime.store.volatile import VolatileStore
+    from appliance.cli.journal import open_journal, reading_catalogue
 
-    return reading_catalogue(VolatileStore(), data)
+    async with open_journal(settings) as store:
+        yield reading_catalogue(store, settings.data)
 
 
 async def find_definition(settings: "Settings", name: str) -> "Workflow":
     """The workflow of a name, file or folder. Raises NotFound and InvalidDefinition."""
-    return await catalogue(settings.data).find(name, allow_paths=True)
+    from appliance.cli.journal import reading_catalogue
+    from runtime.store.volatile import VolatileStore
+
+    if Path(name).exists():  # nothing of the data folder, nor its key, is needed for a file
+        return await reading_catalogue(VolatileStore(), settings.data).find(name, allow_paths=True)
+    async with catalogue(settings) as known:
+        return await known.find(name, allow_paths=True)
 
 
-def known_names(data: Path) -> Sequence[str]:
+def known_names(settings: "Settings") -> Sequence[str]:
     """What can be named without a path."""
-    return catalogue(data).names()
+
+    async def names() -> Sequence[str]:
+        async with catalogue(settings) as known:
+            return await known.names()
+
+    return asyncio.run(names())

@@ -107,7 +107,8 @@ def reading_catalogue(store: Store, data: Path) -> "WorkflowCatalogue":
     from appliance.workflows import WorkflowCatalogue
     from runtime.engine.clock import SystemClock
 
-    return WorkflowCatalogue(data=data, store=store, clock=SystemClock())
+    published = store.published if isinstance(store, Journal) else None
+    return WorkflowCatalogue(data=data, store=store, clock=SystemClock(), published=published)
 
 
 async def pinned(catalogue: "WorkflowCatalogue", definition: DefinitionHash) -> "Workflow | None":

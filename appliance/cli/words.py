@@ -3,6 +3,8 @@
 import click
 from click.shell_completion import CompletionItem
 
+from runtime.errors import AgentFlowError
+
 
 class WorkflowName(click.ParamType[str]):
     """A workflow: its name, a file, or a folder."""
@@ -15,7 +17,10 @@ class WorkflowName(click.ParamType[str]):
         from appliance.cli.context import Af
 
         af = ctx.find_root().ensure_object(Af)
-        names = [name for name in known_names(af.data_folder) if name.startswith(incomplete)]
+        try:
+            names = [name for name in known_names(af.settings) if name.startswith(incomplete)]
+        except AgentFlowError:  # a shell that completes has no place for it
+            names = []
         return [CompletionItem(name) for name in names] or [CompletionItem(incomplete, type="file")]
 
 

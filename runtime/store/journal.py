@@ -22,6 +22,7 @@ from runtime.store.decision import decision_of
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
 from runtime.store.migrations import journal_steps
+from runtime.store.published import Published
 from runtime.store.verification import Verified, verify
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Journal:
         self._database = database
         self._appender = Appender()
         database.on_rollback(self._appender.forget)
+        self.published = Published(database)
+        """The definitions that have a name here."""
 
     async def append(
         self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
