@@ -34,7 +34,7 @@ class AccuracyView(msgspec.Struct, frozen=True, kw_only=True):
 async def accuracy(store: StateStore, between_us: tuple[int, int], *, tenant: str = "") -> list[AccuracyView]:
     """By workflow, in the order of the names; of one tenant's runs, or of all."""
     errors: dict[str, list[tuple[float, bool]]] = {}
-    async for state in _estimated(store, between_us, tenant):
+    async for state in estimated(store, between_us, tenant):
         error = tokens_error_ratio(state)
         if error is not None and state.estimate:
             took = state.usage.input_tokens + state.usage.output_tokens
@@ -50,7 +50,7 @@ async def accuracy(store: StateStore, between_us: tuple[int, int], *, tenant: st
     ]
 
 
-async def _estimated(store: StateStore, between_us: tuple[int, int], tenant: str) -> AsyncIterator[RunState]:
+async def estimated(store: StateStore, between_us: tuple[int, int], tenant: str) -> AsyncIterator[RunState]:
     """The states of the period's runs that have an estimate; of others only the first entry is read."""
     looked_at, before = 0, None
     while looked_at < MOST_RUNS and (page := await store.runs(limit=PAGE, before=before)):

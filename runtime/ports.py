@@ -243,6 +243,9 @@ class MemoryStore(Protocol):
     async def sources(self, collection: Collection) -> Mapping[str, str]:
         """Source → digest of every document of a collection."""
 
+    async def collections(self, tenant: TenantId) -> Sequence[tuple[str, int, int]]:
+        """Name, documents and passages of every collection of a tenant, by name."""
+
     async def known_vectors(self, tenant: TenantId, model: str, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The vectors kept for these digests of texts; digests without one are left out."""
 

@@ -25,6 +25,7 @@ from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limits
+from runtime.engine.bulkhead import AgentLoad, Bulkhead
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.llm import given_to
@@ -57,10 +58,10 @@ log = logging.getLogger(__name__)
 class Desk:
     """One agent of one definition, ready to work."""
 
-    def __init__(self, spec: AgentSpec, agent: Agent) -> None:
+    def __init__(self, spec: AgentSpec, agent: Agent, bulkhead: Bulkhead) -> None:
         self.spec = spec
         self.agent = agent
-        self.bulkhead = asyncio.Semaphore(spec.concurrency or DEFAULT_CONCURRENCY)
+        self.bulkhead = bulkhead
         self.template = None if spec.input is None else Template(spec.input)
         templates = Template([spec.input, spec.prompt])
         self.names = frozenset({"input", "steps", "response", "error"}) | templates.names
@@ -106,7 +107,7 @@ class Dispatcher:
         self._tallies.open(state.run, step.step)
         try:
             desk = await self._desk(workflow, agent)
-            async with desk.bulkhead:
+            async with desk.bulkhead.turn():
                 result = await self._act(workflow, state, step, desk)
         except AgentFlowError as error:
             failure = ErrorInfo(
@@ -132,6 +133,11 @@ class Dispatcher:
             used = self._tallies.close(state.run, step.step)
         duration_ms = (self._clock.now_us() - started_us) // 1_000
         return StepFailed(step=step.step, error=failure, attempt=number, usage=used, duration_ms=duration_ms)
+
+    def loads(self) -> list[AgentLoad]:
+        """How busy every agent is that a run has needed since the start."""
+        opened = (each for each in self._desks.values() if each.done() and not each.cancelled())
+        return [each.result().bulkhead.load for each in opened if each.exception() is None]
 
     async def stop(self) -> None:
         """Stop every agent, those that are still starting included."""
@@ -200,7 +206,14 @@ class Dispatcher:
             maker: Agent = PlanningAgent(workflow, workflow.llm)
         else:
             maker = self._make_agent(spec, workflow.folder, sender_of(workflow, spec))
-        desk = Desk(spec, maker)
+        load = AgentLoad(
+            workflow=workflow.name,
+            definition=workflow.hash,
+            agent=agent,
+            kind=spec.type,
+            limit=spec.concurrency or DEFAULT_CONCURRENCY,
+        )
+        desk = Desk(spec, maker, Bulkhead(load, self._clock.now_us))
         try:
             await desk.agent.start()
         except BaseException:

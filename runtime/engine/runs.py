@@ -16,6 +16,7 @@ from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
 from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow, subworkflows
+from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
 from runtime.engine.migrate import Migration, migration
@@ -227,6 +228,10 @@ class Engine:
         """A look at the engine now."""
         running = sum(len(live.steps) for live in self._live.values())
         return EngineHealth(is_accepting=self._is_accepting, live_runs=len(self._live), running_steps=running)
+
+    def loads(self) -> list[AgentLoad]:
+        """How busy every agent is that a run has needed since the start."""
+        return self._dispatcher.loads()
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Do work that a caller's cancellation must not stop: what was decided would never be carried out."""

@@ -22,7 +22,7 @@ QUOTES = 4
 
 _CANDIDATES = 20
 _CANDIDATES_PER_HIT = 5
-_WORDS_SHARE = 0.1
+WORDS_SHARE = 0.1
 _SLOPE = 21.6
 _EVEN_COSINE = 0.371
 
@@ -92,7 +92,7 @@ def _hits(found: Sequence[Recalled], question: bytes) -> list[Hit]:
 
 
 def _score(passage: Recalled) -> float:
-    return passage.similarity + _WORDS_SHARE * passage.words_ratio
+    return passage.similarity + WORDS_SHARE * passage.words_ratio
 
 
 def _nearest(quotes: Sequence[Quote], question: bytes) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from runtime.costs.budget import Key
-from runtime.costs.periods import period_of
+from runtime.costs.periods import HOUR_US, period_of
 from runtime.domain.cost import Budget, Period
 from runtime.domain.egress import CostBound, Sender
 from runtime.store.database import Database
@@ -61,6 +61,10 @@ class Charges:
         """What was spent between two instants, by the names of a dimension, the dearest first; of one tenant, or of
         all."""
         return await self._database.read(lambda c: spending_by(c, dimension, between_us, tenant=tenant))
+
+    async def hours(self, between_us: tuple[int, int], *, tenant: str = "") -> list[tuple[int, Spending]]:
+        """The beginning of each hour in which something was spent, and what; in order, of one tenant, or of all."""
+        return await self._database.read(lambda c: hours(c, between_us, tenant=tenant))
 
     async def charge_back(self, between_us: tuple[int, int], *, tenant: str = "") -> list[tuple[str, str, Spending]]:
         """Tenant, workflow, and what was spent there on each item; sorted by these names."""
@@ -154,6 +158,18 @@ def spending_by(
         (*between_us, tenant, tenant, len(prefix), prefix),
     )
     return [Spending(str(name).removeprefix(prefix), *map(int, sums)) for name, *sums in rows]
+
+
+def hours(
+    connection: sqlite3.Connection, between_us: tuple[int, int], *, tenant: str = ""
+) -> list[tuple[int, Spending]]:
+    """The beginning of each hour of a period in which something was spent, and what; of one tenant, or of all."""
+    rows = connection.execute(
+        f"SELECT at_us - at_us % {HOUR_US}, {_SUMS}, {_open('usd_micros')}, {_open('input_tokens + output_tokens')} "
+        "FROM charge WHERE at_us >= ? AND at_us < ? AND (? = '' OR tenant = ?) GROUP BY 1 ORDER BY 1",
+        (*between_us, tenant, tenant),
+    )
+    return [(int(at_us), Spending("", *map(int, sums))) for at_us, *sums in rows]
 
 
 def charge_back(

@@ -96,6 +96,10 @@ class Memory:
         """Source → digest of every document of a collection."""
         return await self._read(lambda connection: _sources(connection, collection))
 
+    async def collections(self, tenant: TenantId) -> Sequence[tuple[str, int, int]]:
+        """Name, documents and passages of every collection of a tenant, by name."""
+        return await self._read(lambda connection: _collections(connection, tenant))
+
     async def known_vectors(self, tenant: TenantId, model: str, digests: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """The vectors kept for these digests of texts."""
         return await self._read(lambda connection: _known_vectors(connection, tenant, model, digests))
@@ -208,6 +212,14 @@ def _sources(connection: sqlite3.Connection, collection: Collection) -> Mapping[
         "SELECT source, digest FROM document WHERE collection=? ORDER BY source", (_find(connection, collection),)
     )
     return {source: digest for source, digest in rows}
+
+
+def _collections(connection: sqlite3.Connection, tenant: TenantId) -> Sequence[tuple[str, int, int]]:
+    return connection.execute(
+        "SELECT name, (SELECT count(*) FROM document WHERE collection=collection.id), "
+        "(SELECT count(*) FROM passage WHERE collection=collection.id) FROM collection WHERE tenant=? ORDER BY name",
+        (tenant,),
+    ).fetchall()
 
 
 def _search(connection: sqlite3.Connection, collection: Collection, query: MemoryQuery) -> Sequence[Recalled]:

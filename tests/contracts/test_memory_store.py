@@ -189,3 +189,11 @@ async def test_a_question_without_telling_words_is_searched_by_meaning(store: Me
     await store.save(ACME, [document("kb-1", "What is it?", vector(1))])
     for text in ("", "what is it", '"', "NEAR(", "\0", "( * ^ -", "x" * 10_000):
         assert sources(await store.search(ACME, query(text, vector(1)))) == ["kb-1"]
+
+
+async def test_collections_are_counted_by_tenant(store: MemoryStore) -> None:
+    """What nobody can list, nobody can look into; another tenant's are not even named."""
+    assert [] == list(await store.collections(ACME.tenant))
+    await store.save(ACME, [document("kb-1", "One.", vector(1)), document("kb-2", "Two.", vector(0, 1))])
+    await store.save(GLOBEX, [document("kb-1", "Three.", vector(1))])
+    assert [("help", 2, 2)] == [tuple(found) for found in await store.collections(ACME.tenant)]
