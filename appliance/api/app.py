@@ -39,6 +39,7 @@ HANDLERS = (
     events.stream_events,
     live.stream_all_events,
     history.show_state,
+    history.explain_run,
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,

@@ -14,7 +14,7 @@ COMMANDS = {
     "doctor": Lazy("appliance.cli.doctor", "Check this machine, and say what mends it.", START),
     "run": Lazy("appliance.cli.run", "Run a workflow, once or for every line of a file.", RUN),
     "plan": Lazy("appliance.cli.plan", "Say what a run will take, before it begins.", RUN),
-    "runs": Lazy("appliance.cli.runs", "List, show, signal, cancel and resume runs.", RUN),
+    "runs": Lazy("appliance.cli.runs", "List, show, explain, signal, cancel and resume runs.", RUN),
     "logs": Lazy("appliance.cli.logs", "Show what happened in a run.", RUN),
     "replay": Lazy("appliance.cli.replay", "Decide a run again, and name the first difference.", RUN),
     "init": Lazy("appliance.cli.templates", "Begin a project from a template.", BUILD),

@@ -8,6 +8,7 @@ from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_input
 from appliance.cli.migrate import migrate_run
+from appliance.cli.why import why_run
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ STATUSES = ["running", "waiting", "succeeded", "failed", "cancelled"]
     examples="""
         af runs list --status failed
         af runs show last
+        af runs why last
         af runs signal last person --data '{"answer": "We have called you."}'
     """,
 )
 def runs() -> None:
-    """List, show, signal, cancel and resume runs.
+    """List, show, explain, signal, cancel and resume runs.
 
     RUN is an id, a unique beginning or end of one, or `last`.
     """
@@ -128,6 +130,7 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
 
 
 runs.add_command(migrate_run)
+runs.add_command(why_run, "why")
 
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:
