@@ -76,10 +76,15 @@ def build_app(service: Service) -> Litestar:
     def provide() -> Service:
         return service
 
+    def answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
+        problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
+        body = service.appliance.known.mask_text(problem.body.decode()).encode()
+        return Response(body, status_code=problem.status, headers=problem.headers)
+
     app = Litestar(
         [*_options(), *HANDLERS],
         dependencies={"service": Provide(provide, sync_to_thread=False)},
-        exception_handlers={Exception: _answer_error},
+        exception_handlers={Exception: answer_error},
         openapi_config=None,  # the description is made in `openapi`
         logging_config=None,  # errors are logged where they are answered, without bodies
         request_max_body_size=MAX_BODY_BYTES,
@@ -103,8 +108,3 @@ def _options_of(path: str, allowed: str) -> HTTPRouteHandler:
         return Response(None, headers={"allow": allowed})
 
     return options
-
-
-def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
-    problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
-    return Response(problem.body, status_code=problem.status, headers=problem.headers)

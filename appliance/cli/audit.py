@@ -111,12 +111,12 @@ async def _open_log(af: Af) -> "AsyncIterator[AuditLog | None]":
     from runtime.engine.clock import SystemClock
     from runtime.store.audit import AuditLog
     from runtime.store.journal import JOURNAL_FILE, journal_database
-    from runtime.store.key import key_from
+    from runtime.store.keyring import database_key
 
     if not (af.settings.data / JOURNAL_FILE).exists():
         yield None
         return
-    database = journal_database(af.settings.data, lock=None, key=key_from(os.environ))
+    database = journal_database(af.settings.data, lock=None, key=database_key(os.environ, af.settings.data))
     await database.start()
     try:
         yield AuditLog(database, SystemClock().now_us)

@@ -28,6 +28,7 @@ from runtime.ports import Progress
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
     from appliance.wiring import Appliance
+    from redaction.known import KnownSecrets
     from runtime.domain.workflow import Workflow
 
 ACTOR = "cli"
@@ -215,16 +216,18 @@ Runs = LocalRuns | ServedRuns
 
 @asynccontextmanager
 async def open_runs(
-    settings: "Settings", what: str, *, progress: Progress, recover: bool = False
+    settings: "Settings", what: str, *, progress: Progress, recover: bool = False, known: "KnownSecrets | None" = None
 ) -> AsyncIterator[Runs]:
     """The runs of a data folder, to be written. `recover`: take up what an earlier process left unfinished.
+
+    `known`: learns the values that are masked.
 
     Raises Unavailable `data.locked` when a process has the folder that does not serve it, and what opening raises.
     """
     from appliance.wiring import Appliance
 
     # Ctrl-C must not wait for a model: what was running goes on from its journal later
-    appliance = Appliance(msgspec.structs.replace(settings, drain_s=0.0), what=what, progress=progress)
+    appliance = Appliance(msgspec.structs.replace(settings, drain_s=0.0), what=what, progress=progress, known=known)
     try:
         await appliance.start(recover=recover)
     except Unavailable as error:

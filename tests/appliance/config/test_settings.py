@@ -153,6 +153,14 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "vault_days": "30",
     }
     key = known.key  # type: ignore[attr-defined]  # a Setting
+    values |= {
+        "secrets.provider": "openbao",
+        "secrets.url": "https://bao.example:8200",
+        "secrets.mount": "kv",
+        "secrets.path": "a/b",
+        "secrets.token_file": "/run/token",
+        "secrets.cache_s": "0",
+    }
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
     egress = {
         "features": "cloud",
