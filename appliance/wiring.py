@@ -17,6 +17,7 @@ from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
 from appliance.secrets import Secrets
+from appliance.threats import Watch
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
@@ -135,6 +136,8 @@ class Appliance:
             prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
+        self.threats = Watch()
+        """Looks at every line of the audit log that is written here."""
         self.audit: AuditLog | None = None
         """Open with the store, for a writer."""
         self.budgets: Budgets | None = None
@@ -247,6 +250,8 @@ class Appliance:
         )
         if self._is_writer:
             self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
+            learning = asyncio.create_task(self.threats.learn(self.audit), name="threats")
+            self._opened.push_async_callback(_ended, learning)
             await self.engine.start(recover=recover)
             self.minimising.start(self.store)
 
@@ -254,7 +259,8 @@ class Appliance:
         """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
         if self.audit is None or not self._is_writer:
             raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
-        await self.audit.append(entry)
+        seq = await self.audit.append(entry)
+        self.threats.note(entry, self.clock.now_us(), seq)
 
     async def _kept(self, run: RunId, value: Json) -> Json:
         return await self.engine.kept(run, value)

@@ -20,6 +20,7 @@ from appliance.api import (
     panels,
     preflight,
     runs,
+    threats,
     vault,
     workflows,
 )
@@ -49,6 +50,7 @@ HANDLERS = (
     openai.show_model,
     backends.list_backends,
     egress.list_egress,
+    threats.list_threats,
     costs.show_costs,
     preflight.ask_preflight,
     panels.panel_agents,

@@ -29,6 +29,7 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics(version)
         self.metrics.egress.read = appliance.egress_counts
+        self.metrics.threats.read = lambda: appliance.threats.counts
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "encrypt": Lazy("appliance.cli.encrypt", "Encrypt a data folder that is plain.", OPERATE),
     "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
+    "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
     "secrets": Lazy("appliance.cli.secrets", "Keep keys and passwords encrypted, by name.", OPERATE),
     "vault": Lazy("appliance.cli.vault", "Count, purge and erase what pseudonyms stand for.", OPERATE),
