@@ -113,7 +113,7 @@ class Appliance:
         threads = settings.names_workers + 1  # one more, for texts that need no worker
         self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names, threads=threads)
         self._guard = Guard(
-            egress_policy(settings), self._desk, record=self._record, reserve=self._reserve, known=self.known
+            egress_policy(settings), self._desk, record=self.record, reserve=self._reserve, known=self.known
         )
         pool = PoolSettings(
             folder=settings.models_folder,
@@ -223,7 +223,7 @@ class Appliance:
         self._opened.push_async_callback(self.models.stop)
         await self._open_workflows(data, key)
         self.minimising = Minimising(
-            self.settings, lock=lock, key=key, clock=self.clock, record=self._record, names=self._names
+            self.settings, lock=lock, key=key, clock=self.clock, record=self.record, names=self._names
         )
         self._opened.push_async_callback(self.minimising.stop)
         minimiser = self.minimising.minimiser
@@ -237,7 +237,7 @@ class Appliance:
             tallies=self.budgets.tallies if self.budgets else None,
             tool_price=self._tool_price,
             reserve=self._reserve,
-            record=self._record,
+            record=self.record,
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
         self.engine = Engine(
@@ -255,7 +255,7 @@ class Appliance:
             await self.engine.start(recover=recover)
             self.minimising.start(self.store)
 
-    async def _record(self, entry: AuditEntry) -> None:
+    async def record(self, entry: AuditEntry) -> None:
         """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
         if self.audit is None or not self._is_writer:
             raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
@@ -291,7 +291,7 @@ class Appliance:
         self._opened.push_async_callback(self.budgets.stop)
 
     async def _reserve(self, sender: Sender, bound: CostBound) -> Settle:
-        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `_record` does."""
+        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `record` does."""
         if not bound.has_price:
             self._tell_unpriced(sender, bound)
         if self.budgets is not None:
@@ -327,7 +327,7 @@ class Appliance:
             destination=Destination(kind, "", bound.payee or name),
             outcome=budget,
         )
-        await self._record(entry)
+        await self.record(entry)
 
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:

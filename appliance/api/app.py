@@ -25,6 +25,7 @@ from appliance.api import (
     workflows,
 )
 from appliance.api.bodies import ApiRequest
+from appliance.api.mcp import mcp_route
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
 from appliance.api.problems import MAX_BODY_BYTES
@@ -84,7 +85,7 @@ def build_app(service: Service) -> Litestar:
         return Response(body, status_code=problem.status, headers=problem.headers)
 
     app = Litestar(
-        [*_options(), *HANDLERS],
+        [*_options(), *HANDLERS, mcp_route(service)],
         dependencies={"service": Provide(provide, sync_to_thread=False)},
         exception_handlers={Exception: answer_error},
         openapi_config=None,  # the description is made in `openapi`

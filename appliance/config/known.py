@@ -302,6 +302,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secrets.path", text, "agentflow", "below the mount; a secret is at PATH/TENANT/NAME"),
     Setting("secrets.token_file", text, "", "file with its token, mode 0600; read each time"),
     Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
+    Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
     Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
 )
 

@@ -74,6 +74,13 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a value that it gave is kept in memory."""
 
 
+class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The Model Context Protocol."""
+
+    workflows: tuple[str, ...] = ("*",)
+    """Patterns of the workflows that are offered to its clients."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
@@ -114,6 +121,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability = "full"
     models: ModelSettings = ModelSettings()
     secrets: SecretSettings = SecretSettings()
+    mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -134,7 +142,7 @@ def load_settings(data: Path | None, env: Mapping[str, str], *, flags: Mapping[s
     nearest known one, and for a value that its setting does not take; Unavailable for a file that cannot be read.
     """
     folder = data_folder(data, env)
-    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}, "secrets": {}}
+    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}, "secrets": {}, "mcp": {}}
     for key, resolved in resolve(folder, env, flags or {}).items():
         group, _, name = key.rpartition(".")
         holder = document[group] if group else document
