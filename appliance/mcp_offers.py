@@ -14,7 +14,7 @@ import msgspec
 
 from appliance.auth.callers import Caller
 from appliance.views import RunView
-from runtime.domain.audit import AuditEntry, tool_entry
+from runtime.domain.audit import tool_entry
 from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal
 from runtime.domain.egress import Sender
@@ -23,6 +23,7 @@ from runtime.domain.ids import RunId, state_of
 from runtime.domain.journal import Entry
 from runtime.domain.workflow import Workflow
 from runtime.errors import AgentFlowError, NotFound
+from runtime.ports import Record
 from runtime.tools.mcp.offers import Answer, Offered, Offers, OnProgress
 
 INSTRUCTIONS = (
@@ -54,7 +55,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     settled: Callable[[RunId, Caller, OnEntry], Awaitable[RunView]]
     """The run's document once it is final or waits, telling of every entry on the way."""
     cancel: Callable[[RunId, Caller], Awaitable[None]]
-    record: Callable[[AuditEntry], Awaitable[None]] | None = None
+    record: Record | None = None
     """Keeps a line of the audit log; None: whoever works on the runs keeps it."""
 
 
@@ -100,8 +101,8 @@ class _Offering:
             await self._note("tool.settled", sender, outcome="cancelled")
             raise
         answer = _answer(view)
-        size = len(answer.text.encode())
-        await self._note("tool.settled", sender, outcome=view.error.code if view.error else "ok", size_bytes=size)
+        code = "run.waits" if view.awaiting else view.error.code if view.error else "ok"
+        await self._note("tool.settled", sender, outcome=code, size_bytes=len(answer.text.encode()))
         return answer
 
     async def _watched(self, run: RunId, who: Caller, tell: OnProgress) -> RunView:

@@ -136,6 +136,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
     texts = {
         "drain_s": "1.5",
+        "mcp.workflows": "support,desk-*",
         "names_workers": "2",
         "models.threads": "4",
         "models.isolation": "thread",
