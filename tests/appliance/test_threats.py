@@ -24,7 +24,7 @@ async def test_what_is_unusual_is_logged_listed_and_counted(
     """A fresh start tells nobody of what is old, and still lists it."""
     caplog.set_level(logging.WARNING)
     async with open_api(data_folder) as api:
-        record = api.service.appliance._record
+        record = api.service.appliance.record
         for _ in range(25):
             await record(called("search"))
         await record(called("mail"))
