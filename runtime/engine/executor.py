@@ -172,7 +172,9 @@ class Executor:
         expected_seq = live.state.seq
         try:
             entries, commands = self._decide(live, event)
-            await self._store.append(live.state.run, expected_seq, entries, idempotency_key=idempotency_key)
+            await self._store.append(
+                live.state.run, expected_seq, entries, idempotency_key=idempotency_key, status=live.state.status
+            )
         except BaseException:
             live.is_stale = True
             if live.settled.done():  # with a state that may hold what was not kept
