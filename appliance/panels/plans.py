@@ -83,15 +83,17 @@ def _machine(workflow: Workflow, machine: FsmSpec, title: str) -> MachineView:
 
 def _in_reach(machine: FsmSpec) -> Iterator[str]:
     """States in the order in which a run that goes well meets them."""
-    waiting, seen = [machine.initial_state], set[str]()
-    while waiting:
-        name = waiting.pop(0)
+    waiting, behind, seen = [machine.initial_state], list[str](), set[str]()
+    while waiting or behind:
+        name = waiting.pop(0) if waiting else behind.pop(0)
         if name in seen:
             continue
         seen.add(name)
         yield name
         if name in machine.states:
-            waiting += machine.states[name].targets()
+            on_error = machine.states[name].on_error
+            waiting = [target for target in machine.states[name].targets() if target != on_error] + waiting
+            behind += [on_error] if on_error else []
 
 
 def _state(workflow: Workflow, machine: FsmSpec, name: str) -> NodeView:

@@ -102,7 +102,7 @@ class LocalDoor:
             content = answer.read()
             reply = Reply(answer.status, {name.lower(): value for name, value in answer.getheaders()}, content)
         if reply.status >= 400:
-            raise _error(reply)
+            raise error_of(reply)
         return reply
 
     def events(self, target: str, *, after: int = 0) -> Iterator[ServerEvent]:
@@ -113,7 +113,7 @@ class LocalDoor:
         headers = {"last-event-id": str(after)} if after else {}
         with self._request("GET", target, None, headers) as answer:
             if answer.status >= 400:
-                raise _error(Reply(answer.status, {}, answer.read()))
+                raise error_of(Reply(answer.status, {}, answer.read()))
             fields: dict[bytes, bytes] = {}
             for line in answer:
                 name, _, value = line.rstrip(b"\r\n").partition(b": ")
@@ -252,7 +252,7 @@ def _listen_problem(error: OSError, host: str, port: int) -> tuple[str, str]:
             return "server.listen_failed", f"cannot listen on {host} port {port}: {error.strerror or error}"
 
 
-def _error(reply: Reply) -> AgentFlowError:
+def error_of(reply: Reply) -> AgentFlowError:
     """The error that a problem document stands for."""
     try:
         problem = msgspec.json.decode(reply.body, type=dict[str, Json])

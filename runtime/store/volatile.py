@@ -33,16 +33,10 @@ class VolatileStore:
         self._news = asyncio.Event()
 
     async def append(
-        self,
-        run: RunId,
-        expected_seq: int,
-        entries: Sequence[Entry],
-        *,
-        idempotency_key: str | None = None,
-        status: str | None = None,
+        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
     ) -> int:
         """See StateStore; nothing is durable."""
-        decision = decision_of(run, expected_seq, entries, idempotency_key, status)
+        decision = decision_of(run, expected_seq, entries, idempotency_key)
         found = len(self._rows_of.get(run, ()))
         if found != expected_seq:
             raise SequenceConflict(run, expected_seq, found)

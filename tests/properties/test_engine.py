@@ -44,18 +44,12 @@ class FillableStore(VolatileStore):
     is_full = False
 
     async def append(
-        self,
-        run: RunId,
-        expected_seq: int,
-        entries: Sequence[Entry],
-        *,
-        idempotency_key: str | None = None,
-        status: str | None = None,
+        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
     ) -> int:
         await asyncio.sleep(0)  # others come in between, as they do in front of a disk
         if self.is_full:
             raise StoreFull("store.full", "the disk is full")
-        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key, status=status)
+        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key)
 
 
 class PuppetAgent:

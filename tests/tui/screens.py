@@ -1,0 +1,95 @@
+"""The dashboard over a real server, driven by keys, and its screens as pictures."""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from redaction.doors.served import ServedDoor
+from runtime.engine.clock import SystemClock
+from tests.appliance.api.serving import Served
+from tui.app import Dashboard
+from tui.client import Client
+from tui.lines import plain
+from tui.panels.drawn import Lines
+
+NARROW, WIDE = (80, 24), (200, 60)
+OUT = Path(__file__).parents[2] / "build" / "screens"
+"""Where pictures of every screen are left; nothing of it is kept."""
+
+_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+
+
+class Seen:
+    """The dashboard, and what it shows."""
+
+    def __init__(self, app: Dashboard, pilot: "Pilot[None]") -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and let the screen be drawn."""
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """Paste a text into what has the keyboard."""
+        focused = self.app.screen.focused
+        assert isinstance(focused, Input)
+        focused.post_message(events.Paste(text))
+        await self.pilot.pause(0)
+
+    async def until(self, is_so: Callable[[], bool], what: str = "") -> None:
+        """Wait until something is so, for twenty seconds."""
+        for _ in range(400):
+            if is_so():
+                return
+            await self.pilot.pause(0.05)
+        raise AssertionError(f"never {what or is_so}; the screen says:\n{self.text()}")
+
+    def text(self) -> str:
+        """The whole screen as text."""
+        width, height = self.app.size
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in strips[:height])[: width * (height + 1)]
+
+    def lines(self, name: str) -> str:
+        """What a list holds, seen or not."""
+        source = self.app.screen.query_one(f"#{name}", Lines).source
+        return plain(source.line(index, 200) for index in range(source.count)) or source.empty
+
+    def save(self, name: str) -> Path:
+        """The screen as SVG that loads nothing from anywhere."""
+        OUT.mkdir(parents=True, exist_ok=True)
+        svg = _FONTS.sub("", self.app.export_screenshot())
+        path = OUT / f"{name}.svg"
+        path.write_text(svg, encoding="utf-8")
+        return path
+
+
+@asynccontextmanager
+async def dashboard(served: Served, *, size: tuple[int, int] = NARROW, theme: str = "af-dark") -> AsyncIterator[Seen]:
+    """The dashboard of a server, once it has listed the runs."""
+    door = ServedDoor(socket=served.address.socket)
+    app = Dashboard(Client(door.call, door.events, name=door.name), now_us=SystemClock().now_us, theme=theme)
+    try:
+        async with app.run_test(size=size) as pilot:
+            seen = Seen(app, pilot)
+            await seen.until(lambda: app.link.has_listed, "listed")
+            await pilot.pause()
+            yield seen
+    finally:
+        await door.close()
+
+
+async def ask(served: Served, workflow: str, *, wait: bool = True, **more: object) -> str:
+    """Ask the server for a run; its id."""
+    body = {"workflow": workflow, "input": {"text": "hi"}, "wait": wait, **more}
+    answer = await served.client.post("/v1/runs", json=body)
+    assert answer.is_success, answer.text
+    run: str = answer.json()["run_id"]
+    return run

@@ -1,0 +1,280 @@
+"""The dashboard by its keys, over a real server."""
+
+from tests.appliance.api.serving import Served
+from tests.tui.screens import WIDE, ask, dashboard
+from tui.screens.asking import Asked, Picked, Shown
+from tui.screens.dashboard import DashboardScreen
+from tui.screens.help import Help
+from tui.screens.run import RunScreen
+from tui.screens.time_travel import TimeTravelScreen
+
+
+async def test_runs_are_listed_and_change_while_they_are_watched(served: Served) -> None:
+    """Live: nobody presses a key to learn that a run has failed."""
+    await ask(served, "echo")
+    async with dashboard(served) as seen:
+        assert "✓ succeeded" in seen.text()
+        failed = await ask(served, "failing")
+        await seen.until(lambda: "✗ failed" in seen.text(), "failed")
+        assert "model.broken" in seen.text()
+        assert "✗ 1 failed" in seen.lines("counts")
+        run = seen.app.board.run(failed)
+        assert run is not None
+        assert ("failed", "break", 4) == (run.status, run.doing, run.entries)
+
+
+async def test_numbers_choose_views_and_each_has_something_to_say(served: Served) -> None:
+    """In 80 columns one view at a time; its number is in front of its name."""
+    await ask(served, "ask")
+    async with dashboard(served) as seen:
+        await seen.until(lambda: seen.app.shape is not None, "shape")
+        expected = {
+            "1": "◔ waiting",
+            "2": "◔ person",
+            "3": "waits for resolved",
+            "4": "No agent has been needed",
+            "5": "No call of a tool",
+            "6": "Memory holds nothing yet",
+            "7": "last 24 h",
+            "8": "resolved",
+        }
+        for key, said in expected.items():
+            await seen.press(key)
+            await seen.until(lambda said=said: said in seen.text(), said)  # type: ignore[misc]
+            title = DashboardScreen.VIEWS[int(key) - 1][1]
+            assert f"[{key} {title}]" in seen.text()
+
+
+async def test_all_views_stand_side_by_side_where_there_is_room(served: Served) -> None:
+    """200×60: nothing has to be chosen to be seen; z shows one alone, Esc all again."""
+    await ask(served, "ask")
+    async with dashboard(served, size=WIDE) as seen:
+        await seen.until(lambda: "resolved" in seen.lines("waiting"), "waiting")
+        for _, title in (("runs", "Runs"), *DashboardScreen.VIEWS[1:4], *DashboardScreen.VIEWS[5:7]):
+            assert f" {title} " in seen.text()
+        await seen.press("7", "z")
+        assert " 1 Runs " not in seen.text()
+        await seen.press("escape")
+        assert " 1 Runs " in seen.text()
+
+
+async def test_search_and_filter_narrow_the_list(served: Served) -> None:
+    """Ten thousand runs are of no use to whoever looks for one."""
+    for workflow in ("echo", "failing", "ask"):
+        await ask(served, workflow)
+    async with dashboard(served) as seen:
+        await seen.press("slash")
+        await seen.type("fail")
+        assert "1 of 3 runs" in seen.lines("counts")
+        assert "failing" in seen.lines("runs")
+        await seen.press("enter", "escape")
+        assert "3 of 3 runs" in seen.lines("counts")
+        for chosen, workflow in (("open", "ask"), ("waiting", "ask"), ("failed", "failing"), ("succeeded", "echo")):
+            await seen.press("f")
+            assert f"1 of 3 runs · {chosen}" in seen.lines("counts")
+            assert workflow in seen.lines("runs")
+        await seen.press("f")
+        assert "3 of 3 runs" in seen.lines("counts")
+
+
+async def test_the_cursor_stays_on_its_run_when_others_begin(served: Served) -> None:
+    """Whoever is about to press Enter must not open another run than the one they read."""
+    runs = [await ask(served, "echo") for _ in range(3)]
+    async with dashboard(served) as seen:
+        lines = seen.app.screen.query_one("#runs")
+        await seen.press("down", "down")
+        assert runs[0] == lines.key  # type: ignore[attr-defined]
+        newest = await ask(served, "echo")
+        await seen.until(lambda: newest[-10:] in seen.lines("runs"), "newest")
+        assert (runs[0], 3) == (lines.key, lines.cursor)  # type: ignore[attr-defined]
+        await seen.press("G", "g", "end", "home", "pagedown", "pageup", "j", "k")
+        assert (newest, 0) == (lines.key, lines.cursor)  # type: ignore[attr-defined]
+
+
+async def test_enter_opens_a_run_and_escape_leads_back(served: Served) -> None:
+    """One run in full: steps, the detail of one, the journal."""
+    await ask(served, "failing")
+    async with dashboard(served) as seen:
+        await seen.press("enter")
+        assert isinstance(seen.app.screen, RunScreen)
+        await seen.until(lambda: "✗ failed" in seen.lines("steps"), "steps")
+        assert "model.broken" in seen.lines("head")
+        await seen.press("enter")
+        await seen.until(lambda: "trying again changes nothing" in seen.lines("detail"), "detail")
+        await seen.press("3")
+        assert ["run.started", "step.scheduled", "step.failed", "run.finished"] == [
+            line.split()[2] for line in seen.lines("journal").splitlines()
+        ]
+        await seen.press("down", "enter")
+        assert "step.scheduled  entry 2" in seen.lines("detail")
+        await seen.press("i")
+        await seen.until(lambda: "input of the run" in seen.lines("detail"), "input")
+        await seen.press("4", "5", "escape")
+        assert isinstance(seen.app.screen, DashboardScreen)
+
+
+async def test_a_run_is_looked_at_at_any_point(served: Served) -> None:
+    """The state behind an entry, and what the entry changed."""
+    await ask(served, "failing")
+    async with dashboard(served) as seen:
+        await seen.press("t")
+        assert isinstance(seen.app.screen, TimeTravelScreen)
+        await seen.until(lambda: "entry 4 of 4" in seen.lines("where"), "last entry")
+        await seen.press("f")
+        await seen.until(lambda: "entry 3 of 4" in seen.lines("where"), "the failure")
+        assert "step.failed" in seen.lines("where")
+        assert "steps.break.error" in seen.lines("changes")
+        await seen.press("left", "2")
+        await seen.until(lambda: "● running" in seen.lines("state"), "the state before")
+        await seen.press("less_than_sign")
+        assert "entry 1 of 4" in seen.lines("where")
+        await seen.press("greater_than_sign", "left_square_bracket", "right_square_bracket", "left", "p")
+        await seen.until(lambda: "entry 4 of 4" in seen.lines("where"), "played to the end")
+        await seen.press("escape")
+        assert isinstance(seen.app.screen, DashboardScreen)
+
+
+async def test_what_waits_is_answered(served: Served) -> None:
+    """Text or JSON; a run goes on, and the list forgets it."""
+    run = await ask(served, "ask")
+    async with dashboard(served) as seen:
+        await seen.press("8")
+        await seen.until(lambda: "resolved" in seen.lines("waiting"), "waiting")
+        await seen.press("enter")
+        await seen.until(lambda: isinstance(seen.app.screen, Asked), "asked")
+        await seen.press("escape", "1", "a")
+        await seen.until(lambda: isinstance(seen.app.screen, Asked), "asked again")
+        await seen.type('{"words": "x"}')
+        await seen.press("enter")
+        await seen.until(lambda: "✓ succeeded" in seen.lines("runs"), "succeeded")
+        answer = await served.client.get(f"/v1/runs/{run}")
+        assert {"answer": "x"} == answer.json()["output"]
+
+
+async def test_a_run_is_cancelled_only_after_it_is_said_why(served: Served) -> None:
+    """Esc in between changes nothing."""
+    run = await ask(served, "slow", wait=False)
+    async with dashboard(served) as seen:
+        await seen.press("x")
+        await seen.until(lambda: isinstance(seen.app.screen, Asked), "asked")
+        await seen.press("escape")
+        assert "running" == (await served.client.get(f"/v1/runs/{run}")).json()["status"]
+        await seen.press("x")
+        await seen.until(lambda: isinstance(seen.app.screen, Asked), "asked again")
+        await seen.type("enough")
+        await seen.press("enter")
+        await seen.until(lambda: "⊘ cancelled" in seen.lines("runs"), "cancelled")
+        assert "enough" in (await served.client.get(f"/v1/runs/{run}/events")).text
+
+
+async def test_help_lists_every_key_of_the_screen(served: Served) -> None:
+    """On each screen, and in the words of the bindings themselves."""
+    await ask(served, "echo")
+    async with dashboard(served) as seen:
+        for keys in ((), ("enter",), ("escape", "t")):
+            await seen.press(*keys)
+            of = seen.app.screen
+            await seen.press("question_mark")
+            assert isinstance(seen.app.screen, Help)
+            said = "\n".join(
+                "".join(text for text, _ in seen.app.screen.query_one(".main").source.line(index, 76))  # type: ignore[attr-defined]
+                for index in range(seen.app.screen.query_one(".main").source.count)  # type: ignore[attr-defined]
+            )
+            for binding in of._bindings.key_to_bindings.values():
+                assert all(each.tooltip in said for each in binding if each.tooltip)
+            await seen.press("escape")
+
+
+async def test_every_theme_is_a_key_away(served: Served) -> None:
+    """Dark, light, high contrast, and dark again."""
+    async with dashboard(served) as seen:
+        worn = []
+        for _ in range(3):
+            await seen.press("d")
+            worn.append(seen.app.theme)
+        assert ["af-light", "af-contrast", "af-dark"] == worn
+
+
+async def test_the_palette_finds_commands_and_runs(served: Served) -> None:
+    """Whoever knows no key finds everything by its name."""
+    run = await ask(served, "echo")
+    async with dashboard(served) as seen:
+        await seen.press("ctrl+p")
+        await seen.type("view costs")
+        await seen.pilot.pause(0.3)
+        await seen.press("enter")
+        await seen.until(lambda: "[7 Costs]" in seen.text(), "costs")
+        await seen.press("ctrl+p")
+        await seen.type(run[-8:])
+        await seen.pilot.pause(0.3)
+        await seen.press("enter")
+        await seen.until(lambda: isinstance(seen.app.screen, RunScreen), "the run")
+
+
+async def test_the_mouse_does_what_keys_do(served: Served) -> None:
+    """A click moves the cursor, a second opens; tabs are clicked too."""
+    runs = [await ask(served, "echo") for _ in range(3)]
+    async with dashboard(served) as seen:
+        await seen.pilot.click("#runs", offset=(5, 2))
+        assert runs[1] == seen.app.screen.query_one("#runs").key  # type: ignore[attr-defined]
+        await seen.pilot.click("#runs", offset=(5, 2))
+        assert isinstance(seen.app.screen, RunScreen)
+        await seen.press("escape")
+        await seen.pilot.click("#tabs", offset=(14, 0))
+        assert "[2 Timeline]" in seen.text()
+
+
+async def test_chat_runs_the_workflow_and_answers_what_it_asks(served: Served) -> None:
+    """Each message is a run; one that waits is answered by the next message."""
+    async with dashboard(served) as seen:
+        await seen.press("c")
+        await seen.until(lambda: isinstance(seen.app.screen, Picked), "workflows")
+        await seen.press("enter")  # the first by name: ask
+        await seen.type("hello")
+        await seen.press("enter")
+        await seen.until(lambda: "waits for resolved" in seen.lines("talk"), "waiting")
+        await seen.type('{"words": "yes"}')
+        await seen.press("enter")
+        await seen.until(lambda: "✓ person" in seen.lines("talk"), "answered")
+        await seen.until(lambda: "  yes" == seen.lines("talk").splitlines()[-1], "the answer")
+        await seen.press("ctrl+o")
+        assert isinstance(seen.app.screen, RunScreen)
+        await seen.press("escape", "ctrl+w")
+        await seen.until(lambda: isinstance(seen.app.screen, Picked), "another workflow")
+        await seen.press("escape")
+
+
+async def test_other_keys_do_what_they_say(served: Served) -> None:
+    """Copy, reconnect, calls of one run, next collection, previous part, an agent's runs."""
+    run = await ask(served, "echo")
+    async with dashboard(served) as seen:
+        await seen.press("y")
+        assert run == seen.app.clipboard
+        await seen.press("o")
+        assert "[5 Calls]" in seen.text()
+        assert f"only …{run[-10:]}" in seen.text()
+        await seen.press("o", "r", "n", "1", "tab", "shift+tab")
+        await seen.press("4")
+        await seen.until(lambda: "say" in seen.lines("agents"), "agents")
+        await seen.press("enter")
+        assert ("[1 Runs]" in seen.text(), seen.app.screen.search) == (True, "echo")  # type: ignore[attr-defined]
+        await seen.press("escape", "q")
+        assert not seen.app.is_running
+
+
+async def test_a_call_is_shown_in_full(served: Served) -> None:
+    """Why it was refused stands in the log, and here."""
+    from runtime.domain.audit import tool_entry
+    from runtime.domain.egress import Sender
+
+    log = served.appliance.audit
+    assert log is not None
+    await log.append(tool_entry("tool.refused", "drop_table", Sender(), passage="p", outcome="tool.not_granted"))
+    async with dashboard(served) as seen:
+        await seen.press("5")
+        await seen.until(lambda: "tool.not_granted" in seen.lines("calls"), "the refusal")
+        assert "⊘ refused" in seen.lines("calls")
+        await seen.press("enter")
+        assert isinstance(seen.app.screen, Shown)
+        assert "drop_table" in seen.text()
+        await seen.press("escape")

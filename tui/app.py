@@ -1,0 +1,230 @@
+"""The application: what all screens share, and what they ask for."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.command import Hit, Hits, Provider
+from textual.screen import Screen
+
+from runtime.errors import AgentFlowError, Invalid
+from tui.board import FILTERS, Board
+from tui.client import Client
+from tui.lines import Line, wrap
+from tui.link import Link, Watch
+from tui.panels.runs import short
+from tui.polled import Polled
+from tui.screens.asking import Asked, Picked, given
+from tui.screens.chat import ChatScreen
+from tui.screens.dashboard import DashboardScreen
+from tui.screens.run import RunScreen
+from tui.screens.time_travel import TimeTravelScreen
+from tui.screens.views import ViewScreen
+from tui.shapes import PlanShape
+from tui.themes import THEMES
+
+FRAME_S = 0.25
+"""Changes are drawn four times a second, however many there are."""
+LOOK_S = 0.15
+"""How long the cursor rests on a run before its journal is asked for."""
+
+
+class FindRun(Provider):
+    """Runs by any of their words, in the palette."""
+
+    async def search(self, query: str) -> Hits:
+        """The newest that fit."""
+        app = self.app
+        assert isinstance(app, Dashboard), "the palette is the application's own"
+        for run in app.board.listed("all", query)[:12]:
+            said = f"open run {run.run}"
+            yield Hit(1.0, said, lambda run=run.run: app.open_run(run), help=f"{run.workflow} {run.status}")
+
+
+class Dashboard(App[None]):
+    """Screens over one server."""
+
+    TITLE = "AgentFlow"
+    CSS_PATH = "app.tcss"
+    COMMANDS = App.COMMANDS | {FindRun}
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("d", "theme", "Theme", show=False, tooltip="dark, light, high contrast"),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("q", "quit", "Quit", tooltip="leave; runs go on"),
+    ]
+
+    def __init__(self, client: Client, *, now_us: Callable[[], int], theme: str = "af-dark") -> None:
+        super().__init__()
+        self.client = client
+        self.now_us = now_us
+        self.board = Board()
+        self.link = Link(client, self.board, now_us=now_us)
+        self.polled = Polled(client)
+        self.followed: Watch | None = None
+        """The run that the cursor is on."""
+        self.shape: PlanShape | None = None
+        """Its definition's plan."""
+        self._shapes: dict[str, PlanShape] = {}
+        for each in THEMES:
+            self.register_theme(each)
+        self.theme = theme
+
+    def on_mount(self) -> None:
+        """Connect, and draw four times a second."""
+        self.push_screen(DashboardScreen())
+        self.run_worker(self.link.run(), group="link")
+        self.set_interval(FRAME_S, self._frame)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: everything by its name."""
+        for theme in THEMES:
+            yield SystemCommand(f"Theme: {theme.name[3:]}", "change all colours", lambda t=theme.name: self._wear(t))
+        if isinstance(screen, ViewScreen):
+            for name, title in screen.VIEWS:
+                yield SystemCommand(f"View: {title}", "show this view", lambda n=name: screen.go(n))
+            yield SystemCommand("Help", "what every key does here", screen.action_help)
+        if isinstance(screen, DashboardScreen):
+            for chosen in FILTERS:
+                yield SystemCommand(f"Runs: {chosen}", "filter the list", lambda c=chosen: screen.choose_filter(c))
+            yield SystemCommand("Search runs", "by id, workflow, step, error", screen.action_search)
+            yield SystemCommand("Answer what waits", "a run that waits for a person", screen.action_answer)
+            yield SystemCommand("Time travel", "the chosen run at any point", screen.action_travel)
+        yield SystemCommand("Chat with a workflow", "ask it, and see what it does", self.chat)
+        yield SystemCommand("Quit", "leave; runs go on", self.action_quit)
+
+    def _frame(self) -> None:
+        if isinstance(self.screen, ViewScreen):
+            self.screen.tick()
+
+    def poll(self, names: Iterable[str], *, run: str = "") -> None:
+        """Ask for panels that are seen, those whose answers are old."""
+        if self.link.is_live:
+            for name in ("waiting", *names):
+                if self.polled.due(name, self.now_us()):
+                    self.run_worker(self.polled.ask(name, run=run), group=f"poll-{name}", exclusive=True)
+
+    def recall(self, collection: str, text: str) -> None:
+        """Search memory."""
+        self.run_worker(self.polled.ask_memory(collection, text), group="recall", exclusive=True)
+
+    def look_at(self, run: str) -> None:
+        """Follow this run from now on."""
+        if run and (self.followed is None or self.followed.log.run != run):
+            self.followed, self.shape = Watch(self.client, run), None
+            self.run_worker(self._follow(self.followed), group="watch", exclusive=True)
+
+    async def _follow(self, watch: Watch) -> None:
+        await asyncio.sleep(LOOK_S)
+        self.run_worker(self._find_shape(watch), group="shape", exclusive=True)
+        await watch.run()
+
+    async def _find_shape(self, watch: Watch) -> None:
+        while not (definition := watch.log.state.definition):
+            await asyncio.sleep(FRAME_S)
+        if definition not in self._shapes:
+            try:
+                self._shapes[definition] = await self.client.plan(definition)
+            except AgentFlowError as error:
+                self.notify(error.message, title="The plan cannot be shown", severity="warning")
+                return
+        if watch is self.followed:
+            self.shape = self._shapes[definition]
+
+    def open_run(self, run: str) -> None:
+        """One run in full."""
+        self.look_at(run)
+        if self.followed is not None:
+            self.push_screen(RunScreen(self.followed))
+
+    def travel(self, run: str) -> None:
+        """One run at any point of its journal."""
+        self.look_at(run)
+        if self.followed is not None:
+            self.push_screen(TimeTravelScreen(self.followed))
+
+    def chat(self) -> None:
+        """Choose a workflow, and chat with it."""
+        self.run_worker(self._chat(), group="chat", exclusive=True)
+
+    async def _chat(self) -> None:
+        try:
+            names = await self.client.workflows()
+        except AgentFlowError as error:
+            self.complain("Chat", error)
+            return
+        empty = (
+            "No workflow is here. Publish one: PUT /v1/workflows/NAME, or put it into workflows/ of the data folder."
+        )
+        name = await self.push_screen_wait(Picked("Chat with a workflow", names, empty=empty))
+        if name:
+            self.push_screen(ChatScreen(name))
+
+    def answer(self, run: str, workflow: str, signal: str = "", why: str = "") -> None:
+        """Ask what to answer to a run that waits, and send it."""
+        self.run_worker(self._answer(run, workflow, signal, why), group="answer", exclusive=True)
+
+    async def _answer(self, run: str, workflow: str, signal: str, why: str) -> None:
+        try:
+            if not signal:
+                awaiting = (await self.client.run(run)).awaiting
+                if not awaiting:
+                    raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
+                signal = awaiting[0]
+            about: list[Line] = [
+                [(workflow, "strong"), (f"  {run}", "dim")],
+                [("waits for ", ""), (signal, "strong")],
+                *wrap(why or "no condition led here", 60, "dim"),
+            ]
+            hint = 'text, or JSON such as {"answer": "…"}'
+            said = await self.push_screen_wait(Asked("Answer", about, hint=hint, button="Send"))
+            if said is not None:
+                await self.client.signal(run, signal, given(said))
+                self.polled.forget("waiting")
+                self.notify(f"{signal} was answered; the run goes on.", title=short(run))
+        except AgentFlowError as error:
+            self.complain("The answer was not taken", error)
+
+    def cancel(self, run: str) -> None:
+        """Ask why, and stop a run."""
+        known = self.board.run(run)
+        if known is None or known.status in ("succeeded", "failed", "cancelled"):
+            self.notify("Only a run that is open can be cancelled.", severity="warning")
+            return
+        self.run_worker(self._cancel(run, known.workflow), group="cancel", exclusive=True)
+
+    async def _cancel(self, run: str, workflow: str) -> None:
+        about: list[Line] = [
+            [(workflow, "strong"), (f"  {run}", "dim")],
+            [("stops what it is doing, for good", "bad")],
+        ]
+        asked = Asked("Cancel the run", about, hint="why, for the journal", button="Cancel run", may_be_empty=True)
+        why = await self.push_screen_wait(asked)
+        if why is None:
+            return
+        try:
+            await self.client.cancel(run, why)
+            self.notify("The run was cancelled.", title=short(run))
+        except AgentFlowError as error:
+            self.complain("The run was not cancelled", error)
+
+    def copy(self, text: str) -> None:
+        """To the clipboard, where the terminal allows it."""
+        if text:
+            self.copy_to_clipboard(text)
+            self.notify(text, title="Copied")
+
+    def complain(self, title: str, error: AgentFlowError) -> None:
+        """Say what went wrong."""
+        self.notify(error.message, title=title, severity="error", timeout=10)
+
+    def action_theme(self) -> None:
+        """The next look."""
+        names = [theme.name for theme in THEMES]
+        self._wear(names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0])
+
+    def _wear(self, theme: str) -> None:
+        self.theme = theme
+        self.notify(theme.removeprefix("af-"), title="Theme", timeout=2)

@@ -1,0 +1,106 @@
+"""The one client of the API: every request that a screen makes, and the shape of its answer.
+
+Opens nothing itself: it is given how to call and how to follow, so that screens, tests and measurements differ in
+nothing else.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.journal import Entry
+from tui import shapes
+from tui.journal import entry_of
+
+Shape = TypeVar("Shape")
+
+Ask = Callable[[str, str, Json], Awaitable[bytes]]
+"""(method, target, body) → the body of the answer. Raises AgentFlowError for every other answer."""
+Follow = Callable[[str, int | None], AsyncIterator[tuple[int, str, bytes]]]
+"""(target, number of the last event seen) → (number, type, data) of each event; a comment is (-1, "", its text)."""
+
+PAGE = 1_000
+
+
+class Client:
+    """An appliance, as the screens see it."""
+
+    def __init__(self, ask: Ask, follow: Follow, *, name: str = "") -> None:
+        self._ask = ask
+        self._follow = follow
+        self.name = name
+        """How to call the server in a message."""
+
+    async def runs(self, at: str = "") -> shapes.RunPage:
+        """The newest runs, or the page at a path that an earlier one gave."""
+        return await self._read(at or f"/v1/runs?limit={PAGE}", shapes.RunPage)
+
+    async def run(self, run: str) -> shapes.RunDocument:
+        """One run."""
+        return await self._read(f"/v1/runs/{quote(run, safe='')}", shapes.RunDocument)
+
+    def events(self, after: int | None) -> AsyncIterator[tuple[int, str, bytes]]:
+        """Entries of all runs, brief, behind a place; None: what comes from now on."""
+        return self._follow("/v1/events?brief=true", after)
+
+    async def journal(self, run: str, after: int = 0) -> AsyncIterator[Entry]:
+        """The entries of one run behind a number, then live; ends behind the last one."""
+        async for number, _, data in self._follow(f"/v1/runs/{quote(run, safe='')}/events", after or None):
+            if number > 0:
+                yield entry_of(data)
+
+    async def agents(self) -> shapes.Agents:
+        """Agents and model servers."""
+        return await self._read("/v1/panels/agents", shapes.Agents)
+
+    async def plan(self, definition: str) -> shapes.PlanShape:
+        """A definition's plan."""
+        return await self._read(f"/v1/panels/plan/{quote(definition, safe='')}", shapes.PlanShape)
+
+    async def collections(self) -> list[shapes.CollectionLine]:
+        """The collections of long-term memory."""
+        return (await self._read("/v1/panels/memory", shapes.Collections)).collections
+
+    async def recall(self, collection: str, text: str) -> shapes.Recall:
+        """What a question finds."""
+        query = urlencode({"collection": collection, "text": text, "limit": 20})
+        return await self._read(f"/v1/panels/memory/search?{query}", shapes.Recall)
+
+    async def calls(self, run: str = "") -> list[shapes.Call]:
+        """Calls, newest first; of one run, or of all."""
+        return (await self._read(f"/v1/panels/calls?{urlencode({'run': run} if run else {})}", shapes.Calls)).calls
+
+    async def costs(self) -> shapes.Costs:
+        """Spending of a day."""
+        return await self._read("/v1/panels/costs?since=24h", shapes.Costs)
+
+    async def waits(self) -> shapes.Waits:
+        """What waits for a person."""
+        return await self._read("/v1/panels/waiting", shapes.Waits)
+
+    async def workflows(self) -> list[str]:
+        """Names of workflows that can be asked for."""
+        return [line.name for line in (await self._read("/v1/workflows", shapes.Workflows)).workflows]
+
+    async def start(self, workflow: str, given: Json) -> shapes.RunDocument:
+        """Ask for a run; durable when this returns."""
+        body: Json = {"workflow": workflow, "input": given}
+        return _shaped(await self._ask("POST", "/v1/runs", body), shapes.RunDocument)
+
+    async def signal(self, run: str, name: str, payload: Json) -> None:
+        """Answer a run that waits. Raises Conflict when it does not."""
+        await self._ask("POST", f"/v1/runs/{quote(run, safe='')}/signal", {"name": name, "payload": payload})
+
+    async def cancel(self, run: str, reason: str) -> None:
+        """Stop a run. Raises Conflict when it has ended."""
+        await self._ask("POST", f"/v1/runs/{quote(run, safe='')}/cancel", {"reason": reason})
+
+    async def _read(self, target: str, shape: type[Shape]) -> Shape:
+        return _shaped(await self._ask("GET", target, None), shape)
+
+
+def _shaped(body: bytes, shape: type[Shape]) -> Shape:
+    return msgspec.json.decode(body, type=shape)

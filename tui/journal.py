@@ -1,0 +1,199 @@
+"""One run's journal on the client's side: its entries, and the state at any of them. Pure.
+
+The screens fold with the very function that the engine folds with, so a state that they show is the engine's.
+"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.command import (
+    AwaitSignal,
+    FinishRun,
+    KeepPlan,
+    KeepTree,
+    Listen,
+    Replan,
+    SetTimer,
+    StartStep,
+    StopStep,
+)
+from runtime.domain.event import (
+    EVENTS,
+    CancelRequested,
+    RunMigrated,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    SubrunStarted,
+    TimerFired,
+)
+from runtime.domain.history import Change, changes
+from runtime.domain.ids import RunId
+from runtime.domain.journal import Body, Entry, Row, read
+from runtime.domain.run import RunState, apply, fold
+from tui.words import clock, micros, one_line, span
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    at: str
+    data: msgspec.Raw
+    run: RunId
+    seq: int
+    type: str
+    v: int = 1
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+class RunLog:
+    """The entries of one run so far, and the state behind the last one."""
+
+    def __init__(self, run: str) -> None:
+        self.run = RunId(run)
+        self.entries: list[Entry] = []
+        self.state = RunState(run=self.run)
+
+    def take(self, entry: Entry) -> None:
+        """Add the next entry; one that is there already changes nothing. Raises Corrupt at a gap."""
+        if entry.seq > self.state.seq:
+            apply(self.state, entry)
+            self.entries.append(entry)
+
+    def state_at(self, seq: int) -> RunState:
+        """The state behind an entry."""
+        return self.state if seq >= self.state.seq else fold(self.run, self.entries[:seq])
+
+    def changes_at(self, seq: int) -> list[Change]:
+        """What an entry changed, its number and time left out."""
+        return [
+            change
+            for change in changes(_seen(self.state_at(seq - 1)), _seen(self.state_at(seq)))
+            if change.path not in (("seq",), ("at_us",))
+        ]
+
+
+def entry_of(envelope: bytes) -> Entry:
+    """The entry of an envelope, as a stream gives it. Raises Corrupt when it cannot be read."""
+    found = _envelope.decode(envelope)
+    digest = sha256(envelope).digest()
+    return read(Row(found.run, found.seq, micros(found.at), found.type, bytes(found.data), digest, found.v))
+
+
+def is_event(body: Body) -> bool:
+    """Whether it happened; otherwise it was decided."""
+    return isinstance(body, EVENTS)
+
+
+def style_of(body: Body) -> str:
+    """The style of an entry's name."""
+    match body:
+        case StepSucceeded():
+            return "good"
+        case StepFailed() | CancelRequested():
+            return "bad"
+        case AwaitSignal() | Replan():
+            return "warn"
+        case FinishRun():
+            return {"succeeded": "good", "failed": "bad"}.get(body.status, "warn")
+        case _:
+            return "" if is_event(body) else "dim"
+
+
+def told(body: Body) -> str:
+    """What an entry says, on one line."""
+    match body:
+        case RunStarted():
+            return f"{body.workflow}{_by(body.actor)}  {compact(body.input)}"
+        case StepSucceeded():
+            return f"{body.step}  {span(body.duration_ms)}  {compact(body.output)}"
+        case StepFailed():
+            return f"{body.step}{_attempt(body.attempt)}  {body.error.code}  {one_line(body.error.message)}"
+        case SignalReceived():
+            return f"{body.name}{_by(body.actor)}  {compact(body.payload)}"
+        case RunMigrated():
+            return f"{body.workflow}{_by(body.actor)}  {body.definition}"
+        case SubrunStarted():
+            return f"{body.step}  {body.run}"
+        case TimerFired():
+            return body.timer
+        case CancelRequested():
+            return f"{one_line(body.reason) or 'no reason given'}{_by(body.actor)}"
+        case _:
+            return _decided(body)
+
+
+def _decided(body: Body) -> str:
+    match body:
+        case StartStep():
+            delay = f" in {span(body.delay_ms)}" if body.delay_ms else ""
+            agent = f" by {body.agent}" if body.agent else ""
+            return f"{body.step}{agent}{_attempt(body.attempt)}{delay}{_because(body.why)}"
+        case AwaitSignal():
+            return f"{body.step} waits for {body.signal!r}{_because(body.why)}"
+        case SetTimer():
+            return f"{body.timer} in {span(body.delay_ms)}"
+        case KeepPlan():
+            steps = " → ".join(step.name for step in body.plan.steps)
+            return f"by {body.plan.source}: {body.plan.strategy or steps}{_because(body.why)}"
+        case KeepTree():
+            return body.memory.statuses
+        case FinishRun():
+            error = f"  {body.error.code}  {one_line(body.error.message)}" if body.error else ""
+            return f"{body.status}{' in ' + body.state if body.state else ''}{error}"
+        case StopStep():
+            return body.step
+        case Listen():
+            return ", ".join(body.signals)
+        case Replan():
+            return one_line(body.why)
+        case _:
+            return compact(msgspec.to_builtins(body))
+
+
+def compact(value: Json) -> str:
+    """JSON on one line; nothing for null."""
+    if value is None:
+        return ""
+    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def pretty(value: Json) -> str:
+    """JSON over several lines; text as it is."""
+    said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    return "\n".join(one_line(line) for line in said.split("\n"))
+
+
+def change_texts(found: Sequence[Change]) -> list[tuple[str, str, str]]:
+    """Place, before and after of each change; empty: there was nothing."""
+    return [(".".join(change.path), _value(change, change.before), _value(change, change.after)) for change in found]
+
+
+def _value(change: Change, value: Json | msgspec.UnsetType) -> str:
+    if value is msgspec.UNSET:
+        return ""
+    if isinstance(value, int) and change.path and change.path[-1].endswith("_us"):
+        return f"{clock(value)}.{value // 1_000 % 1_000:03}Z" if value else "never"
+    return compact(value) or "null"
+
+
+def _seen(state: RunState) -> Json:
+    found: Json = msgspec.to_builtins(state)
+    return found
+
+
+def _attempt(number: int) -> str:
+    return f" attempt {number}" if number > 1 else ""
+
+
+def _because(why: str) -> str:
+    return f"  because {one_line(why)}" if why else ""
+
+
+def _by(actor: str) -> str:
+    return f" by {actor}" if actor else ""

@@ -1,0 +1,127 @@
+"""Questions to the person: one line of text, or one of a list."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input
+
+from runtime.domain.canonical import Json, parse
+from runtime.errors import Invalid
+from tui.lines import Column, Line, fixed, listed
+from tui.panels.drawn import Lines
+
+
+class Asked(ModalScreen[str | None]):
+    """Asks for a line of text; None when the person thinks better of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    def __init__(
+        self, title: str, lines: Sequence[Line], *, hint: str, button: str, may_be_empty: bool = False
+    ) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+        self._hint, self._button, self._may_be_empty = hint, button, may_be_empty
+
+    def compose(self) -> ComposeResult:
+        """What it is about, the line, two buttons."""
+        with Vertical(classes="box ask") as box:
+            box.border_title = self._title
+            text = Lines(has_cursor=False, classes="about")
+            text.can_focus = False
+            yield text
+            yield Input(placeholder=self._hint)
+            with Horizontal(classes="buttons"):
+                yield Button(f"{self._button}  ⏎", id="yes", variant="primary")
+                yield Button("Back  Esc", id="no")
+
+    def on_mount(self) -> None:
+        """The line has the keyboard."""
+        about = self.query_one(Lines)
+        about.styles.height = min(len(self._lines), max(1, self.app.size.height - 12))
+        about.show(fixed(list(self._lines)))
+        self.query_one(Input).focus()
+
+    @on(Input.Submitted)
+    @on(Button.Pressed, "#yes")
+    def send(self) -> None:
+        """Enter, or the button."""
+        said = self.query_one(Input).value.strip()
+        if said or self._may_be_empty:
+            self.dismiss(said)
+
+    @on(Button.Pressed, "#no")
+    def action_leave(self) -> None:
+        """Nothing was decided."""
+        self.dismiss(None)
+
+
+class Picked(ModalScreen[str | None]):
+    """Asks for one of a list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
+
+    def __init__(self, title: str, names: Sequence[str], *, empty: str) -> None:
+        super().__init__()
+        self._title, self._names, self._empty = title, names, empty
+
+    def compose(self) -> ComposeResult:
+        """The list."""
+        with Vertical(classes="box pick") as box:
+            box.border_title = self._title
+            box.border_subtitle = "Enter chooses · Esc back"
+            yield Lines(classes="main")
+
+    def on_mount(self) -> None:
+        """The list has the keyboard."""
+        lines = self.query_one(Lines)
+        column = (Column("", 0),)
+        lines.show(listed(column, self._names, lambda name: ((name, ""),), str, empty=self._empty))
+        lines.focus()
+
+    @on(Lines.Chosen)
+    def choose(self, event: Lines.Chosen) -> None:
+        """Enter, or a second click."""
+        self.dismiss(event.key)
+
+    def action_leave(self) -> None:
+        """None of them."""
+        self.dismiss(None)
+
+
+class Shown(ModalScreen[None]):
+    """Shows something in full."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "Close")]
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._title, self._lines = title, lines
+
+    def compose(self) -> ComposeResult:
+        """A box of text that scrolls."""
+        with Vertical(classes="box") as box:
+            box.border_title = self._title
+            box.border_subtitle = "Esc closes"
+            yield Lines(classes="main", has_cursor=False)
+
+    def on_mount(self) -> None:
+        """The text has the keyboard."""
+        lines = self.query_one(Lines)
+        lines.show(fixed(list(self._lines)))
+        lines.focus()
+
+
+def given(said: str) -> Json:
+    """What a person typed: JSON where it is some, else text. Raises Invalid for what begins as JSON and is none."""
+    if said[:1] in "{[":
+        try:
+            return parse(said.encode())
+        except Invalid as error:
+            raise Invalid("tui.bad_json", f"this begins like JSON and is none: {error.message}") from None
+    return said

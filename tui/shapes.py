@@ -1,0 +1,289 @@
+"""The documents of the API as far as the screens read them; fields that a newer server adds are passed over."""
+
+from typing import Any
+
+import msgspec
+
+from runtime.domain.canonical import Json
+
+
+class RunLine(msgspec.Struct, frozen=True):
+    """A line of `GET /v1/runs`."""
+
+    run_id: str
+    workflow: str
+    definition_hash: str
+    status: str
+    created_at: str
+    updated_at: str
+    entries: int
+
+
+class RunPage(msgspec.Struct, frozen=True):
+    """A page of it."""
+
+    runs: list[RunLine]
+    next: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """An entry of the stream of all runs, brief."""
+
+    at: str
+    data: dict[str, Any]
+    run: str
+    seq: int
+    type: str
+
+
+class AgentLine(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent of `GET /v1/panels/agents`."""
+
+    workflow: str
+    agent: str
+    kind: str
+    health: str
+    limit: int
+    working: int
+    queued: int
+    answered: int
+    failed: int
+    failed_in_a_row: int
+    last_error: str
+    mean_ms: int | None
+    active_at: str | None
+
+
+class ServerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A model server."""
+
+    name: str
+    kind: str
+    zone: str
+    health: str
+    breaker: str
+    rest_s: float
+    latency_ms: float | None
+
+
+class Agents(msgspec.Struct, frozen=True):
+    """The answer."""
+
+    agents: list[AgentLine] = []
+    servers: list[ServerLine] = []
+
+
+class Edge(msgspec.Struct, frozen=True):
+    """A way out of a state."""
+
+    to: str
+    when: str
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A state, or a node of a tree."""
+
+    name: str
+    kind: str
+    depth: int = 0
+    agent: str = ""
+    waits_for: str = ""
+    leads_to: list[Edge] = []
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """A machine or a tree."""
+
+    title: str = ""
+    initial: str = ""
+    nodes: list[Node] = []
+
+
+class PlanShape(msgspec.Struct, frozen=True, kw_only=True):
+    """A definition's plan."""
+
+    workflow: str
+    definition_hash: str
+    planner: str
+    machines: list[Machine] = []
+
+
+class CollectionLine(msgspec.Struct, frozen=True):
+    """A collection of long-term memory."""
+
+    name: str
+    documents: int
+    passages: int
+
+
+class Collections(msgspec.Struct, frozen=True):
+    """All of them."""
+
+    collections: list[CollectionLine] = []
+
+
+class Passage(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage that was found."""
+
+    source: str
+    position: int
+    heading: str
+    text: str
+    similarity: float
+    words_ratio: float
+    score: float
+    why: str
+
+
+class Recall(msgspec.Struct, frozen=True, kw_only=True):
+    """What a question found."""
+
+    collection: str
+    passages: list[Passage] = []
+    confidence: float = 0.0
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A call that left, a tool's, or one that was refused."""
+
+    seq: int
+    at: str
+    verdict: str
+    outcome: str
+    kind: str
+    target: str
+    zone: str
+    agent: str
+    workflow: str
+    run: str
+    step: str
+    purpose: str
+    policy: str
+    found: dict[str, int] = {}
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    duration_ms: int | None = None
+    cost_usd: float = 0.0
+    tokens: int = 0
+    facts: dict[str, Json] = {}
+
+
+class Calls(msgspec.Struct, frozen=True):
+    """Newest first."""
+
+    calls: list[Call] = []
+
+
+class Hour(msgspec.Struct, frozen=True):
+    """What was spent in an hour."""
+
+    at: str
+    calls: int
+    tokens: int
+    cost_usd: float
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """What was spent on a name."""
+
+    name: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cost_usd: float
+
+
+class BudgetLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget's count."""
+
+    budget: str
+    run: str = ""
+    is_hard: bool = True
+    limit_usd_micros: int | None = None
+    limit_tokens: int | None = None
+    left_usd_micros: int | None = None
+    left_tokens: int | None = None
+    renews_at: str | None = None
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """A budget that is spent, or nearly."""
+
+    level: str
+    message: str
+
+
+class Estimated(msgspec.Struct, frozen=True, kw_only=True):
+    """Preflight against actual, of one run."""
+
+    run_id: str
+    workflow: str
+    status: str
+    started_at: str
+    tokens_p50: int
+    tokens_p95: int
+    tokens: int
+    cost_usd_p50: float
+    cost_usd: float
+    tokens_error_ratio: float | None = None
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """The panel."""
+
+    hours: list[Hour] = []
+    by_model: list[Spent] = []
+    total: Spent = Spent("", 0, 0, 0, 0.0)
+    budgets: list[BudgetLine] = []
+    alerts: list[Alert] = []
+    estimates: list[Estimated] = []
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that waits for a person."""
+
+    run_id: str
+    workflow: str
+    step: str
+    signal: str
+    why: str
+    since: str
+    until: str | None = None
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """The longest wait first."""
+
+    waits: list[Wait] = []
+    more: bool = False
+
+
+class WorkflowName(msgspec.Struct, frozen=True):
+    """A workflow that can be asked for."""
+
+    name: str
+    source: str = ""
+
+
+class Workflows(msgspec.Struct, frozen=True):
+    """All of them."""
+
+    workflows: list[WorkflowName] = []
+
+
+class ErrorText(msgspec.Struct, frozen=True):
+    """Why a run failed."""
+
+    code: str
+    message: str
+
+
+class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as the API shows it, as far as chat needs it."""
+
+    run_id: str
+    workflow: str
+    status: str
+    output: Json = None
+    error: ErrorText | None = None
+    awaiting: list[str] = []
