@@ -63,6 +63,7 @@ class GuardedHttp:
         host = destination_of(request.url)
         destination = Destination("http", self._guard.zone_of(host), host)
         bound = CostBound(usd_micros=self._prices.per_request(host), item=f"tool:http/{host}", payee=host)
+        request = replace(request, holder=sender.tenant)  # never whom the caller says
         outbound = Outbound(destination=destination, payload=request, sender=sender, bound=bound)
         async with self._guard.passage(outbound) as passage:
             try:

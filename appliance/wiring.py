@@ -16,6 +16,8 @@ from appliance.forecasts import PlanView, plan_view
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
+from appliance.secrets import Secrets
+from appliance.threats import Watch
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
@@ -28,6 +30,7 @@ from redaction.airgap import seccomp
 from redaction.desk import RedactionDesk
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
+from redaction.known import KnownSecrets
 from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.agents.context import ModelsFor
@@ -47,7 +50,8 @@ from runtime.store.audit import AuditLog
 from runtime.store.budgets import Budgets, Settle
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
-from runtime.store.key import Key, key_from
+from runtime.store.key import Key
+from runtime.store.keyring import Keyring, database_key, keyring_of
 from runtime.store.lock import DataLock, hold
 from runtime.store.memory import Memory
 from runtime.store.tickets import Tickets
@@ -87,10 +91,20 @@ class Appliance:
     """
 
     def __init__(
-        self, settings: Settings, *, writer: bool = True, what: str = "af", progress: Progress = silent
+        self,
+        settings: Settings,
+        *,
+        writer: bool = True,
+        what: str = "af",
+        progress: Progress = silent,
+        known: KnownSecrets | None = None,
     ) -> None:
+        """`known`: the values that are masked, where the log masks them too."""
         self.settings = settings
         self.clock = SystemClock()
+        self.known = KnownSecrets() if known is None else known
+        """Values that are written and sent nowhere."""
+        self.secrets = Secrets(settings, self.known, self.clock)
         self._is_writer = writer
         self._what = what
         self._progress = progress
@@ -98,14 +112,16 @@ class Appliance:
         self._names = NamesHost(workers=settings.names_workers)
         threads = settings.names_workers + 1  # one more, for texts that need no worker
         self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names, threads=threads)
-        self._guard = Guard(egress_policy(settings), self._desk, record=self._record, reserve=self._reserve)
+        self._guard = Guard(
+            egress_policy(settings), self._desk, record=self.record, reserve=self._reserve, known=self.known
+        )
         pool = PoolSettings(
             folder=settings.models_folder,
             mode=settings.models.isolation,
             threads=settings.models.threads,
             logs=settings.data / "logs",
         )
-        self._door = HttpDoor()
+        self._door = HttpDoor(reveal=self.secrets.reveal)
         servers = [backend_for(each, self._door) for each in settings.models.backends]
         named = {server.name: server for server in settings.models.backends}
         self.prices = PriceTable(settings.prices, named, is_strict=settings.unpriced != "allow")
@@ -120,6 +136,8 @@ class Appliance:
             prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
+        self.threats = Watch()
+        """Looks at every line of the audit log that is written here."""
         self.audit: AuditLog | None = None
         """Open with the store, for a writer."""
         self.budgets: Budgets | None = None
@@ -178,8 +196,12 @@ class Appliance:
         return forecast.estimate() if forecast.tokens.p95 or forecast.usd_micros.p95 else None
 
     async def _open(self, *, recover: bool) -> None:
-        data, key = self.settings.data, key_from(os.environ)
+        data = self.settings.data
         lock = self._lock(data)
+        keyring = keyring_of(os.environ, data)
+        key = await asyncio.to_thread(
+            database_key, os.environ, data, may_make=self._is_writer, keyring=keyring
+        )  # a passphrase takes a second
         journal = journal_database(data, lock=lock, key=key, durability=self.settings.durability)
         await journal.start()
         self._opened.push_async_callback(journal.stop)
@@ -191,6 +213,7 @@ class Appliance:
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
+        http = await self._open_secrets(keyring)
         self._opened.push_async_callback(self._door.stop)
         self._opened.callback(self._desk.stop)
         if self._is_writer and (self.settings.models.backends or (recover and self.settings.minimise == "on")):
@@ -198,6 +221,58 @@ class Appliance:
             self._opened.push_async_callback(_ended, warming)
         await self.models.start()
         self._opened.push_async_callback(self.models.stop)
+        await self._open_workflows(data, key)
+        self.minimising = Minimising(
+            self.settings, lock=lock, key=key, clock=self.clock, record=self.record, names=self._names
+        )
+        self._opened.push_async_callback(self.minimising.stop)
+        minimiser = self.minimising.minimiser
+        dispatcher = Dispatcher(
+            make_agent=self._make_agent,
+            models=self.models,
+            http=http,
+            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)},
+            clock=self.clock,
+            minimiser=minimiser,
+            tallies=self.budgets.tallies if self.budgets else None,
+            tool_price=self._tool_price,
+            reserve=self._reserve,
+            record=self.record,
+        )
+        self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
+        self.engine = Engine(
+            store=self.store,
+            definitions=self.workflows.ready,
+            dispatcher=dispatcher,
+            clock=self.clock,
+            minimiser=minimiser,
+            mask=self.known.mask,
+        )
+        if self._is_writer:
+            self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
+            learning = asyncio.create_task(self.threats.learn(self.audit), name="threats")
+            self._opened.push_async_callback(_ended, learning)
+            await self.engine.start(recover=recover)
+            self.minimising.start(self.store)
+
+    async def record(self, entry: AuditEntry) -> None:
+        """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
+        if self.audit is None or not self._is_writer:
+            raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
+        seq = await self.audit.append(entry)
+        self.threats.note(entry, self.clock.now_us(), seq)
+
+    async def _kept(self, run: RunId, value: Json) -> Json:
+        return await self.engine.kept(run, value)
+
+    async def _open_secrets(self, keyring: Keyring | None) -> GuardedHttp:
+        """HTTP through the door, which knows the secrets from here on."""
+        http = GuardedHttp(self._guard, self._door, self.prices)
+        await self.secrets.start(http, keyring, watch=self._is_writer)
+        self._opened.push_async_callback(self.secrets.stop)
+        return http
+
+    async def _open_workflows(self, data: Path, key: Key | None) -> None:
         self.workflows = WorkflowCatalogue(
             data=data,
             store=self.store,
@@ -208,44 +283,6 @@ class Appliance:
         )
         if self._is_writer and key is not None:
             await self.workflows.take_in()
-        self.minimising = Minimising(
-            self.settings, lock=lock, key=key, clock=self.clock, record=self._record, names=self._names
-        )
-        self._opened.push_async_callback(self.minimising.stop)
-        minimiser = self.minimising.minimiser
-        dispatcher = Dispatcher(
-            make_agent=self._make_agent,
-            models=self.models,
-            http=GuardedHttp(self._guard, self._door, self.prices),
-            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)},
-            clock=self.clock,
-            minimiser=minimiser,
-            tallies=self.budgets.tallies if self.budgets else None,
-            tool_price=self._tool_price,
-            reserve=self._reserve,
-            record=self._record,
-        )
-        self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
-        self.engine = Engine(
-            store=self.store,
-            definitions=self.workflows.ready,
-            dispatcher=dispatcher,
-            clock=self.clock,
-            minimiser=minimiser,
-        )
-        if self._is_writer:
-            self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
-            await self.engine.start(recover=recover)
-            self.minimising.start(self.store)
-
-    async def _record(self, entry: AuditEntry) -> None:
-        """Keep a line of the audit log. Raises Unavailable where nothing may be written, for then nothing may leave."""
-        if self.audit is None or not self._is_writer:
-            raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
-        await self.audit.append(entry)
-
-    async def _kept(self, run: RunId, value: Json) -> Json:
-        return await self.engine.kept(run, value)
 
     async def _open_budgets(self, journal: Database) -> None:
         limits = budgets_of(self.settings.budgets)
@@ -254,7 +291,7 @@ class Appliance:
         self._opened.push_async_callback(self.budgets.stop)
 
     async def _reserve(self, sender: Sender, bound: CostBound) -> Settle:
-        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `_record` does."""
+        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `record` does."""
         if not bound.has_price:
             self._tell_unpriced(sender, bound)
         if self.budgets is not None:
@@ -290,7 +327,7 @@ class Appliance:
             destination=Destination(kind, "", bound.payee or name),
             outcome=budget,
         )
-        await self._record(entry)
+        await self.record(entry)
 
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:

@@ -17,7 +17,12 @@ _MAX_CHARACTERS = 8_192
 
 
 def read_key(server: ModelServer, env: Mapping[str, str] = os.environ) -> str:
-    """The key of a server; empty when its settings name none. Raises Unavailable when there is none there."""
+    """The key of a server, or the reference that the door puts it in the place of; empty when its settings name none.
+
+    Raises Unavailable when there is none there.
+    """
+    if server.key:
+        return server.key
     if server.key_env:
         return _checked(server, env.get(server.key_env, ""), f"the environment variable {server.key_env}")
     if server.key_file:
@@ -44,7 +49,7 @@ def _checked(server: ModelServer, key: str, where: str) -> str:
 def _missing(server: ModelServer, reason: str) -> Unavailable:
     return Unavailable(
         "model.no_key",
-        f"model server {server.name!r} needs a key, and {reason}. Put it there, or change key_env or key_file under "
-        "models.backends in the settings",
+        f"model server {server.name!r} needs a key, and {reason}. Put it there, or change key, key_env or key_file "
+        "under models.backends in the settings",
         retryable=False,
     )

@@ -231,7 +231,7 @@ def failure(status: int, body: bytes, server: str, model: str) -> AgentFlowError
         return Unavailable(
             "model.server_closed",
             f"model server {server!r} does not take the key that it is given, or wants one (HTTP {status}); name the "
-            "right one with key_env or key_file under models.backends in the settings",
+            "right one with key, key_env or key_file under models.backends in the settings",
             retryable=False,
         )
     if status == 404:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from runtime.domain.secret import is_reference
 from runtime.policies.residency import LOCAL, SITE, is_zone
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
@@ -36,6 +37,8 @@ class ModelServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The environment variable that holds its key."""
     key_file: str = ""
     """The file that holds its key."""
+    key: str = ""
+    """Which secret is its key, `secret://NAME`; the key itself stands in no setting."""
     timeout_s: float = 300.0
     """Bound on one answer."""
     at_once: int = 16
@@ -100,7 +103,9 @@ def _check_address(server: ModelServer) -> None:
 
 
 def _check_key(server: ModelServer) -> None:
-    if server.key_env and server.key_file:
-        raise ValueError("key_env or key_file, not both")
+    if sum(map(bool, (server.key, server.key_env, server.key_file))) > 1:
+        raise ValueError("one of key, key_env and key_file")
+    if server.key and not is_reference(server.key):
+        raise ValueError("a reference such as secret://vllm in key; the key itself stands in no setting")
     if server.key_env and not _VARIABLE.fullmatch(server.key_env):
         raise ValueError("the name of an environment variable in key_env; the key itself stands in no setting")

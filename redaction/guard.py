@@ -15,10 +15,11 @@ from typing import TypeVar, cast
 from msgspec.structs import replace
 
 from redaction.desk import Exchanged, RedactionDesk
+from redaction.known import KnownSecrets
 from redaction.leave import check_leave, place
 from redaction.pace import Pace
 from redaction.passage import Passage
-from redaction.payloads import size_of
+from redaction.payloads import masked, size_of
 from redaction.policy import EgressPolicy
 from runtime.costs.ledger import within
 from runtime.domain.audit import AuditEntry, AuditEvent
@@ -49,15 +50,19 @@ class Guard:
         *,
         record: Record | None = None,
         reserve: Reserve | None = None,
+        known: KnownSecrets | None = None,
         behind: int = 1_000,
     ) -> None:
         """`desk`: None makes one whose pseudonyms end with this guard. `record`: None keeps no audit log.
-        `reserve`: None sets no budget. `behind`: how many calls may have ended whose last line is not in the log yet.
+
+        `reserve`: None sets no budget. `known`: values that nobody is sent, wherever they stand. `behind`: how many
+        calls may have ended whose last line is not in the log yet.
         """
         self._policy = policy
         self._desk = desk or RedactionDesk(secrets.token_bytes(32))
         self._record = record
         self._reserve = reserve
+        self._known = KnownSecrets() if known is None else known
         self._pace = Pace(policy.per_minute)
         self._behind = behind
         self._closing: set[asyncio.Task[None]] = set()
@@ -133,6 +138,7 @@ class Guard:
         if redaction is not None:
             exchanged = await self._desk.redact(outbound, redaction, destination.zone)
         payload = outbound.payload if exchanged is None else cast("Payload", exchanged.payload)
+        payload, secrets_found = masked(payload, self._known) if self._known else (payload, 0)
         size_bytes = 0
         if destination.zone != LOCAL:
             size_bytes = size_of(payload)
@@ -142,6 +148,7 @@ class Guard:
         try:
             sent = _entry("egress.sent", identity, outbound)
             found = exchanged.looked.counts() if exchanged else {}
+            found = {**found, "SECRET:mask": secrets_found} if secrets_found else found
             await self._write(
                 replace(sent, size_bytes=size_bytes, policy=redaction.name if redaction else "", found=found)
             )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from redaction.findings import ENTITIES
+from redaction.known import KnownSecrets
 from redaction.placeholders import read_json
 from redaction.redactor import Acted, Redactor
 from redaction.segments import redact_payload
@@ -86,6 +87,63 @@ def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Pa
         case _:
             done = msgspec.convert(work.value(msgspec.to_builtins(payload)), type(payload))
     return cast("Payload", done), Looked(tuple(work.findings))
+
+
+def masked(payload: Payload, known: KnownSecrets) -> tuple[Payload, int]:
+    """The payload without the values of known secrets, and in how many of its texts one was.
+
+    Credentials that the sender names for its own host stay.
+    """
+    count = 0
+
+    def mask(text: str) -> str:
+        nonlocal count
+        found = known.mask_text(text)
+        count += found != text
+        return found
+
+    match payload:
+        case ChatRequest():
+            done: object = _masked_chat(payload, known, mask)
+        case EmbedRequest():
+            done = replace(payload, texts=tuple(map(mask, payload.texts)))
+        case HttpRequest():
+            done = _masked_http(payload, mask)
+        case _:
+            plain: Json = msgspec.to_builtins(payload)
+            found = known.mask(plain)
+            count = int(found != plain)
+            done = payload if found == plain else msgspec.convert(found, type(payload))
+    return (cast("Payload", done), count) if count else (payload, 0)
+
+
+def _masked_chat(request: ChatRequest, known: KnownSecrets, mask: Callable[[str], str]) -> ChatRequest:
+    def message(each: ChatMessage) -> ChatMessage:
+        calls = tuple(replace(call, arguments=mask(call.arguments)) for call in each.tool_calls)
+        return replace(each, content=mask(each.content), tool_calls=calls)
+
+    def offer(each: ToolOffer) -> ToolOffer:
+        parameters = cast("dict[str, Json]", known.mask(dict(each.parameters)))
+        return replace(each, description=mask(each.description), parameters=parameters)
+
+    return replace(
+        request,
+        messages=tuple(map(message, request.messages)),
+        tools=tuple(map(offer, request.tools)),
+        stop=tuple(map(mask, request.stop)),
+    )
+
+
+def _masked_http(request: HttpRequest, mask: Callable[[str], str]) -> HttpRequest:
+    headers = {
+        name: value if name.lower() in request.credentials else mask(value) for name, value in request.headers.items()
+    }
+    url = mask(request.url)
+    try:
+        body = mask(request.body.decode()).encode()
+    except UnicodeDecodeError:
+        body = request.body
+    return replace(request, url=url if url == request.url else quote(url, safe=":/?&=%#"), headers=headers, body=body)
 
 
 class _Work:

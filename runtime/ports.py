@@ -156,12 +156,19 @@ class StateStore(Protocol):
     """The durable journal of every run, with its index and the definitions that runs are pinned to."""
 
     async def append(
-        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+        self,
+        run: RunId,
+        expected_seq: int,
+        entries: Sequence[Entry],
+        *,
+        idempotency_key: str | None = None,
+        status: str | None = None,
     ) -> int:
         """Write the entries of one decision in a single transaction; return the run's last sequence number.
 
         Durable when this returns. The first append of a run (expected_seq 0) starts with RunStarted and may bind
-        an idempotency key. Raises SequenceConflict, Conflict (key taken), StoreFull or Invalid.
+        an idempotency key. `status`: what lists of runs say from then on; None: what the entries say by themselves.
+        Raises SequenceConflict, Conflict (key taken), StoreFull or Invalid.
         """
 
     async def read(self, run: RunId, *, after_seq: int = 0, limit: int = 1_000) -> Sequence[Row]:

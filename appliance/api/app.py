@@ -20,10 +20,12 @@ from appliance.api import (
     panels,
     preflight,
     runs,
+    threats,
     vault,
     workflows,
 )
 from appliance.api.bodies import ApiRequest
+from appliance.api.mcp import mcp_route
 from appliance.api.openai_errors import answer_at
 from appliance.api.openapi import describe
 from appliance.api.problems import MAX_BODY_BYTES
@@ -39,6 +41,7 @@ HANDLERS = (
     events.stream_events,
     live.stream_all_events,
     history.show_state,
+    history.explain_run,
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,
@@ -48,6 +51,7 @@ HANDLERS = (
     openai.show_model,
     backends.list_backends,
     egress.list_egress,
+    threats.list_threats,
     costs.show_costs,
     preflight.ask_preflight,
     panels.panel_agents,
@@ -75,10 +79,15 @@ def build_app(service: Service) -> Litestar:
     def provide() -> Service:
         return service
 
+    def answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
+        problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
+        body = service.appliance.known.mask_text(problem.body.decode()).encode()
+        return Response(body, status_code=problem.status, headers=problem.headers)
+
     app = Litestar(
-        [*_options(), *HANDLERS],
+        [*_options(), *HANDLERS, mcp_route(service)],
         dependencies={"service": Provide(provide, sync_to_thread=False)},
-        exception_handlers={Exception: _answer_error},
+        exception_handlers={Exception: answer_error},
         openapi_config=None,  # the description is made in `openapi`
         logging_config=None,  # errors are logged where they are answered, without bodies
         request_max_body_size=MAX_BODY_BYTES,
@@ -102,8 +111,3 @@ def _options_of(path: str, allowed: str) -> HTTPRouteHandler:
         return Response(None, headers={"allow": allowed})
 
     return options
-
-
-def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
-    problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
-    return Response(problem.body, status_code=problem.status, headers=problem.headers)

@@ -1,4 +1,4 @@
-"""Runs at any point of their journals, over HTTP."""
+"""Runs at any point of their journals, and why they failed, over HTTP."""
 
 from typing import Annotated
 
@@ -11,8 +11,11 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
+from appliance.causes import WhyView, why_view
 from appliance.history import StateView, state_view
-from runtime.domain.ids import RunId
+from runtime.domain.ids import DefinitionHash, RunId
+from runtime.domain.workflow import Workflow
+from runtime.errors import AgentFlowError
 
 
 class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,3 +45,26 @@ async def show_state(run_id: FromPath[str], request: ApiRequest, service: NamedD
     summary = await service.store.run(run)
     workflow = await service.appliance.workflows.pinned(summary.definition)
     return state_view(run, await service.engine.entries(run), query.at, workflow)
+
+
+@get(
+    "/v1/runs/{run_id:str}/why",
+    name="explain_run",
+    **describes(
+        "Say why a run failed: its first cause, and what that led to",
+        tag="runs",
+        answers={200: WhyView},
+        errors=(404,),
+        run_at="/run_id",
+    ),
+)
+async def explain_run(run_id: FromPath[str], service: NamedDependency[Service]) -> WhyView:
+    """As `af runs why --json` prints it. Of a run that has not failed, `first` is null."""
+
+    async def pinned(definition: DefinitionHash) -> Workflow | None:
+        try:
+            return await service.appliance.workflows.pinned(definition)
+        except AgentFlowError:
+            return None
+
+    return await why_view(service.store, pinned, RunId(run_id))

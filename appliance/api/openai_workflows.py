@@ -4,15 +4,14 @@ The last user message becomes the run's input, `{"message": …}`; the run's out
 """
 
 import asyncio
-import json
 from contextlib import suppress
 
 from appliance.api.openai_errors import unsupported
 from appliance.api.openai_sender import DATA_CLASS_HEADER
 from appliance.api.service import Service
 from appliance.auth.callers import Caller
+from appliance.mcp_offers import text_of
 from appliance.views import RunView, run_view
-from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.domain.ids import RunId
 from runtime.domain.run import RunState
@@ -80,7 +79,7 @@ def _reply(run: RunView, workflow: Workflow) -> ChatReply:
     if run.error:
         raise StepFailure(run.error.code, f"run {run.run_id!r} {run.status}: {run.error.message}", retryable=False)
     return ChatReply(
-        text=_text(run.output),
+        text=text_of(run.output),
         finish_reason="stop",
         input_tokens=run.usage.input_tokens,
         output_tokens=run.usage.output_tokens,
@@ -88,10 +87,3 @@ def _reply(run: RunView, workflow: Workflow) -> ChatReply:
         model=f"{PREFIX}{workflow.name}",
         fingerprint=run.run_id,
     )
-
-
-def _text(output: Json) -> str:
-    """The output's `answer` where it has one that is text, a text as it is, anything else as JSON."""
-    if isinstance(output, dict) and isinstance(output.get("answer"), str):
-        return str(output["answer"])
-    return output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.api.idempotency import Submissions
+from appliance.api.mcp import McpFront
 from appliance.auth.api_keys import KeyRing, open_keys
 from appliance.auth.callers import Caller
 from appliance.lifecycle import Lifecycle
@@ -29,6 +30,7 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics(version)
         self.metrics.egress.read = appliance.egress_counts
+        self.metrics.threats.read = lambda: appliance.threats.counts
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""
@@ -38,6 +40,7 @@ class Service:
         """The API's OpenAPI document."""
         self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
+        self.mcp = McpFront(self)
 
     @property
     def engine(self) -> Engine:
@@ -73,10 +76,12 @@ class Service:
         """End what waits and streams. Safe to call twice."""
         self.metrics.ready.set(0)
         self.lifecycle.drain()
+        self.mcp.drain()
         self.tail.wake_all()
 
     async def stop(self) -> None:
         """Stop what `start` started. Safe to call twice."""
         self.drain()
+        await self.mcp.stop()
         await self.tail.stop()
         self.lifecycle.stop()

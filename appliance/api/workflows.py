@@ -87,6 +87,7 @@ async def store_workflow(
     catalogue = service.appliance.workflows
     is_new = name not in await catalogue.names()
     workflow = await catalogue.put(document, name=name)
+    await service.mcp.changed()
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     headers = {"etag": f'"{workflow.hash}"'} | ({"location": f"/v1/workflows/{workflow.name}"} if is_new else {})
     return Response(_view(workflow), status_code=status, headers=headers)

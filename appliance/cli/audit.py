@@ -63,7 +63,7 @@ async def _list(af: Af, is_refused: bool, named: str, limit: int) -> None:
         async with open_journal(af.settings) as store:
             run = await find_run(store, named)
     query = AuditQuery(events=("egress.refused",) if is_refused else (), run=run)
-    async with _open_log(af) as log:
+    async with open_audit(af) as log:
         lines, more = await newest_lines(log, query, limit=limit) if log else ([], None)
     _draw(af, lines, has_more=more is not None)
     af.terminal.document({"lines": lines, "has_more": more is not None})
@@ -93,7 +93,7 @@ def _draw(af: Af, lines: "list[AuditLine]", *, has_more: bool) -> None:
 
 
 async def _verify(af: Af) -> int:
-    async with _open_log(af) as log:
+    async with open_audit(af) as log:
         whole, fault = await log.first_break() if log else (0, "")
     af.terminal.document({"lines": whole, "is_whole": not fault, "fault": fault or None})
     if fault:
@@ -104,19 +104,19 @@ async def _verify(af: Af) -> int:
 
 
 @asynccontextmanager
-async def _open_log(af: Af) -> "AsyncIterator[AuditLog | None]":
+async def open_audit(af: Af) -> "AsyncIterator[AuditLog | None]":
     """The audit log, to be read beside whoever writes it; None where nothing was run yet."""
     import os
 
     from runtime.engine.clock import SystemClock
     from runtime.store.audit import AuditLog
     from runtime.store.journal import JOURNAL_FILE, journal_database
-    from runtime.store.key import key_from
+    from runtime.store.keyring import database_key
 
     if not (af.settings.data / JOURNAL_FILE).exists():
         yield None
         return
-    database = journal_database(af.settings.data, lock=None, key=key_from(os.environ))
+    database = journal_database(af.settings.data, lock=None, key=database_key(os.environ, af.settings.data))
     await database.start()
     try:
         yield AuditLog(database, SystemClock().now_us)

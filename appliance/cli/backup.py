@@ -36,12 +36,12 @@ def backup(af: Af, file: Path) -> None:
 
 async def _back_up(af: Af, file: Path) -> "Verified":
     from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
-    from runtime.store.key import key_from
+    from runtime.store.keyring import database_key
 
     data = af.settings.data
     if not (data / JOURNAL_FILE).exists():
         raise NotFound("backup.nothing", f"there is no journal in {data} yet; nothing was run there")
-    database = journal_database(data, lock=None, key=key_from(os.environ))
+    database = journal_database(data, lock=None, key=database_key(os.environ, data))
     await database.start()
     try:
         return await Journal(database).backup(file.absolute())

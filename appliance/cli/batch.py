@@ -75,7 +75,9 @@ async def run_batch(af: "Af", batch: Batch) -> int:
     total, digest = await asyncio.to_thread(_look_over, batch.file)
     progress = RunProgress(af.terminal)
     try:
-        async with open_runs(af.settings, "af run --inputs", progress=progress.work, recover=batch.is_resumed) as runs:
+        async with open_runs(
+            af.settings, "af run --inputs", known=af.known, progress=progress.work, recover=batch.is_resumed
+        ) as runs:
             target = await runs.target(batch.workflow)
             stem = f"batch/{_short(target.definition)}/{digest[:32]}"
             keys = await _keys(af, runs, batch, stem=stem, total=total)

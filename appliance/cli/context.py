@@ -14,6 +14,7 @@ from appliance.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
+    from redaction.known import KnownSecrets
 
 Answer = TypeVar("Answer")
 
@@ -27,6 +28,23 @@ class Af:
         self.parting = ""
         """What to say when this is interrupted now."""
         self._has_log = False
+
+    @cached_property
+    def known(self) -> "KnownSecrets":
+        """Values that are masked wherever this process writes."""
+        from redaction.known import KnownSecrets
+
+        return KnownSecrets()
+
+    def masked(self, text: str) -> str:
+        """A text without the secrets that this process has come to know."""
+        return self.known.mask_text(text) if "known" in self.__dict__ else text  # else there are none
+
+    def masked_fields(self, fields: dict[str, object]) -> dict[str, object]:
+        """The same for the fields of a record, which are JSON."""
+        if "known" not in self.__dict__:
+            return fields
+        return {name: self.known.mask(value) for name, value in fields.items()}  # type: ignore[arg-type]  # it is JSON
 
     @cached_property
     def settings(self) -> "Settings":

@@ -70,7 +70,7 @@ async def _read(af: Af, asked: "Asked") -> "CostsView":
     from runtime.engine.clock import SystemClock
     from runtime.store.charges import Charges
     from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
-    from runtime.store.key import key_from
+    from runtime.store.keyring import database_key
 
     data, now_us = af.settings.data, SystemClock().now_us()
     if not (data / JOURNAL_FILE).exists():
@@ -86,7 +86,9 @@ async def _read(af: Af, asked: "Asked") -> "CostsView":
             estimates=[],
             charge_back=[] if asked.has_charge_back else UNSET,
         )
-    database = journal_database(data, lock=None, key=key_from(os.environ), durability=af.settings.durability)
+    database = journal_database(
+        data, lock=None, key=database_key(os.environ, af.settings.data), durability=af.settings.durability
+    )
     await database.start()
     try:
         limits = budgets_of(af.settings.budgets)

@@ -110,7 +110,7 @@ async def _demonstrate(af: Af, template: str, file: Path) -> list[Shown]:
     af.parting = f"what was done is kept; see: {af.me} runs list"
     try:
         progress.line.show("▸ opening the data folder …")
-        async with open_runs(af.settings, "af demo", progress=progress.work) as runs:
+        async with open_runs(af.settings, "af demo", known=af.known, progress=progress.work) as runs:
             for number, question in enumerate(questions, start=1):
                 title = hanging(f"{number} of {len(questions)}  {_text(question)}", indent=8)
                 af.terminal.say(click.style(title, bold=True, fg="cyan"))

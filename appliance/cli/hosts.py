@@ -23,11 +23,13 @@ from runtime.domain.journal import Entry
 from runtime.domain.run import RunState
 from runtime.engine.migrate import Migration
 from runtime.errors import Conflict, Unavailable
-from runtime.ports import Progress
+from runtime.ports import Progress, Record
 
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
     from appliance.wiring import Appliance
+    from appliance.workflows import WorkflowCatalogue
+    from redaction.known import KnownSecrets
     from runtime.domain.workflow import Workflow
 
 ACTOR = "cli"
@@ -53,6 +55,13 @@ class LocalRuns:
         self._engine = appliance.engine
         self._workflows: dict[DefinitionHash, Workflow] = {}
         self.store: Store = appliance.store
+        self.record: Record | None = appliance.record
+        """Keeps a line of the audit log."""
+
+    @property
+    def catalogue(self) -> "WorkflowCatalogue":
+        """The workflows that can be run."""
+        return self._appliance.workflows
 
     async def target(self, name: str) -> Target:
         """The definition of a name, file, folder or hash. Raises NotFound and InvalidDefinition."""
@@ -127,8 +136,11 @@ class ServedRuns:
 
     def __init__(self, door: LocalDoor, store: Store, data: Path) -> None:
         self._door = door
-        self._catalogue = reading_catalogue(store, data)
+        self.catalogue = reading_catalogue(store, data)
+        """The workflows that can be run."""
         self.store = store
+        self.record: Record | None = None
+        """The server keeps the audit log."""
 
     async def target(self, name: str) -> Target:
         """The definition of a name or hash. Raises NotFound; Unavailable for a path, which only a writer may keep."""
@@ -197,7 +209,7 @@ class ServedRuns:
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
-        return await view_of(self._catalogue, state)
+        return await view_of(self.catalogue, state)
 
     async def restored(self, state: RunState) -> RunView:
         """The same with what pseudonyms stand for. Raises NotFound."""
@@ -215,16 +227,18 @@ Runs = LocalRuns | ServedRuns
 
 @asynccontextmanager
 async def open_runs(
-    settings: "Settings", what: str, *, progress: Progress, recover: bool = False
+    settings: "Settings", what: str, *, progress: Progress, recover: bool = False, known: "KnownSecrets | None" = None
 ) -> AsyncIterator[Runs]:
     """The runs of a data folder, to be written. `recover`: take up what an earlier process left unfinished.
+
+    `known`: learns the values that are masked.
 
     Raises Unavailable `data.locked` when a process has the folder that does not serve it, and what opening raises.
     """
     from appliance.wiring import Appliance
 
     # Ctrl-C must not wait for a model: what was running goes on from its journal later
-    appliance = Appliance(msgspec.structs.replace(settings, drain_s=0.0), what=what, progress=progress)
+    appliance = Appliance(msgspec.structs.replace(settings, drain_s=0.0), what=what, progress=progress, known=known)
     try:
         await appliance.start(recover=recover)
     except Unavailable as error:

@@ -12,7 +12,7 @@ from runtime.domain.journal import Entry, read
 from runtime.domain.run import RunState, apply
 from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
-from runtime.store.key import key_from
+from runtime.store.keyring import database_key
 from runtime.store.volatile import VolatileStore
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ async def open_journal(settings: "Settings") -> AsyncIterator[Store]:
     if not (settings.data / JOURNAL_FILE).exists():
         yield VolatileStore()
         return
-    database = journal_database(settings.data, lock=None, key=key_from(os.environ), durability=settings.durability)
+    database = journal_database(
+        settings.data, lock=None, key=database_key(os.environ, settings.data), durability=settings.durability
+    )
     await database.start()
     try:
         yield Journal(database)

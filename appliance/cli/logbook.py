@@ -68,10 +68,11 @@ class _Redaction:
         self._made: LogRedaction | None = None
 
     def text(self, text: str) -> str:
-        return self._redaction().text(text)
+        return self._af.masked(self._redaction().text(text))
 
     def fields(self, fields: dict[str, object]) -> dict[str, object]:
-        return {**self._redaction().fields(fields)}
+        found: dict[str, object] = {**self._redaction().fields(fields)}
+        return self._af.masked_fields(found)
 
     def _redaction(self) -> "LogRedaction":
         if self._made is None:

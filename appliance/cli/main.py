@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 
 import click
+import msgspec
 from click.shell_completion import shell_complete
 
 from appliance.cli.context import Af
@@ -56,6 +57,7 @@ def _say(error: Exception, invocation: Af) -> int:
     with suppress(Exception):
         invocation.open_log()
     failure = failure_of(error, invocation.data_folder / "logs" / "af.log")
+    failure = msgspec.structs.replace(failure, message=invocation.masked(failure.message))
     try:
         report(failure, invocation.terminal)
         sys.stdout.flush()

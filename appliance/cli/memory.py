@@ -84,7 +84,7 @@ async def _ingest(af: Af, folder: Path, name: str) -> "Ingested":
     from runtime.memory.ingest import ingest
 
     progress = RunProgress(af.terminal)
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what="af memory ingest")
+    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what="af memory ingest", known=af.known)
     try:
         await appliance.start(recover=False)
         return await ingest(
@@ -108,7 +108,7 @@ async def _search(af: Af, text: str, name: str, limit: int) -> "Retrieved | None
 
     if not (af.settings.data / MEMORY_FILE).exists():
         return None
-    appliance = Appliance(af.settings, writer=False, what="af memory search")
+    appliance = Appliance(af.settings, writer=False, what="af memory search", known=af.known)
     try:
         await appliance.start(recover=False)
         collection = Collection(DEFAULT_TENANT, name)

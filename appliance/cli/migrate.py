@@ -43,7 +43,9 @@ async def _migrate(af: Af, name: str, to: str, *, is_dry: bool) -> int:
 
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
-    async with open_runs(af.settings, "af runs migrate", progress=RunProgress(af.terminal).work) as opened:
+    async with open_runs(
+        af.settings, "af runs migrate", known=af.known, progress=RunProgress(af.terminal).work
+    ) as opened:
         target = await opened.target(to)
         move = await opened.migrate(run, target, is_dry=is_dry)
     _draw(af, run, move, is_dry=is_dry)

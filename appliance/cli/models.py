@@ -170,7 +170,7 @@ async def _servers(af: Af) -> "list[ServerStatus]":
 
     if not af.settings.models.backends:
         return []
-    appliance = Appliance(af.settings, what="af models status")
+    appliance = Appliance(af.settings, what="af models status", known=af.known)
     try:
         await appliance.start(recover=False)
     except Unavailable as error:

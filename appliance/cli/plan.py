@@ -43,7 +43,7 @@ async def _forecast(af: Af, workflow: str, given: "Json") -> "PlanView":
 
     progress = RunProgress(af.terminal)
     try:
-        async with open_runs(af.settings, "af plan", progress=progress.work) as runs:
+        async with open_runs(af.settings, "af plan", known=af.known, progress=progress.work) as runs:
             return await runs.forecast(await runs.target(workflow), given)
     finally:
         progress.clear()

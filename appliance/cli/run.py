@@ -113,7 +113,7 @@ async def _run_one(af: Af, asked: _Asked) -> int:
 
     progress = RunProgress(af.terminal)
     try:
-        async with open_runs(af.settings, "af run", progress=progress.work) as runs:
+        async with open_runs(af.settings, "af run", known=af.known, progress=progress.work) as runs:
             target = await runs.target(asked.workflow)
             submitted = await runs.submit(target, asked.given, with_estimate=asked.with_estimate)
             af.parting = f"run {submitted} keeps what it has done; go on with: {af.me} runs resume {submitted}"

@@ -8,6 +8,7 @@ from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_input
 from appliance.cli.migrate import migrate_run
+from appliance.cli.why import why_run
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ STATUSES = ["running", "waiting", "succeeded", "failed", "cancelled"]
     examples="""
         af runs list --status failed
         af runs show last
+        af runs why last
         af runs signal last person --data '{"answer": "We have called you."}'
     """,
 )
 def runs() -> None:
-    """List, show, signal, cancel and resume runs.
+    """List, show, explain, signal, cancel and resume runs.
 
     RUN is an id, a unique beginning or end of one, or `last`.
     """
@@ -128,6 +130,7 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
 
 
 runs.add_command(migrate_run)
+runs.add_command(why_run, "why")
 
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:
@@ -184,7 +187,7 @@ async def _show_restored(af: Af, name: str, *, is_full: bool) -> None:
     from runtime.domain.run import fold
 
     run = await _find(af, name)
-    async with open_runs(af.settings, "af runs show", progress=RunProgress(af.terminal).work) as opened:
+    async with open_runs(af.settings, "af runs show", known=af.known, progress=RunProgress(af.terminal).work) as opened:
         view = await opened.restored(fold(run, await entries(opened.store, run)))
     af.terminal.say(run_report(view, is_full=is_full, me=af.me))
     af.terminal.document(view)
@@ -195,7 +198,9 @@ async def _cancel(af: Af, name: str, reason: str) -> "RunView":
     from appliance.cli.progress import RunProgress
 
     run = await _find(af, name)
-    async with open_runs(af.settings, "af runs cancel", progress=RunProgress(af.terminal).work) as opened:
+    async with open_runs(
+        af.settings, "af runs cancel", known=af.known, progress=RunProgress(af.terminal).work
+    ) as opened:
         await opened.cancel(run, reason)
         return await opened.view(await opened.settled(run))
 
@@ -208,7 +213,7 @@ async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunVi
     run = await _find(af, name)
     progress = RunProgress(af.terminal)
     try:
-        async with open_runs(af.settings, "af runs signal", progress=progress.work) as opened:
+        async with open_runs(af.settings, "af runs signal", known=af.known, progress=progress.work) as opened:
             seen = (await opened.store.run(run)).seq
             await opened.signal(run, signal, answer)
             af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
@@ -232,7 +237,9 @@ async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
     progress = RunProgress(af.terminal)
     af.parting = f"what was done is kept; go on with: {af.me} runs resume"
     try:
-        async with open_runs(af.settings, "af runs resume", progress=progress.work, recover=True) as opened:
+        async with open_runs(
+            af.settings, "af runs resume", known=af.known, progress=progress.work, recover=True
+        ) as opened:
             if opened.is_served:
                 af.terminal.note("a server has the data folder, and goes on with its runs by itself; waiting for it")
             views = []

@@ -80,7 +80,7 @@ def serve(
         af.terminal.document(msgspec.to_builtins(address, enc_hook=str))
 
     serving = serve_appliance(
-        Appliance(settings, what="af serve"),
+        Appliance(settings, what="af serve", known=af.known),
         front=front,
         socket=socket,
         tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,

@@ -154,7 +154,7 @@ async def _opened(af: Af, what: str) -> "AsyncIterator[Appliance | _Served]":
     from redaction.doors.local import LocalDoor
     from runtime.errors import Unavailable
 
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what=what)
+    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what=what, known=af.known)
     try:
         await appliance.start(recover=False)
     except Unavailable as error:

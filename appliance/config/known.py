@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Final, TypeAlias, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,7 +29,7 @@ Value: TypeAlias = (
 )
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
-FEATURES: Final = ("cloud",)
+FEATURES: Final = ("cloud", "openbao")
 DESTINATION_KINDS: Final = ("model", "http")
 
 
@@ -65,6 +66,18 @@ def text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a text")
     return value
+
+
+def http_url(value: object) -> str:
+    """The address of a server, without a path or a password."""
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+        is_plain = bool(parts and parts.hostname and parts.port != 0 and not (parts.username or parts.query))
+    except ValueError:
+        is_plain, parts = False, None
+    if not is_plain or parts is None or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
+        raise ValueError("an address such as http://127.0.0.1:8200")
+    return str(value)
 
 
 def address(value: object) -> str:
@@ -231,7 +244,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "with mode air_gapped: required starts only behind every wall, preferred warns where the kernel lacks one",
     ),
     Setting("site_hosts", names, [], "hosts of the own site that agents and models may reach"),
-    Setting("features", features, [], "what is off unless it is named: cloud (also takes mode: connected)"),
+    Setting("features", features, [], "what is off unless it is named: cloud (also takes mode: connected), openbao"),
     Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
     Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
@@ -278,12 +291,31 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "process survives a crash of the model; thread saves memory and does not",
     ),
     Setting("models.threads", count, 1, "CPU threads of one answer"),
+    Setting(
+        "secrets.provider",
+        one_of("file", "openbao"),
+        "file",
+        "where secrets are kept: file in the data folder, encrypted; openbao (or Vault) with features: openbao",
+    ),
+    Setting("secrets.url", http_url, "http://127.0.0.1:8200", "the OpenBao server"),
+    Setting("secrets.mount", text, "secret", "where its KV engine, version 2, is mounted"),
+    Setting("secrets.path", text, "agentflow", "below the mount; a secret is at PATH/TENANT/NAME"),
+    Setting("secrets.token_file", text, "", "file with its token, mode 0600; read each time"),
+    Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
+    Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
     Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
 )
 
 _VARIABLES: Final = {"models.folder": "AGENTFLOW_MODELS"}
 
-OTHER_VARIABLES: Final = ("AGENTFLOW_DATA", "AGENTFLOW_DB_KEY", "AGENTFLOW_DB_KEY_FILE", "AGENTFLOW_SHARED")
+OTHER_VARIABLES: Final = (
+    "AGENTFLOW_DATA",
+    "AGENTFLOW_DB_KEY",
+    "AGENTFLOW_DB_KEY_FILE",
+    "AGENTFLOW_MASTER_KEY_FILE",
+    "AGENTFLOW_MASTER_PASSPHRASE_FILE",
+    "AGENTFLOW_SHARED",
+)
 """Variables that are read elsewhere and are no settings."""
 
 

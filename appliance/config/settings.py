@@ -57,6 +57,30 @@ class EgressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Payloads of a tenant to one host; 0: any number."""
 
 
+class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where secrets are kept."""
+
+    provider: Literal["file", "openbao"] = "file"
+    """`file`: encrypted in the data folder. `openbao`: an OpenBao or HashiCorp Vault server, KV version 2."""
+    url: str = "http://127.0.0.1:8200"
+    """Of that server."""
+    mount: str = "secret"
+    """Where its KV engine is mounted."""
+    path: str = "agentflow"
+    """Below the mount; a tenant's secrets are at PATH/TENANT/NAME."""
+    token_file: str = ""
+    """The file that holds its token, mode 0600; read each time."""
+    cache_s: float = 60.0
+    """How long a value that it gave is kept in memory."""
+
+
+class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The Model Context Protocol."""
+
+    workflows: tuple[str, ...] = ("*",)
+    """Patterns of the workflows that are offered to its clients."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
@@ -96,6 +120,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     drain_s: float = 30.0
     durability: Durability = "full"
     models: ModelSettings = ModelSettings()
+    secrets: SecretSettings = SecretSettings()
+    mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -116,7 +142,7 @@ def load_settings(data: Path | None, env: Mapping[str, str], *, flags: Mapping[s
     nearest known one, and for a value that its setting does not take; Unavailable for a file that cannot be read.
     """
     folder = data_folder(data, env)
-    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}}
+    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}, "secrets": {}, "mcp": {}}
     for key, resolved in resolve(folder, env, flags or {}).items():
         group, _, name = key.rpartition(".")
         holder = document[group] if group else document

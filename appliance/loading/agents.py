@@ -20,6 +20,7 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
 from runtime.domain.canonical import Json
+from runtime.domain.secret import SCHEME
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
 from runtime.registry import PLANNED_AGENTS, SUBRUN_AGENTS, kinds
@@ -75,6 +76,7 @@ def agent(node: Node, place: Place) -> Json:
         _check_needs(kind, found, node, place)
         check_subrun(kind, found, node, place)
         _check_tools(kind, found, node, place)
+        _check_secrets(found, node, place)
         _keep_files(found, node, place)
     return found
 
@@ -168,6 +170,21 @@ def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if absent:
         message = f"not among the tools of this version ({', '.join(kinds('tool'))}): {', '.join(absent)}"
         place.child("tools").warn("tool.unknown", message, at, "a call to one of them is refused")
+
+
+def _check_secrets(found: dict[str, Json], node: Node, place: Place) -> None:
+    """References to secrets stand where the door resolves them: in headers of requests that no template fills."""
+    for key, value in found.items():
+        headers = key == "headers" and isinstance(value, dict) and value
+        bad = (
+            any(SCHEME in str(text) and "{" in str(text) for text in headers.values())
+            if headers
+            else SCHEME in repr(value)
+        )
+        if bad:
+            message = f"a reference to a secret in {key!r} is resolved by nobody"
+            hint = "references stand in 'headers' of an 'http' agent, in texts without a template"
+            place.child(key).error("secret.misplaced", message, node.find((key,))[0], hint)
 
 
 def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:

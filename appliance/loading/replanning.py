@@ -27,14 +27,15 @@ _RULE = record(
 )
 
 
+_JUMPS = ("adaptive", "escalation")
+
+
 def _rule(node: Node, place: Place) -> Json:
     found = _RULE(node, place)
     if not isinstance(found, dict):
         return found
-    jumps = found.get("strategy") in ("adaptive", "escalation")
-    if jumps is not ("to" in found):
-        needs = "needs 'to', the state or agent that is entered" if jumps else "has no 'to'"
-        place.error("replan.to", f"strategy {found.get('strategy')!r} {needs}", node)
+    if "to" in found and found.get("strategy") not in _JUMPS:
+        place.error("replan.to", f"strategy {found.get('strategy')!r} has no 'to'", node)
     outside = found.get("on") == "external_event"
     if outside is not ("signal" in found):
         needs = "needs 'signal', its name" if outside else "has no 'signal'"
@@ -48,30 +49,46 @@ REPLAN = list_of(_rule, what="a list of {on, strategy, …}")
 
 
 def check_replan(found: dict[str, Json], node: Node, place: Place) -> None:
-    """Report rules that lead nowhere, and those of a plan that is no machine; `node` is the document."""
+    """Report rules that lead nowhere; `node` is the document."""
     plan, agents = _mapping(found.get("planner")), _mapping(found.get("agents"))
-    states = _mapping(_mapping(plan.get("definition")).get("states"))
+    states = _states_of(plan)
     for path, rule in _rules(found):
         at, here = node.find(path)[0], place.child(".".join(path))
-        if plan.get("type") in ("behavior_tree", "llm"):
-            message = f"a plan of type {plan.get('type')} is not changed by 'replan' in this version"
-            here.refuse("replan.not_active", message, at, "leave it out, or use a state machine")
-        if rule.get("strategy") == "human_in_loop" and REVIEW in states:
-            here.error(
-                "replan.signal", f"a state is called {REVIEW!r}, as the one is that asks a person; rename it", at
-            )
-        target = rule.get("to")
+        strategy, target = rule.get("strategy"), rule.get("to")
+        if strategy in _JUMPS and target is None and plan.get("type") != "llm":
+            message = f"strategy {strategy!r} needs 'to', the state or agent that is entered"
+            here.error("replan.to", message, at)
+        if strategy == "human_in_loop" and REVIEW in (*states, *_leaves_of(plan)):
+            message = f"something in the plan is called {REVIEW!r}, as the state is that asks a person; rename it"
+            here.error("replan.signal", message, at)
         if isinstance(target, str) and target not in states and target not in agents:
             known = [*states, *(each for each in agents if each not in states)]
-            message = f"{target!r} is neither a state nor an agent"
+            message = f"{target!r} is neither a state nor an agent" if states else f"{target!r} is no agent"
             here.child("to").error("state.undefined", message, at, did_you_mean(here.guess(target, known)))
 
 
+def _states_of(plan: dict[str, Json]) -> list[str]:
+    """The states that a plan can go on from: of a machine, or of those that stand behind a model's plan."""
+    machines = (plan, _mapping(plan.get("execution")), _mapping(plan.get("fallback")))
+    return [state for machine in machines for state in _mapping(_mapping(machine.get("definition")).get("states"))]
+
+
+def _leaves_of(plan: dict[str, Json]) -> Iterator[str]:
+    """What the steps of a behaviour tree are called."""
+    below = [_mapping(_mapping(plan.get("definition")).get("root"))] if plan.get("type") == "behavior_tree" else []
+    while below:
+        found = below.pop()
+        yield from (each for key in ("name", "agent", "wait_for") if isinstance(each := found.get(key), str))
+        for key in ("children", "conditions", "child"):
+            members = found.get(key)
+            below += [each for each in (members if isinstance(members, list) else [members]) if isinstance(each, dict)]
+
+
 def replan_of(document: dict[str, Json], spec: FsmSpec | None) -> tuple[tuple[ReplanRule, ...], FsmSpec | None]:
-    """The rules, those of agents first, and the machine with a state for each agent that they lead to."""
-    if spec is None:
-        return (), None
+    """The rules, those of agents first, and of a machine the machine with a state for each agent that they lead to."""
     rules = tuple(_rule_of(path, rule) for path, rule in _rules(document))
+    if spec is None:
+        return rules, None
     added = {rule.to: FsmState(name=rule.to) for rule in rules if rule.to and rule.to not in spec.states}
     added = {to: state for to, state in added.items() if to not in spec.final_states}
     if added:

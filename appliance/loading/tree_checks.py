@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from appliance.loading.place import FoundNode, FoundTree
 from runtime.domain.canonical import Json
+from runtime.domain.command import RUN_TIMER
 from runtime.domain.problem import Severity
 from runtime.domain.spelling import did_you_mean
 
@@ -25,6 +26,8 @@ def check_tree(tree: FoundTree, agents: Collection[str] | None) -> None:
         match found.keys.get("type"):
             case "action":
                 _check_action(found, agents, named)
+            case "wait":
+                _check_step_name(found, found.keys.get("wait_for"), ["wait", found.keys.get("wait_for")], named)
             case "parallel" | "parallel_all":
                 _check_thresholds(found)
             case "if_then_else" | "while_do_else" as kind:
@@ -43,7 +46,7 @@ def _nodes(found: FoundNode) -> Iterator[FoundNode]:
 
 
 def _check_action(found: FoundNode, agents: Collection[str] | None, named: dict[str, Json]) -> None:
-    agent, name = found.keys.get("agent"), found.keys.get("name")
+    agent = found.keys.get("agent")
     at, _ = found.node.find(("agent",))
     place = found.place.child("agent")
     if agents is not None and isinstance(agent, str) and agent not in agents:
@@ -51,12 +54,23 @@ def _check_action(found: FoundNode, agents: Collection[str] | None, named: dict[
         more = f" and {len(known) - _MAX_NAMED} more" if len(known) > _MAX_NAMED else ""
         message = f"agent {agent!r} is not defined; agents are {', '.join(map(repr, known[:_MAX_NAMED]))}{more}"
         place.add("agent.undefined", message, found.node, did_you_mean(place.guess(agent, agents)), line=at.line)
+    _check_step_name(found, agent, agent, named)
+
+
+def _check_step_name(found: FoundNode, usual: Json, whose: Json, named: dict[str, Json]) -> None:
+    """The name of a leaf's steps: its own, else the usual one; leaves that share one must be of the same."""
+    name = found.keys.get("name")
     if isinstance(name, str) and not _is_step_name(name):
-        message = "the name of an action is that of its steps: letters, digits, '_' and '-', up to 64 characters"
+        message = "the name of an action or a wait is that of its steps: letters, digits, '_' and '-', up to 64"
         found.place.child("name").error("tree.action_name", message, found.node)
-    step = name or agent
-    if isinstance(step, str) and named.setdefault(step, agent) != agent:
-        message = f"two actions are called {step!r}, and are of different agents; conditions could not tell them apart"
+    step = name or usual
+    if not isinstance(step, str):
+        return
+    if step == RUN_TIMER and found.keys.get("type") == "wait":
+        message = f"a wait cannot be called {RUN_TIMER!r}: the timer of the whole run is"
+        found.place.error("state.reserved_name", message, found.node, "give it another name")
+    if named.setdefault(step, whose) != whose:
+        message = f"two leaves are called {step!r}, and are of different agents; conditions could not tell them apart"
         found.place.error("tree.name_taken", message, found.node, "give one of them another name")
 
 

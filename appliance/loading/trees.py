@@ -38,7 +38,7 @@ DECORATORS = (
     "run_once",
     "timeout",
 )
-LEAVES = ("condition", "action", "always_success", "always_failure")
+LEAVES = ("condition", "action", "wait", "always_success", "always_failure")
 KINDS = (*COMPOSITES, "conditional_selector", *DECORATORS, *LEAVES)
 OWN_KEYS: Mapping[str, tuple[str, ...]] = {
     "parallel": ("success_policy", "success_threshold", "failure_threshold"),
@@ -50,9 +50,16 @@ OWN_KEYS: Mapping[str, tuple[str, ...]] = {
     "timeout": ("timeout",),
     "condition": ("check",),
     "action": ("agent",),
+    "wait": ("wait_for", "timeout"),
 }
-"""The keys that mean something on a node of one type alone; all but those of parallels and run_once are needed."""
-_OPTIONAL = ("success_policy", "success_threshold", "failure_threshold", "max_failures", "then_skip")
+"""The keys that mean something on a node of one type alone."""
+_OPTIONAL: Mapping[str, tuple[str, ...]] = {
+    "parallel": OWN_KEYS["parallel"],
+    "parallel_all": OWN_KEYS["parallel_all"],
+    "run_once": OWN_KEYS["run_once"],
+    "wait": ("timeout",),
+}
+"""Those that may be left out."""
 _MANY = 1_000
 
 
@@ -89,6 +96,7 @@ class _Reader:
                 "child": self.node,
                 "check": condition,
                 "agent": name,
+                "wait_for": name,
                 "success_policy": _success_policy,
                 "success_threshold": _threshold,
                 "failure_threshold": _threshold,
@@ -139,7 +147,7 @@ def _check_keys(kind: str, found: dict[str, Json], node: Node, place: Place) -> 
         del found["children"]
     holds = "children" if kind in COMPOSITES else "child" if kind in DECORATORS else ""
     own = OWN_KEYS.get(kind, ())
-    for key in (*((holds,) if holds else ()), *(key for key in own if key not in _OPTIONAL)):
+    for key in (*((holds,) if holds else ()), *(key for key in own if key not in _OPTIONAL.get(kind, ()))):
         if key not in found and node.member(key) is None:
             place.error("key.missing", f"a node of type {kind!r} needs {key!r}", node)
     for key in found.keys() - {"type", "name", holds, *own}:
@@ -178,6 +186,7 @@ def _node_of(found: Json) -> TreeNode:
         kind=kind,
         name=str(found.get("name") or ""),
         agent=AgentId(str(agent)) if agent is not None else None,
+        signal=str(found.get("wait_for") or ""),
         check=str(found.get("check") or ""),
         children=children,
         expressions=tuple(str(each.get("expression") or "") for each in branches),

@@ -51,6 +51,8 @@ class Metrics:
         self.cost = self._counter("agentflow_cost_usd_total", "US dollars that steps cost.")
         self.egress = EgressCounts()
         self._registry.register(self.egress)
+        self.threats = ThreatCounts()
+        self._registry.register(self.threats)
 
     def page(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
@@ -81,4 +83,21 @@ class EgressCounts(Collector):
         )
         for label_values, count in self.read().items():
             family.add_metric(label_values, count)
+        yield family
+
+
+class ThreatCounts(Collector):
+    """Alerts about unusual use of tools, as the detector counts them itself."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[str, int]] = dict
+        """Alerts by kind."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter, read when it is asked for."""
+        family = CounterMetricFamily(
+            "agentflow_threat_alerts", "Alerts about unusual use of tools since the start.", labels=["kind"]
+        )
+        for kind, count in self.read().items():
+            family.add_metric([kind], count)
         yield family

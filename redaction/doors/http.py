@@ -20,9 +20,12 @@ from msgspec.structs import replace
 from redaction.addresses import check_addresses
 from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.ids import TenantId
+from runtime.domain.secret import SCHEME, Reference, references_in
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Reveal = Callable[[TenantId, Reference, str], Awaitable[str]]
 OnPiece = Callable[[bytes], None] | None
 Reached = TypeVar("Reached")
 
@@ -45,9 +48,13 @@ def destination_of(url: str) -> str:
 class HttpDoor:
     """Sends requests over kept connections."""
 
-    def __init__(self, *, resolve: Resolve | None = None) -> None:
-        """`resolve` gives the addresses of a name and port; None: the system's resolver."""
+    def __init__(self, *, resolve: Resolve | None = None, reveal: Reveal | None = None) -> None:
+        """`resolve` gives the addresses of a name and port; None: the system's resolver.
+
+        `reveal` gives the value of a tenant's secret for a host; None: there are none here.
+        """
         self._resolve = resolve or _system_resolve
+        self._reveal = reveal
         self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
         self._tls: ssl.SSLContext | None = None
 
@@ -63,7 +70,7 @@ class HttpDoor:
         Follows redirects within the same origin. Raises Refused (address, redirect), Unavailable (no answer in time),
         StepFailure (reply too large) or Invalid (URL, method, headers).
         """
-        request, url = _checked(cleared)
+        request, url = await self._checked(cleared)
         with _in_our_words(_host_and_port(url), request.timeout_s):
             async with asyncio.timeout(request.timeout_s):
                 return await self._follow(request, url, on_piece)
@@ -73,13 +80,31 @@ class HttpDoor:
 
         Raises as `send` does; so does reading, whose limit and time are those of the request.
         """
-        request, url = _checked(cleared)
+        request, url = await self._checked(cleared)
         host = _host_and_port(url)
         deadline_s = asyncio.get_running_loop().time() + request.timeout_s
         with _in_our_words(host, request.timeout_s):
             async with asyncio.timeout_at(deadline_s):
                 response = await self._at_an_address(url, lambda address: self._begin(request, url, address))
         return OpenReply(response, host, deadline_s=deadline_s, request=request)
+
+    async def _checked(self, cleared: Cleared[HttpRequest]) -> tuple[HttpRequest, httpx.URL]:
+        request, url = _checked(cleared)
+        headers = dict(request.headers)
+        for name, value in headers.items():
+            if SCHEME in value and name.lower() in request.credentials:
+                headers[name] = await self._with_secrets(request, value, _host_and_port(url))
+        return (request if headers == request.headers else replace(request, headers=headers)), url
+
+    async def _with_secrets(self, request: HttpRequest, header: str, host: str) -> str:
+        for reference in references_in(header):
+            if self._reveal is None:
+                raise Unavailable("secret.no_store", f"{reference} can't be resolved here", retryable=False)
+            value = await self._reveal(request.holder, reference, host)
+            if not value.isprintable() or not value.isascii():
+                raise Invalid("secret.not_a_header", f"the value of {reference} holds what no header may hold")
+            header = header.replace(str(reference), value, 1)
+        return header
 
     async def _follow(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
         for _ in range(MAX_REDIRECTS + 1):

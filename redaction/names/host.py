@@ -20,7 +20,7 @@ import msgspec
 from redaction.findings import Finding
 from redaction.names.pieces import Piece, pieces
 from redaction.names.process import WorkerFailed, WorkerProcess
-from redaction.names.rules import Span, findings, odd_names, question
+from redaction.names.rules import Span, findings, has_all_names, odd_names, question
 from runtime.errors import Unavailable
 
 CACHED_PIECES = 100_000
@@ -120,9 +120,14 @@ class NamesHost:
         return [[_moved(each, piece.start) for piece, key in row for each in seen[key]] for row in cut]
 
     def _look(self, missing: dict[bytes, Piece]) -> dict[bytes, tuple[Finding, ...]]:
-        asked = {key: question(piece) for key, piece in missing.items()}
-        found = {key: tuple(findings(piece, ())) for key, piece in missing.items() if asked[key] is None}
-        for batch in _batches([_Question(key, missing[key], *each) for key, each in asked.items() if each is not None]):
+        found, asked = dict[bytes, tuple[Finding, ...]](), list[_Question]()
+        for key, piece in missing.items():
+            wanted, listed = question(piece), tuple(findings(piece, ()))
+            if wanted is None or has_all_names(piece, listed):
+                found[key] = listed
+            else:
+                asked.append(_Question(key, piece, *wanted))
+        for batch in _batches(asked):
             answers = self._ask(tuple(each.text for each in batch))
             for each, spans in zip(batch, answers, strict=True):
                 found[each.key] = tuple(findings(each.piece, _shifted(spans, -each.offset)))

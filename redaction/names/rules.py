@@ -146,6 +146,22 @@ def question(piece: Piece) -> tuple[str, int] | None:
     return piece.text if piece.has_mixed_case else titled(piece.text), 0
 
 
+def has_all_names(piece: Piece, found: Sequence[Finding]) -> bool:
+    """Whether finds that need no model hold every capitalised word of a piece: the model would add nothing.
+
+    The word that a sentence begins with may be an everyday one, and a title belongs to the name behind it.
+    """
+    if not found or not piece.has_mixed_case:
+        return False
+    return all(
+        not word.text[0].isupper()
+        or word.lower in HONORIFICS
+        or (number == 0 and word.lower in STOP)
+        or any(each.start <= word.start + piece.start and word.end + piece.start <= each.end for each in found)
+        for number, word in enumerate(_words(piece.text))
+    )
+
+
 def odd_names(piece: Piece) -> Iterator[Piece]:
     """Two or three words in prose that could be a name no list knows: the model is asked about them alone, too.
 

@@ -13,7 +13,7 @@ from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
 from runtime.domain.event import Usage
-from runtime.domain.plan import PLANNING, Plan
+from runtime.domain.plan import Plan
 from runtime.domain.workflow import LlmPlan, Workflow
 from runtime.errors import Invalid
 from runtime.planners.guard import NO_JSON, Faults, PlanGuard, answer_schema
@@ -48,12 +48,13 @@ class PlanningAgent:
         messages = self._messages(task, declared)
         goal_class = declared.get("class")
         key = plan_key(task.tenant, [message.content for message in messages] if goal_class is None else goal_class)
-        if self._spec.keeps_plans and (kept := self._cache.find(key)) is not None:
+        anew = bool(task.data.get("replanned"))  # a plan that was kept is the one that failed
+        if self._spec.keeps_plans and not anew and (kept := self._cache.find(key)) is not None:
             return StepResult(output=kept, evidence={"plan_cache": key})
         reply = await ctx.models.complete(self._request(messages))
         answer = _read(reply)
         found = self._guard.judge(answer)
-        if isinstance(found, Plan):
+        if isinstance(found, Plan) and not anew:
             has_inputs = any(step.input is not None for step in found.steps)
             self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
         return StepResult(
@@ -83,7 +84,7 @@ class PlanningAgent:
             "state": _text(known),
             "schema": json.dumps(self._schema, ensure_ascii=False),  # a model fills it in this order
         }
-        question = ChatMessage("user", _text(self._prompt.render(told)))
+        question = ChatMessage("user", _text(self._prompt.render(told)) + _lost(task.data))
         system = (ChatMessage("system", self._spec.asker.role),) if self._spec.asker.role else ()
         answer, faults = self._refused(task)
         if not faults:
@@ -95,13 +96,23 @@ class PlanningAgent:
 
     def _refused(self, task: Task) -> tuple[Json, Faults]:
         """The answer that the guard refused, and why; the answer of a model that its backend refused is not known."""
-        if task.step == PLANNING:
+        if not task.data.get("is_repair"):
             return None, ()
         answer, error = task.data.get("response"), task.data.get("error")
         if answer is None:
             return None, (str(error.get("message")),) if isinstance(error, dict) else (NO_JSON,)
         found = self._guard.judge(answer)
         return answer, () if isinstance(found, Plan) else found
+
+
+def _lost(data: Mapping[str, Json]) -> str:
+    """What a model is told that makes another plan: why the one before was given up, and what was done."""
+    why, error = data.get("replanned"), data.get("error")
+    if not why:
+        return ""
+    message = f" ({error.get('message')})" if isinstance(error, dict) and error.get("message") else ""
+    done = _text(data.get("steps") or {})
+    return f"\n\nThe plan before this one was given up: {why}{message}.\nWhat was done: {done}\nMake another plan."
 
 
 def _goal(declared: Json, given: Json) -> Json:

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from runtime.domain.ids import DEFAULT_TENANT, TenantId
+
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent or a tool wants to send."""
@@ -11,7 +13,10 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str] = {}
     body: bytes = b""
     credentials: tuple[str, ...] = ()
-    """Names, in lower case, of headers that hold the sender's own credentials for this host: they go as they are."""
+    """Names, in lower case, of headers that hold the sender's own credentials for this host: they go as they are, but
+    that the door puts the values in the place of references to secrets."""
+    holder: TenantId = DEFAULT_TENANT
+    """Whose secrets those are."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
 

@@ -207,7 +207,12 @@ def _awaited(state: RunState, command: AwaitSignal) -> None:
     state.open[command.step] = None
     if command.timeout_ms:
         state.timers[command.step] = state.at_us + command.timeout_ms * 1000
-    if all(state.steps[step].status == "waiting" for step in state.open):
+    _wait_alone(state)
+
+
+def _wait_alone(state: RunState) -> None:
+    """The run waits when steps are open and all of them wait."""
+    if state.open and all(state.steps[step].status == "waiting" for step in state.open):
         state.status = "waiting"
 
 
@@ -249,7 +254,9 @@ def _signalled(state: RunState, event: SignalReceived) -> None:
         step = _end(state, answered, "succeeded")
         step.output = event.payload
         state.last = answered
-        state.status = "running"
+        if state.status == "waiting":
+            state.status = "running"
+            _wait_alone(state)
 
 
 def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
@@ -259,6 +266,7 @@ def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
     record.status = status
     record.ended_us = state.at_us
     state.open.pop(step, None)
+    _wait_alone(state)
     return record
 
 

@@ -33,6 +33,7 @@ NodeKind = Literal[
     "always_failure",
     "condition",
     "action",
+    "wait",
 ]
 
 MAX_NODES = 1_000
@@ -44,9 +45,11 @@ class TreeNode(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: NodeKind
     name: str = ""
-    """What the author calls it; of an action, also the name of its steps."""
+    """What the author calls it; of an action or a wait, also the name of its steps."""
     agent: AgentId | None = None
     """Of an action: who acts."""
+    signal: str = ""
+    """Of a wait: what it waits for."""
     check: str = ""
     """Of a condition: the CEL or JSONPath text."""
     children: tuple["TreeNode", ...] = ()
@@ -60,11 +63,12 @@ class TreeNode(msgspec.Struct, frozen=True, kw_only=True):
     then_skip: bool = True
     """Of a run_once: whether it is skipped when it has run; otherwise it answers as it did."""
     timeout_ms: int = 0
+    """Of a timeout, or of a wait; 0: a wait without end."""
 
     @property
     def leaf(self) -> str:
-        """What a leaf is called: by its own name, its agent or its condition."""
-        return self.name or self.agent or self.check or self.kind
+        """What a leaf is called: by its own name, its agent, its signal or its condition."""
+        return self.name or self.agent or self.signal or self.check or self.kind
 
     def nodes(self) -> Iterator["TreeNode"]:
         """This node and all below it, in the order of the definition."""

@@ -154,7 +154,8 @@ class ReplanRule(msgspec.Struct, frozen=True, kw_only=True):
     agent: str = ""
     """Whose failures it is for; empty: everybody's."""
     to: str = ""
-    """The state that is entered: by `adaptive` before another try, by `escalation` instead of one."""
+    """The state or agent that is entered: by `adaptive` before another try, by `escalation` instead of one. Empty,
+    where a model plans: by `adaptive` the model is asked again, by `escalation` the sub-plan takes over."""
     max_times: int = 1
     backoff_ms: int = 1_000
     """How long `conservative` waits before its first try; twice as long each time."""
@@ -219,7 +220,7 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     output: Json = None
     """A template, or a mapping of them, over the run's data; None: the last step's output."""
     replan: tuple[ReplanRule, ...] = ()
-    """What to do where the plan would give up, in the order in which they are tried; of machines alone."""
+    """What to do where the plan would give up, in the order in which they are tried."""
     answered_by: str = ""
     """The state whose output is the run's, where there is no template; empty: the one that answered last."""
     policies: dict[str, Json] = {}

@@ -28,7 +28,7 @@ from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limit
 from runtime.engine.bulkhead import AgentLoad, Bulkhead
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
-from runtime.planners.llm import given_to
+from runtime.planners.llm import asked_for, given_to
 from runtime.planners.scope import scope
 from runtime.policies.residency import rules_of
 from runtime.ports import (
@@ -152,6 +152,8 @@ class Dispatcher:
         data, given = scope(state, desk.names), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
+        if isinstance(desk.agent, PlanningAgent):
+            data["replanned"], data["is_repair"] = asked_for(state, step.step)
         task = _task(workflow, state, step, desk, data=data, given=given)
         context = AgentContext(
             task,

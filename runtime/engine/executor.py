@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 
+from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     Event,
@@ -28,7 +29,7 @@ from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState, apply, fold
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
-from runtime.engine.minimise import minimised, no_minimiser
+from runtime.engine.minimise import masked, minimised, no_minimiser
 from runtime.engine.reading import entries_of
 from runtime.errors import AgentFlowError, Unavailable
 from runtime.ports import Clock, Minimiser, Planner, StateStore
@@ -73,7 +74,10 @@ class Executor:
         on_closed: Callable[[RunId], None],
         attempt_subrun: Callable[[LiveRun, StepState], Awaitable[Event]],
         minimiser: Minimiser | None = None,
+        mask: Callable[[Json], Json] | None = None,
     ) -> None:
+        """`mask`: takes known secrets out of what is written."""
+        self._mask = mask
         self._store = store
         self._minimiser = minimiser
         self._dispatcher = dispatcher
@@ -97,6 +101,8 @@ class Executor:
                 return False
             live.recording = asyncio.current_task()
             try:
+                if self._mask is not None:
+                    event = masked(event, self._mask)
                 if event.minimised if isinstance(event, RunStarted) else live.state.is_minimised:
                     event = await self._minimised(live, event)
                 commands = await self._append(live, event, idempotency_key)
@@ -166,7 +172,9 @@ class Executor:
         expected_seq = live.state.seq
         try:
             entries, commands = self._decide(live, event)
-            await self._store.append(live.state.run, expected_seq, entries, idempotency_key=idempotency_key)
+            await self._store.append(
+                live.state.run, expected_seq, entries, idempotency_key=idempotency_key, status=live.state.status
+            )
         except BaseException:
             live.is_stale = True
             if live.settled.done():  # with a state that may hold what was not kept

@@ -4,7 +4,7 @@ The planner decides on what the journal holds, so live and in replay it sees the
 back. Names of workflows, steps, signals and actors stay as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -63,6 +63,13 @@ def saying(body: Kind, said: Json) -> Kind:
     if "evidence" in fields and not isinstance(said.get("evidence"), dict):
         fields["evidence"] = None
     return msgspec.structs.replace(body, **fields)
+
+
+def masked(event: Kind, mask: Callable[[Json], Json]) -> Kind:
+    """The event without what `mask` takes out; the event itself where nothing is."""
+    said = said_by(event)
+    found = mask(said)
+    return event if found is said or found == said else saying(event, found)
 
 
 async def minimised(event: Event, holder: Holder, minimiser: Minimiser) -> Event:

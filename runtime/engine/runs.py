@@ -57,8 +57,9 @@ class Engine:
         dispatcher: Dispatcher,
         clock: Clock,
         minimiser: Minimiser | None = None,
+        mask: Callable[[Json], Json] | None = None,
     ) -> None:
-        """`minimiser`: None for an engine that keeps what it is given."""
+        """`minimiser`: None for an engine that keeps what it is given. `mask`: takes known secrets out of it."""
         self.store = store
         self._minimiser = minimiser
         self._definitions = definitions
@@ -75,6 +76,7 @@ class Engine:
             on_closed=self._forget,
             attempt_subrun=Subruns(self, definitions=definitions, clock=clock, minimiser=minimiser).attempt,
             minimiser=minimiser,
+            mask=mask,
         )
         self._is_accepting = False
         self._is_working = False

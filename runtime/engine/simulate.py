@@ -18,7 +18,7 @@ from runtime.domain.workflow import Workflow
 from runtime.engine.clock import ManualClock
 from runtime.errors import Invalid
 from runtime.planners.lifecycle import planner_for
-from runtime.planners.tree.planner import TIMERS
+from runtime.planners.tree.planner import AGAIN, TIMERS
 from runtime.ports import Planner
 
 MAX_EVENTS = 10_000
@@ -142,10 +142,12 @@ class _Stage:
         if limit and (not first or limits[limit] < due_us):
             self._move_to(limits[limit])
             return TimerFired(timer=limit)
-        if not first:
-            return None
-        self._move_to(due_us)
-        return self._comes_to(self.state.steps[first], take(state_of(first)))
+        for due_us, step in sorted(steps):
+            self._move_to(due_us)
+            event = self._comes_to(self.state.steps[step], take(state_of(step)))
+            if event is not None:  # else nobody answers this one, and it waits while others go on
+                return event
+        return None
 
     def _comes_to(self, step: StepState, outcome: Outcome) -> Event | None:
         match outcome:
@@ -159,7 +161,7 @@ class _Stage:
                 return StepFailed(step=step.step, error=error, attempt=step.attempt)
 
     def _let_wait(self, step: StepState) -> Event | None:
-        timers = {name: due_us for name, due_us in self.state.timers.items() if name in (step.step, RUN_TIMER)}
+        timers = {name: due_us for name, due_us in self.state.timers.items() if name == step.step or _is_of_plan(name)}
         if not timers:
             return None
         timer = min(timers, key=lambda name: timers[name])
@@ -171,7 +173,7 @@ class _Stage:
 
 
 def _is_of_plan(timer: str) -> bool:
-    return timer == RUN_TIMER or timer.startswith(TIMERS)
+    return timer == RUN_TIMER or timer.startswith((TIMERS, AGAIN))
 
 
 def _turn(script: Script, turns: dict[str, int], state: str) -> Outcome:

@@ -7,6 +7,9 @@ failure of its state. Entering a final state ends the run, after its agent has a
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal, Command, FinishRun, StartStep, StopStep
 from runtime.domain.event import (
     CancelRequested,
@@ -64,13 +67,43 @@ class FsmPlanner:
             case CancelRequested() | SubrunStarted() | RunMigrated():
                 return []
 
-    def enter(self, state: RunState, name: str, *, why: str) -> Command:
-        """Enter a state whatever leads there."""
-        return self._enter(state, name, (), why)
+    def enter(self, state: RunState, name: str, *, why: str, delay_ms: int = 0) -> list[Command]:
+        """Enter a state whatever leads there; its agent waits first."""
+        command = self._enter(state, name, (), why)
+        return [replace(command, delay_ms=delay_ms) if delay_ms and isinstance(command, StartStep) else command]
+
+    def jump(self, state: RunState, name: str, *, why: str) -> list[Command]:
+        """The same at once."""
+        return self.enter(state, name, why=why)
 
     def has(self, name: str) -> bool:
         """Whether there is such a state."""
         return name in self._spec.states or name in self._spec.final_states
+
+    def owns(self, state: RunState, step: StepId) -> bool:
+        """Whether a step is of one of the states."""
+        return self.has(state_of(step))
+
+    def place_of(self, name: str) -> str:
+        """Where work that failed in a state is done again: a gate sends it back."""
+        spec = self._spec.states.get(name)
+        return name if spec is None or spec.gate is None else spec.gate.back_to
+
+    def give_up(self, state: RunState, *, why: str) -> list[Command]:
+        """Nothing: no plan stands behind a machine."""
+        return []
+
+    def ask_again(self, state: RunState, *, why: str) -> list[Command]:
+        """Nothing: nobody makes a machine while a run goes on."""
+        return []
+
+    def accept(self, state: RunState, payload: Json) -> list[Command]:
+        """Nothing: a person names a state."""
+        return []
+
+    def stop(self, state: RunState) -> list[Command]:
+        """Stop every step that runs or waits."""
+        return [StopStep(step=step) for step in state.open]
 
     def _succeeded(self, state: RunState, name: str) -> Command:
         if name in self._spec.final_states:

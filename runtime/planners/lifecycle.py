@@ -32,14 +32,20 @@ from runtime.ports import Planner
 
 def planner_for(workflow: Workflow) -> Planner:
     """Build the planner of a definition. Raises Unavailable for a kind that this build does not run."""
+    plan: FsmPlanner | TreePlanner | LlmPlanner
     if workflow.planner == "fsm" and workflow.fsm is not None:
-        machine = FsmPlanner(workflow)
-        return LifecyclePlanner(workflow, ReplanPlanner(workflow, machine) if workflow.replan else machine)
-    if workflow.planner == "behavior_tree" and workflow.tree is not None:
-        return LifecyclePlanner(workflow, TreePlanner(workflow))
-    if workflow.planner == "llm" and workflow.llm is not None:
-        return LifecyclePlanner(workflow, LlmPlanner(workflow))
-    raise Unavailable(
+        plan = FsmPlanner(workflow)
+    elif workflow.planner == "behavior_tree" and workflow.tree is not None:
+        plan = TreePlanner(workflow)
+    elif workflow.planner == "llm" and workflow.llm is not None:
+        plan = LlmPlanner(workflow)
+    else:
+        raise _unavailable(workflow)
+    return LifecyclePlanner(workflow, ReplanPlanner(workflow, plan) if workflow.replan else plan)
+
+
+def _unavailable(workflow: Workflow) -> Unavailable:
+    return Unavailable(
         "planner.unavailable",
         f"{workflow.name!r} is planned by {workflow.planner!r}, which this version loads but cannot run; "
         "use planner type fsm, behavior_tree or llm",

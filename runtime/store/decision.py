@@ -25,8 +25,13 @@ class Decision(NamedTuple):
     idempotency_key: str | None
 
 
-def decision_of(run: RunId, expected_seq: int, entries: Sequence[Entry], idempotency_key: str | None) -> Decision:
-    """Check and encode. Raises Invalid unless the entries may stand behind `expected_seq`."""
+def decision_of(
+    run: RunId, expected_seq: int, entries: Sequence[Entry], idempotency_key: str | None, status: str | None = None
+) -> Decision:
+    """Check and encode. Raises Invalid unless the entries may stand behind `expected_seq`.
+
+    `status`: the run's behind them; None: what they say by themselves.
+    """
     found = [entry.seq for entry in entries]
     if not found or found != list(range(expected_seq + 1, expected_seq + len(found) + 1)):
         raise _malformed(run, f"behind sequence {expected_seq} entry {expected_seq + 1} comes next; found {found}")
@@ -37,7 +42,7 @@ def decision_of(run: RunId, expected_seq: int, entries: Sequence[Entry], idempot
     if idempotency_key is not None and started is None:
         raise _malformed(run, "only its first append can bind an idempotency key")
     rows = [write(run, entry) for entry in entries]
-    return Decision(run, expected_seq, rows, status_after(entries), started, idempotency_key)
+    return Decision(run, expected_seq, rows, status or status_after(entries), started, idempotency_key)
 
 
 def status_after(entries: Sequence[Entry]) -> str | None:

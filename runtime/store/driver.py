@@ -65,8 +65,8 @@ def open_raw(
         if key is not None and _is_plain(path):
             raise Unavailable(
                 "store.not_encrypted",
-                f"{path} is not encrypted, but a key is set; unset AGENTFLOW_DB_KEY_FILE and AGENTFLOW_DB_KEY, "
-                "or move the file away to start an encrypted one",
+                f"{path} is not encrypted, but a key is set; unset AGENTFLOW_MASTER_KEY_FILE and "
+                "AGENTFLOW_DB_KEY_FILE, or encrypt what is there: af encrypt",
                 retryable=False,
             ) from None
         raise translate(error, path, has_key=key is not None) from None

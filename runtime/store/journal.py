@@ -51,10 +51,16 @@ class Journal:
         """The definitions that have a name here."""
 
     async def append(
-        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+        self,
+        run: RunId,
+        expected_seq: int,
+        entries: Sequence[Entry],
+        *,
+        idempotency_key: str | None = None,
+        status: str | None = None,
     ) -> int:
         """See StateStore. Durable when this returns; other callers' appends may share the transaction."""
-        decision = decision_of(run, expected_seq, entries, idempotency_key)
+        decision = decision_of(run, expected_seq, entries, idempotency_key, status)
         # it looks at everything before it changes anything, so it needs no savepoint
         return await self._database.write(lambda c: self._appender.append(c, decision), savepoint=False)
 

@@ -22,7 +22,7 @@ from runtime.store.lock import DataLock
 from runtime.store.vault import Vault
 
 KEY_FILE = "vaults.key"
-_PREFIX, _SUFFIX = "vault-", ".db"
+PREFIX, SUFFIX = "vault-", ".db"
 
 
 class Vaults:
@@ -57,8 +57,8 @@ class Vaults:
 
     def tenants(self) -> Sequence[TenantId]:
         """The tenants that have one, in order of their names."""
-        names = sorted(path.name for path in self._folder.glob(f"{_PREFIX}*{_SUFFIX}"))
-        return [TenantId(unquote(name.removeprefix(_PREFIX).removesuffix(_SUFFIX))) for name in names]
+        names = sorted(path.name for path in self._folder.glob(f"{PREFIX}*{SUFFIX}"))
+        return [TenantId(unquote(name.removeprefix(PREFIX).removesuffix(SUFFIX))) for name in names]
 
     async def stop(self) -> None:
         """Close all of them. Safe to call twice."""
@@ -67,7 +67,7 @@ class Vaults:
             await vault.stop()
 
     def _path(self, tenant: TenantId) -> Path:
-        return self._folder / f"{_PREFIX}{quote(tenant, safe='')}{_SUFFIX}"
+        return self._folder / f"{PREFIX}{quote(tenant, safe='')}{SUFFIX}"
 
     def _key_of(self, tenant: TenantId) -> Key:
         """Raises NotFound where a reader finds no vault, Unavailable where there is one and its key is gone."""
@@ -79,8 +79,7 @@ class Vaults:
                 "with it the values behind its pseudonyms. Put the file back from a backup, with its key",
             )
         key = self._key or self._key_of_file(may_make=not exists)
-        own = hmac.digest(bytes.fromhex(key.reveal()), f"vault\0{tenant}".encode(), "sha256")
-        return Key(own.hex())
+        return vault_key(key, tenant)
 
     def _key_of_file(self, *, may_make: bool) -> Key:
         path = self._folder / KEY_FILE
@@ -95,6 +94,11 @@ class Vaults:
             )
         _make(path)
         return key_in(path, named_by=f"the vaults of {self._folder}")
+
+
+def vault_key(key: Key, tenant: TenantId) -> Key:
+    """The key of a tenant's vault."""
+    return Key(hmac.digest(bytes.fromhex(key.reveal()), f"vault\0{tenant}".encode(), "sha256").hex())
 
 
 def _make(path: Path) -> None:

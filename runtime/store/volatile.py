@@ -33,10 +33,16 @@ class VolatileStore:
         self._news = asyncio.Event()
 
     async def append(
-        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+        self,
+        run: RunId,
+        expected_seq: int,
+        entries: Sequence[Entry],
+        *,
+        idempotency_key: str | None = None,
+        status: str | None = None,
     ) -> int:
         """See StateStore; nothing is durable."""
-        decision = decision_of(run, expected_seq, entries, idempotency_key)
+        decision = decision_of(run, expected_seq, entries, idempotency_key, status)
         found = len(self._rows_of.get(run, ()))
         if found != expected_seq:
             raise SequenceConflict(run, expected_seq, found)

@@ -48,6 +48,19 @@ async def _waits_out_the_back_off(play: Play) -> None:
 
 
 PLANS: Mapping[str, Scenario] = {
+    "plan_replanned": Scenario(
+        definition=f"""{THREE_AGENTS}planner:
+  type: llm
+  model: {{provider: scripted}}
+{SUB_PLAN}policies:
+  replan:
+    - {{on: agent_failure, strategy: adaptive}}
+    - {{on: agent_failure, strategy: escalation, to: write}}
+""",
+        given=QUESTION,
+        answers={**ANSWERS, "search": [BROKEN], "plan": [{"steps": ["search"]}, {"steps": ["check", "search"]}]},
+        course=_settles,
+    ),
     "plan_repaired": Scenario(
         definition=THREE_AGENTS + "planner: {type: llm, model: {provider: scripted}}",
         given=QUESTION,

@@ -24,7 +24,36 @@ async def _runs_out_of_time(play: Play) -> None:
     await play.settled()
 
 
+async def _is_replanned(play: Play) -> None:
+    await play.settled()
+    await play.engine.signal(play.run, "approval", {"approved": True}, actor="golden")
+    await play.until(lambda state: bool(state.timers))
+    play.clock.advance(5)
+    await play.settled()
+    await play.engine.signal(play.run, "replan", {"to": "check"}, actor="golden")
+    await play.settled()
+
+
 TREES: Mapping[str, Scenario] = {
+    "tree_replanned": Scenario(
+        definition=f"""{TWO_AGENTS}
+planner:
+  type: behavior_tree
+  root:
+    type: sequence
+    children:
+      - {{type: run_once, child: {{type: wait, wait_for: approval, name: ask}}}}
+      - {{type: condition, check: "ask.approved"}}
+      - {{type: action, agent: draft}}
+policies:
+  replan:
+    - {{on: agent_failure, strategy: conservative, max_times: 1, backoff: 5s}}
+    - {{on: agent_failure, strategy: human_in_loop}}
+""",
+        given=QUESTION,
+        answers={"draft": [BROKEN], "check": [{"text": "Gleich."}]},
+        course=_is_replanned,
+    ),
     "tree_branches": Scenario(
         definition="""
 name: golden

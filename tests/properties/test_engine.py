@@ -44,12 +44,18 @@ class FillableStore(VolatileStore):
     is_full = False
 
     async def append(
-        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+        self,
+        run: RunId,
+        expected_seq: int,
+        entries: Sequence[Entry],
+        *,
+        idempotency_key: str | None = None,
+        status: str | None = None,
     ) -> int:
         await asyncio.sleep(0)  # others come in between, as they do in front of a disk
         if self.is_full:
             raise StoreFull("store.full", "the disk is full")
-        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key)
+        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key, status=status)
 
 
 class PuppetAgent:

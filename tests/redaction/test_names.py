@@ -24,7 +24,8 @@ from runtime.errors import Unavailable
 
 ROOT = Path(__file__).parents[2]
 KEY = b"0123456789abcdef0123456789abcdef"
-TEXT = "Yesterday Xiulan Zhao flew to Chicago with Ngozi Adebayo."
+TEXT = "Yesterday Xiulan Zhao flew to Chicago with Ngozi Adebayo on Monday."
+"""No list of names explains the capital of the last word, so the model is asked."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_a_text_with_half_a_surrogate_pair_is_looked_through(names: NamesHost) -
 def test_a_policy_that_wants_names_gets_them(names: NamesHost) -> None:
     """In texts, in payloads, and in what is encoded."""
     redactor = Redactor(PRESETS["strict"], KEY, names=names)
-    assert "Yesterday [PERSON] flew to [LOCATION] with [PERSON]." == redactor.redact(TEXT).text
+    assert "Yesterday [PERSON] flew to [LOCATION] with [PERSON] on Monday." == redactor.redact(TEXT).text
     payload: Json = {"messages": [{"role": "user", "content": TEXT}], "max_tokens": 512}
     assert "Xiulan" not in json.dumps(redact_payload(redactor, payload).payload)
     assert "Xiulan" not in redactor.redact("q=Yesterday%20Xiulan%20Zhao%20flew%20to%20Chicago%20again").text

@@ -2,8 +2,8 @@
 
 import pytest
 
-from redaction.names.pieces import Piece
-from redaction.names.rules import Span, findings, odd_names, question
+from redaction.names.pieces import Piece, may_hold_name
+from redaction.names.rules import Span, findings, has_all_names, odd_names, question
 
 
 def found(text: str, *said: tuple[str, str]) -> set[tuple[str, str]]:
@@ -144,6 +144,38 @@ def test_the_model_is_asked_where_it_can_know(text: str, asked: str | None) -> N
     """Of a word alone it makes what it likes; a whole value may be a name that no list knows."""
     found = question(Piece(0, text))
     assert asked == (found and found[0])
+
+
+@pytest.mark.parametrize(
+    ("text", "is_settled"),
+    [
+        ("Frank Wright wrote to Mr Robert Smith.", True),
+        ("Please call Robert Smith back.", True),
+        ("Frank Wright wrote to Robert Smith in Xqwert.", False),
+        ("Frank Wright lives near Long Beach.", False),
+        ("Frank Wright owes Xqwert Zuiop.", False),
+        ("Nobody called.", False),
+    ],
+)
+def test_where_lists_know_every_name_the_model_is_not_asked(text: str, is_settled: bool) -> None:
+    """It costs most of the time, and could add nothing; a capital that no list explains is its business."""
+    piece = Piece(7, text)
+    assert is_settled == has_all_names(piece, findings(piece, ()))
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("Everything depends on the weather.", False),
+        ("Stone called about the weather.", True),
+        ("Torvik called about the weather.", True),
+        ("Everything depends on Torvik.", True),
+        ("everything depends on maria.", True),
+    ],
+)
+def test_an_everyday_word_that_begins_a_sentence_says_nothing(text: str, may: bool) -> None:
+    """Its capital is the sentence's; a word that is a surname, too, is none of them."""
+    assert may == may_hold_name(Piece(0, text))
 
 
 def test_offsets_count_from_the_start_of_the_text() -> None:

@@ -306,11 +306,11 @@ async def test_nothing_leaves_when_the_worker_is_killed_or_hangs(
     for pid in names.pids:
         os.kill(pid, fault)
     with pytest.raises(Unavailable) as told:
-        await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned twice."))
+        await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned on Monday."))
     assert ("redaction.unavailable", 4) == (told.value.code, told.value.exit_code)
     assert "Hargreaves" not in str(told.value)
     assert ["egress.sent", "egress.settled", "egress.refused"] == books.order
-    again = await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned twice."))
+    again = await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned on Monday."))
     assert "Hargreaves" not in again.payload.messages[0].content
     desk.stop()
 

@@ -146,7 +146,7 @@ def _decorator(node: TreeNode, index: int, child: Compiled) -> tuple[Tick, Halt]
 
 
 def _leaf(node: TreeNode, index: int, *, is_scripted: bool) -> tuple[Tick, Halt]:
-    if node.kind == "action" or (node.kind == "condition" and is_scripted):
+    if node.kind in ("action", "wait") or (node.kind == "condition" and is_scripted):
         return _action(index)
     if node.kind == "condition":
         return _condition(index, node.check), _forget(index)

@@ -136,6 +136,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
     texts = {
         "drain_s": "1.5",
+        "mcp.workflows": "support,desk-*",
         "names_workers": "2",
         "models.threads": "4",
         "models.isolation": "thread",
@@ -153,6 +154,14 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "vault_days": "30",
     }
     key = known.key  # type: ignore[attr-defined]  # a Setting
+    values |= {
+        "secrets.provider": "openbao",
+        "secrets.url": "https://bao.example:8200",
+        "secrets.mount": "kv",
+        "secrets.path": "a/b",
+        "secrets.token_file": "/run/token",
+        "secrets.cache_s": "0",
+    }
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
     egress = {
         "features": "cloud",

@@ -54,14 +54,31 @@ def test_what_is_wrong_is_named_with_its_line(rule: str, problem: str) -> None:
     assert [(problem, 5)] == [(each.code, each.line) for each in check_bytes(source.encode()).problems]
 
 
-def test_other_plans_are_refused() -> None:
-    """A run would not do what the definition says."""
-    tree = "planner: {type: behavior_tree, root: {type: action, agent: a}}\n"
-    rules = "policies: {replan: [{on: agent_failure, strategy: conservative}]}\n"
-    source = f"name: w\nagents: {{a: {{type: llm}}}}\n{tree}{rules}"
-    assert [("replan.not_active", "refusal")] == [
-        (each.code, each.severity) for each in check_bytes(source.encode()).problems
-    ]
+@pytest.mark.parametrize(
+    ("plan", "rule", "problems"),
+    [
+        ("{type: behavior_tree, root: {type: action, agent: a}}", "{strategy: conservative}", []),
+        ("{type: behavior_tree, root: {type: action, agent: a}}", "{strategy: escalation, to: a}", []),
+        ("{type: behavior_tree, root: {type: action, agent: a}}", "{strategy: adaptive}", ["replan.to"]),
+        ("{type: behavior_tree, root: {type: action, agent: a}}", "{strategy: adaptive, to: x}", ["state.undefined"]),
+        (
+            "{type: behavior_tree, root: {type: inverter, child: {type: wait, wait_for: replan}}}",
+            "{strategy: human_in_loop}",
+            ["replan.signal"],
+        ),
+        ("{type: llm, model: m}", "{strategy: adaptive}", []),
+        ("{type: llm, model: m}", "{strategy: escalation}", []),
+        ("{type: llm, model: m}", "{strategy: escalation, to: x}", ["state.undefined"]),
+        ("{type: llm, model: m, fallback: {states: {a: {}}, initial_state: a}}", "{strategy: adaptive, to: a}", []),
+    ],
+)
+def test_trees_and_plans_of_a_model_have_rules_too(plan: str, rule: str, problems: list[str]) -> None:
+    """They lead to agents, and to the states of a sub-plan; a model and its sub-plan need no name."""
+    rules = f"policies: {{replan: [{{on: agent_failure, {rule[1:]}]}}\n"
+    source = f"name: w\nagents: {{a: {{type: llm}}}}\nplanner: {plan}\n{rules}"
+    checked = check_bytes(source.encode())
+    assert problems == [each.code for each in checked.problems]
+    assert checked.workflow is None if problems else checked.workflow is not None and checked.workflow.replan
 
 
 def test_a_state_cannot_have_the_name_of_the_one_that_asks() -> None:

@@ -15,7 +15,17 @@ from runtime.domain.event import StepSucceeded
 from runtime.domain.ids import AgentId, DefinitionHash, StepId, TenantId
 from runtime.domain.plan import QUESTION
 from runtime.domain.run import RunState
-from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ModelSpec, RetryPolicy, SubrunSpec, Workflow
+from runtime.domain.workflow import (
+    AgentSpec,
+    FsmSpec,
+    FsmState,
+    LlmPlan,
+    ModelSpec,
+    ReplanRule,
+    RetryPolicy,
+    SubrunSpec,
+    Workflow,
+)
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
 from runtime.errors import Refused
@@ -255,3 +265,25 @@ async def test_a_workflow_within_is_given_what_the_plan_says(stage: Stage) -> No
     stage.workflows[workflow.hash] = workflow
     state = await run(await stage.engine(), workflow, {"goal": "x"})
     assert ("succeeded", "cards") == (state.status, state.steps[StepId("search")].output)
+
+
+async def test_a_model_that_plans_anew_is_told_what_happened(stage: Stage) -> None:
+    """Not the plan that is kept for such goals: that one failed. A bad answer is repaired as ever."""
+
+    async def breaks(task: Task) -> Json:
+        raise Refused("x.broken", "the index is away")
+
+    stage.behaviours = {"search": breaks}
+    workflow, model = planned(stage, BARE, {"steps": ["sing"]}, {"steps": ["write"]}, keeps_plans=True)
+    workflow = replace(workflow, replan=(ReplanRule(on="agent_failure", strategy="adaptive"),))
+    stage.workflows[workflow.hash] = workflow
+    engine = await stage.engine()
+    state = await run(engine, workflow, {"goal": "x"})
+    assert ("succeeded", ["plan", "search", "plan", "plan", "write"]) == (state.status, state.path)
+    _, anew, repair = model.asked
+    assert "The plan before this one was given up: x.broken in search: adaptive (1 of 1)" in anew.messages[0].content
+    assert "the index is away" in anew.messages[0].content
+    assert 1 == len(anew.messages)
+    assert anew.messages == repair.messages[:1]
+    assert "step 1 names agent nothing" in repair.messages[2].content
+    assert replay(state.run, await engine.entries(state.run), planner_for(workflow)).divergence is None

@@ -2,13 +2,16 @@
 
 import asyncio
 
+from msgspec.structs import replace
+
 from runtime.domain.canonical import Json
 from runtime.domain.event import TimerFired
 from runtime.domain.ids import AgentId, DefinitionHash, StepId
 from runtime.domain.tree import TreeNode
-from runtime.domain.workflow import AgentSpec, Workflow
+from runtime.domain.workflow import AgentSpec, ReplanRule, Workflow
 from runtime.engine.clock import ManualClock
 from runtime.engine.replay import replay
+from runtime.errors import StepFailure
 from runtime.planners.lifecycle import planner_for
 from runtime.ports import Task
 from tests.runtime.engine.conftest import Stage, until
@@ -127,3 +130,63 @@ async def test_a_tree_goes_on_where_another_process_left_it(stage: Stage) -> Non
     state = await engine.wait(run)
     assert [("b", 1), ("c", 1)] == stage.acted
     assert ("succeeded", ["a", "a", "b", "c"]) == (state.status, state.path)
+
+
+async def test_a_tree_waits_for_a_person_over_a_restart(stage: Stage) -> None:
+    """Lists of runs say so as soon as nothing else is under way, and the time limit goes on."""
+    stage.clock = clock = ManualClock()
+    root = TreeNode(
+        kind="parallel_all",
+        limit=1,
+        children=(
+            act("a"),
+            TreeNode(kind="wait", signal="go", timeout_ms=60_000),
+            TreeNode(kind="wait", signal="stop"),
+        ),
+    )
+    workflow = planned(stage, root)
+    engine = await stage.engine()
+    run = await engine.submit(workflow, None)
+    assert "waiting" == (await engine.wait(run)).status
+    assert ["waiting"] == [each.status for each in await engine.store.runs()]
+    await stage.close()
+    engine = await stage.engine()
+    await engine.signal(run, "go", {"approved": True})
+    assert ["waiting"] == [each.status for each in await engine.store.runs()]
+    await engine.signal(run, "stop")
+    state = await engine.wait(run)
+    assert ("succeeded", {}) == (state.status, state.timers)
+    assert replay(run, await engine.entries(run), planner_for(workflow)).divergence is None
+    assert clock.now_us() >= 0
+
+
+async def test_a_tree_is_planned_anew_over_a_restart(stage: Stage) -> None:
+    """Ticked again behind its back-off, then handed to another agent; both are in the journal."""
+    stage.clock = clock = ManualClock()
+
+    async def breaks(task: Task) -> Json:
+        raise StepFailure("x.broken", "it broke")
+
+    stage.behaviours = {"a": breaks}
+    rules = (
+        ReplanRule(on="agent_failure", strategy="conservative", backoff_ms=5_000),
+        ReplanRule(on="agent_failure", strategy="escalation", to="b"),
+    )
+    workflow = replace(planned(stage, node_of(act("a"), act("b"))), replan=rules)
+    stage.workflows[workflow.hash] = workflow
+    engine = await stage.engine()
+    run = await engine.submit(workflow, "given")
+    while not (await engine.state(run)).timers:
+        await asyncio.sleep(0)
+    await stage.close()
+    engine = await stage.engine()
+    clock.advance(5)
+    state = await engine.wait(run)
+    assert ("succeeded", "given") == (state.status, state.output)
+    assert ["a", "a", "b"] == state.path
+    assert ["conservative", "escalation"] == [change.strategy for change in state.replans or ()]
+    assert replay(run, await engine.entries(run), planner_for(workflow)).divergence is None
+
+
+def node_of(*children: TreeNode) -> TreeNode:
+    return TreeNode(kind="sequence", children=children)

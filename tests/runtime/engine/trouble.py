@@ -23,7 +23,13 @@ class TroubledJournal(Journal):
         self.waiting = 0
 
     async def append(
-        self, run: RunId, expected_seq: int, entries: Sequence[Entry], *, idempotency_key: str | None = None
+        self,
+        run: RunId,
+        expected_seq: int,
+        entries: Sequence[Entry],
+        *,
+        idempotency_key: str | None = None,
+        status: str | None = None,
     ) -> int:
         """Refuse, wait, or append."""
         self.waiting += 1
@@ -32,4 +38,4 @@ class TroubledJournal(Journal):
         if self.is_full:
             self.refused.append(entries[0].body.TYPE)
             raise StoreFull("store.full", "the disk is full")
-        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key)
+        return await super().append(run, expected_seq, entries, idempotency_key=idempotency_key, status=status)

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from runtime.domain.canonical import Json
-from runtime.domain.command import Command, FinishRun, KeepTree, SetTimer, StartStep, StopStep
-from runtime.domain.event import CancelRequested, ErrorInfo, TimerFired
+from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.event import CancelRequested, ErrorInfo, SignalReceived, TimerFired
 from runtime.domain.ids import AgentId, DefinitionHash, StepId
 from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import AgentSpec, RetryPolicy, Workflow
@@ -48,7 +48,7 @@ def steps(commands: list[Command]) -> list[str]:
 def test_a_sequence_starts_each_agent_when_the_one_before_has_answered() -> None:
     tree = drive(node("sequence", act("a"), act("b")))
     assert (["a"], ["b"], []) == (steps(tree.first), steps(tree.succeed("a")), steps(tree.succeed("b")))
-    assert "succeeded" == tree.state.status
+    assert "succeeded" == str(tree.state.status)
 
 
 def test_a_parallel_starts_all_at_once_and_halts_the_rest() -> None:
@@ -81,7 +81,7 @@ def test_two_actions_of_one_agent_at_once_are_two_steps() -> None:
     assert [None, None, "a"] == [command.agent for command in tree.first if isinstance(command, StartStep)]
     for step in ("a~2", "again", "a"):
         tree.succeed(step)
-    assert "succeeded" == tree.state.status
+    assert "succeeded" == str(tree.state.status)
 
 
 def test_an_agents_own_retries_come_before_the_trees() -> None:
@@ -191,7 +191,7 @@ def test_a_condition_that_is_retried_waits_for_events() -> None:
     assert ["a"] == steps(tree.first)
     tree.succeed("a")
     tree.succeed("b")
-    assert "succeeded" == tree.state.status
+    assert "succeeded" == str(tree.state.status)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_a_tree_that_is_skipped_has_succeeded() -> None:
     """As a second time of what runs once: there was nothing left to do."""
     tree = drive(node("repeat", node("run_once", act("a")), limit=2))
     tree.succeed("a")
-    assert "succeeded" == tree.state.status
+    assert "succeeded" == str(tree.state.status)
 
 
 def test_memory_that_did_not_change_is_not_kept_again() -> None:
@@ -252,3 +252,46 @@ def test_memory_that_did_not_change_is_not_kept_again() -> None:
     tree.state.timers["timeout:1"] = 0
     assert [] == tree.feed(TimerFired(timer="timeout:1"))
     assert before == msgspec.to_builtins(tree.state.tree)
+
+
+def wait(signal: str, **fields: object) -> TreeNode:
+    return TreeNode(kind="wait", signal=signal, **fields)  # type: ignore[arg-type]  # as in the definition
+
+
+def test_a_wait_runs_until_somebody_signals() -> None:
+    """What they send is its output, which conditions read by the name of the wait."""
+    tree = drive(node("sequence", wait("go", name="approval"), when("approval.approved"), act("a")))
+    assert [AwaitSignal(step=StepId("approval"), signal="go")] == tree.first[:1]
+    assert "waiting" == str(tree.state.status)
+    assert ["a"] == steps(tree.feed(SignalReceived(name="go", payload={"approved": True})))
+    assert "running" == str(tree.state.status)
+
+
+def test_a_wait_that_nobody_answers_in_time_fails() -> None:
+    """And is over: a later signal finds nobody."""
+    tree = drive(node("selector", wait("go", timeout_ms=5_000), act("a")))
+    assert {"go": 5_000_000} == {timer: due - tree.state.at_us for timer, due in tree.state.timers.items()}
+    assert ["-go", "a"] == steps(tree.feed(TimerFired(timer="go")))
+    assert ({}, ["a"]) == (tree.state.awaited(), list(tree.state.open))
+    failed = drive(wait("go", timeout_ms=5_000)).feed(TimerFired(timer="go"))
+    error = ErrorInfo("wait.timeout", "nobody answered step 'go' in time")
+    assert [StopStep(step=StepId("go")), FinishRun(status="failed", error=error)] == failed
+
+
+def test_a_wait_is_halted_with_its_branch() -> None:
+    """Its time limit goes with it."""
+    tree = drive(node("parallel", wait("go", timeout_ms=5_000), act("a"), limit=1, failures=2))
+    assert ["-go"] == steps(tree.succeed("a"))
+    assert ("succeeded", {}) == (tree.state.status, tree.state.timers)
+
+
+def test_a_run_waits_once_nothing_but_waits_is_left() -> None:
+    """Whoever waits for the run is told then, and not before."""
+    tree = drive(node("parallel_all", wait("go"), act("a"), wait("stop"), limit=1))
+    assert "running" == str(tree.state.status)
+    tree.succeed("a")
+    assert "waiting" == str(tree.state.status)
+    tree.feed(SignalReceived(name="stop"))
+    assert "waiting" == str(tree.state.status)
+    tree.feed(SignalReceived(name="go"))
+    assert "succeeded" == str(tree.state.status)

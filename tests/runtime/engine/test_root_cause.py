@@ -1,0 +1,168 @@
+"""Root causes: what a signature leaves out, what tells runs apart, and the way back from the end."""
+
+import pytest
+
+from runtime.domain.command import FinishRun, StartStep
+from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded
+from runtime.domain.ids import DefinitionHash, RunId, StepId
+from runtime.domain.journal import Body, Entry
+from runtime.domain.run import RunState, fold
+from runtime.engine.contrast import differences
+from runtime.engine.root_cause import Cause, History, cause_of
+from runtime.engine.signature import normalised, signature_of
+
+RUN = RunId("r-01kafx8m7q0000000000000001")
+HASH = DefinitionHash("sha256:" + "a" * 64)
+SECOND_US = 1_000_000
+
+
+def journal(*bodies: Body | tuple[float, Body]) -> History:
+    """A journal of these, each at once or so many seconds behind the one before."""
+    at_us, entries = 0, []
+    for seq, given in enumerate(bodies, 1):
+        wait_s, body = given if isinstance(given, tuple) else (0.0, given)
+        at_us += round(wait_s * SECOND_US)
+        entries.append(Entry(seq, at_us, body))
+    return History(state=fold(RUN, entries), entries=entries)
+
+
+def started(**given: object) -> RunStarted:
+    return RunStarted(workflow="w", definition=HASH, input=given)  # type: ignore[arg-type]  # it is JSON
+
+
+def starts(step: str, attempt: int = 1) -> StartStep:
+    return StartStep(step=StepId(step), attempt=attempt)
+
+
+def fails(step: str, code: str, attempt: int = 1) -> StepFailed:
+    return StepFailed(step=StepId(step), error=ErrorInfo(code, f"{code} happened"), attempt=attempt)
+
+
+def answers(step: str, output: object = None) -> StepSucceeded:
+    return StepSucceeded(step=StepId(step), output=output)  # type: ignore[arg-type]  # it is JSON
+
+
+def ends(code: str) -> FinishRun:
+    return FinishRun(status="failed", error=ErrorInfo(code, ""))
+
+
+def codes(cause: Cause | None) -> list[tuple[str, int]]:
+    assert cause is not None
+    return [(link.error.code, link.times) for link in cause.chain]
+
+
+def test_the_first_cause_is_what_led_to_the_step_that_failed_last() -> None:
+    """`b` was only tried because `a` had failed; `c` had nothing to do with it."""
+    cause = cause_of(
+        journal(
+            started(), starts("c"), answers("c"), starts("a"), fails("a", "x.first"), starts("b"), fails("b", "y.last"),
+            ends("y.last"),
+        )
+    )  # fmt: skip
+    assert [("x.first", 1), ("y.last", 1)] == codes(cause)
+    assert cause is not None
+    assert ("w/a", "b") == (cause.first.place, cause.first.then)
+
+
+def test_a_failure_that_was_got_over_beside_the_way_is_no_cause() -> None:
+    """Another branch of the plan failed, and the run went on without it."""
+    cause = cause_of(
+        journal(started(), starts("a"), starts("b"), fails("a", "x.other"), fails("b", "y.own"), ends("y.own"))
+    )
+    assert [("y.own", 1)] == codes(cause)
+
+
+def test_attempts_that_come_to_the_same_are_one_link() -> None:
+    """Three lines that say the same hide the fourth."""
+    cause = cause_of(
+        journal(
+            started(), starts("a"), fails("a", "x.busy"), starts("a", 2), fails("a", "x.busy", 2), starts("a", 3),
+            fails("a", "budget.exceeded", 3), ends("budget.exceeded"),
+        )
+    )  # fmt: skip
+    assert [("x.busy", 2), ("budget.exceeded", 1)] == codes(cause)
+    assert cause is not None
+    assert "refused" == cause.chain[-1].kind
+
+
+def test_time_in_which_nobody_worked_is_told() -> None:
+    """A step that took a millisecond and an hour was interrupted; one that took an hour was not."""
+    slept = cause_of(journal(started(), starts("a"), (3_600, fails("a", "x.y")), ends("x.y")))
+    assert slept is not None
+    assert ["nobody worked on the run for 60 min: the process was stopped, or had crashed"] == [
+        pause.error.message for pause in slept.pauses
+    ]
+    busy = StepFailed(step=StepId("a"), error=ErrorInfo("x.y", ""), duration_ms=3_600_000)
+    worked = cause_of(journal(started(), starts("a"), (3_600, busy), ends("x.y")))
+    assert worked is not None
+    assert () == worked.pauses
+
+
+def test_a_cancelled_run_says_who_and_why() -> None:
+    """There is nobody else to ask."""
+    finish = FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", "twice"))
+    cause = cause_of(journal(started(), starts("a"), CancelRequested(reason="twice", actor="ada"), finish))
+    assert cause is not None
+    assert "ada cancelled the run: twice" == cause.first.error.message
+
+
+def test_a_run_that_has_not_failed_has_no_cause() -> None:
+    """Whether it has ended or not."""
+    assert cause_of(journal(started(), starts("a"))) is None
+    assert cause_of(journal(started(), starts("a"), answers("a"), FinishRun(status="succeeded"))) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("run r-01kafx8m7q0000000000000001 took 3 s", "run r-01kafx8m7q0000000000000002 took 41.5 s"),
+        ("at 2026-01-31T12:00:00Z: gone", "at 2027-11-02T01:02:03.456Z: gone"),
+        ("step 'draft~2' broke", "step 'draft~17' broke"),
+        ("no article 'what now, my friend?'", "no article 'my card is gone!'"),
+        ("<EMAIL_1_K3F9> is unknown", "<EMAIL_22_ABCD> is unknown"),
+        ("0x4f3a9b2c71 and deadbeef01", "0x4f3a9b2d72 and cafebabe99"),
+    ],
+)
+def test_a_signature_leaves_out_what_is_of_one_run(left: str, right: str) -> None:
+    """Otherwise nothing has ever happened before."""
+    assert normalised(left) == normalised(right)
+
+
+def test_a_signature_keeps_error_place_and_definition() -> None:
+    """Otherwise everything has happened before."""
+    error = ErrorInfo("x.y", "agent 'a' broke")
+    signature = signature_of(error, "w/a", HASH)
+    assert 12 == len(signature)
+    others = [
+        signature_of(ErrorInfo("x.z", error.message), "w/a", HASH),
+        signature_of(ErrorInfo("x.y", "agent 'b' broke"), "w/a", HASH),
+        signature_of(error, "w/b", HASH),
+        signature_of(error, "w/a", DefinitionHash("")),
+    ]
+    assert 5 == len({signature, *others})
+
+
+def run_of(given: dict[str, object], found: object = None) -> RunState:
+    return journal(started(**given), starts("look"), answers("look", found), FinishRun(status="succeeded")).state
+
+
+def test_what_only_the_failed_run_has_is_told_and_nothing_else() -> None:
+    """Free texts differ always; a language that nobody else had, a length that is far off and a missing key do not."""
+    fine = [
+        run_of({"text": f"a question {n}", "lang": "en", "id": n, "who": f"user {n}"}, {"hits": [1, 2]})
+        for n in range(4)
+    ]
+    failed = run_of({"text": "x" * 4_000, "lang": "de", "id": 2}, {"hits": []})
+    found = {each.what: (each.here, each.there) for each in differences(failed, fine, until_us=0)}
+    assert ("de", "'en'") == found["input.lang"]
+    assert (4_000, "12") == found["length of input.text"]
+    assert "input.who" in found
+    assert (0, "2") == found["items in look.result.hits"]
+    assert {"input.lang", "length of input.text", "input.who", "items in look.result.hits"} == found.keys()
+
+
+def test_nothing_is_different_from_itself() -> None:
+    """And there is nothing to say where no run has succeeded."""
+    state = run_of({"text": "a", "n": 1})
+    assert [] == differences(state, [state, run_of({"text": "b", "n": 2})], until_us=10**12)
+    assert [] == differences(state, [], until_us=10**12)
