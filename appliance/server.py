@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from appliance.api.service import HEARTBEAT_S, Service
 from appliance.auth.callers import LOCAL_CALLER, host_names
 from appliance.front import Front, open_front
 from appliance.lifecycle import Lifecycle, keep_watchdog_fed, stop_signals
+from appliance.release import version
 from redaction.doors.local import BACKLOG, BoundSocket, listen_unix
 from runtime.errors import Invalid, Unavailable
 
@@ -107,7 +107,7 @@ class _Server:
 
     def __init__(self, appliance: Appliance, heartbeat_s: float) -> None:
         self._appliance = appliance
-        self._service = Service(appliance, Lifecycle(), version=_version(), heartbeat_s=heartbeat_s)
+        self._service = Service(appliance, Lifecycle(), version=version(), heartbeat_s=heartbeat_s)
         self._app = build_app(self._service)
         self._listeners: list[_Listener] = []
         self._watchdog: asyncio.Task[None] | None = None
@@ -212,10 +212,3 @@ class _Listener(Granian):
         # the stubs know neither the constructor nor that the attribute is ever set
         self._shd = SocketHolder(self._bound.fileno(), self._bound.is_unix, BACKLOG)  # type: ignore[assignment,call-arg]
         self._ssp = None
-
-
-def _version() -> str:
-    try:
-        return metadata.version("agentflow-appliance")
-    except metadata.PackageNotFoundError:  # a checkout that was never installed
-        return "unknown"

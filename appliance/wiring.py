@@ -16,7 +16,9 @@ from appliance.forecasts import PlanView, plan_view
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
+from appliance.release import version
 from appliance.secrets import Secrets
+from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
@@ -148,6 +150,7 @@ class Appliance:
         self.workflows: WorkflowCatalogue
         self.engine: Engine
         self.preflights: Preflights
+        self.traces: Traces
         self.minimising: Minimising
 
     async def start(self, *, recover: bool = True) -> None:
@@ -240,6 +243,7 @@ class Appliance:
             record=self.record,
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
+        self._open_traces(data, self.audit)
         self.engine = Engine(
             store=self.store,
             definitions=self.workflows.ready,
@@ -271,6 +275,20 @@ class Appliance:
         await self.secrets.start(http, keyring, watch=self._is_writer)
         self._opened.push_async_callback(self.secrets.stop)
         return http
+
+    def _open_traces(self, data: Path, audit: AuditLog) -> None:
+        self.traces = Traces(
+            self.settings.telemetry,
+            data=data,
+            version=version(),
+            store=self.store,
+            audit=audit,
+            workflows=self.workflows,
+            guard=self._guard,
+            door=self._door,
+            clock=self.clock,
+        )
+        self._opened.push_async_callback(self.traces.stop)
 
     async def _open_workflows(self, data: Path, key: Key | None) -> None:
         self.workflows = WorkflowCatalogue(

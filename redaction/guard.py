@@ -25,6 +25,7 @@ from runtime.costs.ledger import within
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.chat import ChatRequest, EmbedRequest
 from runtime.domain.egress import Cleared, CostBound, Destination, Outbound, Payload, Sender
+from runtime.domain.trace import SpanTexts, traceparent
 from runtime.errors import AgentFlowError, Refused
 from runtime.policies.residency import LOCAL
 from runtime.ports import Record
@@ -158,7 +159,7 @@ class Guard:
                 await settling
             raise
         pseudonyms = exchanged.pseudonyms if exchanged else None
-        return Passage(Cleared(destination, payload), pseudonyms), settle
+        return Passage(Cleared(destination, payload, traceparent(sender.run, sender.step)), pseudonyms), settle
 
     def _check_size(self, outbound: Outbound[Payload], size_bytes: int) -> None:
         if size_bytes > self._policy.max_bytes:
@@ -221,6 +222,8 @@ def _entry(event: AuditEvent, identity: str, outbound: Outbound[Payload], *, out
     )
 
 
-def in_wire_form(cleared: Cleared[ChatRequest] | Cleared[EmbedRequest], payload: Carried) -> Cleared[Carried]:
+def in_wire_form(
+    cleared: Cleared[ChatRequest] | Cleared[EmbedRequest] | Cleared[SpanTexts], payload: Carried
+) -> Cleared[Carried]:
     """The same leave for the same content as a protocol spells it; for backends, which add nothing of their own."""
-    return Cleared(cleared.destination, payload)
+    return Cleared(cleared.destination, payload, cleared.trace)

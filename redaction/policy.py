@@ -16,6 +16,7 @@ EgressMode = Literal["air_gapped", "restricted", "connected"]
 DEFAULT_REDACTION: tuple[tuple[str, RedactionPolicy | None], ...] = (
     (LOCAL, None),
     ("http/site", PRESETS["secrets-only"]),
+    ("telemetry/site", PRESETS["secrets-only"]),
     ("*", PRESETS["default"]),
 )
 """A local model sees what there is; a service of the site gets the values that it is called with, and no secrets;

@@ -68,6 +68,7 @@ class Service:
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""
         await self.tail.start(self.store)
+        await self.appliance.traces.start()
         self.has_started = True
         self.metrics.ready.set(1)
         self.lifecycle.ready()
@@ -83,5 +84,6 @@ class Service:
         """Stop what `start` started. Safe to call twice."""
         self.drain()
         await self.mcp.stop()
+        await self.appliance.traces.stop()
         await self.tail.stop()
         self.lifecycle.stop()

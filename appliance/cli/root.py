@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": Lazy("appliance.cli.plan", "Say what a run will take, before it begins.", RUN),
     "runs": Lazy("appliance.cli.runs", "List, show, explain, signal, cancel and resume runs.", RUN),
     "logs": Lazy("appliance.cli.logs", "Show what happened in a run.", RUN),
+    "traces": Lazy("appliance.cli.traces", "Show what a run did when, as spans.", RUN),
     "replay": Lazy("appliance.cli.replay", "Decide a run again, and name the first difference.", RUN),
     "init": Lazy("appliance.cli.templates", "Begin a project from a template.", BUILD),
     "templates": Lazy("appliance.cli.templates", "List the templates.", BUILD),

@@ -15,6 +15,7 @@ from appliance.config.costs import budgets, prices
 from models.routing import check_routes
 from models.servers import ModelServer, check_servers
 from redaction.persist import Written
+from runtime.domain.secret import is_reference
 from runtime.policies.residency import CLOUD_PREFIX, UNKNOWN, is_zone, is_zone_pattern
 
 Value: TypeAlias = (
@@ -30,7 +31,7 @@ Value: TypeAlias = (
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 FEATURES: Final = ("cloud", "openbao")
-DESTINATION_KINDS: Final = ("model", "http")
+DESTINATION_KINDS: Final = ("model", "http", "telemetry")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -77,6 +78,18 @@ def http_url(value: object) -> str:
         is_plain, parts = False, None
     if not is_plain or parts is None or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
         raise ValueError("an address such as http://127.0.0.1:8200")
+    return str(value)
+
+
+def optional_url(value: object) -> str:
+    """The same, or nothing."""
+    return "" if value == "" else http_url(value)
+
+
+def secret(value: object) -> str:
+    """A reference to a secret, or nothing."""
+    if value != "" and not (isinstance(value, str) and is_reference(value)):
+        raise ValueError("a reference such as secret://collector; the key itself stands in no setting")
     return str(value)
 
 
@@ -303,6 +316,8 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secrets.token_file", text, "", "file with its token, mode 0600; read each time"),
     Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
     Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
+    Setting("telemetry.otlp_url", optional_url, "", "collector of OpenTelemetry that gets traces (OTLP over HTTP)"),
+    Setting("telemetry.key", secret, "", "its key, as secret://NAME"),
     Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
 )
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from appliance.config.costs import BudgetLine
+from appliance.config.known import SETTINGS
 from appliance.config.sources import resolve
 from models.servers import ModelServer
 
@@ -81,6 +82,15 @@ class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Patterns of the workflows that are offered to its clients."""
 
 
+class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where traces go."""
+
+    otlp_url: str = ""
+    """A collector that takes OTLP over HTTP; empty: they stay here."""
+    key: str = ""
+    """Its key, as `secret://NAME`; sent as a bearer token."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
@@ -121,6 +131,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability = "full"
     models: ModelSettings = ModelSettings()
     secrets: SecretSettings = SecretSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -142,7 +153,8 @@ def load_settings(data: Path | None, env: Mapping[str, str], *, flags: Mapping[s
     nearest known one, and for a value that its setting does not take; Unavailable for a file that cannot be read.
     """
     folder = data_folder(data, env)
-    document: dict[str, object] = {"data": folder, "models": {}, "egress": {}, "secrets": {}, "mcp": {}}
+    groups = {known.key.partition(".")[0] for known in SETTINGS if "." in known.key}
+    document: dict[str, object] = {"data": folder, **{group: {} for group in groups}}
     for key, resolved in resolve(folder, env, flags or {}).items():
         group, _, name = key.rpartition(".")
         holder = document[group] if group else document

@@ -91,6 +91,8 @@ class HttpDoor:
     async def _checked(self, cleared: Cleared[HttpRequest]) -> tuple[HttpRequest, httpx.URL]:
         request, url = _checked(cleared)
         headers = dict(request.headers)
+        if cleared.trace and not any(name.lower() == "traceparent" for name in headers):
+            headers["traceparent"] = cleared.trace
         for name, value in headers.items():
             if SCHEME in value and name.lower() in request.credentials:
                 headers[name] = await self._with_secrets(request, value, _host_and_port(url))

@@ -85,3 +85,5 @@ class Cleared(msgspec.Struct, Generic[Payload], frozen=True):
 
     destination: Destination
     payload: Payload
+    trace: str = ""
+    """The W3C trace context of the step that sends; empty: of none."""

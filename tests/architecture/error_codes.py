@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TypeGuard, get_args
 
 from appliance.config.known import SETTINGS
+from appliance.telemetry import conventions
 from runtime.domain.audit import AuditEvent
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
@@ -98,7 +99,7 @@ def _texts(module: ast.Module) -> Iterator[str]:
 
 
 def _lookalikes() -> set[str]:
-    """Dotted names that are no codes: entries of a journal or the audit log, kinds, settings, ASGI, ids of backends."""
+    """Dotted names that are no codes: of journal and audit log, kinds, settings, ASGI, ids of backends, spans."""
     ids = {
         str(node.value.value)
         for module in _modules()
@@ -108,7 +109,8 @@ def _lookalikes() -> set[str]:
         and ast.unparse(node.targets[0]) == "id"
     }
     entries = {body.TYPE for body in (*EVENTS, *COMMANDS)} | set(get_args(AuditEvent))
-    return entries | KINDS.keys() | {known.key for known in SETTINGS} | ASGI | ids
+    spans = {str(value) for name, value in vars(conventions).items() if name.isupper()}
+    return entries | KINDS.keys() | {known.key for known in SETTINGS} | ASGI | ids | spans
 
 
 def _pattern(text: ast.JoinedStr) -> str:

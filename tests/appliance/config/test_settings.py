@@ -161,6 +161,8 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "secrets.path": "a/b",
         "secrets.token_file": "/run/token",
         "secrets.cache_s": "0",
+        "telemetry.otlp_url": "http://127.0.0.1:4318",
+        "telemetry.key": "secret://collector",
     }
     lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
     egress = {

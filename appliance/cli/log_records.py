@@ -1,0 +1,106 @@
+"""The records of `logs/af.log` and of the files that it was turned over to, oldest first; which of them are wanted."""
+
+import json
+import logging
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from appliance.cli.logbook import FILES_KEPT
+
+POLL_S = 0.25
+_HEAD = ("at", "level", "logger", "pid", "message", "traceback")
+
+
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for; what is empty leaves all in."""
+
+    run: str = ""
+    agent: str = ""
+    level: str = ""
+    """The least."""
+    since: str = ""
+    """RFC 3339; times of the log compare as texts."""
+
+    def takes(self, record: dict[str, Any]) -> bool:
+        """Whether a record is wanted."""
+        text = f"{record.get('message', '')}"
+        return (
+            _number(str(record.get("level", ""))) >= _number(self.level or "debug")
+            and str(record.get("at", "")) >= self.since
+            and (not self.run or str(record.get("run", "")).endswith(self.run) or self.run in text)
+            and (not self.agent or record.get("agent") == self.agent or _names_agent(text, self.agent))
+        )
+
+
+def records_in(file: Path) -> Iterator[dict[str, Any]]:
+    """Every record that is kept, oldest first; lines that are none are left out."""
+    for each in [*(file.with_name(f"{file.name}.{number}") for number in range(FILES_KEPT, 0, -1)), file]:
+        try:
+            with each.open(encoding="utf-8", errors="replace") as stream:
+                yield from _records(stream)
+        except FileNotFoundError:
+            continue
+
+
+def records_to_come(file: Path) -> Iterator[dict[str, Any]]:
+    """Records that are written from now on, also into the file that takes this one's place; never ends."""
+    stream = file.open(encoding="utf-8", errors="replace") if file.exists() else None
+    if stream is not None:
+        stream.seek(0, 2)
+    try:
+        while True:
+            if stream is not None:
+                yield from _records(stream)
+            # the file is turned over once it is large, or comes to be
+            if file.exists() and (stream is None or _inode(file) != _inode_of(stream)):
+                if stream is not None:
+                    yield from _records(stream)
+                    stream.close()
+                stream = file.open(encoding="utf-8", errors="replace")
+                continue
+            time.sleep(POLL_S)
+    finally:
+        if stream is not None:
+            stream.close()
+
+
+def line_of(record: dict[str, Any]) -> str:
+    """A record for a person: `14:03:12.345 warning appliance.threats  unusual …`, then what else it says."""
+    at = str(record.get("at", ""))[11:23]
+    others = {name: value for name, value in record.items() if name not in _HEAD}
+    more = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in others.items())
+    head = f"{at} {record.get('level', ''):<7} {record.get('logger', '')}  {record.get('message', '')}"
+    return f"{head}{f'  {more}' if more else ''}"
+
+
+def _records(stream: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # a text file
+    while line := stream.readline():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(found, dict):
+            yield found
+
+
+def _number(level: str) -> int:
+    return logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+
+
+def _names_agent(text: str, agent: str) -> bool:
+    return re.search(rf"\bagent ['\"]?{re.escape(agent)}\b", text) is not None
+
+
+def _inode(file: Path) -> int:
+    return file.stat().st_ino
+
+
+def _inode_of(stream: Any) -> int:  # noqa: ANN401  # a text file
+    import os
+
+    return os.fstat(stream.fileno()).st_ino

@@ -1,0 +1,71 @@
+"""Traces of runs as data: ids that follow from the run alone, and the W3C trace context of what a step sends. Pure.
+
+The same journal gives the same ids, so that what is exported twice is one trace.
+"""
+
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+
+Attribute = str | int | float | bool | tuple[str, ...]
+SpanKind = Literal["internal", "client"]
+
+
+class SpanEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that happened within a span."""
+
+    name: str
+    at_us: int
+    attributes: dict[str, Attribute] = {}
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A piece of work with a beginning and an end."""
+
+    trace_id: str
+    """32 hex digits."""
+    span_id: str
+    """16 hex digits."""
+    parent_id: str = ""
+    name: str
+    kind: SpanKind = "internal"
+    start_us: int
+    end_us: int
+    """Of a piece that has not ended: when its run was heard of last."""
+    attributes: dict[str, Attribute]
+    error: str = ""
+    """The code of what went wrong; empty: nothing did."""
+    events: tuple[SpanEvent, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    """Trace and span of runs that this one is a part of, or that are parts of it."""
+
+
+class SpanTexts(msgspec.Struct, frozen=True):
+    """What spans say, as the guard looks at it: of each its name and its attributes."""
+
+    spans: list[dict[str, Json]]
+
+
+def trace_id_of(run: str) -> str:
+    """The trace of a run."""
+    return sha256(f"agentflow trace\0{run}".encode()).hexdigest()[:32]
+
+
+def span_id_of(run: str, *parts: str) -> str:
+    """A span of a run: of the run itself, of a step (`step`, its id), of a call (its passage)."""
+    return sha256("\0".join(["agentflow span", run, *parts]).encode()).hexdigest()[:16]
+
+
+def step_span_of(run: str, step: str) -> str:
+    """The span of all attempts at a step."""
+    return span_id_of(run, "step", step)
+
+
+def traceparent(run: str, step: str) -> str:
+    """The W3C trace context of what is sent for a run: `00-TRACE-SPAN-01`; empty where there is no run."""
+    if not run.startswith("r-"):
+        return ""
+    return f"00-{trace_id_of(run)}-{step_span_of(run, step) if step else span_id_of(run)}-01"

@@ -1,0 +1,98 @@
+"""`af logs` without a run: the program's own log, filtered, followed, also over the file's turning."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.cli.log_records import Wanted, records_to_come
+from tests.appliance.cli.conftest import Af
+
+RECORDS = [
+    {"at": "2026-01-31T10:00:00.000000Z", "level": "info", "logger": "a", "pid": 1, "message": "agent draft crashed"},
+    {"at": "2026-01-31T11:00:00.000000Z", "level": "warning", "logger": "b", "pid": 1, "message": "x", "run": "r-17"},
+    {"at": "2026-01-31T12:00:00.000000Z", "level": "error", "logger": "c", "pid": 1, "message": "run r-18 is held up"},
+    {
+        "at": "2026-01-31T13:00:00.000000Z",
+        "level": "debug",
+        "logger": "d",
+        "pid": 1,
+        "message": "drafting",
+        "agent": "b",
+    },
+]
+
+
+@pytest.fixture
+def log(data_folder: Path) -> Path:
+    """The oldest record in a file that was turned over, one line that is none among the others."""
+    file = data_folder / "logs" / "af.log"
+    file.parent.mkdir(parents=True)
+    lines = [json.dumps(record) for record in RECORDS]
+    file.with_name("af.log.1").write_text(f"{lines[0]}\n")
+    file.write_text("\n".join([*lines[1:3], "cut off {", lines[3]]) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([], "abcd"),
+        (["--level", "warning"], "bc"),
+        (["--run", "r-17"], "b"),
+        (["--run", "r-18"], "c"),
+        (["--agent", "draft"], "a"),
+        (["--agent", "b"], "d"),
+        (["--limit", "1"], "d"),
+        (["--since", "1h"], ""),
+    ],
+)
+@pytest.mark.usefixtures("log")
+def test_records_are_filtered(af: Af, arguments: list[str], expected: str) -> None:
+    """Oldest first, the turned file's before the others."""
+    result = af("logs", *arguments, "--json")
+    assert expected == "".join(json.loads(line)["logger"] for line in result.out.splitlines())
+
+
+@pytest.mark.usefixtures("log")
+def test_a_person_reads_time_level_and_words(af: Af) -> None:
+    """And what else a record says."""
+    lines = af("logs", "--run", "r-17").out.splitlines()
+    assert ['11:00:00.000 warning b  x  run="r-17"'] == lines
+
+
+def test_filters_of_the_log_and_a_run_do_not_mix(af: Af) -> None:
+    """Else one of them would be ignored."""
+    assert 2 == af("logs", "last", "--level", "error").code
+
+
+def test_records_are_followed_when_the_file_is_turned_over(log: Path) -> None:
+    """The last of the old file, then those of the new one."""
+    found = []
+    ready = threading.Event()
+
+    def follow() -> None:
+        coming = records_to_come(log)
+        ready.set()
+        for record in coming:
+            found.append(record["message"])
+            if len(found) == 2:
+                return
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    ready.wait()
+    threading.Event().wait(0.3)
+    with log.open("a") as stream:
+        stream.write(json.dumps({"message": "first"}) + "\n")
+    threading.Event().wait(0.4)
+    log.rename(log.with_name("af.log.2"))
+    log.write_text(json.dumps({"message": "second"}) + "\n")
+    follower.join(5)
+    assert ["first", "second"] == found
+
+
+def test_nothing_asked_for_takes_everything() -> None:
+    """Records of an older program may lack any field."""
+    assert Wanted().takes({})
