@@ -198,9 +198,10 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
         return [NextView(command="doctor", why="what may have ended the process"), look]
     if first.kind == "unanswered":
         return [NextView(command="runs list --status waiting", why="who waits for an answer now"), look]
+    again = NextView(command=f"what-if {first.run} --at {first.seq - 1}", why="try it again from there; no effects")
     if code.startswith("model.") and first.kind == "failed":
-        return [look, NextView(command="models status", why="which models answer now")]
-    return [look]
+        return [look, again, NextView(command="models status", why="which models answer now")]
+    return [look, again] if first.kind in ("failed", "late", "judged") else [look]
 
 
 async def _from_above(store: StateStore, state: RunState, cause: Cause) -> Cause | None:
@@ -247,7 +248,7 @@ def _anywhere(cause: Cause) -> str:
 
 
 async def _others(store: StateStore, state: RunState, status: str, limit: int) -> list[RunSummary]:
-    found = await store.runs(status=(status,), workflow=state.workflow, limit=limit + 1)
+    found = await store.runs(status=(status,), workflow=state.workflow, kinds=("run",), limit=limit + 1)
     return [summary for summary in found if summary.run != state.run and summary.tenant == state.tenant][:limit]
 
 

@@ -64,7 +64,7 @@ class Preflights:
 
     async def calibration(self, workflow: Workflow, *, tenant: TenantId = DEFAULT_TENANT) -> Calibration:
         """What the tenant's past runs of a workflow teach."""
-        found = await self._store.runs(status=LEARNABLE, workflow=workflow.name, limit=MOST_LESSONS)
+        found = await self._store.runs(status=LEARNABLE, workflow=workflow.name, kinds=("run",), limit=MOST_LESSONS)
         lessons = [await self._lesson(each.run, each.seq) for each in found if each.tenant == tenant]
         return Calibration([lesson for lesson in lessons if lesson is not None], workflow.hash)
 

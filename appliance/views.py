@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.event import ErrorInfo, Usage
+from runtime.domain.event import Answers, ErrorInfo, Reused, Usage
 from runtime.domain.ids import DefinitionHash, RunId, StepId, state_of
 from runtime.domain.journal import rfc3339
 from runtime.domain.run import RunState, RunStatus, StepState, StepStatus
@@ -17,7 +17,7 @@ from runtime.domain.units import USD_MICROS
 from runtime.domain.workflow import Workflow
 from runtime.engine.answer import answer_of
 from runtime.errors import AgentFlowError
-from runtime.ports import RunSummary
+from runtime.ports import RunKind, RunSummary
 
 
 class UsageView(msgspec.Struct, frozen=True):
@@ -58,6 +58,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """What answered: backend, model, engine fingerprint, scores."""
     runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
     """The runs that the step has of its own."""
+    reused: Reused | msgspec.UnsetType = msgspec.UNSET
+    """Where its answer was taken from, in a what-if."""
 
 
 class ParentView(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +67,19 @@ class ParentView(msgspec.Struct, frozen=True, kw_only=True):
 
     run_id: RunId
     step: StepId
+
+
+class WhatIfView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run supposes that asks what would have been."""
+
+    run_id: RunId
+    """The run that it sets out from."""
+    at: int
+    """The entry up to which things were taken as they stand."""
+    answers: Answers
+    live_tools: bool
+    values: Json
+    """What is supposed: `changes`, each [step, path, value], and `script`."""
 
 
 class EstimateView(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +107,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """True where pseudonyms stand in the journal in place of people's data."""
     part_of: ParentView | msgspec.UnsetType = msgspec.UNSET
     """Where another run asked for this one."""
+    what_if: WhatIfView | msgspec.UnsetType = msgspec.UNSET
+    """Where it asks what would have been: its answers mean nothing to anybody else."""
     output: Json = None
     path: list[str] = []
     """States in the order in which they were entered."""
@@ -120,6 +137,10 @@ class RunLine(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     entries: int
     """Journal entries so far."""
+    kind: RunKind = "run"
+    """`what_if`: it asks what would have been; `imported`: it came from elsewhere, and is only looked at."""
+    origin: str | None = None
+    """Of a what-if the run that it sets out from; of an imported run where it came from."""
 
 
 def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
@@ -133,6 +154,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         status=state.status,
         minimised=state.is_minimised,
         part_of=ParentView(run_id=state.parent.run, step=state.parent.step) if state.parent else msgspec.UNSET,
+        what_if=what_if_view(state),
         output=output,
         path=list(state.path),
         steps=[_step_view(step) for step in state.steps.values()],
@@ -142,6 +164,16 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         ended_at=rfc3339(state.ended_us) if state.is_final else msgspec.UNSET,
         error=_error_view(error) if error else msgspec.UNSET,
         awaiting=sorted(state.awaited()) or msgspec.UNSET,
+    )
+
+
+def what_if_view(state: RunState) -> WhatIfView | msgspec.UnsetType:
+    """What a run supposes; not set for any other."""
+    found = state.what_if
+    if not found:
+        return msgspec.UNSET
+    return WhatIfView(
+        run_id=found.run, at=found.at, answers=found.answers, live_tools=found.live_tools, values=found.values
     )
 
 
@@ -161,6 +193,8 @@ def run_lines(summaries: Iterable[RunSummary]) -> list[RunLine]:
             created_at=rfc3339(summary.created_us),
             updated_at=rfc3339(summary.updated_us),
             entries=summary.seq,
+            kind=summary.kind,
+            origin=summary.origin or None,
         )
         for summary in summaries
     ]
@@ -217,6 +251,7 @@ def _step_view(step: StepState) -> StepView:
         signal=step.signal or msgspec.UNSET,
         evidence=step.evidence or msgspec.UNSET,
         runs=step.runs,
+        reused=step.reused,
     )
 
 

@@ -16,6 +16,7 @@ import msgspec
 
 from appliance import loader
 from appliance.definition_files import DefinitionFiles
+from appliance.loading.other_models import other_models
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import Invalid, NotFound
@@ -161,6 +162,15 @@ class WorkflowCatalogue:
 
     async def _names_published(self) -> Mapping[str, DefinitionHash]:
         return {} if self._published is None else await self._published.all()
+
+    async def with_models(self, workflow: Workflow, models: Mapping[str, str]) -> Workflow:
+        """A workflow with other models, kept and ready to run: model or agent → the model in its place.
+
+        Raises NotFound for a model that nobody in it asks, InvalidDefinition for one that cannot be asked here.
+        """
+        document = other_models(workflow.document, models)
+        files = await self.ready(workflow.hash)
+        return await self._keep(loader.from_document(document, files.folder, aliases=self._aliases))
 
     async def _load(self, folder: Path) -> Workflow:
         """The workflow of a folder, read again only when one of its files has changed."""

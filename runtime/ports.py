@@ -4,7 +4,7 @@ Nothing here has behaviour. Constructors store; `start` and `stop` act.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -139,6 +139,9 @@ class ModelBackend(Protocol):
         """The models this backend can answer with."""
 
 
+RunKind = Literal["run", "what_if", "imported"]
+
+
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a list of runs."""
 
@@ -150,6 +153,10 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     created_us: int
     updated_us: int
     seq: int
+    kind: RunKind = "run"
+    """`what_if`: it asks what would have been; `imported`: it came from elsewhere, and is only looked at."""
+    origin: str = ""
+    """Of a what-if the run that it sets out from; of an imported run where it came from."""
 
 
 class StateStore(Protocol):
@@ -175,9 +182,15 @@ class StateStore(Protocol):
         """Rows of one run behind `after_seq`, in order."""
 
     async def runs(
-        self, *, status: Sequence[str] = (), workflow: str = "", limit: int = 100, before: RunId | None = None
+        self,
+        *,
+        status: Sequence[str] = (),
+        workflow: str = "",
+        kinds: Sequence[RunKind] = (),
+        limit: int = 100,
+        before: RunId | None = None,
     ) -> Sequence[RunSummary]:
-        """Newest first; `before` pages on."""
+        """Newest first; `before` pages on. Without `status` or `kinds`: all of them."""
 
     async def run(self, run: RunId) -> RunSummary:
         """One run. Raises NotFound."""

@@ -22,6 +22,7 @@ from appliance.api import (
     runs,
     threats,
     vault,
+    what_if,
     workflows,
 )
 from appliance.api.bodies import ApiRequest
@@ -42,6 +43,8 @@ HANDLERS = (
     live.stream_all_events,
     history.show_state,
     history.explain_run,
+    what_if.ask_what_if,
+    what_if.compare_runs,
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,

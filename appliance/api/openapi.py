@@ -24,7 +24,17 @@ KEY_SCHEME = "apiKey"
 EVERYWHERE = (400, 421, 500)
 WITH_KEY = (401, 503)
 WITH_BODY = (408, 413)
-TAKING_A_RUN = ("show_run", "cancel_run", "migrate_run", "signal_run", "stream_events", "show_state", "explain_run")
+TAKING_A_RUN = (
+    "show_run",
+    "cancel_run",
+    "migrate_run",
+    "signal_run",
+    "stream_events",
+    "show_state",
+    "explain_run",
+    "ask_what_if",
+    "compare_runs",
+)
 TAGS = ("runs", "workflows", "models", "egress", "costs", "panels", "vault", "health", "manual")
 DESCRIPTION = """\
 Runs teams of AI agents as deterministic, replayable workflows on one server with no internet.

@@ -21,6 +21,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus
 from runtime.engine.migrate import Migration
+from runtime.ports import RunKind
 
 LONGEST_WAIT_S = 600
 DEFAULT_WAIT_S = 60
@@ -47,6 +48,9 @@ class RunsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     status: Annotated[list[RunStatus], Meta(description="Only these; may be given several times.")] = []
     workflow: Annotated[str, Meta(max_length=200, description="Only runs of this workflow.")] = ""
+    kind: Annotated[
+        list[RunKind], Meta(description="Only these; may be given several times. Absent: all but what-ifs.")
+    ] = msgspec.field(default_factory=lambda: ["run", "imported"])
     limit: Annotated[int, Meta(ge=1, le=1000, description="How many at most.")] = 100
     before: Annotated[str, Meta(max_length=64, description="Only runs older than this one.")] = ""
 
@@ -117,7 +121,7 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     if submitted.is_replay:
         headers["idempotency-replayed"] = "true"
     if asked.wait:
-        await _wait(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
+        await wait_for(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
         view = await _show(service, submitted.run, restored_for=request.user if asked.restore else None)
         status = HTTPStatus.OK if view.status in SETTLED else HTTPStatus.ACCEPTED
         return Response(view, status_code=status, headers=headers)
@@ -141,7 +145,9 @@ async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> R
     """`next` leads to the older ones."""
     query = read_query(request, RunsQuery)
     before = RunId(query.before) if query.before else None
-    found = await service.store.runs(status=query.status, workflow=query.workflow, limit=query.limit + 1, before=before)
+    found = await service.store.runs(
+        status=query.status, workflow=query.workflow, kinds=query.kind, limit=query.limit + 1, before=before
+    )
     page = run_lines(found[: query.limit])
     return RunPage(page, _next_page(query, page[-1].run_id) if len(found) > query.limit else None)
 
@@ -225,7 +231,7 @@ async def signal_run(
     return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 
 
-async def _wait(service: Service, run: RunId, seconds: float) -> None:
+async def wait_for(service: Service, run: RunId, seconds: float) -> None:
     """Return once the run is final or waits, the time is up, or the server drains. Raises what stopped the run here."""
     settled = asyncio.ensure_future(service.engine.wait(run))
     draining = asyncio.ensure_future(service.lifecycle.draining.wait())
@@ -253,6 +259,8 @@ async def _show(service: Service, run: RunId, *, restored_for: Caller | None = N
 
 def _next_page(query: RunsQuery, last: RunId) -> str:
     asked = [*(("status", status) for status in query.status), ("limit", str(query.limit)), ("before", last)]
+    if query.kind != RunsQuery().kind:
+        asked += [("kind", kind) for kind in query.kind]
     if query.workflow:
         asked.append(("workflow", query.workflow))
     return f"/v1/runs?{urlencode(asked)}"

@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
 from appliance.forecasts import PlanView
+from appliance.suppositions import Supposition, suppose
 from appliance.views import RunView, run_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
@@ -117,6 +118,11 @@ class LocalRuns:
         to = self._workflows[target.definition]
         return await (self._engine.migration(run, to) if is_dry else self._engine.migrate(run, to, actor=ACTOR))
 
+    async def suppose(self, run: RunId, supposed: Supposition, target: Target | None) -> RunId:
+        """Start the what-if of a run; durable when this returns. Raises Invalid for what cannot be supposed."""
+        definition = None if target is None else self._workflows[target.definition]
+        return await suppose(self._appliance, run, supposed, definition=definition, actor=ACTOR)
+
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
         return run_view(state, await self._appliance.workflows.pinned(state.definition))
@@ -206,6 +212,13 @@ class ServedRuns:
         body: Json = {"definition": target.definition, "dry_run": is_dry}
         reply = await self._call("POST", f"/v1/runs/{run}/migrate", body)
         return msgspec.json.decode(reply.body, type=Migration)
+
+    async def suppose(self, run: RunId, supposed: Supposition, target: Target | None) -> RunId:
+        """Start the what-if of a run; durable when this returns. Raises Invalid for what cannot be supposed."""
+        if target is not None:
+            supposed = msgspec.structs.replace(supposed, definition=target.definition)
+        reply = await self._call("POST", f"/v1/runs/{run}/what-if", {"suppose": msgspec.to_builtins(supposed)})
+        return RunId(msgspec.json.decode(reply.body)["run_id"])
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""

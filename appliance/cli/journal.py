@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Store = Journal | VolatileStore
 
 NEWEST = "last"
-"""Stands for the run that was started last."""
+"""Stands for the run that was started last, what-ifs and imported ones left out."""
 FULL_LENGTH = 28
 PAGE = 500
 POLL_S = 0.1
@@ -49,10 +49,7 @@ async def open_journal(settings: "Settings") -> AsyncIterator[Store]:
 async def find_run(store: Store, given: str) -> RunId:
     """The run of a whole id, a unique beginning or end of one, or `last`. Raises NotFound and Invalid."""
     if given == NEWEST:
-        newest = await store.runs(limit=1)
-        if not newest:
-            raise NotFound("run.none", "there are no runs here yet; start one: af run support --input '{…}'")
-        return newest[0].run
+        return await _newest(store)
     if len(given) == FULL_LENGTH and given.startswith("r-"):
         return (await store.run(RunId(given))).run
     found = [run async for run in run_ids(store) if run.startswith((given, f"r-{given}")) or run.endswith(given)]
@@ -64,6 +61,13 @@ async def find_run(store: Store, given: str) -> RunId:
     raise Invalid(
         "run.ambiguous", f"{len(found)} runs begin or end with {given!r}, such as {shown}; give more of the id"
     )
+
+
+async def _newest(store: Store) -> RunId:
+    """The run that was started last: no what-if, and none that came from elsewhere."""
+    if newest := await store.runs(kinds=("run",), limit=1):
+        return newest[0].run
+    raise NotFound("run.none", "there are no runs here yet; start one: af run support --input '{…}'")
 
 
 async def run_ids(store: Store) -> AsyncIterator[RunId]:

@@ -8,8 +8,9 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
 from appliance.cli.units import microseconds, money, span
-from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView
+from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, WhatIfView
 from runtime.domain.canonical import Json
+from runtime.domain.event import Reused
 
 MAX_JSON_LINES = 40
 MAX_PARTS = 5
@@ -41,6 +42,7 @@ def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: s
     """
     parts = [
         headline(run),
+        supposed(run),
         _input(given, is_full=is_full),
         path(run),
         steps(run),
@@ -60,6 +62,22 @@ def headline(run: RunView) -> str:
     if isinstance(run.started_at, str) and isinstance(run.ended_at, str):
         took = f"  {span((microseconds(run.ended_at) - microseconds(run.started_at)) / 1_000)}"
     return f"{status(run.status)}  {click.style(run.workflow, bold=True)}  {run.run_id}{took}"
+
+
+def supposed(run: RunView) -> str:
+    """What a what-if supposes, so that nobody takes it for what happened."""
+    found = run.what_if
+    if not isinstance(found, WhatIfView):
+        return ""
+    values = found.values if isinstance(found.values, dict) else {}
+    changes = values.get("changes")
+    lines = [f"  what-if of {found.run_id} from entry {found.at}: this is not what happened"]
+    for change in changes if isinstance(changes, list) else ():
+        if isinstance(change, list) and len(change) == 3:
+            step, keys, value = change
+            place = ".".join([str(step), *(["result"] if step != "input" else []), *map(str, keys or [])])  # type: ignore[arg-type]  # a list of keys
+            lines.append("  " + clip(f"supposed: {place} = {compact(value)}", columns() - 2))
+    return "\n".join(click.style(line, fg="yellow") for line in lines)
 
 
 def path(run: RunView) -> str:
@@ -217,6 +235,8 @@ def _remark(step: StepView) -> str:
         remarks.append(f"signal {printable(step.signal)}")
     if isinstance(step.error, ErrorView):
         remarks.append(step.error.code)
+    if isinstance(step.reused, Reused):
+        remarks.append("as recorded for another input" if step.reused.is_other_input else "as recorded")
     return ", ".join(remarks)
 
 

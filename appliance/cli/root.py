@@ -18,6 +18,7 @@ COMMANDS = {
     "logs": Lazy("appliance.cli.logs", "Show what happened in a run.", RUN),
     "traces": Lazy("appliance.cli.traces", "Show what a run did when, as spans.", RUN),
     "replay": Lazy("appliance.cli.replay", "Decide a run again, and name the first difference.", RUN),
+    "what-if": Lazy("appliance.cli.what_if", "Suppose something else of a run, and see what comes of it.", RUN),
     "init": Lazy("appliance.cli.templates", "Begin a project from a template.", BUILD),
     "templates": Lazy("appliance.cli.templates", "List the templates.", BUILD),
     "workflows": Lazy("appliance.cli.workflows", "List the workflows that can be run.", BUILD),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from appliance.cli.command import Group
+from appliance.cli.compare import compare_runs
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_input
 from appliance.cli.migrate import migrate_run
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from runtime.domain.ids import RunId
     from runtime.ports import RunSummary
 
+KINDS = ["run", "what_if", "imported"]
 STATUSES = ["running", "waiting", "succeeded", "failed", "cancelled"]
 
 
@@ -42,16 +44,25 @@ def runs() -> None:
     examples="""
         af runs list
         af runs list --status waiting --workflow support
+        af runs list --kind what_if
         af runs list --json | jq -r '.runs[].run_id'
     """,
 )
 @click.option("--status", "statuses", multiple=True, type=click.Choice(STATUSES), help="Only these; repeatable.")
 @click.option("--workflow", default="", help="Only runs of this workflow.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(KINDS),
+    default=("run", "imported"),
+    help="Only these; repeatable. Without it, what-ifs are left out.",
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), metavar="N", default=20, show_default=True)
 @pass_af
-def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, limit: int) -> None:
+def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, kinds: tuple[str, ...], limit: int) -> None:
     """List runs, newest first."""
-    af.run(_list(af, statuses, workflow, limit))
+    af.run(_list(af, statuses, workflow, kinds, limit))
 
 
 @runs.command(
@@ -131,14 +142,20 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
 
 runs.add_command(migrate_run)
 runs.add_command(why_run, "why")
+runs.add_command(compare_runs, "compare")
 
 
-async def _list(af: Af, statuses: "Sequence[str]", workflow: str, limit: int) -> None:
+async def _list(af: Af, statuses: "Sequence[str]", workflow: str, kinds: "Sequence[str]", limit: int) -> None:
     from appliance.cli.journal import open_journal
     from appliance.views import run_lines
 
     async with open_journal(af.settings) as store:
-        found = await store.runs(status=statuses, workflow=workflow, limit=limit + 1)
+        found = await store.runs(
+            status=statuses,
+            workflow=workflow,
+            kinds=kinds,  # type: ignore[arg-type]  # choices of the option
+            limit=limit + 1,
+        )
     _draw_list(af, found[:limit], has_more=len(found) > limit, is_filtered=bool(statuses or workflow))
     af.terminal.document({"runs": run_lines(found[:limit]), "has_more": len(found) > limit})
 
@@ -155,15 +172,28 @@ def _draw_list(af: Af, found: "Sequence[RunSummary]", *, has_more: bool, is_filt
         af.terminal.say(none)
         return
     now_us = SystemClock().now_us()
+    is_plain = all(s.kind == "run" for s in found)  # what a run is else needs the room
     rows = [
-        (s.run, status(s.status), local_time(s.created_us)[:-3], ago(s.created_us, now_us), printable(s.workflow))
+        (
+            s.run,
+            status(s.status),
+            local_time(s.created_us)[:-3],
+            *([ago(s.created_us, now_us)] if is_plain else []),
+            printable(_named(s)),
+        )
         for s in found
     ]
-    af.terminal.say(table(("RUN", "STATUS", "STARTED", "", "WORKFLOW"), rows))
+    af.terminal.say(table(("RUN", "STATUS", "STARTED", *([""] if is_plain else []), "WORKFLOW"), rows))
     if any(s.status == "running" for s in found) and not is_held(af.settings.data):
         af.terminal.note(f"nobody works on what is running; go on with: {af.me} runs resume")
     if has_more:
         af.terminal.note(f"the newest {len(found)}; more with --limit")
+
+
+def _named(summary: "RunSummary") -> str:
+    """The workflow, and what the run is where it is none like any other."""
+    kinds = {"what_if": "what-if ", "imported": "imported "}
+    return f"{kinds.get(summary.kind, '')}{summary.workflow}"
 
 
 async def _show(af: Af, name: str, *, is_full: bool) -> None:

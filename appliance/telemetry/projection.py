@@ -9,7 +9,7 @@ import msgspec
 
 from appliance.telemetry.metrics import Metrics
 from runtime.domain.command import FinishRun
-from runtime.domain.event import NO_USAGE, RunStarted, StepFailed, StepSucceeded, Usage
+from runtime.domain.event import NO_USAGE, WHAT_IF, Reused, RunStarted, StepFailed, StepSucceeded, Usage, WhatIf
 from runtime.domain.ids import RunId
 from runtime.domain.journal import Row
 from runtime.domain.units import USD_MICROS
@@ -20,11 +20,13 @@ OLDER = "(started before)"
 
 class _Started(msgspec.Struct, frozen=True):
     workflow: str
+    what_if: WhatIf | None = None
 
 
 class _Ended(msgspec.Struct, frozen=True):
     duration_ms: int = 0
     usage: Usage = NO_USAGE
+    reused: Reused | None = None
 
 
 class _Finished(msgspec.Struct, frozen=True):
@@ -61,12 +63,15 @@ class RunMetrics:
             count(row)
 
     def _run_started(self, row: Row) -> None:
-        workflow = _started.decode(row.data).workflow
+        started = _started.decode(row.data)
+        workflow = started.workflow if started.what_if is None else f"{WHAT_IF}{started.workflow}"
         self._open[row.run] = _OpenRun(workflow, row.at_us)
         self._metrics.runs_started.labels(workflow).inc()
 
     def _step_ended(self, row: Row) -> None:
         ended = _ended.decode(row.data)
+        if ended.reused is not None:  # it was counted when it happened
+            return
         workflow = self._workflow(row.run)
         outcome = "succeeded" if row.type == StepSucceeded.TYPE else "failed"
         self._metrics.steps.labels(workflow, outcome).inc()

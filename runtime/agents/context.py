@@ -18,6 +18,9 @@ from runtime.ports import HttpAccess, ModelAccess, Record, Task, Tool, nothing_r
 Reserve = Callable[[Sender, CostBound], Awaitable[Callable[[CostBound], Awaitable[None] | None]]]
 """Sets aside what a call can cost, or raises Refused; the answer takes what was spent, and gives the rest back."""
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Those that have no effect (RFC 9110, 9.2.1)."""
+
 log = logging.getLogger(__name__)
 
 
@@ -45,12 +48,22 @@ class ModelsFor:
 class _Http:
     """HTTP on behalf of one task. Implements HttpAccess."""
 
-    def __init__(self, http: HttpAccess, sender: Sender) -> None:
+    def __init__(self, http: HttpAccess, sender: Sender, *, is_dry: bool) -> None:
         self._http = http
         self._sender = sender
+        self._is_dry = is_dry
 
     async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
-        """Send one request; the sender is the task's, whatever an agent says."""
+        """Send one request; the sender is the task's, whatever an agent says.
+
+        Raises Refused in a what-if for one that may have an effect.
+        """
+        if self._is_dry and request.method not in SAFE_METHODS:
+            raise Refused(
+                "what_if.side_effect",
+                f"{self._sender.purpose} would send {request.method}, which may have an effect, and a what-if has "
+                "none; allow it with --live-tools",
+            )
         return await self._http.send(request, sender=self._sender)
 
 
@@ -70,8 +83,10 @@ class AgentContext:
         tool_price: Callable[[str], int] = lambda _tool: 0,
         reserve: Reserve = nothing_reserved,
         record: Record = nothing_recorded,
+        is_dry: bool = False,
     ) -> None:
-        """`tool_price`: micro-dollars of a call to a tool. `record`: keeps a line of the audit log."""
+        """`tool_price`: micro-dollars of a call to a tool. `record`: keeps a line of the audit log. `is_dry`: nothing
+        may have an effect: tools are not called, and requests that may have one are refused."""
         self._task = task
         self._spec = spec
         self._sender = sender
@@ -82,7 +97,10 @@ class AgentContext:
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)
-        self.http: HttpAccess = _Http(http, sender)
+        self.http: HttpAccess = _Http(http, sender, is_dry=is_dry)
+        self._is_dry = is_dry
+        self.rehearsed: list[str] = []
+        """Tools that were not called because nothing may have an effect."""
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where no budget has room.
@@ -93,6 +111,9 @@ class AgentContext:
         bound = CostBound(usd_micros=self._tool_price(tool), item=f"tool:{tool}")
         try:
             granted = self._granted(tool)
+            if self._is_dry:
+                self.rehearsed.append(tool)
+                return rehearsal(granted)
             settle, spent = await self._reserve(self._sender, bound), CostBound()
         except Refused as refused:
             await self._record(tool_entry("tool.refused", tool, self._sender, passage=passage, outcome=refused.code))
@@ -137,6 +158,12 @@ class AgentContext:
         self._calls[tool] += 1
         number = self._calls[tool]
         return f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
+
+
+def rehearsal(tool: Tool) -> Json:
+    """What a tool answers that is not called: its `dry_answer` where it has one, else `{"dry_run": true}`."""
+    answer: Json = getattr(tool, "dry_answer", None)
+    return {"dry_run": True} if answer is None else answer
 
 
 async def _ended(settling: Awaitable[None]) -> None:

@@ -4,7 +4,7 @@ A journal is a sequence of entries. Each append holds one fact and the commands 
 (`runtime.domain.command`). Fields at their default are not written.
 """
 
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 
@@ -49,6 +49,38 @@ class Parent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempt: int = 1
 
 
+Answers = Literal["recorded", "scripted", "live"]
+
+
+class WhatIf(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What a run supposes that asks what would have been; it has no effect on anything outside."""
+
+    run: RunId
+    """The run that it sets out from."""
+    at: int
+    """Up to this entry of that run's journal, what happened is taken as it stands."""
+    answers: Answers = "live"
+    """What answers where nothing recorded fits: the agents, a script, or what was recorded for another input."""
+    live_tools: bool = False
+    """Whether tools and requests have their effect all the same."""
+    values: Json = None
+    """`changes`, a list of [step or `input`, path, value], and `script`, from states to outcomes, as they were given;
+    may hold people's data."""
+
+
+WHAT_IF = "what-if/"
+"""What stands before a workflow's name in costs, metrics and the audit log, where a what-if did it."""
+
+
+class Reused(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """Where an answer was taken from, in place of asking again."""
+
+    run: RunId
+    seq: int
+    is_other_input: bool = False
+    """Whether it was an answer to something else."""
+
+
 class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """Somebody asked for a run; always the first entry."""
 
@@ -67,6 +99,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the run was expected to take, where somebody asked before."""
     parent: Parent | None = None
     """The step of another run that asked for this one; None: nobody but the actor did."""
+    what_if: WhatIf | None = None
+    """What it supposes; None: it is a run like any other."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -80,6 +114,8 @@ class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     duration_ms: int = 0
     evidence: dict[str, Json] | None = None
     """What answered and why it can be believed: backend, model, engine fingerprint, scores."""
+    reused: Reused | None = None
+    """Where the answer was taken from, in a run that asks what would have been; None: the agent was asked."""
 
 
 class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -91,6 +127,8 @@ class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     attempt: int = 1
     usage: Usage = NO_USAGE
     duration_ms: int = 0
+    reused: Reused | None = None
+    """Where the failure was taken from; None: it happened in this run."""
 
 
 class SubrunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

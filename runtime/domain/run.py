@@ -27,6 +27,7 @@ from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
     Parent,
+    Reused,
     RunMigrated,
     RunStarted,
     SignalReceived,
@@ -35,6 +36,7 @@ from runtime.domain.event import (
     SubrunStarted,
     TimerFired,
     Usage,
+    WhatIf,
 )
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Body, Entry
@@ -69,6 +71,8 @@ class StepState(msgspec.Struct, kw_only=True):
     """The runs that its attempts have of their own, in the order in which they began; not set where there are none."""
     taken_over_at: int | msgspec.UnsetType = msgspec.UNSET
     """The attempt with which another agent took over; not set where none did."""
+    reused: Reused | msgspec.UnsetType = msgspec.UNSET
+    """Where its latest answer or failure was taken from; not set where the agent was asked."""
 
 
 class RunState(msgspec.Struct, kw_only=True):
@@ -90,6 +94,10 @@ class RunState(msgspec.Struct, kw_only=True):
     """What it was expected to take; not set where nobody asked before."""
     parent: Parent | msgspec.UnsetType = msgspec.UNSET
     """The step that it is a part of; not set where there is none."""
+    what_if: WhatIf | msgspec.UnsetType = msgspec.UNSET
+    """What it supposes; not set for a run like any other."""
+    reused_usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    """Of `usage`, what another run has spent, whose answers were taken; not set where there are none."""
     input: Json = None
     started_us: int = 0
     ended_us: int = 0
@@ -164,6 +172,8 @@ def _started(state: RunState, event: RunStarted) -> None:
         state.estimate = event.estimate
     if event.parent:
         state.parent = event.parent
+    if event.what_if:
+        state.what_if = event.what_if
     state.started_us = state.at_us
 
 
@@ -226,7 +236,7 @@ def _succeeded(state: RunState, event: StepSucceeded) -> None:
     step = _end(state, event.step, "succeeded")
     step.output, step.evidence, step.error = event.output, event.evidence, None
     step.duration_ms = event.duration_ms
-    _spend(state, step, event.usage)
+    _spend(state, step, event.usage, event.reused)
     state.last = event.step
 
 
@@ -234,7 +244,7 @@ def _failed(state: RunState, event: StepFailed) -> None:
     step = _end(state, event.step, "failed")
     step.error, step.duration_ms = event.error, event.duration_ms
     state.last_failed = event.step
-    _spend(state, step, event.usage)
+    _spend(state, step, event.usage, event.reused)
 
 
 def _subrun_started(state: RunState, event: SubrunStarted) -> None:
@@ -242,10 +252,15 @@ def _subrun_started(state: RunState, event: SubrunStarted) -> None:
     step.runs = [*(step.runs or ()), event.run]
 
 
-def _spend(state: RunState, step: StepState, usage: Usage) -> None:
+def _spend(state: RunState, step: StepState, usage: Usage, reused: Reused | None) -> None:
     if usage is not NO_USAGE:
         step.usage = step.usage.plus(usage)
         state.usage = state.usage.plus(usage)
+    if reused is not None:
+        step.reused = reused
+        state.reused_usage = (state.reused_usage or NO_USAGE).plus(usage)
+    elif step.reused:
+        step.reused = msgspec.UNSET
 
 
 def _signalled(state: RunState, event: SignalReceived) -> None:

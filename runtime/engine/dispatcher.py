@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 import msgspec
+from msgspec import UNSET
 
 from runtime.agents.context import AgentContext, Reserve, nothing_reserved
 from runtime.agents.planning import PlanningAgent
@@ -18,7 +19,7 @@ from runtime.costs.tally import Tallies
 from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
-from runtime.domain.event import NO_USAGE, ErrorInfo, Event, StepFailed, StepSucceeded, Usage
+from runtime.domain.event import NO_USAGE, WHAT_IF, ErrorInfo, Event, StepFailed, StepSucceeded, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.plan import PLANNING
@@ -158,7 +159,7 @@ class Dispatcher:
         context = AgentContext(
             task,
             desk.spec,
-            sender=sender_of(workflow, desk.spec, task, role=state.role or ""),
+            sender=sender_of(workflow, desk.spec, task, role=state.role or "", is_what_if=bool(state.what_if)),
             folder=workflow.folder,
             models=self._models,
             http=self._http,
@@ -166,6 +167,7 @@ class Dispatcher:
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
             record=self._record,
+            is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
         )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:
@@ -179,7 +181,11 @@ class Dispatcher:
                 f"step {step.step!r} took over {timeout_ms / 1_000:g} s; raise 'timeout' of its state or agent",
                 retryable=True,
             ) from None
-        return _checked(result, desk)
+        checked = _checked(result, desk)
+        if context.rehearsed:
+            dry: Json = list(context.rehearsed)
+            return msgspec.structs.replace(checked, evidence={**(checked.evidence or {}), "not_called": dry})
+        return checked
 
     def _used(self, state: RunState, step: StepState, result: StepResult) -> Usage:
         """What was counted; where nothing was, as for an answer that another step asked for, what the agent says."""
@@ -242,15 +248,19 @@ def _task(
     )
 
 
-def sender_of(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "") -> Sender:
+def sender_of(
+    workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, role: str = "", is_what_if: bool = False
+) -> Sender:
     """On whose behalf an agent sends; its own residency and class of data narrow the workflow's.
 
-    Without a task it gets ready: it embeds examples, or the articles of a folder.
+    Without a task it gets ready: it embeds examples, or the articles of a folder. A what-if has a name of its own in
+    whatever is said of it.
     """
+    name = f"{WHAT_IF}{workflow.name}" if is_what_if else workflow.name
     workflow_class = str(workflow.policies.get("data_class") or "")
     sender = Sender(
-        purpose=f"agent {spec.id!r} of workflow {workflow.name!r}",
-        workflow=workflow.name,
+        purpose=f"agent {spec.id!r} of workflow {name!r}",
+        workflow=name,
         agent=spec.id,
         zone_rules=(
             *rules_of(workflow.policies, f"workflow {workflow.name!r}"),
@@ -262,16 +272,16 @@ def sender_of(workflow: Workflow, spec: AgentSpec, task: Task | None = None, *, 
     if task is None:
         return sender
     return msgspec.structs.replace(
-        sender, tenant=task.tenant, run=task.run, step=task.step, role=role, budgets=_budgets(workflow, spec)
+        sender, tenant=task.tenant, run=task.run, step=task.step, role=role, budgets=_budgets(workflow, spec, name)
     )
 
 
-def _budgets(workflow: Workflow, spec: AgentSpec) -> tuple[Budget, ...]:
+def _budgets(workflow: Workflow, spec: AgentSpec, name: str) -> tuple[Budget, ...]:
     """What the definition lets a run spend, in all and by this agent."""
     if not (workflow.policies or spec.policies):
         return ()
-    of_all, of_agent = budgets_of(workflow.policies, workflow=workflow.name), spec.policies
-    return (*of_all, *budgets_of(of_agent, workflow=workflow.name, agent=spec.id))
+    of_all, of_agent = budgets_of(workflow.policies, workflow=name), spec.policies
+    return (*of_all, *budgets_of(of_agent, workflow=name, agent=spec.id))
 
 
 def _checked(result: StepResult, desk: Desk) -> StepResult:

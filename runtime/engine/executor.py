@@ -10,10 +10,12 @@ a full disk costs time, never an answer. Whatever was folded and could not be ke
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 
 from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
+    ErrorInfo,
     Event,
     RunMigrated,
     RunStarted,
@@ -31,6 +33,7 @@ from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.minimise import masked, minimised, no_minimiser
 from runtime.engine.reading import entries_of
+from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Unavailable
 from runtime.ports import Clock, Minimiser, Planner, StateStore
 
@@ -48,6 +51,8 @@ class LiveRun:
         self.state = state
         self.workflow = workflow
         self.planner = planner
+        self.fork: Fork | None = None
+        """What it goes by where it asks what would have been."""
         self.lock = asyncio.Lock()
         self.steps: dict[StepId, asyncio.Task[None]] = {}
         self.timers: dict[str, asyncio.Task[None]] = {}
@@ -112,6 +117,29 @@ class Executor:
                 live.recording = None
         return True
 
+    async def begin_from(self, live: LiveRun, started: RunStarted, fork: Fork) -> None:
+        """Begin a what-if: decide again on what is to be taken as it stands, and go on from there.
+
+        All of it is durable, or nothing, when this returns. Must not be cancelled; raises as `record` does.
+        """
+        live.fork = fork
+        async with live.lock:
+            entries: list[Entry] = []
+            event: Event | None = started
+            while event is not None:
+                if started.minimised:
+                    event = await self._minimised(live, event)
+                entries += self._decide(live, event)[0]
+                event = None
+                if not live.state.is_final:
+                    event = await fork.next_event(live.workflow, live.state, _is_current, partial(self._restored, live))
+            await self._store.append(live.state.run, 0, entries)
+            if live.state.is_final:
+                self._settle(live)
+                self.close(live)
+            else:
+                self.resume(live)
+
     async def migrate(
         self,
         live: LiveRun,
@@ -137,6 +165,8 @@ class Executor:
         for step in live.state.open:
             if live.state.steps[step].status == "running":
                 self._start(live, live.state.steps[step])
+            elif live.fork is not None:
+                self._ask_recording(live, step)
         for timer in live.state.timers:
             self._arm(live, timer)
 
@@ -222,6 +252,8 @@ class Executor:
             case AwaitSignal(step=step, timeout_ms=timeout_ms):
                 if timeout_ms:
                     self._arm(live, step)
+                if live.fork is not None:
+                    self._ask_recording(live, step)
             case SetTimer(timer=timer):
                 self._arm(live, timer)
             case StopStep(step=step):
@@ -230,13 +262,42 @@ class Executor:
     def _start(self, live: LiveRun, step: StepState) -> None:
         live.steps[step.step] = asyncio.create_task(self._run_step(live, step))
 
-    async def _run_step(self, live: LiveRun, step: StepState) -> None:
+    def _ask_recording(self, live: LiveRun, step: StepId) -> None:
+        live.steps[step] = asyncio.create_task(self._answer_as_recorded(live, step))
+
+    async def _answer_as_recorded(self, live: LiveRun, step: StepId) -> None:
+        """Answer a wait as a person did when it was waited for the same."""
+        assert live.fork is not None, "the caller has looked"
+        signal = await live.fork.signal(live.state, partial(self._restored, live))
+        if signal is not None:
+            await self.keep(live, signal)
+        if live.steps.get(step) is asyncio.current_task():
+            del live.steps[step]
+
+    async def _perform(self, live: LiveRun, step: StepState) -> Event:
         await self._clock.sleep_until(step.due_us)
         spec = live.workflow.agents.get(step.agent or AgentId(state_of(step.step)))
         if spec is not None and spec.subrun is not None:
-            event = await self._attempt_subrun(live, step)
-        else:
-            event = await self._dispatcher.attempt(live.workflow, live.state, step)
+            return await self._attempt_subrun(live, step)
+        return await self._dispatcher.attempt(live.workflow, live.state, step)
+
+    async def _attempt(self, live: LiveRun, step: StepState) -> Event:
+        if live.fork is None:
+            return await self._perform(live, step)
+        perform, restore = partial(self._perform, live, step), partial(self._restored, live)
+        try:
+            return await live.fork.attempt(live.workflow, live.state, step, perform=perform, restore=restore)
+        except AgentFlowError as error:
+            return StepFailed(step=step.step, error=ErrorInfo(error.code, error.message), attempt=step.attempt)
+
+    async def _restored(self, live: LiveRun, value: Json) -> Json:
+        """A value of the run with what its pseudonyms stand for."""
+        if not live.state.is_minimised or self._minimiser is None:
+            return value
+        return await self._minimiser.restored(of_run(live.state.tenant, live.state.run), value)
+
+    async def _run_step(self, live: LiveRun, step: StepState) -> None:
+        event = await self._attempt(live, step)
         await self.keep(live, event)
         if live.steps.get(step.step) is asyncio.current_task():  # else the next attempt has its place
             del live.steps[step.step]

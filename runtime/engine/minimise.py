@@ -46,6 +46,8 @@ def said_by(body: Body) -> Json:
     if fields is None:
         return None
     said: Json = msgspec.to_builtins({name: getattr(body, name) for name in fields})
+    if isinstance(body, RunStarted) and body.what_if is not None and isinstance(said, dict):
+        said["values"] = body.what_if.values
     return parse(encode(said)) if isinstance(body, KeepPlan) else said  # its lists are tuples here
 
 
@@ -62,6 +64,8 @@ def saying(body: Kind, said: Json) -> Kind:
         fields["reason"] = str(said.get("reason") or "")
     if "evidence" in fields and not isinstance(said.get("evidence"), dict):
         fields["evidence"] = None
+    if isinstance(body, RunStarted) and body.what_if is not None:
+        fields["what_if"] = msgspec.structs.replace(body.what_if, values=said.get("values"))
     return msgspec.structs.replace(body, **fields)
 
 

@@ -9,7 +9,15 @@ import msgspec
 
 from runtime.domain.canonical import Json, encode, kept
 from runtime.domain.cost import Estimate
-from runtime.domain.event import CancelRequested, Parent, RunMigrated, RunStarted, SignalReceived, SubrunStarted
+from runtime.domain.event import (
+    CancelRequested,
+    Parent,
+    RunMigrated,
+    RunStarted,
+    SignalReceived,
+    SubrunStarted,
+    WhatIf,
+)
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry, read
 from runtime.domain.minimise import of_run
@@ -19,10 +27,12 @@ from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
+from runtime.engine.forks import Forks, part_of_what_if
 from runtime.engine.migrate import Migration, migration
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
 from runtime.engine.subruns import Subruns, is_orphan
+from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
 from runtime.ports import Clock, Minimiser, Planner, StateStore
@@ -78,6 +88,7 @@ class Engine:
             minimiser=minimiser,
             mask=mask,
         )
+        self._forks = Forks(self.restored, definitions)
         self._is_accepting = False
         self._is_working = False
 
@@ -129,6 +140,23 @@ class Engine:
             estimate=estimate,
         )
         return await self._submit(workflow, started, idempotency_key)
+
+    async def submit_what_if(self, workflow: Workflow, what_if: WhatIf, *, actor: str = "", role: str = "") -> RunId:
+        """Start a what-if of a run that goes by `workflow`; durable when this returns, with all that it takes over.
+
+        Raises NotFound for no such run, Invalid for what cannot be supposed, and what `submit` raises.
+        """
+        if not self._is_accepting:
+            raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
+        _check_runnable(workflow)
+        started, fork = await self._forks.begin(
+            workflow, what_if, actor=actor, role=role, is_minimised=self._is_minimised(workflow)
+        )
+        check_input(workflow, started.input)
+        live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
+        self._live[live.state.run] = live
+        await self._to_the_end(self._begin_fork(live, started, fork))
+        return live.state.run
 
     async def begin_subrun(self, workflow: Workflow, given: Json, of: RunState, parent: Parent, key: str) -> RunId:
         """The run with this key, begun where there is none, as a part of another run; durable when this returns."""
@@ -256,6 +284,7 @@ class Engine:
             minimised=bool(of.is_minimised) or self._is_minimised(workflow),
             role=of.role or "",
             parent=parent,
+            what_if=part_of_what_if(of),
         )
         return await self._submit(workflow, started, key)
 
@@ -264,6 +293,8 @@ class Engine:
         _check_runnable(workflow)
         check_input(workflow, started.input)
         live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
+        if started.what_if is not None:
+            live.fork = await self._forks.recorded(started.what_if)
         self._live[live.state.run] = live
         await self._to_the_end(self._begin(live, started, idempotency_key))
         return live.state.run
@@ -271,6 +302,13 @@ class Engine:
     async def _begin(self, live: LiveRun, started: RunStarted, idempotency_key: str | None) -> None:
         try:
             await self._executor.record(live, started, idempotency_key=idempotency_key)
+        except AgentFlowError as error:
+            self._executor.close(live, error)
+            raise
+
+    async def _begin_fork(self, live: LiveRun, started: RunStarted, fork: Fork) -> None:
+        try:
+            await self._executor.begin_from(live, started, fork)
         except AgentFlowError as error:
             self._executor.close(live, error)
             raise
@@ -383,6 +421,7 @@ class Engine:
         state = await self._unfinished(run)
         workflow = await self._definitions(state.definition)
         live = LiveRun(state, workflow, self._planner(workflow))
+        live.fork = await self._forks.of(state)
         self._require_working(run)
         self._live[run] = live
         self._executor.resume(live)

@@ -27,6 +27,7 @@ _FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.ru
 _INSERT_RUN = (
     "INSERT INTO run(id, workflow, definition, tenant, status, created_us, updated_us, seq) VALUES(?,?,?,?,?,?,?,0)"
 )
+_INSERT_ORIGIN = "INSERT INTO origin(run, kind, origin, at_us) VALUES(?,?,?,?)"
 _INSERT_KEY = "INSERT INTO idempotency(key, run) VALUES(?,?)"
 _INSERT_EVENT = "INSERT INTO event(seq, run, run_seq, at_us, type, hash, data) VALUES(?,?,?,?,?,?,?)"
 _MOVE_RUN = "UPDATE run SET seq = ?, updated_us = ? WHERE key = ?"
@@ -97,6 +98,8 @@ class Appender:
         assert row is not None, "an INSERT has a row id"
         if key is not None:
             connection.execute(_INSERT_KEY, (key, row))
+        if started.what_if is not None:
+            connection.execute(_INSERT_ORIGIN, (row, "what_if", started.what_if.run, at_us))
         return self._remember(decision.run, _End(row, 0, "running"))
 
     def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> None:

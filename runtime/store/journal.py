@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, Row
-from runtime.ports import RunSummary
+from runtime.ports import RunKind, RunSummary
 from runtime.store import project_files, queries
 from runtime.store.appender import Appender
 from runtime.store.backup import back_up
@@ -69,10 +69,18 @@ class Journal:
         return await self._database.read(lambda c: queries.rows_of(c, run, after_seq, limit))
 
     async def runs(
-        self, *, status: Sequence[str] = (), workflow: str = "", limit: int = 100, before: RunId | None = None
+        self,
+        *,
+        status: Sequence[str] = (),
+        workflow: str = "",
+        kinds: Sequence[RunKind] = (),
+        limit: int = 100,
+        before: RunId | None = None,
     ) -> Sequence[RunSummary]:
         """See StateStore. Raises NotFound when `before` names no run."""
-        return await self._database.read(lambda c: queries.summaries(c, status, workflow, limit, before))
+        return await self._database.read(
+            lambda c: queries.summaries(c, status, workflow, kinds=kinds, limit=limit, before=before)
+        )
 
     async def run(self, run: RunId) -> RunSummary:
         """See StateStore."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from runtime.domain.ids import DefinitionHash, RunId, TenantId
+from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
 from runtime.errors import NotFound
 from runtime.ports import RunSummary
@@ -26,7 +26,11 @@ _FOLLOW = (
     f"SELECT event.seq, {_ROW} FROM event CROSS JOIN run ON run.key = event.run "
     "CROSS JOIN entry_type ON entry_type.code = event.type WHERE event.seq > ? ORDER BY event.seq LIMIT ?"
 )
-_SUMMARY = "id, workflow, definition, tenant, status, created_us, updated_us, seq"
+_SUMMARY = (
+    "id, workflow, definition, tenant, status, created_us, updated_us, seq, "
+    "coalesce(origin.kind, 'run'), coalesce(origin.origin, '')"
+)
+_RUNS = "run LEFT JOIN origin ON origin.run = run.key"
 
 
 def rows_of(connection: sqlite3.Connection, run: RunId, after_seq: int, limit: int) -> Sequence[Row]:
@@ -58,14 +62,20 @@ def head(connection: sqlite3.Connection) -> int:
 
 def summary_of(connection: sqlite3.Connection, run: RunId) -> RunSummary:
     """One run. Raises NotFound."""
-    row = connection.execute(f"SELECT {_SUMMARY} FROM run WHERE id = ?", (run,)).fetchone()
+    row = connection.execute(f"SELECT {_SUMMARY} FROM {_RUNS} WHERE id = ?", (run,)).fetchone()
     if row is None:
         raise no_run(run)
     return _summary(*row)
 
 
 def summaries(
-    connection: sqlite3.Connection, statuses: Sequence[str], workflow: str, limit: int, before: RunId | None
+    connection: sqlite3.Connection,
+    statuses: Sequence[str],
+    workflow: str,
+    *,
+    kinds: Sequence[str],
+    limit: int,
+    before: RunId | None,
 ) -> Sequence[RunSummary]:
     """Runs, newest first. Raises NotFound when `before` names none."""
     bound = 2**63 - 1 if before is None else _key_of(connection, before)
@@ -75,7 +85,12 @@ def summaries(
     filters = [("AND status = ?", [status]) for status in dict.fromkeys(statuses)] or [("", [])]
     if workflow:
         filters = [(f"{text} AND workflow = ?", [*values, workflow]) for text, values in filters]
-    walk = f"SELECT * FROM (SELECT key, {_SUMMARY} FROM run WHERE key < ? {{}} ORDER BY key DESC LIMIT ?)"
+    if kinds:
+        among = f"AND coalesce(origin.kind, 'run') IN ({', '.join('?' * len(kinds))})"
+        filters = [(f"{text} {among}", [*values, *kinds]) for text, values in filters]
+    walk = (
+        f"SELECT * FROM (SELECT run.key, {_SUMMARY} FROM {_RUNS} WHERE run.key < ? {{}} ORDER BY run.key DESC LIMIT ?)"
+    )
     walks = [walk.format(text) for text, _ in filters]
     values = [value for _, named in filters for value in (bound, *named, limit)]
     statement = f"{' UNION ALL '.join(walks)} ORDER BY key DESC LIMIT ?"
@@ -134,16 +149,5 @@ def _key_of(connection: sqlite3.Connection, run: RunId) -> int | None:
     return None if row is None else int(row[0])
 
 
-def _summary(
-    run: str, workflow: str, definition: str, tenant: str, status: str, created_us: int, updated_us: int, seq: int
-) -> RunSummary:
-    return RunSummary(
-        run=RunId(run),
-        workflow=workflow,
-        definition=DefinitionHash(definition),
-        tenant=TenantId(tenant),
-        status=status,
-        created_us=created_us,
-        updated_us=updated_us,
-        seq=seq,
-    )
+def _summary(*columns: Any) -> RunSummary:  # noqa: ANN401  # a row of the database
+    return RunSummary(**dict(zip(RunSummary.__struct_fields__, columns, strict=True)))

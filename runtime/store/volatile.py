@@ -14,7 +14,7 @@ import msgspec
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, Row
 from runtime.errors import SequenceConflict
-from runtime.ports import RunSummary
+from runtime.ports import RunKind, RunSummary
 from runtime.store.decision import Decision, decision_of, key_taken
 from runtime.store.project_files import no_file
 from runtime.store.queries import no_definition, no_run
@@ -62,7 +62,13 @@ class VolatileStore:
         return self._rows_of.get(run, [])[after_seq : after_seq + limit]
 
     async def runs(
-        self, *, status: Sequence[str] = (), workflow: str = "", limit: int = 100, before: RunId | None = None
+        self,
+        *,
+        status: Sequence[str] = (),
+        workflow: str = "",
+        kinds: Sequence[RunKind] = (),
+        limit: int = 100,
+        before: RunId | None = None,
     ) -> Sequence[RunSummary]:
         """See StateStore. Raises NotFound when `before` names no run."""
         newest_first = list(reversed(self._summaries.values()))
@@ -71,7 +77,9 @@ class VolatileStore:
         wanted = (
             summary
             for summary in newest_first
-            if (not status or summary.status in status) and workflow in ("", summary.workflow)
+            if (not status or summary.status in status)
+            and workflow in ("", summary.workflow)
+            and (not kinds or summary.kind in kinds)
         )
         return [summary for _, summary in zip(range(limit), wanted, strict=False)]
 
@@ -145,4 +153,6 @@ class VolatileStore:
             created_us=decision.rows[0].at_us,
             updated_us=last.at_us,
             seq=last.seq,
+            kind="what_if" if decision.started.what_if else "run",
+            origin=decision.started.what_if.run if decision.started.what_if else "",
         )

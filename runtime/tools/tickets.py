@@ -1,6 +1,7 @@
 """The built-in tool `create_ticket`: a ticket in the appliance's own table, for people to work on."""
 
 from collections.abc import Awaitable, Callable
+from typing import ClassVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ class CreateTicket:
     """Opens a ticket; the answer is `{id, status}`."""
 
     id = "create_ticket"
+    dry_answer: ClassVar[Json] = {"id": "T-000000", "status": "not opened"}
+    """What a what-if is told, which opens none."""
 
     def __init__(self, tickets: Tickets, clock: Clock, *, kept: Kept) -> None:
         """`kept`: what may stand in a table of what a run says."""

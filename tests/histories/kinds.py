@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json
+from runtime.domain.event import WhatIf
 from tests.histories.scenarios import BROKEN, NEVER, Play, Scenario
 
 QUESTION: Json = {"topic": "cards"}
@@ -47,7 +48,34 @@ async def _is_replanned(play: Play) -> None:
     await play.settled()
 
 
+async def _is_supposed(play: Play) -> None:
+    await play.settled()
+    changes: Json = [["sort", ["known"], True]]
+    await play.supposed(WhatIf(run=play.run, at=0, values={"changes": changes}))
+    await play.settled()
+
+
 KINDS: Mapping[str, Scenario] = {
+    "what_if": Scenario(
+        definition="""
+name: golden
+agents:
+  look: {type: llm, prompt: "{{ input.topic }}"}
+  sort: {type: llm, prompt: "{{ steps.look.text }}"}
+  answer: {type: llm, prompt: "{{ input.topic }}"}
+planner:
+  type: fsm
+  initial_state: look
+  states:
+    look: {on_success: sort}
+    sort: {condition: response.known, on_true: answer, on_false: done}
+    answer: {on_success: done}
+  final_states: [done]
+""",
+        given=QUESTION,
+        answers={"look": [{"text": "found"}], "sort": [{"known": False}], "answer": [{"text": "as supposed"}]},
+        course=_is_supposed,
+    ),
     "feedback": Scenario(
         definition="""
 name: golden

@@ -15,7 +15,7 @@ from runtime.domain.canonical import Json, encode, parse
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.cost import Estimate
 from runtime.domain.egress import APPLIANCE, Sender
-from runtime.domain.event import Usage
+from runtime.domain.event import Usage, WhatIf
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
 from runtime.domain.minimise import Holder
@@ -81,8 +81,9 @@ class _Swapping:
 class Play:
     """A run under way."""
 
-    def __init__(self, engine: Engine, clock: ManualClock, run: RunId) -> None:
+    def __init__(self, engine: Engine, clock: ManualClock, run: RunId, workflow: Workflow) -> None:
         self.engine = engine
+        self.workflow = workflow
         self.clock = clock
         self.run = run
         self.later: Workflow | None = None
@@ -92,6 +93,11 @@ class Play:
         self.later = check_bytes(definition.encode()).workflow
         assert self.later is not None, "the definition of a scenario loads"
         await self.engine.migrate(self.run, self.later, actor="golden")
+
+    async def supposed(self, what_if: WhatIf) -> None:
+        """Go on with a what-if of the run; it is the one that is recorded."""
+        what_if = msgspec.structs.replace(what_if, run=self.run)
+        self.run = await self.engine.submit_what_if(self.workflow, what_if, actor="golden")
 
     async def until(self, holds: Callable[[RunState], bool]) -> None:
         """Let the engine work until the run's journal says so."""
@@ -119,10 +125,11 @@ async def play(scenario: Scenario, folder: Path) -> Recorded:
             run = await engine.submit(
                 workflow, scenario.given, actor="golden", role=scenario.role, estimate=scenario.estimate
             )
-            under_way = Play(engine, clock, run)
+            under_way = Play(engine, clock, run, workflow)
             await scenario.course(under_way)
-            rows = [*await store.read(run)]
-            return Recorded(workflow=workflow, rows=rows, state=await engine.state(run), later=under_way.later)
+            rows = [*await store.read(under_way.run)]
+            state = await engine.state(under_way.run)
+            return Recorded(workflow=workflow, rows=rows, state=state, later=under_way.later)
         finally:
             await engine.stop()
             await database.stop()

@@ -16,6 +16,7 @@ from runtime.domain.command import (
 from runtime.domain.event import (
     CancelRequested,
     ErrorInfo,
+    Reused,
     RunMigrated,
     RunStarted,
     SignalReceived,
@@ -24,6 +25,7 @@ from runtime.domain.event import (
     SubrunStarted,
     TimerFired,
     Usage,
+    WhatIf,
 )
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Body
@@ -38,6 +40,15 @@ _USAGES = st.builds(Usage, _COUNTS, _COUNTS, _COUNTS)
 _ERRORS = st.builds(ErrorInfo, TEXTS, TEXTS, st.booleans())
 _VIA = st.lists(TEXTS, max_size=3).map(tuple)
 _ATTEMPTS = st.integers(1, 100)
+_REUSED = st.none() | st.builds(Reused, run=TEXTS.map(RunId), seq=_COUNTS, is_other_input=st.booleans())
+_WHAT_IFS = st.none() | st.builds(
+    WhatIf,
+    run=TEXTS.map(RunId),
+    at=_COUNTS,
+    answers=st.sampled_from(["recorded", "scripted", "live"]),
+    live_tools=st.booleans(),
+    values=VALUES,
+)
 
 BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(
@@ -47,6 +58,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         input=VALUES,
         tenant=TEXTS.map(TenantId),
         actor=TEXTS,
+        what_if=_WHAT_IFS,
     ),
     st.builds(
         StepSucceeded,
@@ -56,8 +68,11 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         usage=_USAGES,
         duration_ms=_COUNTS,
         evidence=st.none() | st.dictionaries(TEXTS, VALUES, max_size=2),
+        reused=_REUSED,
     ),
-    st.builds(StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS),
+    st.builds(
+        StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS, reused=_REUSED
+    ),
     st.builds(SubrunStarted, step=_STEPS, run=TEXTS.map(RunId)),
     st.builds(
         RunMigrated,

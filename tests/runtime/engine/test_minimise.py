@@ -11,14 +11,14 @@ import pytest
 from redaction.minimise import VaultMinimiser
 from redaction.presets import PRESETS, RedactionPolicy
 from runtime.domain.canonical import Json, encode
-from runtime.domain.event import EVENTS, RunStarted, SignalReceived, StepFailed
-from runtime.domain.ids import RunId, TenantId
+from runtime.domain.event import EVENTS, RunStarted, SignalReceived, StepFailed, WhatIf
+from runtime.domain.ids import DefinitionHash, RunId, TenantId
 from runtime.domain.journal import write
 from runtime.domain.minimise import Holder
 from runtime.domain.run import fold
 from runtime.domain.workflow import FsmState, Workflow
 from runtime.engine.clock import ManualClock
-from runtime.engine.minimise import SAID
+from runtime.engine.minimise import SAID, said_by, saying
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
 from runtime.errors import Refused, StepFailure, StoreFull, Unavailable
@@ -360,6 +360,7 @@ def test_every_field_of_an_event_is_minimised_or_names_things() -> None:
     naming = {
         *("workflow", "definition", "tenant", "actor", "role", "minimised"),
         *("estimate", "parent", "previous", "run", "step", "attempt", "usage", "duration_ms", "timer", "name"),
+        *("reused", "what_if"),  # of a what-if `said_by` takes what is supposed
     }
     for event in EVENTS:
         assert set(event.__struct_fields__) - set(SAID.get(event, ())) <= naming, event.TYPE
@@ -369,3 +370,15 @@ def _asking(stage: Stage, workflow: Workflow) -> Workflow:
     asking = msgspec.structs.replace(workflow, hash=f"{workflow.hash}-asking", policies={"minimise": True})
     stage.workflows[asking.hash] = asking
     return asking
+
+
+def test_what_is_supposed_is_minimised_too() -> None:
+    """Whoever supposes another input may name somebody in it."""
+    started = RunStarted(
+        workflow="w", definition=DefinitionHash("d"), input={}, what_if=WhatIf(run=RunId("r"), at=1, values=["Zoe"])
+    )
+    said = said_by(started)
+    assert {"input": {}, "values": ["Zoe"]} == said
+    again = saying(started, {"input": {}, "values": ["<PERSON_1_AAAA>"]})
+    assert again.what_if is not None
+    assert (["<PERSON_1_AAAA>"], "r", 1) == (again.what_if.values, again.what_if.run, again.what_if.at)
