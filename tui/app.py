@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Hit, Hits, Provider
+from textual.driver import Driver
 from textual.screen import Screen
 
 from runtime.errors import AgentFlowError, Invalid
@@ -56,8 +57,16 @@ class Dashboard(App[None]):
         Binding("q", "quit", "Quit", tooltip="leave; runs go on"),
     ]
 
-    def __init__(self, client: Client, *, now_us: Callable[[], int], theme: str = "af-dark") -> None:
-        super().__init__()
+    def __init__(
+        self,
+        client: Client,
+        *,
+        now_us: Callable[[], int],
+        theme: str = "af-dark",
+        driver_class: type[Driver] | None = None,
+    ) -> None:
+        """`driver_class`: None for the terminal's, or the browser's."""
+        super().__init__(driver_class=driver_class)
         self.client = client
         self.now_us = now_us
         self.board = Board()

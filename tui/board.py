@@ -106,11 +106,14 @@ class Board:
         self.counts.clear()
         self.newest.clear()
         self._heard.clear()
-        self._changed(has_new=True)
+        self._order = None
+        self._changed()
 
     def listed(self, chosen: Filter = "all", search: str = "") -> list[Run]:
         """Runs that a filter and a search take, newest first; every word must be in id, workflow, state or error."""
         key = (chosen, search.casefold().strip())
+        if key == ("all", ""):
+            return self._sorted()
         if key not in self._listed:
             self._listed[key] = [run for run in self._sorted() if _takes(run, *key)]
         return self._listed[key]
@@ -127,7 +130,10 @@ class Board:
     def _add(self, run: Run) -> None:
         self._runs[run.run] = run
         self.counts[run.status] = self.counts.get(run.status, 0) + 1
-        self._order = None
+        if self._order and run.created_us >= self._order[0].created_us:
+            self._order = [run, *self._order]  # whoever draws the list that was has it still
+        else:
+            self._order = None
 
     def _set_status(self, run: Run, status: str) -> None:
         if status != run.status:
@@ -135,11 +141,9 @@ class Board:
             self.counts[status] = self.counts.get(status, 0) + 1
             run.status = status
 
-    def _changed(self, *, has_new: bool = False) -> None:
+    def _changed(self) -> None:
         self.version += 1
         self._listed.clear()
-        if has_new:
-            self._order = None
 
     def _count(self, at_us: int) -> None:
         second = at_us // 1_000_000

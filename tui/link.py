@@ -26,7 +26,8 @@ class Link:
         self._client = client
         self._board = board
         self._now_us = now_us
-        self._place: int | None = None
+        self.place: int | None = None
+        """The last entry that was taken in, by its place among all; None: none yet."""
         self._retry = asyncio.Event()
         self.is_live = False
         self.has_listed = False
@@ -65,11 +66,11 @@ class Link:
                 pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
 
     async def _follow(self) -> None:
-        async for number, _, data in self._client.events(self._place):
+        async for number, _, data in self._client.events(self.place):
             self.heard_us = self._now_us()
             if number >= 0:
                 self._board.take(_told.decode(data))
-                self._place = number
+                self.place = number
             elif not self.is_live and data.startswith(b"from "):
                 await self._begin(data)
                 self.back_us = self._now_us() if self.problem else 0
@@ -80,9 +81,9 @@ class Link:
         place, head = (int(number) for number in said.removeprefix(b"from ").split(b" of "))
         if place > head:  # another data folder than before: what is known is of no use
             self._board.forget()
-            self._place, self.has_listed = head, False
-        elif self._place is None:
-            self._place = place
+            self.place, self.has_listed = head, False
+        elif self.place is None:
+            self.place = place
         if not self.has_listed:
             await self._list()
 

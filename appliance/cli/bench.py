@@ -172,6 +172,42 @@ def bench_ticks(af: Af, *, rounds: int, peers: Path | None, venvs: Path | None) 
 
 
 @bench.command(
+    "tui",
+    examples="""
+        af bench tui
+        af bench tui --runs 10000 --rate 100 --seconds 60 --columns 200 --lines 60
+    """,
+)
+@click.option("--runs", type=click.IntRange(1, 20_000), metavar="N", default=10_000, show_default=True, help="Listed.")
+@click.option(
+    "--rate", type=click.FloatRange(1, 1_000), metavar="N", default=100.0, show_default=True, help="Entries a second."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(5), metavar="N", default=20.0, show_default=True, help="How long to watch."
+)
+@click.option("--columns", type=click.IntRange(80), metavar="N", default=120, show_default=True)
+@click.option("--lines", type=click.IntRange(24), metavar="N", default=36, show_default=True)
+@pass_af
+def bench_tui(af: Af, *, runs: int, rate: float, seconds: float, columns: int, lines: int) -> int:
+    """Measure the dashboard: lag and CPU while entries come in.
+
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.tui import bench as measure
+
+    found = measure(
+        runs=runs,
+        per_s=rate,
+        seconds=seconds,
+        size=(columns, lines),
+        report=lambda text: af.terminal.note(f"▸ {text} …"),
+    )
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
+@bench.command(
     "estimate",
     examples="""
         af bench estimate --questions train.csv

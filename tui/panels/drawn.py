@@ -56,6 +56,9 @@ class Lines(ScrollView, can_focus=True):
         self.source = fixed([])
         self._has_cursor = has_cursor
         self._key = ""
+        self._styles: dict[tuple[str, bool], Style] = {}
+        self._drawn: list[tuple[Line, bool]] | None = None
+        self._offset_drawn = 0
         self._is_held = False
         """Whether somebody has moved the cursor; until then it stays on the first line."""
 
@@ -66,11 +69,23 @@ class Lines(ScrollView, can_focus=True):
 
     def show(self, source: Source) -> None:
         """Show these lines from now on."""
+        before = None if self._offset_drawn != self.scroll_offset.y else self._drawn
         self.source = source
         self._measure()
         if self._has_cursor and source.count:
             self._hold()
-        self.refresh()
+        self._redraw(before)
+
+    def _redraw(self, before: "list[tuple[Line, bool]] | None") -> None:
+        """Have those rows drawn that are not what they were; `before`: what they were, where that is known."""
+        height, width = self.size.height, self._width
+        self._offset_drawn, self._drawn = self.scroll_offset.y, [self._row(y, width) for y in range(height)]
+        if before is None or len(before) != height:
+            self.refresh()
+            return
+        changed = [y for y, row in enumerate(self._drawn) if row != before[y]]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
     def choose_key(self, key: str) -> None:
         """Put the cursor on a line."""
@@ -143,6 +158,7 @@ class Lines(ScrollView, can_focus=True):
     def watch_has_focus(self, _focused: bool) -> None:
         """The cursor looks different without the keyboard."""
         super().watch_has_focus(_focused)
+        self._styles.clear()
         self.refresh()
 
     def _to(self, index: int) -> None:
@@ -158,36 +174,53 @@ class Lines(ScrollView, can_focus=True):
         index = y + self.scroll_offset.y - self._head
         return index if y >= self._head and 0 <= index < self.source.count else None
 
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width or self.size.width
+
     def _measure(self) -> None:
-        size = Size(self.scrollable_content_region.width, self.source.count + self._head)
-        if size != self.virtual_size:
+        size, known = Size(self.scrollable_content_region.width, self.source.count + self._head), self.virtual_size
+        if size == known:
+            return
+        if size.width == known.width and min(size.height, known.height) > self.size.height > 0:
+            # only the scroll bar is another: no need to lay out the whole screen for every new run
+            self.set_reactive(Lines.virtual_size, size)
+            self._scroll_update(size)
+        else:
             self.virtual_size = size
+
+    def notify_style_update(self) -> None:
+        """The theme is another."""
+        super().notify_style_update()
+        self._styles.clear()
 
     def render_line(self, y: int) -> Strip:
         """One row of the widget; the header stays where it is."""
-        width = self.scrollable_content_region.width or self.size.width
+        width = self._width
+        line, is_cursor = self._row(y, width)
+        segments = [Segment(said, self._style(name, is_cursor)) for said, name in line if said]
+        return Strip(segments).adjust_cell_length(width, self._style("", is_cursor)).crop(0, width)
+
+    def _row(self, y: int, width: int) -> tuple[Line, bool]:
+        """What stands in a row of the widget, and whether the cursor is on it."""
         source = self.source
         if not source.count:
-            said = wrap(source.empty, max(10, width - 2), "dim", indent=" ")
-            return self._strip(said[y] if source.empty and y < len(said) else [], width, False)
+            said = wrap(source.empty, max(10, width - 2), "dim", indent=" ") if source.empty else []
+            return (said[y] if y < len(said) else []), False
         if self._head and y == 0 and source.header is not None:
-            return self._strip(source.header(width), width, False)
+            return source.header(width), False
         index = y + self.scroll_offset.y - self._head
         if index >= source.count:
-            return Strip.blank(width, self.rich_style)
-        return self._strip(source.line(index, width), width, self._has_cursor and index == self.cursor)
+            return [], False
+        return source.line(index, width), self._has_cursor and index == self.cursor
 
-    def _strip(self, line: Line, width: int, is_cursor: bool) -> Strip:
-        base = self.rich_style
-        over = Style()
-        if is_cursor:
-            over = self.get_component_rich_style(f"lines--cursor{'' if self.has_focus else '-away'}")
-        segments = [Segment(said, self._style(name, base, over, is_cursor)) for said, name in line if said]
-        return Strip(segments).adjust_cell_length(width, base + over).crop(0, width)
-
-    def _style(self, name: str, base: Style, over: Style, is_cursor: bool) -> Style:
-        if not name:
-            return base + over
-        own = self.get_component_rich_style(f"lines--{name}", partial=True)
-        # under the cursor the row's own colours carry the contrast; weight still tells states apart
-        return base + own + over if is_cursor else base + own
+    def _style(self, name: str, is_cursor: bool) -> Style:
+        key = (name, is_cursor)
+        if key not in self._styles:
+            base = self.rich_style
+            own = self.get_component_rich_style(f"lines--{name}", partial=True) if name else Style()
+            # under the cursor the row's own colours carry the contrast; weight still tells states apart
+            cursor = f"lines--cursor{'' if self.has_focus else '-away'}"
+            over = self.get_component_rich_style(cursor) if is_cursor else Style()
+            self._styles[key] = base + own + over
+        return self._styles[key]
