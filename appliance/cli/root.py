@@ -29,7 +29,7 @@ COMMANDS = {
     "mcp": Lazy("appliance.cli.mcp", "Offer workflows over MCP.", OPERATE),
     "models": Lazy("appliance.cli.models", "Fetch, add, verify and remove local models.", OPERATE),
     "config": Lazy("appliance.cli.config", "Show and change settings.", OPERATE),
-    "tui": Lazy("appliance.cli.tui", "Watch and steer what runs, on screens.", OPERATE),
+    "tui": Lazy("appliance.cli.tui", "Watch and steer what runs; also in a browser.", OPERATE),
     "backup": Lazy("appliance.cli.backup", "Copy the journal to a file, while in use.", OPERATE),
     "encrypt": Lazy("appliance.cli.encrypt", "Encrypt a data folder that is plain.", OPERATE),
     "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),

@@ -1,4 +1,4 @@
-"""`af tui`: the dashboard in this terminal."""
+"""`af tui`: the dashboard in this terminal, or in a browser on this machine."""
 
 import os
 import subprocess
@@ -12,12 +12,13 @@ import click
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
-from runtime.errors import Invalid, Unavailable
+from runtime.errors import Invalid, Refused, Unavailable
 
 if TYPE_CHECKING:
     from redaction.doors.served import ServedDoor
 
 START_S = 60.0
+LISTEN = "127.0.0.1:8701"
 LOOKS = ("dark", "light", "contrast")
 
 
@@ -26,15 +27,18 @@ LOOKS = ("dark", "light", "contrast")
     examples="""
         af tui
         af tui --start
+        af tui --serve
         af tui --url http://127.0.0.1:8700 --key-file first.key
     """,
 )
 @click.option("--url", metavar="URL", help="A server's address on this machine, in place of the data folder's socket.")
 @click.option("--key-file", type=click.Path(path_type=Path), help="The file with the API key, for --url.")
 @click.option("--start", is_flag=True, help="Start a server for as long as this runs, where none is running.")
+@click.option("--serve", is_flag=True, help="Show it in a browser on this machine, behind the API key.")
+@click.option("--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Where, for --serve.")
 @click.option("--theme", type=click.Choice(LOOKS), default="dark", show_default=True)
 @pass_af
-def tui(af: Af, *, url: str | None, key_file: Path | None, start: bool, theme: str) -> None:
+def tui(af: Af, *, url: str | None, key_file: Path | None, start: bool, serve: bool, listen: str, theme: str) -> None:
     """Watch and steer everything that runs here: runs, agents, plans, memory, calls, costs.
 
     Keys are shown at the bottom; ? explains each screen. Runs go on when the dashboard is left.
@@ -43,7 +47,58 @@ def tui(af: Af, *, url: str | None, key_file: Path | None, start: bool, theme: s
         raise Invalid("tui.key_without_url", "--key-file goes with --url; the data folder's socket asks for no key")
     with _server(af, wanted=start and not url):
         _require_server(_door(af, url, key_file))
-        _show(af, url, key_file, theme)
+        if serve:
+            _serve(af, url, key_file, listen, theme=theme)
+        else:
+            _show(af, url, key_file, theme)
+
+
+def _serve(af: Af, url: str | None, key_file: Path | None, listen: str, *, theme: str) -> None:
+    import asyncio
+
+    from appliance.front import split_address
+    from redaction.doors.browser import BrowserDoor
+
+    host, port = split_address(listen)
+    reach = ["--url", url, *(["--key-file", str(key_file.absolute())] if key_file else [])] if url else []
+    command = [sys.executable, *_program(), "--data", str(af.settings.data), "tui", "--theme", theme, *reach]
+
+    async def admits(key: str) -> bool:
+        return await _is_good(url, key) if url else _owner(af, key) is not None
+
+    def ready(address: str) -> None:
+        af.terminal.say(f"READY {address}")
+        af.terminal.note("open it in a browser on this machine; it asks for the API key. Ctrl-C ends it")
+        af.terminal.document({"url": address})
+        sys.stdout.flush()
+
+    async def serve() -> None:
+        await BrowserDoor(command, host=host, port=port, admits=admits).run(ready)
+
+    asyncio.run(serve())
+
+
+def _owner(af: Af, key: str) -> str | None:
+    """Whose key it is, by the keys that the data folder's server goes by; read anew each time."""
+    from appliance.auth.api_keys import open_keys
+    from runtime.engine.clock import SystemClock
+
+    keys, _ = open_keys(af.settings.data / "auth", now_us=SystemClock().now_us())
+    return keys.owner(key)
+
+
+async def _is_good(url: str, key: str) -> bool:
+    """Whether the server at an address takes a key."""
+    from redaction.doors.served import ServedDoor
+
+    door = ServedDoor(url=url.rstrip("/"), key=key)
+    try:
+        await door.call("GET", "/v1/runs?limit=1")
+    except Refused:
+        return False
+    finally:
+        await door.close()
+    return True
 
 
 def _show(af: Af, url: str | None, key_file: Path | None, theme: str) -> None:
