@@ -7,6 +7,7 @@ The engine lives on the same loop and outlives the listeners: it is stopped when
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,11 +31,15 @@ from runtime.errors import Invalid, Unavailable
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
 
+log = logging.getLogger(__name__)
+
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})
 # time for streams to see that they should end, before the listeners wait for them
 LAST_BYTES_S = 0.05
 # waiting requests and streams end when draining begins, so only slow uploads are left to wait for
 LISTENER_GRACE_S = 5.0
+# workers end and databases close in a second or two; under the 60 s that the unit gives with the default of drain_s
+STOP_GRACE_S = 15.0
 
 
 class Tls(msgspec.Struct, frozen=True):
@@ -137,7 +142,7 @@ class _Server:
         """
         first_key = self._service.read_keys()
         await self._service.start()
-        self._watchdog = asyncio.create_task(keep_watchdog_fed())
+        self._watchdog = asyncio.create_task(keep_watchdog_fed(self._appliance.alive))
         on_ready(first_key)
         draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
         lost = asyncio.ensure_future(front.lost())
@@ -165,11 +170,26 @@ class _Server:
         self._service.drain()
         await self._close_listeners()
         await self._service.stop()
-        await self._appliance.stop()
+        await self._stop_appliance()
         if self._hurried is not None:
             await self._hurried
         if self._watchdog is not None:
             self._watchdog.cancel()
+
+    async def _stop_appliance(self) -> None:
+        """Within the time that running steps have and a little more; then the process ends whatever hangs in it.
+
+        The journal holds all that was acknowledged, so what was not done goes on at the next start.
+        """
+        limit_s = self._appliance.settings.drain_s + STOP_GRACE_S
+        stopping = asyncio.ensure_future(self._appliance.stop())
+        _, unfinished = await asyncio.wait({stopping}, timeout=limit_s)
+        if unfinished:
+            log.error("stopping took over %.0f s; what was not done goes on at the next start", limit_s)
+            stopping.cancel()
+            await asyncio.wait({stopping}, timeout=1)
+        else:
+            stopping.result()
 
     async def _close_listeners(self) -> None:
         if not self._listeners:

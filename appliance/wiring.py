@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 from appliance.config.costs import budgets_of
@@ -17,6 +18,7 @@ from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
 from appliance.release import version
+from appliance.repair import mend
 from appliance.secrets import Secrets
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
@@ -92,6 +94,16 @@ class Appliance:
     With `writer` it holds the folder's lock and runs workflows; without, it only reads, beside a process that writes.
     """
 
+    _journal: Database
+    store: Journal
+    memory: Memory
+    tickets: Tickets
+    workflows: WorkflowCatalogue
+    engine: Engine
+    preflights: Preflights
+    traces: Traces
+    minimising: Minimising
+
     def __init__(
         self,
         settings: Settings,
@@ -144,14 +156,6 @@ class Appliance:
         """Open with the store, for a writer."""
         self.budgets: Budgets | None = None
         """The same."""
-        self.store: Journal
-        self.memory: Memory
-        self.tickets: Tickets
-        self.workflows: WorkflowCatalogue
-        self.engine: Engine
-        self.preflights: Preflights
-        self.traces: Traces
-        self.minimising: Minimising
 
     async def start(self, *, recover: bool = True) -> None:
         """Open the data folder; a writer also takes up unfinished runs when `recover` is set.
@@ -168,6 +172,11 @@ class Appliance:
     async def stop(self) -> None:
         """Drain for the settings' time, then close everything in reverse order. Safe to call twice."""
         await self._opened.aclose()
+
+    async def alive(self) -> None:
+        """Return once the store has taken a write and a read. Raises what keeps it from that."""
+        await self._journal.write(lambda _connection: None)
+        await self.store.head()
 
     async def audit_written(self) -> None:
         """Wait until the audit log says of every call that has ended by now how it ended."""
@@ -200,13 +209,10 @@ class Appliance:
 
     async def _open(self, *, recover: bool) -> None:
         data = self.settings.data
-        lock = self._lock(data)
-        keyring = keyring_of(os.environ, data)
-        key = await asyncio.to_thread(
-            database_key, os.environ, data, may_make=self._is_writer, keyring=keyring
-        )  # a passphrase takes a second
+        lock, keyring, key = await self._unlock(data)
         journal = journal_database(data, lock=lock, key=key, durability=self.settings.durability)
         await journal.start()
+        self._journal = journal
         self._opened.push_async_callback(journal.stop)
         self.store, self.tickets = Journal(journal), Tickets(journal)
         self.audit = AuditLog(journal, self.clock.now_us)
@@ -346,6 +352,15 @@ class Appliance:
             outcome=budget,
         )
         await self.record(entry)
+
+    async def _unlock(self, data: Path) -> tuple[DataLock | None, Keyring | None, Key | None]:
+        """The folder's lock, and its keys; a writer puts the folder in order first."""
+        lock = self._lock(data)
+        if self._is_writer:
+            await asyncio.to_thread(mend, data, self.settings.models_folder, now_us=self.clock.now_us())
+        keyring = keyring_of(os.environ, data)
+        make = partial(database_key, os.environ, data, may_make=self._is_writer, keyring=keyring)
+        return lock, keyring, await asyncio.to_thread(make)  # a passphrase takes a second
 
     def _lock(self, data: Path) -> DataLock | None:
         if not self._is_writer:

@@ -139,20 +139,34 @@ def remove(folder: Path, name: str) -> Manifest | None:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, *, is_patient: bool = True) -> Iterator[None]:
     """Hold the folder's lock, so that one program at a time changes it; make the folder, clear out leftovers.
 
-    Raises Unavailable when the folder can't be written, StoreFull when the disk runs full inside.
+    `is_patient`: wait for another program that has it; otherwise that is Unavailable. Raises Unavailable when the
+    folder can't be written, StoreFull when the disk runs full inside.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for leftover in folder.glob(f"{_STAGING}*"):
-                shutil.rmtree(leftover)
+            fcntl.flock(lock, fcntl.LOCK_EX if is_patient else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for leftover, back in unfinished(folder):
+                leftover.rename(folder / back) if back else shutil.rmtree(leftover)
             yield
     except OSError as error:
         raise _unwritable(folder, error) from None
+
+
+def unfinished(folder: Path) -> list[tuple[Path, str]]:
+    """What a program that was killed left in a folder, and the model that it must become again, else empty.
+
+    A model that was moved away to be replaced is whole; it counts where nothing has its name.
+    """
+    replaced = f"{_STAGING}replaced-"
+    found = []
+    for leftover in sorted(folder.glob(f"{_STAGING}*")):
+        name = leftover.name.removeprefix(replaced) if leftover.name.startswith(replaced) else ""
+        found.append((leftover, name if name and not (folder / name).exists() else ""))
+    return found
 
 
 @contextmanager

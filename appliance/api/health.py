@@ -44,10 +44,14 @@ async def healthz(service: NamedDependency[Service]) -> Response[Health]:
     ),
 )
 async def readyz(service: NamedDependency[Service]) -> Response[Health]:
-    """503 while it starts and while it drains; send it no traffic then."""
+    """503 while it starts, while it drains, and while it could not keep what it is given; send it no traffic then."""
     phase = service.lifecycle.phase
     if phase != "ready":
         raise Unavailable(f"server.{phase}", f"the appliance is {phase}")
+    fault = await service.readiness.fault()
+    service.metrics.ready.set(0 if fault else 1)
+    if fault:
+        raise Unavailable("server.not_ready", f"the appliance serves no requests: {fault}")
     return Response(Health("ready", service.version), headers=NO_STORE)
 
 

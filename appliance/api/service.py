@@ -10,6 +10,7 @@ from appliance.api.mcp import McpFront
 from appliance.auth.api_keys import KeyRing, open_keys
 from appliance.auth.callers import Caller
 from appliance.lifecycle import Lifecycle
+from appliance.readiness import Readiness
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
@@ -35,6 +36,7 @@ class Service:
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""
         self.has_started = False
+        self.readiness = Readiness(appliance)
         self._keys = KeyRing(())
         self.description = b""
         """The API's OpenAPI document."""

@@ -286,6 +286,42 @@ def bench_determinism(af: Af, *, runs: int, at_once: int, model: str | None) -> 
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command(
+    "soak",
+    examples="""
+        af bench soak --minutes 1
+        af bench soak --minutes 30 --json
+    """,
+)
+@click.option(
+    "--minutes", type=click.FloatRange(0.1, 10_080), metavar="N", default=1.0, show_default=True, help="For how long."
+)
+@click.option(
+    "--at-once", type=click.IntRange(1, 1_000), metavar="N", default=50, show_default=True, help="Workflows at once."
+)
+@pass_af
+def bench_soak(af: Af, *, minutes: float, at_once: int) -> int:
+    """Run workflows at once for so long, then replay every journal: memory, open files, the event loop's lag.
+
+    The models are scripted, the store and all else are real, in a folder of their own. Exit code 1 when a promise is
+    not kept.
+    """
+    from appliance.bench.soak import bench as measure
+
+    place = af.settings.data / "bench"
+    place.mkdir(parents=True, exist_ok=True)
+    found = measure(
+        settings=af.settings,
+        minutes=minutes,
+        at_once=at_once,
+        folder=place,
+        report=lambda text: af.terminal.note(f"▸ {text} …"),
+    )
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 def _draw(af: Af, found: "Result") -> None:
     names = list(found.rows)
     figures = list(dict.fromkeys(figure for row in found.rows.values() for figure in row))
