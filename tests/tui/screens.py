@@ -14,14 +14,14 @@ from runtime.engine.clock import SystemClock
 from tests.appliance.api.serving import Served
 from tui.app import Dashboard
 from tui.client import Client
-from tui.lines import plain
+from tui.lines import fixed, plain
 from tui.panels.drawn import Lines
 
 NARROW, WIDE = (80, 24), (200, 60)
 OUT = Path(__file__).parents[2] / "build" / "screens"
 """Where pictures of every screen are left; nothing of it is kept."""
 
-_FONTS = re.compile(r"@font-face \{.*?\}", re.DOTALL)
+_FONTS = re.compile(r"@font-face \{.*?\}|<!--.*?-->", re.DOTALL)
 
 
 class Seen:
@@ -59,7 +59,8 @@ class Seen:
 
     def lines(self, name: str) -> str:
         """What a list holds, seen or not."""
-        source = self.app.screen.query_one(f"#{name}", Lines).source
+        found = self.app.screen.query(f"#{name}").results(Lines)
+        source = next((lines.source for lines in found), fixed([]))
         return plain(source.line(index, 200) for index in range(source.count)) or source.empty
 
     def save(self, name: str) -> Path:

@@ -21,7 +21,7 @@ COLUMNS = (
 )
 SERVER = (
     Column("model server", 0),
-    Column("health", 16),
+    Column("health", 22),
     Column("breaker", 14),
     Column("latency", 8, is_right=True),
 )
