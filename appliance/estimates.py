@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from appliance.views import tokens_error_ratio
+from runtime.costs.calibration import whole_usage
 from runtime.domain.run import RunState, fold
 from runtime.engine.reading import entries_of
 from runtime.errors import Corrupt
@@ -37,7 +38,8 @@ async def accuracy(store: StateStore, between_us: tuple[int, int], *, tenant: st
     async for state in estimated(store, between_us, tenant):
         error = tokens_error_ratio(state)
         if error is not None and state.estimate:
-            took = state.usage.input_tokens + state.usage.output_tokens
+            usage = whole_usage(state)
+            took = usage.input_tokens + usage.output_tokens
             errors.setdefault(state.workflow, []).append((abs(error), took <= state.estimate.tokens_p95))
     return [
         AccuracyView(

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from runtime.costs.budget import budgets_of, in_words, key_of, names_of
-from runtime.costs.preflight import Forecast, Spread, StepForecast
+from runtime.costs.preflight import Forecast, Spread, StepForecast, spread_of
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import Sender
 from runtime.domain.ids import DefinitionHash, TenantId
@@ -48,6 +49,17 @@ class StepPlanView(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: SpreadView
     cost_usd: MoneyView
     learned_from_visits: int
+    within: "WithinPlanView | UnsetType" = UNSET
+    """Where the agent's work is runs of another workflow."""
+
+
+class WithinPlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """The runs of another workflow that one visit has."""
+
+    workflow: str
+    runs: SpreadView
+    steps: list[StepPlanView]
+    """Of one of them, the first where their inputs are known."""
 
 
 class BudgetPlanView(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +81,7 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     workflow: str
     definition_hash: DefinitionHash
     tokens: SpreadView
-    """Input and output together."""
+    """Input and output together, workflows within included."""
     cost_usd: MoneyView
     cost_usd_micros: SpreadView
     learned_from_runs: int
@@ -126,7 +138,11 @@ async def _budget_view(
         spent_usd, spent_tokens = await charges.spent_under(key)
     left_usd = None if budget.usd_micros is None else max(0, budget.usd_micros - spent_usd)
     left_tokens = None if budget.tokens is None else max(0, budget.tokens - spent_tokens)
-    sums = [(left_usd, forecast.usd_micros), (left_tokens, forecast.tokens)]
+    money, tokens = forecast.usd_micros, forecast.tokens
+    if budget.per == "run" or any(dimension == "workflow" for dimension, _ in budget.scope):
+        # what workflows within take is theirs
+        money, tokens = spread_of(forecast.own.usd_micros), spread_of(forecast.own.tokens())
+    sums = [(left_usd, money), (left_tokens, tokens)]
     return BudgetPlanView(
         budget=in_words(budget, key),
         set_by=budget.set_by,
@@ -154,7 +170,15 @@ def _step_view(step: StepForecast) -> StepPlanView:
         output_tokens=_spread(step.output_tokens),
         cost_usd=_money(step.usd_micros),
         learned_from_visits=step.learned_from,
+        within=_within_view(step),
     )
+
+
+def _within_view(step: StepForecast) -> WithinPlanView | UnsetType:
+    if step.within is None:
+        return UNSET
+    steps = [_step_view(each) for each in step.within.forecasts[0].steps]
+    return WithinPlanView(workflow=step.within.workflow, runs=_spread(step.runs), steps=steps)
 
 
 def _spread(spread: Spread) -> SpreadView:

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from models.catalog import Kind
 from models.gateway import Gateway
@@ -19,12 +20,12 @@ from runtime.agents.llm import LlmAgent
 from runtime.agents.question import question_in
 from runtime.agents.templates import Template
 from runtime.costs.calibration import MOST_LESSONS, Calibration, Lesson, lesson_of
-from runtime.costs.preflight import Ask, Forecast, preflight
+from runtime.costs.preflight import Ask, Forecast, Within, preflight
 from runtime.costs.structure import patterns_of
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest
 from runtime.domain.egress import Sender
-from runtime.domain.ids import DEFAULT_TENANT, RunId, TenantId
+from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.run import fold
 from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.dispatcher import sender_of
@@ -35,8 +36,12 @@ from runtime.memory.embedding import DEFAULT_MODEL
 from runtime.ports import StateStore
 
 LEARNABLE = ("succeeded", "failed", "waiting")
+MOST_SAMPLES = 8
+"""Items of a list whose runs are forecast; the others are taken to be like them."""
 KEPT_LESSONS = 20 * MOST_LESSONS
 
+Given = Json | UnsetType
+"""A run's input; UNSET: only the run around it will tell."""
 ToolPrice = Callable[[Workflow, str], int]
 
 log = logging.getLogger(__name__)
@@ -54,19 +59,34 @@ class Preflights:
 
     async def forecast(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> Forecast:
         """What a run with this input will take. Raises Invalid for an input that the workflow does not take."""
-        asks = await self.asks(workflow, given, tenant=tenant)
-        return preflight(asks, patterns_of(workflow), await self.calibration(workflow, tenant=tenant))
+        check_input(workflow, given)
+        return await self._forecast(workflow, given, _Asking(tenant))
 
     async def asks(self, workflow: Workflow, given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> list[Ask]:
         """What each agent would ask for in a run with this input. Raises as `forecast` does."""
         check_input(workflow, given)
-        return [await self._ask(workflow, spec, given, tenant) for spec in _askers(workflow)]
+        return [await self._ask(workflow, spec, given, _Asking(tenant)) for spec in _askers(workflow)]
 
     async def calibration(self, workflow: Workflow, *, tenant: TenantId = DEFAULT_TENANT) -> Calibration:
         """What the tenant's past runs of a workflow teach."""
         found = await self._store.runs(status=LEARNABLE, workflow=workflow.name, kinds=("run",), limit=MOST_LESSONS)
         lessons = [await self._lesson(each.run, each.seq) for each in found if each.tenant == tenant]
         return Calibration([lesson for lesson in lessons if lesson is not None], workflow.hash)
+
+    async def _forecast(self, workflow: Workflow, given: Given, asking: "_Asking") -> Forecast:
+        if workflow.hash not in asking.calibrations:
+            asking.calibrations[workflow.hash] = await self.calibration(workflow, tenant=asking.tenant)
+        asks = [await self._ask(workflow, spec, given, asking) for spec in _askers(workflow)]
+        return preflight(asks, patterns_of(workflow), asking.calibrations[workflow.hash])
+
+    async def _within(self, workflow: Workflow, spec: AgentSpec, given: Given, asking: "_Asking") -> Within:
+        """What the runs will take that an agent has of its own."""
+        assert spec.subrun is not None, "the caller has looked"
+        inner = spec.subrun.workflow
+        inputs, count = inputs_within(workflow, spec, given, most=asking.samples)
+        deeper = _Asking(asking.tenant, asking.calibrations, 1 if spec.subrun.over is not None else asking.samples)
+        forecasts = [await self._forecast(inner, each, deeper) for each in inputs]
+        return Within(workflow=inner.name, forecasts=tuple(forecasts), count=count)
 
     async def _lesson(self, run: RunId, seq: int) -> Lesson | None:
         key = (run, seq)
@@ -80,8 +100,10 @@ class Preflights:
                 self._lessons.popitem(last=False)
         return self._lessons[key]
 
-    async def _ask(self, workflow: Workflow, spec: AgentSpec, given: Json, tenant: TenantId) -> Ask:
-        sender = msgspec.structs.replace(sender_of(workflow, spec), tenant=tenant)
+    async def _ask(self, workflow: Workflow, spec: AgentSpec, given: Given, asking: "_Asking") -> Ask:
+        if spec.subrun is not None:
+            return Ask(agent=spec.id, within=await self._within(workflow, spec, given, asking))
+        sender = msgspec.structs.replace(sender_of(workflow, spec), tenant=asking.tenant)
         called = sum(self._tool_price(workflow, tool) for tool in spec.tools) + self._request_micros(spec)
         prompt = _prompt_of(workflow, spec, given)
         if prompt is None:
@@ -127,18 +149,56 @@ class Preflights:
             return 0
 
 
+class _Asking:
+    """One forecast being made."""
+
+    def __init__(
+        self,
+        tenant: TenantId,
+        calibrations: dict[DefinitionHash, Calibration] | None = None,
+        samples: int = MOST_SAMPLES,
+    ) -> None:
+        self.tenant = tenant
+        self.calibrations = {} if calibrations is None else calibrations
+        self.samples = samples
+        """Items of a list that are looked at."""
+
+
 def _askers(workflow: Workflow) -> list[AgentSpec]:
     """Who may act in a run: the agents, and what asks the model that plans it."""
     return [*workflow.agents.values(), *([workflow.llm.asker] if workflow.llm else ())]
 
 
-def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Json) -> tuple[ChatRequest, Kind, bool] | None:
+def inputs_within(workflow: Workflow, spec: AgentSpec, given: Given, *, most: int) -> tuple[list[Given], int | None]:
+    """What the runs that an agent has of its own are given, of a long list some that stand for all, and how many they
+    are. UNSET and None: only the run will tell."""
+    assert spec.subrun is not None, "the caller has looked"
+    data = _known(workflow, given)
+    shape = None if spec.input is None else Template(spec.input)
+    over = None if spec.subrun.over is None else Template(spec.subrun.over)
+    names = frozenset() if shape is None else shape.names
+    try:
+        if over is None:
+            return [given if shape is None else shape.render(data) if names <= data.keys() else UNSET], 1
+        items = over.render(data) if over.names <= data.keys() else None
+        if not isinstance(items, list):
+            return [UNSET], None
+        chosen = items[:: max(1, -(-len(items) // most))]
+        if not chosen or not names - {"item", "index"} <= data.keys():
+            return [UNSET], len(items)
+        inputs = chosen if shape is None else [shape.render({**data, "item": each, "index": 0}) for each in chosen]
+    except AgentFlowError:  # the step will fail where it stands
+        return [UNSET], None
+    return list(inputs), len(items)
+
+
+def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Given) -> tuple[ChatRequest, Kind, bool] | None:
     """What the agent asks a model, which kind of model, and whether the whole is known; None: it asks none."""
     task = None if spec.input is None else Template(spec.input)
     data = _known(workflow, given)
     try:
-        value = given if task is None else task.render(data)
-        known_task = task is None or task.names <= data.keys()
+        value = (None if given is UNSET else given) if task is None else task.render(data)
+        known_task = given is not UNSET if task is None else task.names <= data.keys()
         if spec.type == "llm":
             agent = LlmAgent(spec)
             names = agent.names
@@ -152,9 +212,12 @@ def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Json) -> tuple[ChatRe
     return None
 
 
-def _known(workflow: Workflow, given: Json) -> Mapping[str, Json]:
+def _known(workflow: Workflow, given: Given) -> Mapping[str, Json]:
     """What templates read that is known before the run: the input, and its keys that no state's name hides."""
+    if given is UNSET:
+        return {}
     hidden = {*workflow.agents, *(workflow.fsm.states if workflow.fsm else ())}
+    hidden.update(node.leaf for node in (workflow.tree.nodes() if workflow.tree else ()))
     keys = {key: value for key, value in given.items() if key not in hidden} if isinstance(given, dict) else {}
     return {**keys, "input": given}
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from runtime.costs.calibration import whole_usage
 from runtime.domain.canonical import Json
 from runtime.domain.event import Answers, ErrorInfo, Reused, Usage
 from runtime.domain.ids import DefinitionHash, RunId, StepId, state_of
@@ -207,7 +208,8 @@ def usage_view(usage: Usage) -> UsageView:
 
 def tokens_error_ratio(state: RunState) -> float | None:
     """By how much of what a run took its estimate is off; None where it has none, has not ended, or took nothing."""
-    took = state.usage.input_tokens + state.usage.output_tokens
+    usage = whole_usage(state)
+    took = usage.input_tokens + usage.output_tokens
     if not state.estimate or not took or not (state.is_final or state.status == "waiting"):
         return None
     return (state.estimate.tokens_p50 - took) / took

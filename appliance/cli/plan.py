@@ -10,6 +10,8 @@ from appliance.cli.documents import read_input
 from appliance.cli.words import WORKFLOW
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from appliance.forecasts import BudgetPlanView, PlanView, StepPlanView
     from runtime.domain.canonical import Json
 
@@ -53,14 +55,15 @@ def _draw(af: Af, view: "PlanView") -> None:
     from appliance.cli.terminal import printable, table
     from appliance.cli.units import money
 
-    rows = [_row(step) for step in view.steps]
+    rows = [row for step in view.steps for row in _rows(step)]
     if rows:
         head = ("AGENT", "VISITS", "INPUT", "OUTPUT", "COST", "MODEL")
         af.terminal.say(table(head, rows, right=(1, 2, 3, 4)) + "\n")
     tokens, cost = view.tokens, view.cost_usd
     words = f"{tokens.p50:,} tokens, at most {tokens.p95:,} in 95 % of runs"
     af.terminal.say(f"{click.style(words, bold=True)} · {money(cost.p50)}, at most {money(cost.p95)}")
-    learned = f"learned from {view.learned_from_runs:,} past runs" if view.learned_from_runs else "from the definition"
+    runs = view.learned_from_runs
+    learned = f"learned from {runs:,} past run{'s' if runs > 1 else ''}" if runs else "from the definition"
     af.terminal.say(click.style(f"{learned}; = is counted exactly, ~ is estimated", dim=True))
     for budget in view.budgets:
         af.terminal.say("  " + _budget(budget))
@@ -68,12 +71,31 @@ def _draw(af: Af, view: "PlanView") -> None:
         af.terminal.note(f"nobody has said what {printable(model)} costs; name it under prices in the settings")
 
 
+def _rows(step: "StepPlanView", depth: int = 0) -> "Iterator[tuple[str, ...]]":
+    """The line of an agent, and below it, set in, those of the workflow that it runs."""
+    import msgspec
+
+    agent, *others = _row(step)
+    yield (f"{'  ' * depth}{agent}", *others)
+    if not isinstance(step.within, msgspec.UnsetType):
+        for each in step.within.steps:
+            yield from _rows(each, depth + 1)
+
+
 def _row(step: "StepPlanView") -> tuple[str, ...]:
+    import msgspec
+
     from appliance.cli.terminal import printable
     from appliance.cli.units import money
 
     costs = _range(money(step.cost_usd.p50), money(step.cost_usd.p95))
     visits = f"{step.expected_visits:.2f}".removesuffix(".00")
+    if not isinstance(step.within, msgspec.UnsetType):
+        runs = _range(f"{step.within.runs.p50:,}", f"{step.within.runs.p95:,}")
+        taken = _range(f"{step.input_tokens.p50:,}", f"{step.input_tokens.p95:,}")
+        answered = _range(f"{step.output_tokens.p50:,}", f"{step.output_tokens.p95:,}")
+        what = f"{runs} × {printable(step.within.workflow)}"
+        return printable(step.agent), visits, f"~{taken}", answered, costs, what
     if step.model is None:
         return printable(step.agent), visits, "–", "–", costs, ""
     mark = "=" if step.input_is_exact else "~"

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import msgspec
 
-from runtime.domain.event import Usage
+from runtime.domain.event import NO_USAGE, Usage
 from runtime.domain.ids import DefinitionHash, RunId, state_of
-from runtime.domain.run import RunState
+from runtime.domain.run import RunState, StepState
 
 Visits: TypeAlias = tuple[tuple[str, int], ...]
 """How often each agent acted, by name; agents that never did are left out."""
@@ -24,6 +24,9 @@ ENOUGH = 20
 """Visits under the definition itself, below which those under its other versions count too."""
 PRIOR_WEIGHT = 2.0
 """What is declared weighs as much as two past visits, or two past runs."""
+KNOWN_WAYS_WEIGHT = 8.0
+"""What the definition says of the way weighs as much as so many past runs, while these went ways that it knows: a
+run that took a rare one says little of the next. Runs that went another way show that it says nothing of that."""
 
 Points: TypeAlias = Sequence[tuple[int, float]]
 """Values and their weights."""
@@ -36,6 +39,9 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The bare name of what answered; empty: no model did."""
     usage: Usage
+    """With what the runs took that the step has of its own."""
+    runs: int = 0
+    """How many these were."""
 
 
 class Lesson(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +51,7 @@ class Lesson(msgspec.Struct, frozen=True, kw_only=True):
     definition: DefinitionHash
     visits: tuple[Visit, ...]
     usage: Usage
+    """With that of the runs within it."""
 
     @property
     def pattern(self) -> Visits:
@@ -90,12 +97,27 @@ def lesson_of(state: RunState) -> Lesson | None:
         Visit(
             agent=step.agent or state_of(step.step),
             model=str((step.evidence or {}).get("model") or ""),
-            usage=step.usage,
+            usage=step.usage.plus(usage_within(step)),
+            runs=len(step.runs or ()),
         )
         for step in state.steps.values()
         if not step.signal
     )
-    return Lesson(run=state.run, definition=state.definition, visits=visits, usage=state.usage)
+    return Lesson(run=state.run, definition=state.definition, visits=visits, usage=whole_usage(state))
+
+
+def whole_usage(state: RunState) -> Usage:
+    """What a run took, with the runs that its steps have of their own; those of steps that failed are not known."""
+    whole = state.usage
+    for step in state.steps.values():
+        whole = whole.plus(usage_within(step))
+    return whole
+
+
+def usage_within(step: StepState) -> Usage:
+    """What the runs took that a step has of its own, as it says itself."""
+    told = (step.evidence or {}).get("usage") if step.runs else None
+    return msgspec.convert(told, Usage) if isinstance(told, dict) else NO_USAGE
 
 
 def outputs_near(visits: Sequence[Visit], input_tokens: int | None, most: int) -> list[tuple[int, float]]:

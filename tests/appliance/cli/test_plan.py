@@ -127,3 +127,58 @@ def test_a_damaged_journal_keeps_no_new_run_from_starting(af: Af, greet: Path, d
     assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
     report: Any = af("costs", "--json").document
     assert [2] == [each["runs"] for each in report["estimates"]]
+
+
+NESTED = """
+name: nested
+agents:
+  first: {type: llm, prompt: "{{ input.message }}", model: {provider: scripted, answers: [hello there], max_tokens: 20}}
+  part:
+    type: workflow
+    workflow:
+      name: inside
+      policies: {cost_budget: 5}
+      agents:
+        look:
+          type: llm
+          prompt: "look at {{ input.message }} well"
+          model: {provider: scripted, answers: [seen], max_tokens: 100}
+  say: {type: llm, prompt: "say {{ input }} please", model: {provider: scripted, answers: [a b c], max_tokens: 10}}
+  each: {type: map, over: "OVER", agent: say}
+policies: {cost_budget: 0.2}
+"""
+
+
+def test_a_plan_looks_into_workflows_within_and_lists(af: Af, tmp_path: Path, settings: Path) -> None:
+    """Their prompts are counted, their own runs teach; what they take is not the outer workflow's to pay."""
+    path = tmp_path / "nested.yaml"
+    path.write_text(NESTED.replace("OVER", "{{ input.items }}"))
+    given = '{"message": "hi you", "items": ["x", "y", "z"]}'
+    first: Any = af("plan", path, "--input", given, "--json").document
+    steps = {step["agent"]: step for step in first["steps"]}
+    assert ({"p50": 5, "p95": 5}, {"p50": 9, "p95": 9}) == tuple(
+        steps[name]["input_tokens"] for name in ("part", "each")
+    )
+    assert [("say", True)] == [(step["agent"], step["input_is_exact"]) for step in steps["each"]["within"]["steps"]]
+    assert ("say", 3) == (steps["each"]["within"]["workflow"], steps["each"]["within"]["runs"]["p50"])
+    assert {"0.2 USD a run of workflow 'nested'": "fits"} == {
+        each["budget"]: each["verdict"] for each in first["budgets"]
+    }
+    for _ in range(12):
+        run: Any = af("run", path, "--input", given, "--json").document
+    assert abs(run["estimate"]["tokens_error_ratio"]) <= 0.05, run["estimate"]
+    assert "3 × say" in af("plan", path, "--input", given).out
+
+
+def test_a_list_that_only_the_run_will_tell_is_learned(af: Af, tmp_path: Path) -> None:
+    """How long it was in past runs; before them, what is declared."""
+    path = tmp_path / "nested.yaml"
+    found_by_first = '{".*": {json: {found: [x, y]}}}, max_tokens: 20}, output_schema: {type: object}}'
+    listing = NESTED.replace("[hello there], max_tokens: 20}}", found_by_first)
+    path.write_text(listing.replace("OVER", "{{ steps.first.found }}"))
+    runs = []
+    for _ in range(3):
+        found: Any = af("plan", path, "--input", '{"message": "hi"}', "--json").document
+        runs.append(next(step["within"]["runs"]["p50"] for step in found["steps"] if step["agent"] == "each"))
+        assert 0 == af("run", path, "--input", '{"message": "hi"}').code
+    assert [8, 2, 2] == runs

@@ -187,3 +187,21 @@ def tens(value: int) -> int:
 
 def spread_of(spread: Spread) -> Sequence[int]:
     return spread.p50, spread.p95
+
+
+def test_one_run_that_took_a_rare_way_says_little_of_the_next() -> None:
+    """The way that the author names first is expected until several runs say otherwise; then they are believed."""
+    usual, rare = (("say", 1),), (("ask", 1),)
+    structure = [(usual, 0.6), (rare, 0.4)]
+    ask = Ask(agent="ask", model="local/small", input_tokens=5, most_output_tokens=0)
+    went = [lesson(n, said(5, 0, agent="ask")) for n in range(6)]
+    tokens = [preflight([ASK, ask], structure, calibration(*went[:count])).tokens.p50 for count in (0, 1, 6)]
+    assert 100 < tokens[0]
+    assert 100 < tokens[1]
+    assert 5 == tokens[2]
+
+
+def test_runs_that_go_ways_the_definition_does_not_know_are_believed_soon() -> None:
+    """It does not tell how often a loop goes round."""
+    past = calibration(*(lesson(n, *[said(100, 10)] * 3) for n in range(3)))
+    assert Spread(3, 3) == preflight([ASK], ONCE, past).steps[0].visits
