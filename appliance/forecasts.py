@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from runtime.costs.budget import budgets_of, in_words, key_of, names_of
-from runtime.costs.preflight import Forecast, Spread, StepForecast, spread_of
+from runtime.costs.preflight import Forecast, Spread, StepForecast
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import Sender
 from runtime.domain.ids import DefinitionHash, TenantId
@@ -141,7 +141,7 @@ async def _budget_view(
     money, tokens = forecast.usd_micros, forecast.tokens
     if budget.per == "run" or any(dimension == "workflow" for dimension, _ in budget.scope):
         # what workflows within take is theirs
-        money, tokens = spread_of(forecast.own.usd_micros), spread_of(forecast.own.tokens())
+        money, tokens = forecast.own_usd_micros, forecast.own_tokens
     sums = [(left_usd, money), (left_tokens, tokens)]
     return BudgetPlanView(
         budget=in_words(budget, key),

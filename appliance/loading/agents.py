@@ -138,9 +138,10 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
-    if kind == "fsm":
+    if kind == "fsm" and _part(found, "planner").get("type") != "behavior_tree":
         _check_decides(found, node, place)
-    if kind != "fsm" and "planner" in found:
+    follows = _part(found, "planner").get("type") == "behavior_tree" and kind not in SUBRUN_AGENTS
+    if kind != "fsm" and "planner" in found and not follows:
         message = f"an agent of type {kind!r} does not follow a planner of its own in this version"
         place.child("planner").warn("agent.planner", message, node.find(("planner",))[0])
 

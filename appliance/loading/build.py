@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from appliance.loading.own_plans import own_tree, planned_by
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
 from appliance.loading.subworkflows import mapped_agents
@@ -78,14 +79,14 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
     for name, each in _mapping(document["agents"]).items():
         found = _mapping(each)
         agents[AgentId(name)] = spec = agent_of(name, found)
-        if spec.type not in SUBRUN_AGENTS:
+        if spec.type not in SUBRUN_AGENTS and own_tree(found) is None:
             continue
         agents[AgentId(name)] = msgspec.structs.replace(
             spec,
             timeout_ms=_milliseconds(found.get("timeout"), 0),
             retry=spec.retry if "retry" in found else RetryPolicy(max_attempts=1),
             subrun=SubrunSpec(
-                workflow=_inner_of(found, document, files, folder),
+                workflow=_inner_of(name, document, files, folder),
                 over=found.get("over") if spec.type == "map" else None,
                 at_once=spec.concurrency or SubrunSpec.AT_ONCE,
                 min_success_ratio=_float(found.get("min_success_ratio"), 1.0),
@@ -94,9 +95,13 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
     return agents
 
 
-def _inner_of(found: Document, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
-    """The workflow that an agent runs; of a map over an agent, that agent alone."""
-    inner = _mapping(found.get("workflow")) or _alone(_text(found.get("agent")), outer, files)
+def _inner_of(name: str, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
+    """The workflow that an agent runs: another one, of a map over an agent that agent alone, or what its tree plans."""
+    found = _mapping(_mapping(outer["agents"])[name])
+    if own_tree(found) is not None:
+        inner = planned_by(name, outer, files)
+    else:
+        inner = _mapping(found.get("workflow")) or _alone(_text(found.get("agent")), outer, files)
     definition = DefinitionHash(digest(inner))
     inner_files = {path: _text(each) for path, each in _mapping(inner.get("files")).items()}
     return workflow_of(inner, definition=definition, files=inner_files, folder=folder, problems=())

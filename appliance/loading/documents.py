@@ -24,6 +24,7 @@ from appliance.loading.keys import (
 )
 from appliance.loading.llm_planner import LLM_KEYS, check_llm
 from appliance.loading.node import Node
+from appliance.loading.own_plans import check_own_trees
 from appliance.loading.place import Machine, Place, Reading
 from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner
 from appliance.loading.replanning import check_replan
@@ -155,6 +156,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
         place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
     check_maps(agents if isinstance(agents, dict) else {}, node, place)
+    check_own_trees(found, node, place)
     _choose_planner(found, names, node, place)
     check_replan(found, node, place)
     for machine in reading.machines:

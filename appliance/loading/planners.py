@@ -97,7 +97,7 @@ TREE = tree_shape(condition)
 def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
     """A planner in any form, read as `{type, …}`; `is_lenient` for one that the workflow does not follow itself.
 
-    `of_agent`: of an agent, which follows no tree of its own.
+    `of_agent`: of an agent, whose own plan no model makes.
     """
     types = PLANNER_TYPES[:3] if is_lenient else PLANNER_TYPES
 
@@ -111,7 +111,7 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
         kind = choice(*types)(node.value["type"], place.child("type"))
         if not isinstance(kind, str):
             return None
-        if of_agent and kind != "fsm":
+        if of_agent and kind == "llm":
             _refuse_of_agent(kind, node, place)
         match kind:
             case "fsm":

@@ -12,6 +12,7 @@ import msgspec
 from appliance.loading.files import ProjectFiles
 from appliance.loading.keys import template
 from appliance.loading.node import Node
+from appliance.loading.own_plans import named_by_trees
 from appliance.loading.place import Place, Reading
 from appliance.loading.shapes import Shape, name, ratio, wrong
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
@@ -78,9 +79,11 @@ def check_subrun(kind: str, found: dict[str, Json], node: Node, place: Place) ->
 
 
 def mapped_agents(agents: Json) -> frozenset[str]:
-    """The agents that work for maps; they are no steps of their own unless the plan says so."""
-    each = agents.values() if isinstance(agents, dict) else ()
-    return frozenset(str(agent["agent"]) for agent in each if isinstance(agent, dict) and "agent" in agent)
+    """The agents that work for maps, or in other agents' trees; they are no steps of their own unless the plan says
+    so."""
+    found = agents if isinstance(agents, dict) else {}
+    mapped = {str(agent["agent"]) for agent in found.values() if isinstance(agent, dict) and "agent" in agent}
+    return named_by_trees(found) | mapped
 
 
 def check_maps(agents: dict[str, Json], node: Node, place: Place) -> None:

@@ -24,7 +24,7 @@ ENOUGH = 20
 """Visits under the definition itself, below which those under its other versions count too."""
 PRIOR_WEIGHT = 2.0
 """What is declared weighs as much as two past visits, or two past runs."""
-KNOWN_WAYS_WEIGHT = 8.0
+KNOWN_WAYS_WEIGHT = 12.0
 """What the definition says of the way weighs as much as so many past runs, while these went ways that it knows: a
 run that took a rare one says little of the next. Runs that went another way show that it says nothing of that."""
 

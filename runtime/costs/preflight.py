@@ -6,6 +6,7 @@ nearest in size.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -106,8 +107,9 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
     usd_micros: Spread
     levels: "Levels"
     """The same at each level."""
-    own: "Levels"
+    own_tokens: Spread
     """Without the workflows within, which have budgets of their own."""
+    own_usd_micros: Spread
     runs: int
     """Past runs of the definition that it was learned from."""
     unpriced: tuple[str, ...] = ()
@@ -131,10 +133,6 @@ class Levels(msgspec.Struct, frozen=True):
     outputs: tuple[int, ...]
     usd_micros: tuple[int, ...]
 
-    def tokens(self) -> tuple[int, ...]:
-        """Input and output together."""
-        return tuple(given + answered for given, answered in zip(self.inputs, self.outputs, strict=True))
-
 
 NOTHING = Levels((0,) * LEVELS, (0,) * LEVELS, (0,) * LEVELS)
 
@@ -157,16 +155,20 @@ def preflight(asks: Sequence[Ask], structure: Sequence[Pattern], calibration: Ca
     visits = {ask.agent: _visit(ask, calibration) for ask in asks}
     levels = {agent: visit.levels for agent, visit in visits.items()}
     whole = _whole_runs(patterns, levels)
+    own = whole
     within = {ask.agent: NOTHING for ask in asks if ask.within is not None}
     steps = [_step(ask, by_agent[ask.agent], visits[ask.agent]) for ask in asks if ask.agent in by_agent]
     unpriced = {ask.model for ask in asks if not ask.is_priced}
     unpriced.update(name for ask in asks if ask.within for each in ask.within.forecasts for name in each.unpriced)
+    if within:
+        own = _whole_runs(patterns, {**levels, **within})
     return Forecast(
         steps=tuple(steps),
-        tokens=spread_of(whole.tokens()),
-        usd_micros=spread_of(whole.usd_micros),
-        levels=whole,
-        own=_whole_runs(patterns, {**levels, **within}) if within else whole,
+        tokens=_spread(whole.tokens),
+        usd_micros=_spread(whole.usd_micros),
+        levels=whole.levels(),
+        own_tokens=_spread(own.tokens),
+        own_usd_micros=_spread(own.usd_micros),
         runs=calibration.runs,
         unpriced=tuple(sorted(unpriced)),
     )
@@ -185,7 +187,22 @@ def expected_patterns(structure: Sequence[Pattern], calibration: Calibration) ->
     return list(seen.items())
 
 
-def _whole_runs(patterns: Sequence[Pattern], visits: Mapping[str, Levels]) -> Levels:
+class _Whole(NamedTuple):
+    """What whole runs take."""
+
+    tokens: Points
+    outputs: Points
+    usd_micros: Points
+
+    def levels(self) -> Levels:
+        """The same at each level."""
+        tokens, answers = _levels(self.tokens), _levels(self.outputs)
+        inputs = tuple(max(0, whole - answered) for whole, answered in zip(tokens, answers, strict=True))
+        answers = tuple(whole - given for whole, given in zip(tokens, inputs, strict=True))
+        return Levels(inputs, answers, _levels(self.usd_micros))
+
+
+def _whole_runs(patterns: Sequence[Pattern], visits: Mapping[str, Levels]) -> _Whole:
     """Whole runs; in one run all steps are taken at the same level, which makes `p95` careful."""
     tokens, outputs, usd_micros = [], [], []
     for pattern, weight in patterns:
@@ -195,10 +212,7 @@ def _whole_runs(patterns: Sequence[Pattern], visits: Mapping[str, Levels]) -> Le
             tokens.append((answered + sum(count * each.inputs[level] for each, count in known), weight))
             outputs.append((answered, weight))
             usd_micros.append((sum(count * each.usd_micros[level] for each, count in known), weight))
-    in_all, answers = _levels(tokens), _levels(outputs)
-    inputs = tuple(max(0, whole - answered) for whole, answered in zip(in_all, answers, strict=True))
-    answers = tuple(whole - given for whole, given in zip(in_all, inputs, strict=True))
-    return Levels(inputs, answers, _levels(usd_micros))
+    return _Whole(tokens, outputs, usd_micros)
 
 
 def _visit(ask: Ask, calibration: Calibration) -> _Visit:

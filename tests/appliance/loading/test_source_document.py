@@ -66,7 +66,6 @@ def test_customer_support_says_what_it_would_need() -> None:
         ("planner.no_file", "agents.classifier.planner.definition"),
         ("memory.remote", "agents.knowledge_agent.memory.long_term.backend"),
         ("agent.no_folder", "agents.knowledge_agent.memory"),
-        ("planner.not_active", "agents.response_agent.planner.type"),
         ("planner.no_file", "agents.response_agent.planner.definition"),
     } == told(result, "refusal")
     lines = {each.path: each.line for each in result.problems}

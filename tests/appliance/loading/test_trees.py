@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.loader import check, check_bytes, load, load_tree
+from appliance.loader import check, check_bytes, from_document, load, load_tree
 from appliance.loading.tree_xml import MAX_DEPTH
+from runtime.domain.canonical import encode
+from runtime.domain.ids import AgentId
 from runtime.domain.problem import Problem
 from runtime.domain.tree import TreeNode
 from runtime.errors import Invalid
@@ -333,11 +335,59 @@ def test_a_version_3_tree_is_read_with_a_warning() -> None:
     assert ["tree.format"] == [problem.code for problem in check_bytes(text.encode()).problems]
 
 
-def test_an_agents_own_tree_is_refused_when_run() -> None:
-    """It is checked and kept; what would follow it is not there."""
-    text = "name: x\nagents:\n  a: {type: llm, planner: {type: behavior_tree, root: {type: action, agent: z}}}\n"
-    told = check_bytes(text.encode()).problems
-    assert ["planner.not_active"] == [problem.code for problem in told if problem.severity == "refusal"]
+OWN = """
+name: x
+agents:
+  z: {type: llm, fallback_agent: y, policies: {replan: [{on: agent_failure, strategy: conservative}]}}
+  a:
+    type: llm
+    timeout: 9s
+    policies: {residency: [local]}
+    planner:
+      {type: behavior_tree, root: {type: sequence, children: [{type: action, agent: z}, {type: action, agent: a}]}}
+  y: {type: llm}
+  last: {type: llm}
+policies: {cost_budget: 1}
+"""
+
+
+def test_an_agents_own_tree_plans_a_run_of_its_own() -> None:
+    """Of the agents that it names and those behind them; its own name is what it does without the tree."""
+    checked = check_bytes(OWN.encode())
+    workflow = checked.workflow
+    assert workflow is not None
+    assert () == checked.problems
+    assert workflow.fsm is not None
+    assert ["a", "y", "last", "done"] == list(workflow.fsm.states)
+    agent = workflow.agents[AgentId("a")]
+    assert agent.subrun is not None
+    assert (9_000, 1) == (agent.timeout_ms, agent.retry.max_attempts)
+    inner = agent.subrun.workflow
+    assert ("a", "behavior_tree", {"z", "y", "a"}) == (inner.name, inner.planner, set(inner.agents))
+    assert inner.agents[AgentId("a")].subrun is None
+    assert {"cost_budget": 1, "residency": ["local"]} == inner.policies
+    assert workflow == from_document(encode(workflow.document), "")
+    assert inner == from_document(encode(inner.document), "")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "severity"),
+    [
+        (("agent: z}, {", "agent: zz}, {"), "agent.undefined", "refusal"),
+        (("fallback_agent: y", "fallback_agent: a"), "workflow.cyclic", "error"),
+        (("policies: {cost", "policies: {residency: [site], cost"), "workflow.wider", "error"),
+        (
+            ("root: {type: sequence", "root: {kind: x, type: sequence"),
+            "key.unknown",
+            "",
+        ),
+    ],
+)
+def test_what_is_wrong_with_an_agents_own_tree_is_named(change: tuple[str, str], code: str, severity: str) -> None:
+    """Agents that are not there are refused when run, as the source document's are."""
+    told = check_bytes(OWN.replace(*change).encode()).problems
+    assert [(code, 10)] == [(each.code, each.line) for each in told]
+    assert severity in ("", told[0].severity)
 
 
 @pytest.mark.parametrize(("text", "holds"), [("name: x\nagents: {a: {type: llm}}\n", "holds none")])
