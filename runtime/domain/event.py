@@ -11,6 +11,7 @@ import msgspec
 from runtime.domain.canonical import Json
 from runtime.domain.cost import Estimate
 from runtime.domain.ids import DefinitionHash, RunId, StepId, TenantId
+from runtime.domain.tree import TreeMemory
 
 
 class ErrorInfo(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -171,6 +172,10 @@ class RunMigrated(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     definition: DefinitionHash
     previous: DefinitionHash
     actor: str = ""
+    tree: TreeMemory | None = None
+    """What its behaviour tree remembers, in terms of the new one; None: no tree has been ticked."""
+    timers: dict[str, str] = {}
+    """Timers of the tree that are set, and what they are called from here on."""
 
 
 Event: TypeAlias = (

@@ -313,6 +313,9 @@ def _cancel_requested(state: RunState, event: CancelRequested) -> None:
 
 def _migrated(state: RunState, event: RunMigrated) -> None:
     state.workflow, state.definition = event.workflow, event.definition
+    if event.tree is not None:
+        state.tree = event.tree
+    state.timers = {event.timers.get(timer, timer): due_us for timer, due_us in state.timers.items()}
 
 
 def _listened(state: RunState, command: Listen) -> None:

@@ -143,21 +143,25 @@ class Executor:
     async def migrate(
         self,
         live: LiveRun,
-        event: RunMigrated,
         workflow: Workflow,
         planner: Planner,
         *,
-        check: Callable[[RunState], None],
+        event_of: Callable[[RunState], RunMigrated],
     ) -> None:
-        """Go by another definition from here on; durable when this returns. `check` raises what speaks against it."""
+        """Go by another definition from here on; durable when this returns. `event_of` says what that means in a
+        state, or raises what speaks against it."""
         async with live.lock:
             if live.is_closed and not live.state.is_final:
                 raise engine_stopped(live.state.run)
             if live.is_stale:
                 await self._rewind(live)
-            check(live.state)
+            event = event_of(live.state)
             await self._append(live, event, None)
             live.workflow, live.planner = workflow, planner
+            running = {new: live.timers.pop(old) for old, new in event.timers.items() if old in live.timers}
+            for timer, task in running.items():
+                self._end(live, task)
+                self._arm(live, timer)
 
     def resume(self, live: LiveRun) -> None:
         """Carry out again what the journal has scheduled and nobody has answered."""

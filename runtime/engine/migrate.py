@@ -3,10 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 import msgspec
+from msgspec import UnsetType
 
-from runtime.domain.ids import AgentId, DefinitionHash, state_of
+from runtime.domain.ids import AgentId, DefinitionHash, state_of, step_id
+from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
-from runtime.domain.workflow import Workflow
+from runtime.domain.tree import TreeMemory
+from runtime.domain.workflow import REVIEW, FsmSpec, LlmPlan, Workflow
+from runtime.planners.tree.moving import Moved
 
 
 class Migration(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,15 +22,24 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
     """What is different, a sentence each; empty where nothing that is run is."""
     refusals: tuple[str, ...]
     """Why it cannot be done; empty: it can."""
+    tree: TreeMemory | None = None
+    """What the run's behaviour tree remembers, in terms of the new one."""
+    timers: dict[str, str] = {}
+    """What timers of the tree are called there."""
 
 
 def migration(old: Workflow, new: Workflow, state: RunState) -> Migration:
     """What moving a run in this state from `old` to `new` means."""
+    moved = None
+    if old.tree is not None and new.tree is not None and not isinstance(state.tree, UnsetType):
+        moved = Moved(old.tree, new.tree, state.tree)
     return Migration(
         previous=state.definition,
         definition=new.hash,
         changes=tuple(_changes(old, new, state)),
-        refusals=tuple(_refusals(old, new, state)),
+        refusals=(*_refusals(old, new, state), *(moved.refusals if moved else ())),
+        tree=moved.memory if moved else None,
+        timers=moved.timers if moved else {},
     )
 
 
@@ -36,24 +49,57 @@ def _refusals(old: Workflow, new: Workflow, state: RunState) -> Iterator[str]:
         return
     if new.hash == state.definition:
         yield "the run is pinned to this definition already"
-    if old.planner != new.planner or old.planner != "fsm" or old.fsm is None or new.fsm is None:
-        yield f"a run moves from state machine to state machine, not from {old.planner} to {new.planner}"
+    if old.planner != new.planner:
+        yield (
+            f"a run keeps its kind of plan: where it is by one of type {old.planner} says nothing of where it would be "
+            f"by one of type {new.planner}"
+        )
         return
     for problem in new.problems:
         if problem.severity == "refusal":
             yield f"the definition may not run here: {problem.message}"
     if not state.is_minimised and _minimises(new):
         yield "the definition keeps people's data out of the journal, and this journal holds them already"
+    machine = new.fsm
+    if new.llm is not None:
+        yield from _of_plan(new.llm, new, state)
+        machine = _machine(new.llm, state)
     for step in state.open:
-        yield from _lost(new, state.steps[step])
+        if state_of(step) not in (PLANNING, REVIEW):
+            yield from _lost(new, machine, state.steps[step])
 
 
-def _lost(new: Workflow, step: StepState) -> Iterator[str]:
-    """Why a step that runs or waits has no place in the other definition."""
-    assert new.fsm is not None, "it is a state machine"
+def _of_plan(there: LlmPlan, new: Workflow, state: RunState) -> Iterator[str]:
+    """Why what a model has planned cannot be carried out by the other definition."""
+    plan = state.plan
+    if isinstance(plan, UnsetType):
+        return
+    if plan.source == "fallback" and there.fallback is None:
+        yield "the run goes by its sub-plan, and there is none there"
+    elif plan.source != "fallback" and bool(plan.steps) is (there.execution is not None):
+        yield "of the run's plan and those there, one has steps, the other is a choice that a machine carries out"
+    for step in plan.steps:
+        known = state.steps.get(step_id(step.name, step.visit))
+        if step.agent not in new.agents and (known is None or known.status not in ("succeeded", "failed")):
+            yield f"agent {step.agent!r}, which step {step.name!r} of the run's plan needs, does not exist there"
+
+
+def _machine(llm: LlmPlan, state: RunState) -> FsmSpec | None:
+    """The machine by which a run goes on there, where its plan is none of steps."""
+    if isinstance(state.plan, UnsetType) or state.plan.steps:
+        return None
+    return llm.fallback if state.plan.source == "fallback" else llm.execution
+
+
+def _lost(new: Workflow, machine: FsmSpec | None, step: StepState) -> Iterator[str]:
+    """Why a step that runs or waits has no place in the other definition; without a machine its agent is enough."""
     name = state_of(step.step)
-    there = new.fsm.states.get(name)
-    if there is None and name not in new.fsm.final_states:
+    if machine is None:
+        if step.status == "running" and _agent_of(step) not in new.agents:
+            yield f"agent {_agent_of(step)!r}, which works on step {name!r}, does not exist there"
+        return
+    there = machine.states.get(name)
+    if there is None and name not in machine.final_states:
         yield f"state {name!r}, where the run is, does not exist there"
     elif step.status == "waiting" and (there is None or there.wait_for != step.signal):
         yield f"state {name!r} waits for {step.signal!r}, and does not wait for that there"
@@ -68,6 +114,9 @@ def _changes(old: Workflow, new: Workflow, state: RunState) -> Iterator[str]:
         yield f"the workflow is called {new.name!r} instead of {old.name!r}"
     old_states, new_states = (each.fsm.states if each.fsm else {} for each in (old, new))
     yield from _compared("state", old_states, new_states, {state_of(step) for step in state.open})
+    for what, here, there in (("the behaviour tree", old.tree, new.tree), ("how a model plans", old.llm, new.llm)):
+        if here != there:
+            yield f"{what} changes"
     old_agents, new_agents = _plain(old), _plain(new)
     yield from _compared("agent", old_agents, new_agents, set())
     yield from _compared("file", old.files, new.files, set())

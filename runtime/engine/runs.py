@@ -327,29 +327,34 @@ class Engine:
         while run not in self._live and (opening := self._opening.get(run)) is not None:
             await asyncio.wait({opening})
         live, move = self._live.get(run), await self.migration(run, to)
-        event = RunMigrated(workflow=to.name, definition=to.hash, previous=move.previous, actor=actor)
         old = await self._definitions(move.previous)
 
-        def check(state: RunState) -> None:
-            refusals = migration(old, to, state).refusals
-            if refusals or state.definition != move.previous:
+        def event_of(state: RunState) -> RunMigrated:
+            found = migration(old, to, state)
+            if found.refusals or state.definition != move.previous:
                 raise Conflict(
-                    "run.not_migrated", f"run {run!r} stays as it is: {'; '.join(refusals) or 'it was moved'}"
+                    "run.not_migrated", f"run {run!r} stays as it is: {'; '.join(found.refusals) or 'it was moved'}"
                 )
+            return RunMigrated(
+                workflow=to.name,
+                definition=to.hash,
+                previous=move.previous,
+                actor=actor,
+                tree=found.tree,
+                timers=found.timers,
+            )
 
         if live is not None:
-            await self._executor.migrate(live, event, to, self._planner(to), check=check)
+            await self._executor.migrate(live, to, self._planner(to), event_of=event_of)
         else:
-            await self._alone(run, self._migrate_idle(run, event, to, check))
+            await self._alone(run, self._migrate_idle(run, to, event_of))
         return move
 
-    async def _migrate_idle(
-        self, run: RunId, event: RunMigrated, to: Workflow, check: Callable[[RunState], None]
-    ) -> None:
+    async def _migrate_idle(self, run: RunId, to: Workflow, event_of: Callable[[RunState], RunMigrated]) -> None:
         """Move a run that nobody works on: nothing of it is started."""
         state = await self._unfinished(run)
         idle = LiveRun(state, to, planner_without_plan())
-        await self._executor.migrate(idle, event, to, self._planner(to), check=check)
+        await self._executor.migrate(idle, to, self._planner(to), event_of=event_of)
 
     async def _cancel(self, run: RunId, requested: CancelRequested) -> None:
         while run not in self._live and (opening := self._opening.get(run)) is not None:

@@ -49,6 +49,7 @@ _WHAT_IFS = st.none() | st.builds(
     live_tools=st.booleans(),
     values=VALUES,
 )
+_MEMORIES = st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3))
 
 BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(
@@ -80,6 +81,8 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         definition=TEXTS.map(DefinitionHash),
         previous=TEXTS.map(DefinitionHash),
         actor=TEXTS,
+        tree=st.none() | _MEMORIES,
+        timers=st.dictionaries(TEXTS, TEXTS, max_size=2),
     ),
     st.builds(TimerFired, timer=TEXTS),
     st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS),
@@ -90,7 +93,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
     st.builds(StopStep, step=_STEPS),
     st.builds(
         KeepTree,
-        memory=st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3)),
+        memory=_MEMORIES,
         stopped=_VIA,
     ),
     st.builds(Listen, signals=_VIA),
