@@ -20,7 +20,7 @@ from runtime.errors import Invalid
 from runtime.ports import StateStore
 from runtime.store.charges import Charges, Spending
 
-By = Literal["tenant", "workflow", "agent", "role", "model", "tool"]
+By = Literal["tenant", "workflow", "agent", "role", "model", "tool", "memory"]
 DIMENSIONS: tuple[str, ...] = get_args(By)
 COUNTS_OF_A_BUDGET = 20
 """Names, or runs, of one budget that are told; the dearest."""
@@ -65,12 +65,12 @@ class BudgetView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChargeView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tenant's workflow spent on one model or tool."""
+    """What a tenant's workflow spent on one model, tool or layer of memory."""
 
     workflow: str
     """Empty: outside workflows."""
     kind: str
-    """`model` or `tool`."""
+    """`model`, `tool` or `memory`."""
     name: str
     calls: int
     input_tokens: int

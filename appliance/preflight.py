@@ -105,6 +105,7 @@ class Preflights:
             return Ask(agent=spec.id, within=await self._within(workflow, spec, given, asking))
         sender = msgspec.structs.replace(sender_of(workflow, spec), tenant=asking.tenant)
         called = sum(self._tool_price(workflow, tool) for tool in spec.tools) + self._request_micros(spec)
+        called += self._prices.per_memory("long_term", "search") if spec.type == "rag" else 0
         prompt = _prompt_of(workflow, spec, given)
         if prompt is None:
             return Ask(agent=spec.id, call_micros=called)

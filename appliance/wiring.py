@@ -247,6 +247,8 @@ class Appliance:
             tool_price=self._tool_price,
             reserve=self._reserve,
             record=self.record,
+            memory=self.memory,
+            memory_price=self.prices.per_memory,
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
         self._open_traces(data, self.audit)

@@ -72,6 +72,11 @@ class PriceTable:
         price = _named(self._own, f"{provider}/{name}")
         return None if price is None else price.call_micros
 
+    def per_memory(self, layer: str, operation: str) -> int:
+        """Micro-dollars of an operation on a layer of memory, which may be priced as a whole; else 0."""
+        named = self.per_call("memory", f"{layer}/{operation}")
+        return (self.per_call("memory", layer) if named is None else named) or 0
+
     def per_request(self, host: str) -> int:
         """Micro-dollars of a request to a host (`name:port`), which may be priced without its port; else 0."""
         named = self.per_call("http", host)

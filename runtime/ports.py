@@ -93,6 +93,9 @@ class StepContext(Protocol):
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other."""
 
+    async def pay_for_memory(self, layer: str, operation: str) -> None:
+        """Pay for an operation on a layer of memory before it is done. Raises Refused where no budget has room."""
+
 
 class Agent(Protocol):
     """Acts on tasks. One instance serves every run of its definition; `act` may run concurrently."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from appliance.costs import Asked, BudgetView, By, ChargeBackView, ChargeView, CostsView, SpendingView
     from appliance.estimates import AccuracyView
 
-DIMENSIONS = ["tenant", "workflow", "agent", "role", "model", "tool"]
+DIMENSIONS = ["tenant", "workflow", "agent", "role", "model", "tool", "memory"]
 
 
 @click.command(

@@ -85,5 +85,5 @@ def _budget(line: BudgetLine) -> Budget:
 
 def _ordered(scope: Mapping[Dimension, str]) -> tuple[tuple[Dimension, str], ...]:
     """The widest first, so that they are told the same way however they are written."""
-    order: tuple[Dimension, ...] = ("tenant", "workflow", "agent", "role", "tool", "model")
+    order: tuple[Dimension, ...] = ("tenant", "workflow", "agent", "role", "tool", "model", "memory")
     return tuple((dimension, scope[dimension]) for dimension in order if dimension in scope)

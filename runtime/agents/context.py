@@ -84,9 +84,12 @@ class AgentContext:
         reserve: Reserve = nothing_reserved,
         record: Record = nothing_recorded,
         is_dry: bool = False,
+        memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
-        """`tool_price`: micro-dollars of a call to a tool. `record`: keeps a line of the audit log. `is_dry`: nothing
+        """`tool_price`: micro-dollars of a call to a tool, `memory_price` of an operation on memory.
+        `record`: keeps a line of the audit log. `is_dry`: nothing
         may have an effect: tools are not called, and requests that may have one are refused."""
+        self._memory_price = memory_price
         self._task = task
         self._spec = spec
         self._sender = sender
@@ -152,6 +155,13 @@ class AgentContext:
                 "tool.unknown", f"no tool is called {tool!r} here; there are: {', '.join(sorted(self._tools))}"
             )
         return granted
+
+    async def pay_for_memory(self, layer: str, operation: str) -> None:
+        """Pay for an operation on a layer of memory before it is done. Raises Refused where no budget has room."""
+        bound = CostBound(usd_micros=self._memory_price(layer, operation), item=f"memory:{layer}")
+        settling = (await self._reserve(self._sender, bound))(bound)
+        if settling is not None:
+            await asyncio.shield(_ended(settling))
 
     def _key(self, tool: str) -> str:
         """A later attempt makes the same calls in the same order, so the n-th call is the same one."""

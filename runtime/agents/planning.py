@@ -5,21 +5,27 @@ faults to name when it asks again, and the plans that are worth keeping.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 
 from runtime.agents.evidence import evidence_of
 from runtime.agents.llm import LlmAgent
 from runtime.agents.templates import Template
-from runtime.domain.canonical import Json, parse
+from runtime.domain.canonical import Json, digest, encode, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
 from runtime.domain.event import Usage
+from runtime.domain.ids import TenantId
 from runtime.domain.plan import Plan
 from runtime.domain.workflow import LlmPlan, Workflow
-from runtime.errors import Invalid
+from runtime.errors import Invalid, Unavailable
 from runtime.planners.guard import NO_JSON, Faults, PlanGuard, answer_schema
 from runtime.planners.plan_cache import PlanCache, plan_key
-from runtime.ports import StepContext, StepResult, Task
+from runtime.ports import MemoryStore, StepContext, StepResult, Task
 
+log = logging.getLogger(__name__)
+
+ARTEFACT = "plan"
+"""The kind under which plans are kept in memory, of each tenant apart."""
 GOAL_KEYS = ("goal", "message", "question", "task")
 """Where a run's goal stands in its input, when the planner does not say."""
 
@@ -27,7 +33,10 @@ GOAL_KEYS = ("goal", "message", "question", "task")
 class PlanningAgent:
     """Asks once for each attempt."""
 
-    def __init__(self, workflow: Workflow, spec: LlmPlan) -> None:
+    def __init__(self, workflow: Workflow, spec: LlmPlan, memory: MemoryStore | None = None) -> None:
+        """`memory`: where plans are kept over a restart; None: they end with the process."""
+        self._definition = workflow.hash
+        self._memory = memory
         self._spec = spec
         self._guard = PlanGuard(spec)
         self._prompt = Template(spec.asker.prompt)
@@ -49,17 +58,43 @@ class PlanningAgent:
         goal_class = declared.get("class")
         key = plan_key(task.tenant, [message.content for message in messages] if goal_class is None else goal_class)
         anew = bool(task.data.get("replanned"))  # a plan that was kept is the one that failed
-        if self._spec.keeps_plans and not anew and (kept := self._cache.find(key)) is not None:
+        is_minimised = bool(task.data.get("is_minimised"))
+        if self._spec.keeps_plans and not anew and (kept := await self._find(task.tenant, key)) is not None:
             return StepResult(output=kept, evidence={"plan_cache": key})
         reply = await ctx.models.complete(self._request(messages))
         answer = _read(reply)
         found = self._guard.judge(answer)
         if isinstance(found, Plan) and not anew:
             has_inputs = any(step.input is not None for step in found.steps)
-            self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
+            is_kept = self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
+            if is_kept and self._spec.keeps_plans and not is_minimised:
+                await self._keep(task.tenant, key, answer)
         return StepResult(
             output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=evidence_of(reply)
         )
+
+    async def _find(self, tenant: TenantId, key: str) -> Json:
+        """A plan that was kept, here or before a restart; None where there is none."""
+        found = self._cache.find(key)
+        if found is not None or self._memory is None:
+            return found
+        kept = await self._memory.artefact(tenant, ARTEFACT, self._durable(key))
+        answer = None if kept is None else parse(kept)
+        if not isinstance(self._guard.judge(answer), Plan):
+            return None
+        self._cache.keep(key, answer, has_inputs=False, is_whole=True)
+        return answer
+
+    async def _keep(self, tenant: TenantId, key: str, answer: Json) -> None:
+        if self._memory is None:
+            return
+        try:
+            await self._memory.keep_artefact(tenant, ARTEFACT, self._durable(key), encode(answer))
+        except Unavailable as error:  # the run has its plan; the next one asks again
+            log.warning("a plan was not kept: %s", error)
+
+    def _durable(self, key: str) -> str:
+        return digest([self._definition, key])
 
     def _request(self, messages: tuple[ChatMessage, ...]) -> ChatRequest:
         asked = self._model.request({}, "")

@@ -85,6 +85,7 @@ class RagAgent:
         options = self._options()
         question = question_in(task.input, self._spec.id)
         collection = await self._collection(task.tenant)
+        await ctx.pay_for_memory("long_term", "search")
         found = await retrieve(
             question,
             collection,

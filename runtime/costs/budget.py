@@ -30,6 +30,18 @@ def budgets_of(policies: Mapping[str, object], *, workflow: str, agent: str = ""
     return tuple(found)
 
 
+def budgets_of_memory(memory: Mapping[str, object], *, workflow: str, agent: str) -> tuple[Budget, ...]:
+    """The budgets that the checked `memory` of an agent sets for a run, by layer; hard."""
+    found = []
+    for layer, options in memory.items():
+        money = options.get("cost_budget_dollars") if isinstance(options, dict) else None
+        if money is not None:
+            scope: tuple[tuple[Dimension, str], ...] = (("workflow", workflow), ("agent", agent), ("memory", layer))
+            set_by = f"memory.{layer}.cost_budget_dollars of agent {agent!r} of workflow {workflow!r}"
+            found.append(Budget(scope=scope, per="run", usd_micros=usd_micros(money), set_by=set_by))
+    return tuple(found)
+
+
 def names_of(sender: Sender, item: str) -> dict[str, str]:
     """Dimension → name of something that a sender pays for; `item` as `CostBound` has it."""
     kind, _, name = item.partition(":")

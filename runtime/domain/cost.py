@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-Dimension = Literal["tenant", "workflow", "agent", "role", "tool", "model"]
+Dimension = Literal["tenant", "workflow", "agent", "role", "tool", "model", "memory"]
 Period = Literal["run", "hour", "day", "month"]
 
 EACH = "*"

@@ -64,7 +64,7 @@ class CostBound(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int = 0
     output_tokens: int = 0
     item: str = ""
-    """What is paid for, as budgets name it: `model:vllm/llama3`, `tool:search`."""
+    """What is paid for, as budgets name it: `model:vllm/llama3`, `tool:search`, `memory:long_term`."""
     payee: str = ""
     """Who may charge for it once it is sent, as `name:port`; empty: it ends with this process."""
     has_price: bool = True

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from runtime.agents.context import AgentContext, Reserve, nothing_reserved
 from runtime.agents.planning import PlanningAgent
 from runtime.agents.templates import Template
-from runtime.costs.budget import budgets_of
+from runtime.costs.budget import budgets_of, budgets_of_memory
 from runtime.costs.tally import Tallies
 from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
@@ -37,6 +37,7 @@ from runtime.ports import (
     AgentFactory,
     Clock,
     HttpAccess,
+    MemoryStore,
     Minimiser,
     ModelAccess,
     Record,
@@ -85,6 +86,8 @@ class Dispatcher:
         tool_price: Callable[[Workflow, str], int] = lambda _workflow, _tool: 0,
         reserve: Reserve = nothing_reserved,
         record: Record = nothing_recorded,
+        memory: MemoryStore | None = None,
+        memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
         """`minimiser`: gives the data of minimised runs back to agents and tools. `tallies`: what steps spend, counted
         where it is settled; None: what agents say. `tool_price`: micro-dollars of a call to a tool. `record`: keeps a
@@ -93,6 +96,8 @@ class Dispatcher:
         self._tallies = tallies or Tallies()
         self._tool_price = tool_price
         self._reserve = reserve
+        self._memory = memory
+        self._memory_price = memory_price
         self._record = record
         self._make_agent = make_agent
         self._models = models
@@ -155,6 +160,7 @@ class Dispatcher:
             data, given = await self._restored(state, data, given)
         if isinstance(desk.agent, PlanningAgent):
             data["replanned"], data["is_repair"] = asked_for(state, step.step)
+            data["is_minimised"] = bool(state.is_minimised)
         task = _task(workflow, state, step, desk, data=data, given=given)
         context = AgentContext(
             task,
@@ -167,6 +173,7 @@ class Dispatcher:
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
             record=self._record,
+            memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
         )
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
@@ -211,7 +218,7 @@ class Dispatcher:
     async def _open_desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         spec = agent_of(workflow, agent)
         if workflow.llm is not None and agent == PLANNING:
-            maker: Agent = PlanningAgent(workflow, workflow.llm)
+            maker: Agent = PlanningAgent(workflow, workflow.llm, self._memory)
         else:
             maker = self._make_agent(spec, workflow.folder, sender_of(workflow, spec))
         load = AgentLoad(
@@ -278,10 +285,11 @@ def sender_of(
 
 def _budgets(workflow: Workflow, spec: AgentSpec, name: str) -> tuple[Budget, ...]:
     """What the definition lets a run spend, in all and by this agent."""
-    if not (workflow.policies or spec.policies):
+    if not (workflow.policies or spec.policies or spec.memory):
         return ()
     of_all, of_agent = budgets_of(workflow.policies, workflow=name), spec.policies
-    return (*of_all, *budgets_of(of_agent, workflow=name, agent=spec.id))
+    of_memory = budgets_of_memory(spec.memory, workflow=name, agent=spec.id)
+    return (*of_all, *budgets_of(of_agent, workflow=name, agent=spec.id), *of_memory)
 
 
 def _checked(result: StepResult, desk: Desk) -> StepResult:

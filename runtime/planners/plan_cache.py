@@ -25,14 +25,16 @@ class PlanCache:
         self._plans.move_to_end(key)
         return self._plans[key]
 
-    def keep(self, key: str, answer: Json, *, has_inputs: bool, is_whole: bool) -> None:
-        """Keep an answer that the guard let through. `is_whole`: the class says all that the model was asked."""
+    def keep(self, key: str, answer: Json, *, has_inputs: bool, is_whole: bool) -> bool:
+        """Keep an answer that the guard let through, and say whether it may be. `is_whole`: the class says all that
+        the model was asked."""
         if has_inputs and not is_whole:
-            return
+            return False
         self._plans[key] = answer
         self._plans.move_to_end(key)
         if len(self._plans) > MAX_PLANS:
             self._plans.popitem(last=False)
+        return True
 
 
 def plan_key(tenant: TenantId, goal_class: Json) -> str:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 KEPT = 20
 """Of one kind and tenant; a classifier of 50,000 examples has 80 MB."""
+KEPT_OF = {"plan": 1_000}
+"""Of kinds that are small."""
 
 
 def content_of(connection: sqlite3.Connection, tenant: TenantId, kind: str, digest: str) -> bytes | None:
@@ -30,5 +32,5 @@ def keep(connection: sqlite3.Connection, tenant: TenantId, kind: str, digest: st
     connection.execute(
         "DELETE FROM artefact WHERE id IN "
         "(SELECT id FROM artefact WHERE tenant=? AND kind=? ORDER BY id DESC LIMIT -1 OFFSET ?)",
-        (tenant, kind, KEPT),
+        (tenant, kind, KEPT_OF.get(kind, KEPT)),
     )

@@ -21,9 +21,10 @@ _COLUMNS = {
     "role": "role",
     "model": "item",
     "tool": "item",
+    "memory": "item",
 }
 """Dimension → its column; an item begins with its kind."""
-_ITEMS = ("model", "tool")
+_ITEMS = ("model", "tool", "memory")
 _SUMS = "sum(calls), sum(usd_micros), sum(input_tokens), sum(output_tokens)"
 
 

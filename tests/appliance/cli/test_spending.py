@@ -1,10 +1,12 @@
 """What runs spend: their own cost, tools and requests that cost money, and budgets that refuse them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.appliance.cli.conftest import Af
+from tests.models.installed import installed_models
 
 PRICED = 'prices: {"scripted/*": {input_per_1k: "0.001", output_per_1k: "0.002"}}\n'
 TICKETS = """
@@ -114,3 +116,34 @@ def test_an_amount_that_is_none_is_named_with_its_place(af: Af, greet: Path, amo
     told = " ".join((said.out + said.err).split())
     for place in ("policies.cost_budget", "agents.greet.policies.cost_budget", "create_ticket.cost_per_call"):
         assert place in told
+
+
+SEARCH = """
+name: search
+agents:
+  find:
+    type: rag
+    input: "{{ input.message }}"
+    memory: {long_term: {folder: articles, cost_budget_dollars: 0.03}}
+"""
+
+
+def test_an_operation_of_memory_has_a_price_and_a_budget(af: Af, tmp_path: Path, settings: Path) -> None:
+    """By layer; the agent's own budget of the layer refuses the search that has no room."""
+    (tmp_path / "articles").mkdir()
+    (tmp_path / "articles" / "lost.md").write_text("---\nid: a\ntitle: Lost cards\n---\nFreeze the card in the app.")
+    path = tmp_path / "workflow.yaml"
+    path.write_text(SEARCH)
+    prices = '{"memory/long_term": {per_call: "0.02"}, "memory/long_term/save": {per_call: "1"}}'
+    settings.write_text(f"models: {{folder: {installed_models()}}}\nprices: {prices}\n")
+    given = ("--input", '{"message": "I lost my card"}')
+    plan: Any = af("plan", path, *given, "--json").document
+    assert 0.02 == plan["cost_usd"]["p50"]
+    run: Any = af("run", path, *given, "--json").document
+    assert ("succeeded", 0.02) == (run["status"], run["usage"]["cost_usd"])
+    costs: Any = af("costs", "--by", "memory", "--json").document
+    line = costs["spending"][0]
+    assert ("long_term", 1, 20_000) == (line["name"], line["calls"], line["cost_usd_micros"])
+    path.write_text(SEARCH.replace("0.03", "0.01"))
+    refused = af("run", path, *given)
+    assert (3, True) == (refused.code, "memory 'long_term'" in refused.out + refused.err), refused.out + refused.err

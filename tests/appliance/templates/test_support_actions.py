@@ -192,6 +192,9 @@ class Host:
     http = cast(HttpAccess, None)
     folder = str(SUPPORT)
 
+    async def pay_for_memory(self, layer: str, operation: str) -> None:
+        """It costs nothing here."""
+
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         return {"id": "T-7", "tool": tool, "category": arguments["category"]}
 

@@ -37,6 +37,9 @@ class Context:
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> NoReturn:
         raise AssertionError(f"the agent called tool {tool!r}")
 
+    async def pay_for_memory(self, layer: str, operation: str) -> None:
+        """It costs nothing here."""
+
 
 class _NoHttp:
     async def send(self, request: object, *, sender: Sender = APPLIANCE) -> NoReturn:

@@ -13,7 +13,7 @@ from runtime.engine.clock import ManualClock, SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound
-from runtime.ports import Clock, Minimiser, ModelAccess, StateStore, StepContext, StepResult, Task
+from runtime.ports import Clock, MemoryStore, Minimiser, ModelAccess, StateStore, StepContext, StepResult, Task
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock, hold
@@ -58,6 +58,7 @@ class Stage:
         self.failing_starts: dict[str, Callable[[], Awaitable[None]]] = {}
         self.failing_stops: set[str] = set()
         self.models: ModelAccess | None = None
+        self.memory: MemoryStore | None = None
         self.evidence: dict[str, Json] | None = None
         self.minimise: Callable[[Path, DataLock], Minimiser] | None = None
         self.workflows: dict[DefinitionHash, Workflow] = {}
@@ -83,6 +84,7 @@ class Stage:
             tools={},
             clock=self.clock,
             minimiser=minimiser,
+            memory=self.memory,
         )
         store = self.trouble(Journal(database))
         engine = Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=self.clock, minimiser=minimiser)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -32,6 +33,7 @@ from runtime.errors import Refused
 from runtime.planners.lifecycle import planner_for
 from runtime.ports import ModelAccess, Task
 from tests.runtime.engine.conftest import Stage, until
+from tests.runtime.memory.word_models import open_memory
 
 ROW: Json = {"steps": [{"agent": "search", "input": "cards"}, {"agent": "write"}]}
 BARE: Json = {"steps": ["search", "write"]}
@@ -287,3 +289,22 @@ async def test_a_model_that_plans_anew_is_told_what_happened(stage: Stage) -> No
     assert anew.messages == repair.messages[:1]
     assert "step 1 names agent nothing" in repair.messages[2].content
     assert replay(state.run, await engine.entries(state.run), planner_for(workflow)).divergence is None
+
+
+async def test_a_kept_plan_survives_a_restart_for_its_tenant_and_definition(stage: Stage, tmp_path: Path) -> None:
+    """The next process asks nobody; another tenant, another class and another definition ask."""
+    async with open_memory(tmp_path / "memory") as memory:
+        stage.memory = memory
+        workflow, model = planned(stage, BARE, BARE, BARE, BARE, keeps_plans=True)
+        await run(await stage.engine(), workflow, {"goal": "x"})
+        await stage.close()
+        engine = await stage.engine()
+        state = await run(engine, workflow, {"goal": "x"})
+        assert (1, "succeeded") == (len(model.asked), state.status)
+        assert ["plan_cache"] == list(state.steps[StepId("plan")].evidence or {})
+        await run(engine, workflow, {"goal": "x"}, tenant="another")
+        await run(engine, workflow, {"goal": "y"})
+        other = replace(workflow, hash=DefinitionHash("sha256:other"))
+        stage.workflows[other.hash] = other
+        await run(engine, other, {"goal": "x"})
+        assert 4 == len(model.asked)
