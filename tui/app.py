@@ -1,9 +1,10 @@
 """The application: what all screens share, and what they ask for."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
+import msgspec
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Hit, Hits, Provider
@@ -16,8 +17,9 @@ from tui.client import Client
 from tui.lines import Line, wrap
 from tui.link import Link, Watch
 from tui.panels.runs import short
+from tui.panels.why import why_lines
 from tui.polled import Polled
-from tui.screens.asking import Asked, Picked, given
+from tui.screens.asking import Asked, Picked, Shown, given
 from tui.screens.chat import ChatScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.run import RunScreen
@@ -100,6 +102,7 @@ class Dashboard(App[None]):
                 yield SystemCommand(f"Runs: {chosen}", "filter the list", lambda c=chosen: screen.choose_filter(c))
             yield SystemCommand("Search runs", "by id, workflow, step, error", screen.action_search)
             yield SystemCommand("Answer what waits", "a run that waits for a person", screen.action_answer)
+            yield SystemCommand("Why", "why the chosen run failed", screen.action_why)
             yield SystemCommand("Time travel", "the chosen run at any point", screen.action_travel)
         yield SystemCommand("Chat with a workflow", "ask it, and see what it does", self.chat)
         yield SystemCommand("Quit", "leave; runs go on", self.action_quit)
@@ -195,6 +198,33 @@ class Dashboard(App[None]):
                 self.notify(f"{signal} was answered; the run goes on.", title=short(run))
         except AgentFlowError as error:
             self.complain("The answer was not taken", error)
+
+    def explain(self, run: str) -> None:
+        """Say why a run failed."""
+        if run:
+            self.run_worker(self._explain(run), group="why", exclusive=True)
+
+    async def _explain(self, run: str) -> None:
+        try:
+            why = await self.client.why(run)
+        except AgentFlowError as error:
+            self.complain("No cause can be told", error)
+            return
+        lines = why_lines(why, min(74, self.size.width - 8))
+        self.push_screen(Shown(f"Why {short(run)} failed" if why.first else short(run), lines))
+
+    def glance(self, runs: Sequence[str]) -> None:
+        """Ask what runs do of which nothing was heard since the screens were opened."""
+        if runs and self.link.is_live:
+            self.run_worker(self._glance(runs), group="glance", exclusive=True)
+
+    async def _glance(self, runs: Sequence[str]) -> None:
+        try:
+            found = await self.client.glances(runs)
+        except (AgentFlowError, msgspec.MsgspecError):
+            return  # the list is as good as it was
+        for each in found:
+            self.board.glanced(each)
 
     def cancel(self, run: str) -> None:
         """Ask why, and stop a run."""

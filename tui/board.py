@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 
 from runtime.domain.units import USD_MICROS
-from tui.shapes import RunLine, Told
+from tui.shapes import Glance, RunLine, Told
 from tui.words import micros
 
 Filter = Literal["all", "open", "waiting", "failed", "succeeded"]
@@ -99,6 +99,14 @@ class Board:
             known.entries, known.updated_us = told.seq, at_us
             _CHANGES.get(told.type, _nothing)(self, known, told.data)
         self._changed()
+
+    def glanced(self, found: Glance) -> None:
+        """Take in what a run does, as somebody has looked it up; what its entries told meanwhile stands above it."""
+        run = self._runs.get(found.run_id)
+        if run is not None and not run.doing:
+            run.doing, run.error = found.doing, found.error
+            run.tokens, run.cost_usd = max(run.tokens, found.tokens), max(run.cost_usd, found.cost_usd)
+            self._changed()
 
     def forget(self) -> None:
         """Begin anew: the server's data are others."""

@@ -4,7 +4,7 @@ Opens nothing itself: it is given how to call and how to follow, so that screens
 nothing else.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
@@ -80,6 +80,15 @@ class Client:
     async def waits(self) -> shapes.Waits:
         """What waits for a person."""
         return await self._read("/v1/panels/waiting", shapes.Waits)
+
+    async def why(self, run: str) -> shapes.Why:
+        """Why a run failed."""
+        return await self._read(f"/v1/runs/{quote(run, safe='')}/why", shapes.Why)
+
+    async def glances(self, runs: Sequence[str]) -> list[shapes.Glance]:
+        """What so many runs do, or failed with."""
+        query = urlencode([("run", run) for run in runs])
+        return (await self._read(f"/v1/panels/runs?{query}", shapes.Glances)).runs
 
     async def workflows(self) -> list[str]:
         """Names of workflows that can be asked for."""

@@ -287,3 +287,73 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     output: Json = None
     error: ErrorText | None = None
     awaiting: list[str] = []
+
+
+class WhyLink(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that went wrong on the way to a failure."""
+
+    step: str = ""
+    agent: str = ""
+    seq: int = 0
+    kind: str = ""
+    code: str = ""
+    message: str = ""
+    times: int = 1
+    then: str = ""
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the same thing went wrong."""
+
+    before: int = 0
+    since: int = 0
+    looked_at: int = 0
+    first_at: str | None = None
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """What this run had, and no run that succeeded."""
+
+    what: str
+    here: Any = None
+    there: str = ""
+
+
+class NextStep(msgspec.Struct, frozen=True, kw_only=True):
+    """A command to type now."""
+
+    command: str
+    why: str = ""
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run failed."""
+
+    run_id: str
+    workflow: str
+    status: str
+    first: WhyLink | None = None
+    chain: list[WhyLink] = []
+    signature: Signature | None = None
+    succeeded: int = 0
+    differences: list[Difference] = []
+    changes: list[str] = []
+    meaning: str = ""
+    advice: str = ""
+    next: list[NextStep] = []
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run does, or failed with."""
+
+    run_id: str
+    doing: str
+    error: str
+    tokens: int
+    cost_usd: float
+
+
+class Glances(msgspec.Struct, frozen=True):
+    """Those that were asked for."""
+
+    runs: list[Glance] = []

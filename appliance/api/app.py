@@ -63,6 +63,7 @@ HANDLERS = (
     panels.panel_memory_search,
     panels.panel_calls,
     panels.panel_costs,
+    panels.panel_runs,
     panels.panel_waiting,
     vault.show_vault,
     vault.purge_vault,

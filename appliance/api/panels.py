@@ -1,5 +1,6 @@
 """What the dashboard's panels show, over HTTP; of the caller's tenant. Only reads."""
 
+from contextlib import suppress
 from typing import Annotated
 
 import msgspec
@@ -16,11 +17,14 @@ from appliance.costs import Asked, costs_view, instant_of
 from appliance.estimates import estimated
 from appliance.panels.agents import AgentsView, agents_view
 from appliance.panels.calls import CallsView, newest_calls
+from appliance.panels.glances import MOST_RUNS as MOST_GLANCES
+from appliance.panels.glances import GlancesView, glance_of
 from appliance.panels.memories import CollectionsView, CollectionView, RecallView, passage_views
 from appliance.panels.plans import PlanShapeView, plan_shape
 from appliance.panels.spending import ESTIMATED_RUNS, SpendingPanelView, alerts_of, estimated_view, hour_views
 from appliance.panels.waiting import MOST_RUNS, WaitsView, waits_view
 from runtime.domain.chat import EmbedRequest
+from runtime.domain.ids import RunId
 from runtime.domain.memory import Collection, MemoryQuery
 from runtime.errors import Corrupt, NotFound, Unavailable
 from runtime.memory.embedding import DEFAULT_MODEL
@@ -33,6 +37,15 @@ class MemoryQueryOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     collection: Annotated[str, Meta(min_length=1, max_length=200, description="Name of a collection.")]
     text: Annotated[str, Meta(min_length=1, max_length=4_000, description="A question, as an agent would ask it.")]
     limit: Annotated[int, Meta(ge=1, le=100, description="How many passages at most.")] = 10
+
+
+class GlanceQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which runs to look at."""
+
+    run: Annotated[
+        list[Annotated[str, Meta(max_length=200)]],
+        Meta(min_length=1, max_length=MOST_GLANCES, description="A run's id; may be given up to 50 times."),
+    ]
 
 
 class CallsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,6 +182,28 @@ async def panel_costs(request: ApiRequest, service: NamedDependency[Service]) ->
         alerts=alerts_of(view.budgets),
         estimates=estimates,
     )
+
+
+@get(
+    "/v1/panels/runs",
+    name="panel_runs",
+    **describes(
+        "Runs at a glance: what each does, waits for, or failed with",
+        tag="panels",
+        answers={200: GlancesView},
+        errors=(422,),
+        query=GlanceQuery,
+    ),
+)
+async def panel_runs(request: ApiRequest, service: NamedDependency[Service]) -> GlancesView:
+    """Those that are not here, or cannot be read, are left out."""
+    glances = []
+    for run in dict.fromkeys(read_query(request, GlanceQuery).run):
+        with suppress(NotFound, Corrupt):
+            state = await service.engine.state(RunId(run))
+            if state.tenant == request.user.tenant:
+                glances.append(glance_of(state))
+    return GlancesView(runs=glances)
 
 
 @get(

@@ -262,6 +262,21 @@ async def test_other_keys_do_what_they_say(served: Served) -> None:
         assert not seen.app.is_running
 
 
+async def test_what_happened_before_is_told_too_and_why(served: Served) -> None:
+    """The list says what a run failed with also where nobody watched it; w says why."""
+    await ask(served, "ask")
+    await ask(served, "failing")
+    async with dashboard(served) as seen:
+        await seen.until(lambda: "break  model.broken" in seen.lines("runs"), "the failure")
+        assert "person: resolved" in seen.lines("runs")
+        await seen.press("w")
+        await seen.until(lambda: isinstance(seen.app.screen, Shown), "why")
+        assert "the first cause" in seen.text()
+        assert "model.broken" in seen.text()
+        await seen.press("escape", "enter", "w")
+        await seen.until(lambda: isinstance(seen.app.screen, Shown), "why of the open run")
+
+
 async def test_a_call_is_shown_in_full(served: Served) -> None:
     """Why it was refused stands in the log, and here."""
     from runtime.domain.audit import tool_entry

@@ -87,6 +87,11 @@ class Lines(ScrollView, can_focus=True):
         if changed:
             self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
 
+    def seen_keys(self) -> list[str]:
+        """The lines that are on the screen."""
+        first = self.scroll_offset.y
+        return [self.source.key(i) for i in range(first, min(self.source.count, first + self.size.height))]
+
     def choose_key(self, key: str) -> None:
         """Put the cursor on a line."""
         for index in range(self.source.count):

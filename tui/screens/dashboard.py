@@ -25,7 +25,7 @@ from tui.words import clock, sign
 
 NO_RUN = "Choose a run in the list."
 SLOW_TICKS = 4
-"""Ages are written anew once a second."""
+"""Once a second, what was not heard of is asked for."""
 
 
 class DashboardScreen(ViewScreen):
@@ -49,6 +49,7 @@ class DashboardScreen(ViewScreen):
         Binding("slash", "search", "Search", key_display="/", tooltip="search runs; Esc clears"),
         Binding("f", "filter", "Filter", tooltip="all, open, waiting, failed or succeeded runs"),
         Binding("t", "travel", "Time travel", tooltip="the run at any point of its journal"),
+        Binding("w", "why", "Why", tooltip="why the run that the cursor is on failed"),
         Binding("c", "chat", "Chat", tooltip="chat with a workflow"),
         Binding("a", "answer", "Answer", tooltip="answer what waits for a person"),
         Binding("x", "cancel", "Cancel", show=False, tooltip="stop the run that the cursor is on"),
@@ -67,6 +68,7 @@ class DashboardScreen(ViewScreen):
         self._asked = ""
         self._is_only = False
         self._ticks = 0
+        self._glanced: set[str] = set()
 
     def heads(self) -> Iterable[Widget]:
         """The search line, when it is asked for."""
@@ -106,7 +108,21 @@ class DashboardScreen(ViewScreen):
         self.draw("costs", polled.version("costs"), lambda w: fixed(cost_lines(polled.costs, w)))
         self.draw("waiting", (polled.version("waiting"), second), lambda _: waits_source(polled.waits, app.now_us()))
         self.draw("memory", (polled.version("memory"), self._asked, polled.recall), self._memory)
+        if self._ticks % SLOW_TICKS == 0:
+            self._glance()
         app.poll([name for name, _ in self.VIEWS if self.is_seen(name)], run=self._only_run)
+
+    def _glance(self) -> None:
+        """Ask for what is not known of the runs on the screen, once for each."""
+        if not self.is_seen("runs"):
+            return
+        board, asked = self.board_app.board, []
+        for key in self.query_one("#runs", Lines).seen_keys()[:50]:
+            run = board.run(key)
+            if run is not None and not run.doing and key not in self._glanced:
+                asked.append(key)
+        self._glanced.update(asked)
+        self.board_app.glance(asked)
 
     def _head(self) -> Line:
         app = self.board_app
@@ -237,6 +253,10 @@ class DashboardScreen(ViewScreen):
         """The chosen run, at any point."""
         if key := self.query_one("#runs", Lines).key:
             self.board_app.travel(key)
+
+    def action_why(self) -> None:
+        """Why the chosen run failed."""
+        self.board_app.explain(self.query_one("#runs", Lines).key)
 
     def action_chat(self) -> None:
         """Chat with a workflow."""

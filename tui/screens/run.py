@@ -32,6 +32,7 @@ class RunScreen(ViewScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "travel", "Time travel", tooltip="the run at any point of its journal"),
+        Binding("w", "why", "Why", tooltip="why the run failed"),
         Binding("a", "answer", "Answer", tooltip="answer what the run waits for"),
         Binding("x", "cancel", "Cancel", tooltip="stop the run"),
         Binding("i", "whole", "Input, answer", tooltip="what the run was given and has answered"),
@@ -123,6 +124,10 @@ class RunScreen(ViewScreen):
         """What the run was given, and has answered."""
         self._detail = ("step", "")
         self.go("detail")
+
+    def action_why(self) -> None:
+        """Why the run failed."""
+        self.board_app.explain(self.followed.log.run)
 
     def action_travel(self) -> None:
         """The run at any point."""

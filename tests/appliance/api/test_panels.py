@@ -222,3 +222,18 @@ async def test_what_waits_for_a_person_is_listed(api: Api) -> None:
     assert ("resolved", "person", None) == tuple(panel["waits"][0][name] for name in ("signal", "step", "until"))
     await api.client.post(f"/v1/runs/{first['run_id']}/signal", json={"name": "resolved", "payload": {"words": "x"}})
     assert [second["run_id"]] == [wait["run_id"] for wait in (await _panel(api, "waiting"))["waits"]]
+
+
+async def test_runs_are_told_at_a_glance(api: Api) -> None:
+    """What a list of ten thousand has no room for is asked for the fifty that are seen."""
+    failed, waits = await api.run("failing", wait=True), await api.run("ask", wait=True)
+    done = await api.run("echo", wait=True)
+    query = "&".join(f"run={run['run_id']}" for run in (failed, waits, done))
+    glances = (await _panel(api, f"runs?{query}&run=r-nothing"))["runs"]
+    assert [("failed", "break", "model.broken"), ("waiting", "person: resolved", ""), ("succeeded", "say", "")] == [
+        (each["status"], each["doing"], each["error"]) for each in glances
+    ]
+    assert glances[2]["tokens"] > 0
+    assert 422 == (await api.client.get("/v1/panels/runs")).status_code
+    too_many = "&".join(f"run=r-{number}" for number in range(51))
+    assert 422 == (await api.client.get(f"/v1/panels/runs?{too_many}")).status_code
