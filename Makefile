@@ -53,9 +53,11 @@ clean:  ## remove what was built; .venv and the caches of the user stay
 $(PY):
 	@bash packaging/venv.sh $(VENV)
 
+# The model library compiles while the rest is fetched.
 $(BASE): | $(PY)
-	$(PIP) $(LOCKED) -r packaging/requirements.lock -r packaging/requirements-build.lock
-	wheel=$$($(PY) packaging/llama_wheel.py); $(PIP) install --no-deps --no-index --force-reinstall "$$wheel"
+	$(PY) packaging/llama_wheel.py >$(VENV)/llama-wheel & compiling=$$!; trap 'kill $$compiling 2>/dev/null || :' EXIT; \
+	$(PIP) $(LOCKED) -r packaging/requirements.lock -r packaging/requirements-build.lock; wait $$compiling
+	$(PIP) install --no-deps --no-index --force-reinstall "$$(cat $(VENV)/llama-wheel)"
 	$(PIP) install --no-deps --no-index --no-build-isolation --editable .
 	@mkdir -p $(STAMPS); rm -f $(STAMPS)/base-*; touch $@
 
