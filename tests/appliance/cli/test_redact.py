@@ -106,7 +106,7 @@ def test_a_line_that_cannot_be_looked_through_is_blocked(
 ) -> None:
     """The worker is a program that ends at once; what needs no model still passes."""
     monkeypatch.setattr("redaction.names.process._command", lambda: ["false"])
-    stdin('{"id": 1, "payload": "Xiulan Zhao is here"}\n{"id": 2, "payload": "nobody is here"}')
+    stdin('{"id": 1, "payload": "Xiulan Zhao is here on Monday"}\n{"id": 2, "payload": "nobody is here"}')
     said = af("redact", "--jsonl")
     assert 4 == said.code
     assert ["block", "allow"] == [json.loads(line)["decision"] for line in said.out.splitlines()]

@@ -179,11 +179,15 @@ async def test_a_map_runs_each_item_and_answers_in_the_order_of_the_list(stage: 
     """However they end; no more than so many at a time."""
     engine = await stage.engine()
     under_way, most = 0, 0
+    are_two = asyncio.Event()
 
     async def work(task: Task) -> Json:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
+        if under_way == 2:
+            are_two.set()
+        await are_two.wait()
         assert isinstance(task.input, int)
         for _ in range(50 - 10 * task.input):
             await asyncio.sleep(0)
