@@ -121,9 +121,10 @@ class NamesHost:
 
     def _look(self, missing: dict[bytes, Piece]) -> dict[bytes, tuple[Finding, ...]]:
         found, asked = dict[bytes, tuple[Finding, ...]](), list[_Question]()
+        is_up = bool(self.pids)  # a name does not pass on the lists' word alone where the model cannot be had
         for key, piece in missing.items():
             wanted, listed = question(piece), tuple(findings(piece, ()))
-            if wanted is None or has_all_names(piece, listed):
+            if wanted is None or (is_up and has_all_names(piece, listed)):
                 found[key] = listed
             else:
                 asked.append(_Question(key, piece, *wanted))
