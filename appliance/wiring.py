@@ -390,7 +390,8 @@ class Appliance:
         if kind == "agent.rag":
             parts["minimiser"] = self.minimising.of_memory
         if kind == "agent.custom":
-            parts = {"folder": folder, "confinement": seccomp.program(NO_NETWORK, families=())}
+            confinement = seccomp.program(NO_NETWORK, families=())
+            parts = {"folder": folder, "confinement": confinement, "reveal": self.secrets.reveal}
         if not callable(make):
             raise NotFound("kind.not_callable", f"{kind!r} is registered, and is nothing that makes agents")
         agent: Agent = make(spec, **parts)

@@ -11,11 +11,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from runtime.agents import user_code
 from runtime.domain.canonical import MAX_DEPTH, Json, parse
+from runtime.domain.ids import TenantId
+from runtime.domain.secret import Reference
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import AgentFlowError, Invalid, StepFailure, Unavailable
 from runtime.ports import StepContext, StepResult, Task
@@ -24,20 +27,29 @@ MAX_LINE_BYTES = 16 * 1_048_576
 """One message of a worker; more than a step's output may have."""
 KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
 
+Reveal = Callable[[TenantId, Reference, str], Awaitable[str]]
+"""A tenant's secret → its value; for no host, so that it goes to this machine's own code."""
+
 log = logging.getLogger(__name__)
 
 
 class CustomAgent:
     """Calls `handler: file.py:function` with the task's input and a context."""
 
-    def __init__(self, spec: AgentSpec, *, folder: str, confinement: bytes = b"") -> None:
-        """`confinement`: a seccomp program that every worker puts on before it loads the project's file."""
+    def __init__(self, spec: AgentSpec, *, folder: str, confinement: bytes = b"", reveal: Reveal | None = None) -> None:
+        """`confinement`: a seccomp program that every worker puts on before it loads the project's file.
+
+        `reveal`: gives the values of secrets, which go to the worker with each call, on its pipe alone.
+        """
         file, _, function = str(spec.config.get("handler", "")).partition(":")
         if not file or not function:
             raise Invalid("custom.no_handler", f"agent {spec.id!r} needs 'handler', such as actions.py:compose")
         self._spec = spec
         self._folder = folder
         self._confinement = confinement
+        self._reveal = reveal
+        named = spec.config.get("secrets", [])
+        self._secrets = [str(name) for name in named] if isinstance(named, list) else []
         self._file = file
         self._function = function
         self._idle: list[_Worker] = []
@@ -56,9 +68,10 @@ class CustomAgent:
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Run the function once."""
+        secrets = await self._revealed(task)
         worker = await self._free_worker()
         try:
-            output = await worker.call(self._function, task, ctx)
+            output = await worker.call(self._function, task, ctx, secrets)
         except AgentFlowError as error:
             if isinstance(error, Unavailable):
                 await self._drop(worker)
@@ -70,6 +83,14 @@ class CustomAgent:
             raise
         self._idle.append(worker)
         return StepResult(output=output)
+
+    async def _revealed(self, task: Task) -> dict[str, str]:
+        """The values of the secrets that the agent is granted, as they are now."""
+        if not self._secrets:
+            return {}
+        if self._reveal is None:
+            raise Unavailable("secret.no_store", f"agent {self._spec.id!r} needs secrets, and nothing gives any here")
+        return {name: await self._reveal(task.tenant, Reference(name), "") for name in self._secrets}
 
     async def _free_worker(self) -> "_Worker":
         while self._idle:
@@ -113,13 +134,14 @@ class _Worker:
             raise Invalid("custom.does_not_load", f"{file} does not load: {error['message']}")
         return [str(name) for name in answer["ready"]]
 
-    async def call(self, function: str, task: Task, ctx: StepContext) -> Json:
+    async def call(self, function: str, task: Task, ctx: StepContext, secrets: dict[str, str]) -> Json:
         """Run one call, serving the tools that it asks for meanwhile."""
         context = {
             "run_id": task.run,
             "step": task.step,
             "attempt": task.attempt,
             "idempotency_key": task.idempotency_key,
+            "secrets": secrets,
         }
         answer = await self._ask({"function": function, "input": task.input, "context": context})
         while "tool" in answer:

@@ -22,7 +22,16 @@ class Context:
         self.step: str = facts["step"]
         self.attempt: int = facts["attempt"]
         self.idempotency_key: str = facts["idempotency_key"]
+        self._secrets: dict[str, str] = facts.get("secrets", {})
         self._wire = wire
+
+    def secret(self, name: str) -> str:
+        """The value of a secret that the agent's `secrets` list grants; nothing that is returned may hold it."""
+        if name not in self._secrets:
+            error = RuntimeError(f"secret {name!r} is not granted; add it to the agent's config: secrets: [{name}]")
+            error.code = "secret.not_granted"  # type: ignore[attr-defined]  # read back by _failure
+            raise error
+        return self._secrets[name]
 
     def tool(self, name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401  # a tool answers any JSON value
         """Have the host run a tool that the agent's `tools:` list grants; returns the tool's answer."""

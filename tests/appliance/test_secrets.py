@@ -1,6 +1,7 @@
 """A secret reaches the one host that it is for, and nothing that is written or told."""
 
 import asyncio
+import hmac
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -16,7 +17,7 @@ from appliance.ram_folder import RamFolder
 from appliance.wiring import Appliance
 from runtime.domain.canonical import encode
 from runtime.domain.chat import ChatMessage, ChatRequest
-from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from runtime.domain.ids import DEFAULT_TENANT, StepId, TenantId
 from runtime.errors import Invalid, InvalidDefinition, Refused, Unavailable, Unusable
 from runtime.store.keyring import keyring_of
 from runtime.store.secrets import SecretStore
@@ -250,5 +251,46 @@ async def test_without_a_master_key_a_reference_says_what_to_do(data_folder: Pat
         assert ("secret.no_master", True) == (state.error.code, "AGENTFLOW_MASTER_KEY_FILE" in state.error.message)
         with pytest.raises(Unavailable):
             await appliance.secrets.list()
+    finally:
+        await appliance.stop()
+
+
+SIGNS = """
+import hmac, os
+
+def sign(given, ctx):
+    value = ctx.secret("weather")
+    seen = value in " ".join([*os.environ.values(), open("/proc/self/cmdline").read()])
+    return {"mac": hmac.new(value.encode(), b"x", "sha256").hexdigest(), "leaked": value, "seen": seen}
+
+def steal(given, ctx):
+    return ctx.secret("other")
+"""
+
+
+async def test_a_function_is_given_the_secrets_that_its_agent_lists(
+    kept: SecretStore, data_folder: Path, tmp_path: Path
+) -> None:
+    """On its pipe, as they are at the time of the call; what it gives away of them is masked."""
+    kept.put(DEFAULT_TENANT, "other", "not-for-this-agent")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "steps.py").write_text(SIGNS)
+    agents = {
+        name: {"type": "custom", "handler": f"steps.py:{name}", "config": {"secrets": ["weather"]}}
+        for name in ("sign", "steal")
+    }
+    (tmp_path / "project" / "workflow.yaml").write_text(json.dumps({"name": "signs", "agents": agents}))
+    appliance = Appliance(load_settings(data_folder, {}))
+    await appliance.start()
+    try:
+        workflow = await appliance.workflows.find(str(tmp_path / "project"), allow_paths=True)
+        outputs = []
+        for value in (VALUE, "rotated-weather-key"):
+            kept.put(DEFAULT_TENANT, "weather", value)
+            state = await appliance.engine.wait(await appliance.engine.submit(workflow, {}))
+            outputs.append(state.steps[StepId("sign")].output)
+            assert "secret.not_granted" == state.steps[StepId("steal")].error.code  # type: ignore[union-attr]  # it failed
+            expected = hmac.new(value.encode(), b"x", "sha256").hexdigest()
+            assert {"mac": expected, "leaked": "[SECRET:weather]", "seen": False} == outputs[-1]
     finally:
         await appliance.stop()
