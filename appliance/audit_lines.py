@@ -1,4 +1,4 @@
-"""Lines of the audit log as people and programs see them: `af audit list`, `GET /v1/egress`.
+"""Lines of the audit log as people and programs see them: `af audit list`, `af audit show`, `GET /v1/egress`.
 
 Written once, so that the command line and the API never disagree. A line never holds a value.
 """
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from runtime.audit.chain import Line
+from runtime.audit.record import AuditRow, digest, entry_of, record_in
 from runtime.domain.audit import AuditEntry
-from runtime.domain.journal import rfc3339
+from runtime.domain.ids import TenantId
 from runtime.domain.units import USD_MICROS
 from runtime.policies.residency import allows
 from runtime.store.audit import AuditLog
@@ -21,15 +21,19 @@ class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line."""
 
     seq: int
-    """Its place in the chain, from 1."""
+    """Its place in its tenant's chain, from 1."""
     at: str
     event: str
-    """`egress.sent`, `egress.refused` or `egress.settled`."""
+    """What happened, such as `egress.sent`."""
     passage: str
-    """Joins what was sent with how it ended."""
+    """Joins what was sent or called with how it ended."""
+    actor: str
+    """Who did it; empty: the appliance itself."""
+    subject: str
+    """What it was done to: a tool, a signal, a setting, a definition."""
     tenant: str
     purpose: str
-    """What wanted to send, such as `agent 'answer'`."""
+    """What wanted it, such as `agent 'answer'`."""
     workflow: str
     agent: str
     run: str
@@ -52,53 +56,57 @@ class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    entry: int
+    """The entry of the run's journal that says the same; 0: none does."""
+    entry_hash: str
+    """Its hash in hex; of the end of a run the hash over its whole journal."""
+    marks: dict[str, str]
+    """A definition's hash, salted hashes of settings."""
     hash: str
-    """SHA-256 over the line and the hash of the one before, in hex."""
+    """SHA-256 over the record, which holds the hash of the one before, in hex."""
 
 
 class AuditQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which lines are wanted; what is empty leaves all in."""
 
     events: tuple[str, ...] = ()
+    """Events, or what their names begin with."""
     outcome: str = ""
     zone: str = ""
     """A zone, or a pattern such as `cloud:*`."""
     run: str = ""
-    tenant: str = ""
 
     def takes(self, entry: AuditEntry) -> bool:
         """Whether a line is wanted."""
         return (
-            (not self.events or entry.event in self.events)
+            (not self.events or entry.event.startswith(self.events))
             and self.outcome in ("", entry.outcome)
             and (not self.zone or allows((self.zone,), entry.destination.zone))
             and self.run in ("", entry.sender.run)
-            and self.tenant in ("", entry.sender.tenant)
         )
 
 
-class _Body(msgspec.Struct, frozen=True):
-    entry: AuditEntry
-
-
-_body = msgspec.json.Decoder(_Body)
-
-
 async def newest_lines(
-    log: AuditLog, query: AuditQuery, *, limit: int, before: int | None = None, look_at: int | None = None
+    log: AuditLog,
+    tenant: TenantId,
+    query: AuditQuery,
+    *,
+    limit: int,
+    before: int | None = None,
+    look_at: int | None = None,
 ) -> tuple[list[AuditLine], int | None]:
-    """The newest lines that a query takes, newest first, and where to go on; None when there are no more.
+    """A tenant's newest lines that a query takes, newest first, and where to go on; None when there are no more.
 
     `before`: only lines in front of this one. `look_at`: how many lines to look at, at most; None: all there are.
     """
     if before is None:
-        newest = await log.newest(1)
+        newest = await log.newest(tenant, 1)
         before = newest[-1].seq + 1 if newest else 1
     stop = 1 if look_at is None else max(1, before - look_at)
     found: list[AuditLine] = []
     while before > stop:
         after_seq = max(stop, before - PAGE) - 1
-        page = await log.read(after_seq=after_seq, limit=before - 1 - after_seq)
+        page = await log.read(tenant, after_seq=after_seq, limit=before - 1 - after_seq)
         for line in _taken(reversed(page), query):
             found.append(line)
             if len(found) == limit:
@@ -107,20 +115,23 @@ async def newest_lines(
     return found, before if before > 1 else None
 
 
-def _taken(lines: Iterator[Line], query: AuditQuery) -> Iterator[AuditLine]:
+def _taken(lines: Iterator[AuditRow], query: AuditQuery) -> Iterator[AuditLine]:
     for line in lines:
-        entry = _body.decode(line.body).entry
+        entry = entry_of(line)
         if query.takes(entry):
-            yield _view(line, entry)
+            yield line_of(line, entry)
 
 
-def _view(line: Line, entry: AuditEntry) -> AuditLine:
+def line_of(row: AuditRow, entry: AuditEntry) -> AuditLine:
+    """A record and what its detail tells of, as it is shown."""
     sender, destination = entry.sender, entry.destination
     return AuditLine(
-        seq=line.seq,
-        at=rfc3339(line.at_us),
+        seq=row.seq,
+        at=record_in(row.record).at,
         event=entry.event,
         passage=entry.passage,
+        actor=entry.actor,
+        subject=entry.subject,
         tenant=sender.tenant,
         purpose=sender.purpose,
         workflow=sender.workflow,
@@ -138,5 +149,8 @@ def _view(line: Line, entry: AuditEntry) -> AuditLine:
         cost_usd=entry.usd_micros / USD_MICROS,
         input_tokens=entry.input_tokens,
         output_tokens=entry.output_tokens,
-        hash=line.hash,
+        entry=entry.entry,
+        entry_hash=entry.entry_hash,
+        marks=entry.marks,
+        hash=digest(row.record),
     )

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
+from runtime.audit.record import entry_of
 from runtime.domain.audit import AuditEntry
+from runtime.domain.ids import TenantId
 from runtime.domain.journal import rfc3339
 from runtime.errors import AgentFlowError
 from runtime.policies.threats import Alert, Detector, Use
@@ -39,13 +41,6 @@ class ThreatView(msgspec.Struct, frozen=True, kw_only=True):
     """Of the audit log."""
 
 
-class _Body(msgspec.Struct, frozen=True):
-    entry: AuditEntry
-
-
-_body = msgspec.json.Decoder(_Body)
-
-
 class Watch:
     """The detector of a running appliance."""
 
@@ -71,11 +66,11 @@ class Watch:
             self._tell(use)
 
     async def _learn(self, audit: AuditLog) -> None:
-        newest = await audit.newest(1)
-        head_seq = newest[-1].seq if newest else 0
-        self._waiting = [use for use in self._waiting or [] if use.seq > head_seq]
-        async for use in _newest(audit, head_seq=head_seq):
-            self._alerts.extend(self._detector.observe(use))
+        ends = {head.tenant: head.size for head in await audit.heads()}
+        self._waiting = [use for use in self._waiting or [] if use.seq > ends.get(TenantId(use.tenant), 0)]
+        for tenant, end in ends.items():
+            async for use in _newest(audit, tenant, end):
+                self._alerts.extend(self._detector.observe(use))
 
     def note(self, entry: AuditEntry, at_us: int, seq: int) -> None:
         """Look at a line that was just written; what is unusual goes to the log."""
@@ -107,7 +102,8 @@ class Watch:
 async def alerts_in(audit: AuditLog, tenant: str) -> Sequence[Alert]:
     """Everything unusual of a tenant in the newest lines of a log, oldest first."""
     detector, found = Detector(), list[Alert]()
-    async for use in _newest(audit, tenant):
+    newest = await audit.newest(TenantId(tenant), 1)
+    async for use in _newest(audit, TenantId(tenant), newest[-1].seq if newest else 0):
         found.extend(detector.observe(use))
     return found
 
@@ -152,19 +148,15 @@ def view_of(alert: Alert) -> ThreatView:
     )
 
 
-async def _newest(audit: AuditLog, tenant: str = "", *, head_seq: int | None = None) -> AsyncIterator[Use]:
-    """What the newest lines say, of one tenant or of all, in order; up to a line, or to the end."""
-    if head_seq is None:
-        newest = await audit.newest(1)
-        head_seq = newest[-1].seq if newest else 0
-    seq = max(0, head_seq - MOST_LINES)
-    while seq < head_seq:
-        page = await audit.read(after_seq=seq, limit=min(PAGE, head_seq - seq))
+async def _newest(audit: AuditLog, tenant: TenantId, end: int) -> AsyncIterator[Use]:
+    """What a tenant's newest lines say, in order, up to a line."""
+    seq = max(0, end - MOST_LINES)
+    while seq < end:
+        page = await audit.read(tenant, after_seq=seq, limit=min(PAGE, end - seq))
         if not page:
             return
         for line in page:
-            entry = _body.decode(line.body).entry
-            use = use_of(entry, line.at_us, line.seq) if tenant in ("", entry.sender.tenant) else None
+            use = use_of(entry_of(line), line.at_us, line.seq)
             if use is not None:
                 yield use
         seq = page[-1].seq

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+from appliance.audit_keys import AuditKeys
+from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
@@ -38,6 +40,7 @@ from redaction.known import KnownSecrets
 from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.agents.context import ModelsFor
+from runtime.audit.levels import Levels
 from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
@@ -210,15 +213,7 @@ class Appliance:
     async def _open(self, *, recover: bool) -> None:
         data = self.settings.data
         lock, keyring, key = await self._unlock(data)
-        journal = journal_database(data, lock=lock, key=key, durability=self.settings.durability)
-        await journal.start()
-        self._journal = journal
-        self._opened.push_async_callback(journal.stop)
-        self.store, self.tickets = Journal(journal), Tickets(journal)
-        self.audit = AuditLog(journal, self.clock.now_us)
-        self._opened.push_async_callback(self._guard.written)
-        if self._is_writer:
-            await self._open_budgets(journal)
+        audit = await self._open_journal(lock, key)
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
@@ -251,7 +246,7 @@ class Appliance:
             memory_price=self.prices.per_memory,
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
-        self._open_traces(data, self.audit)
+        self._open_traces(data, audit)
         self.engine = Engine(
             store=self.store,
             definitions=self.workflows.ready,
@@ -262,7 +257,7 @@ class Appliance:
         )
         if self._is_writer:
             self._opened.push_async_callback(self.engine.stop, self.settings.drain_s)
-            learning = asyncio.create_task(self.threats.learn(self.audit), name="threats")
+            learning = asyncio.create_task(self.threats.learn(audit), name="threats")
             self._opened.push_async_callback(_ended, learning)
             await self.engine.start(recover=recover)
             self.minimising.start(self.store)
@@ -273,6 +268,31 @@ class Appliance:
             raise Unavailable("audit.closed", "the audit log is not open for writing here, so nothing leaves")
         seq = await self.audit.append(entry)
         self.threats.note(entry, self.clock.now_us(), seq)
+
+    async def _open_journal(self, lock: DataLock | None, key: Key | None) -> AuditLog:
+        """The journal's file, with what is told of runs and what they spend."""
+        settings = self.settings
+        journal = journal_database(settings.data, lock=lock, key=key, durability=settings.durability)
+        await journal.start()
+        self._journal = journal
+        self._opened.push_async_callback(journal.stop)
+        self.audit = audit = AuditLog(journal, self.clock.now_us, Levels(settings.audit.levels))
+        self.store, self.tickets = Journal(journal, audit.chains), Tickets(journal)
+        if self._is_writer:
+            await self._open_audit(audit)
+        self._opened.push_async_callback(self._guard.written)
+        if self._is_writer:
+            await self._open_budgets(journal)
+        return audit
+
+    async def _open_audit(self, audit: AuditLog) -> None:
+        """Go on with the audit log, in its present format, signed as the settings say."""
+        await audit.take_over()
+        keys, given = AuditKeys(self.settings), self.settings.audit
+        keys.make()
+        signing = Checkpoints(audit, keys, self.clock, every_s=given.checkpoint_s, anchor=given.anchor)
+        signing.start()
+        self._opened.push_async_callback(signing.stop)
 
     async def _kept(self, run: RunId, value: Json) -> Json:
         return await self.engine.kept(run, value)

@@ -64,9 +64,10 @@ async def list_egress(request: ApiRequest, service: NamedDependency[Service]) ->
         outcome=query.outcome,
         zone=query.zone,
         run=query.run,
-        tenant=request.user.tenant,
     )
-    lines, more = await newest_lines(log, wanted, limit=query.limit, before=query.before, look_at=LOOKED_AT)
+    lines, more = await newest_lines(
+        log, request.user.tenant, wanted, limit=query.limit, before=query.before, look_at=LOOKED_AT
+    )
     return EgressPage(lines, _next_page(query, more) if more else None)
 
 

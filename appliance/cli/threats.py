@@ -49,11 +49,11 @@ def threats(af: Af, age_ms: int | None, tenant: str, limit: int) -> None:
 
 
 async def _found(af: Af, age_ms: int | None, tenant: str, limit: int) -> "tuple[list[ThreatView], bool]":
-    from appliance.cli.audit import open_audit
+    from appliance.cli.audit_log import open_log
     from appliance.threats import alerts_in, view_of
     from runtime.engine.clock import SystemClock
 
-    async with open_audit(af) as audit:
+    async with open_log(af) as audit:
         alerts = await alerts_in(audit, tenant) if audit else ()
     since_us = 0 if age_ms is None else SystemClock().now_us() - age_ms * 1_000
     wanted = [alert for alert in reversed(alerts) if alert.at_us >= since_us]

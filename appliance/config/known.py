@@ -15,6 +15,7 @@ from appliance.config.costs import budgets, prices
 from models.routing import check_routes
 from models.servers import ModelServer, check_servers
 from redaction.persist import Written
+from runtime.audit.levels import LEVELS
 from runtime.domain.secret import is_reference
 from runtime.policies.residency import CLOUD_PREFIX, UNKNOWN, is_zone, is_zone_pattern
 
@@ -212,6 +213,23 @@ def _names_destinations(pattern: str) -> bool:
     return kind in ("", "*", *DESTINATION_KINDS) and is_zone_pattern(zone)
 
 
+def audit_levels(value: object) -> dict[str, str]:
+    """Tenants and tools with the level that they are audited at."""
+    example = '{"acme": "basic", "*/search": "none"}'
+    found = pairs(value, example)
+    if not all(level in LEVELS for level in found.values()):
+        raise ValueError(f"a mapping to {', '.join(LEVELS)}, such as {example}")
+    return found
+
+
+def origin(value: object) -> str:
+    """A name that a signed note may bear."""
+    found = text(value)
+    if any(char.isspace() or char == "+" for char in found) or found.endswith("/"):
+        raise ValueError("a name such as example.com/agentflow, without spaces, + and a / at its end")
+    return found
+
+
 def servers(value: object) -> list[dict[str, object]]:
     """A list of model servers; the environment gives it as JSON."""
     try:
@@ -265,6 +283,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("names_workers", amount(1, 64), 1, "processes that look for names and places; 180 MB each"),
     Setting("egress.max_bytes", amount(1, 2**32), 16 * 2**20, "bytes of one payload that may leave"),
     Setting("egress.per_minute", amount(0, 10**9), 6_000, "payloads of a tenant to one host a minute; 0: any number"),
+    Setting("audit.levels", audit_levels, {}, "tenant, tenant/tool, * or */tool → none, basic or full"),
+    Setting("audit.key_file", text, "", "the key that signs the audit log; empty: auth/audit.key in the data folder"),
+    Setting("audit.origin", origin, "", "what verifiers of the audit log call this appliance; empty: made of its key"),
+    Setting("audit.checkpoint_s", seconds, 60.0, "how often the audit log is signed; 0: only when stopping"),
+    Setting("audit.anchor", text, "", "file or folder elsewhere that gets each signed checkpoint; empty: none"),
     Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
     Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
     Setting("budgets", budgets, [], "how much may be spent by whom, in a run, an hour, a day or a month"),

@@ -14,6 +14,7 @@ from appliance.config.costs import BudgetLine
 from appliance.config.known import SETTINGS
 from appliance.config.sources import resolve
 from models.servers import ModelServer
+from runtime.audit.levels import Level
 
 Mode = Literal["air_gapped", "restricted", "connected"]
 AirGapWish = Literal["required", "preferred"]
@@ -91,6 +92,21 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Its key, as `secret://NAME`; sent as a bearer token."""
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How the audit log is kept."""
+
+    levels: dict[str, Level] = {}
+    """`TENANT`, `TENANT/TOOL`, `*` or `*/TOOL` → how much is written down; empty: everything."""
+    key_file: str = ""
+    """The key that signs checkpoints; empty: `auth/audit.key` in the data folder."""
+    origin: str = ""
+    """What verifiers call this appliance; empty: a name made of the key."""
+    checkpoint_s: float = 60.0
+    """How often the ends of the chains are signed; 0: only when the appliance stops."""
+    anchor: str = ""
+    """A file or folder outside the data folder that gets a copy of each checkpoint; empty: none."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
@@ -112,6 +128,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     names_workers: int = 1
     """Processes that look for names and places."""
     egress: EgressLimits = EgressLimits()
+    audit: AuditSettings = AuditSettings()
     minimise: Literal["off", "on"] = "off"
     """Whether people's data are kept out of everything that is written here."""
     vault_days: int = 0

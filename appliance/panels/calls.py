@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from runtime.audit.chain import Line
+from runtime.audit.record import AuditRow
 from runtime.domain.canonical import Json
+from runtime.domain.ids import TenantId
 from runtime.domain.journal import rfc3339
 from runtime.domain.units import USD_MICROS
 from runtime.store.audit import AuditLog
@@ -70,15 +71,15 @@ _body = msgspec.json.Decoder(_Body)
 
 async def newest_calls(log: AuditLog, *, tenant: str, run: str, limit: int) -> CallsView:
     """The newest calls of a tenant; `run`: of this run alone, empty: of all."""
-    lines = await log.newest(LOOKED_AT)
-    entries = [(line, _body.decode(line.body).entry) for line in lines]
+    lines = await log.newest(TenantId(tenant), LOOKED_AT)
+    entries = [(line, _body.decode(line.detail).entry) for line in lines]
     told = [(line, entry) for line, entry in entries if _is_told(entry, tenant, run)]
     return CallsView(calls=list(reversed(calls_of(told)))[:limit])
 
 
-def calls_of(told: Sequence[tuple[Line, Mapping[str, Json]]]) -> list[CallView]:
+def calls_of(told: Sequence[tuple[AuditRow, Mapping[str, Json]]]) -> list[CallView]:
     """One call for each passage, in the order of their first lines."""
-    passages: dict[str, list[tuple[Line, Mapping[str, Json]]]] = {}
+    passages: dict[str, list[tuple[AuditRow, Mapping[str, Json]]]] = {}
     for line, entry in told:
         passages.setdefault(str(entry.get("passage") or f"line {line.seq}"), []).append((line, entry))
     return [_call(lines) for lines in passages.values()]
@@ -93,7 +94,7 @@ def _is_told(entry: Mapping[str, Json], tenant: str, run: str) -> bool:
     )
 
 
-def _call(lines: Sequence[tuple[Line, Mapping[str, Json]]]) -> CallView:
+def _call(lines: Sequence[tuple[AuditRow, Mapping[str, Json]]]) -> CallView:
     (begun, first), (ended, last) = lines[0], lines[-1]
     sender, destination = _part(first, "sender"), _part(first, "destination")
     facts = {name: value for _, entry in lines for name, value in entry.items() if name not in _KNOWN | _SPENT}

@@ -1,8 +1,7 @@
 """The calls of one run, out of the audit log: one for each passage."""
 
-import msgspec
-
 from appliance.telemetry.spans import Called
+from runtime.audit.record import entry_of
 from runtime.domain.audit import AuditEntry
 from runtime.domain.event import Usage
 from runtime.domain.ids import RunId, TenantId
@@ -12,27 +11,21 @@ PAGE = 1_000
 MOST_LINES = 200_000
 """Lines that are looked at, from the newest back to the run's beginning."""
 
-
-class _Body(msgspec.Struct, frozen=True):
-    entry: AuditEntry
-
-
-_body = msgspec.json.Decoder(_Body)
 _Told = list[tuple[int, AuditEntry]]
 
 
 async def calls_of_run(audit: AuditLog, run: RunId, *, tenant: TenantId, since_us: int) -> list[Called]:
     """Calls in the order in which they began. `since_us`: when the run did."""
     passages: dict[str, _Told] = {}
-    newest = await audit.newest(1)
+    newest = await audit.newest(tenant, 1)
     before = newest[-1].seq + 1 if newest else 1
     oldest = max(1, before - MOST_LINES)
     while before > oldest:
         after_seq = max(oldest, before - PAGE) - 1
-        page = await audit.read(after_seq=after_seq, limit=before - 1 - after_seq)
+        page = await audit.read(tenant, after_seq=after_seq, limit=before - 1 - after_seq)
         for line in reversed(page):
-            entry = _body.decode(line.body).entry
-            if entry.sender.run == run and entry.sender.tenant == tenant and entry.passage:
+            entry = entry_of(line)
+            if entry.sender.run == run and entry.passage:
                 passages.setdefault(entry.passage, []).insert(0, (line.at_us, entry))
         if not page or page[0].at_us < since_us:
             break

@@ -1,6 +1,6 @@
-"""The chain of the audit log: each line's hash covers the one before, so that none can be changed or taken out.
+"""Format 1 of the audit log, which is only read: lines whose hash covers the one before.
 
-Format 1: `hash = SHA-256(canonical JSON of {v, seq, at_us, prev, entry})`, canonical as RFC 8785 says.
+`hash = SHA-256(canonical JSON of {v, seq, at_us, prev, entry})`, canonical as RFC 8785 says.
 `seq` counts from 1 without gaps; `prev` is the hash of the line before in hex, 64 zeros for the first.
 """
 
@@ -9,28 +9,19 @@ from hashlib import sha256
 
 import msgspec
 
-from runtime.domain.audit import AuditEntry
-from runtime.domain.canonical import Json, encode, parse
+from runtime.domain.canonical import parse
 
-VERSION = 1
 FIRST_PREV = "0" * 64
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry in its place."""
+    """A line as it was stored."""
 
     seq: int
     at_us: int
     hash: str
     body: bytes
     """The canonical JSON that the hash covers."""
-
-
-def link(entry: AuditEntry, *, seq: int, at_us: int, prev: str) -> Line:
-    """The entry as the line behind `prev`."""
-    held: Json = msgspec.to_builtins(entry)
-    body = encode({"v": VERSION, "seq": seq, "at_us": at_us, "prev": prev, "entry": held})
-    return Line(seq=seq, at_us=at_us, hash=sha256(body).hexdigest(), body=body)
 
 
 def first_break(lines: Iterable[Line], *, prev: str = FIRST_PREV, after_seq: int = 0) -> str:

@@ -17,6 +17,22 @@ AuditEvent = Literal[
     "tool.called",
     "tool.refused",
     "tool.settled",
+    "run.started",
+    "run.finished",
+    "cancel.requested",
+    "run.migrated",
+    "human.decided",
+    "login.accepted",
+    "login.refused",
+    "key.created",
+    "key.revoked",
+    "config.changed",
+    "definition.changed",
+    "data.exported",
+    "data.erased",
+    "audit.migrated",
+    "audit.exported",
+    "audit.anchored",
 ]
 
 HERE: Final = Destination("", "local")
@@ -47,6 +63,12 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who did it: an API key's name, `cli`, `local`; empty: the appliance itself."""
     subject: str = ""
     """What it was done to: a tool, a signal, a setting, a definition. A name, never a value."""
+    entry: int = 0
+    """The entry of the run's journal that says the same; 0: none does."""
+    entry_hash: str = ""
+    """Its hash in hex; of `run.finished` SHA-256 over the hashes of all entries up to it."""
+    marks: dict[str, str] = {}
+    """What can be compared without being read: a definition's hash, salted hashes of settings."""
 
 
 def tool_entry(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from runtime.domain.ids import RunId
+from runtime.domain.ids import RunId, TenantId
 from runtime.domain.journal import Row
 from runtime.domain.run import FINAL
 from runtime.errors import SequenceConflict
+from runtime.store.chains import Chains
 from runtime.store.decision import Decision, key_taken
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 MAX_REMEMBERED = 50_000
 """Open runs that are remembered; about 300 bytes each."""
 
-_FIND_RUN = "SELECT key, seq, status FROM run WHERE id = ?"
+_FIND_RUN = "SELECT key, seq, status, tenant FROM run WHERE id = ?"
 _FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.run WHERE idempotency.key = ?"
 _INSERT_RUN = (
     "INSERT INTO run(id, workflow, definition, tenant, status, created_us, updated_us, seq) VALUES(?,?,?,?,?,?,?,0)"
@@ -38,16 +39,18 @@ _MOVE_RUN_TO = "UPDATE run SET seq = ?, updated_us = ?, status = ? WHERE key = ?
 class _End:
     """Where a run's journal ends."""
 
-    __slots__ = ("key", "seq", "status")
+    __slots__ = ("key", "seq", "status", "tenant")
 
-    def __init__(self, key: int, seq: int, status: str) -> None:
-        self.key, self.seq, self.status = key, seq, status
+    def __init__(self, key: int, seq: int, status: str, tenant: TenantId) -> None:
+        self.key, self.seq, self.status, self.tenant = key, seq, status, tenant
 
 
 class Appender:
     """The journal's writing half."""
 
-    def __init__(self) -> None:
+    def __init__(self, audit: Chains | None = None) -> None:
+        """`audit`: the audit log, which gets its lines in the same transaction."""
+        self._audit = audit
         self._ends: dict[RunId, _End] = {}
         self._codes: dict[tuple[str, int], int] = {}
         self._cursor: int | None = None
@@ -62,6 +65,9 @@ class Appender:
         if end is None:
             end = self._begin(connection, decision)
         self._insert(connection, end.key, rows)
+        if self._audit is not None:
+            entries = decision.entries
+            self._audit.describe(connection, end.key, run, end.tenant, entries=entries, rows=rows)
         last = rows[-1]
         if decision.status in (None, end.status):
             connection.execute(_MOVE_RUN, (last.seq, last.at_us, end.key))
@@ -100,7 +106,7 @@ class Appender:
             connection.execute(_INSERT_KEY, (key, row))
         if started.what_if is not None:
             connection.execute(_INSERT_ORIGIN, (row, "what_if", started.what_if.run, at_us))
-        return self._remember(decision.run, _End(row, 0, "running"))
+        return self._remember(decision.run, _End(row, 0, "running", started.tenant))
 
     def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> None:
         if self._cursor is None:

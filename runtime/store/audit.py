@@ -1,71 +1,221 @@
-"""The audit log in the journal's file: append-only, chained, durable before what it tells of goes on."""
+"""The audit log in the journal's file: append-only, a chain for each tenant, durable before what it tells of."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from runtime.audit.chain import FIRST_PREV, Line, first_break, link
+from runtime.audit.chain import FIRST_PREV, Line, first_break
+from runtime.audit.levels import EVERYTHING, Levels
+from runtime.audit.note import Checkpoint, NoteKey, Sign, signed
+from runtime.audit.record import AuditRow, entry_in
+from runtime.audit.tree import Growing
 from runtime.domain.audit import AuditEntry
+from runtime.domain.ids import TenantId
+from runtime.errors import Corrupt, NotFound
+from runtime.store.chains import Chains
 from runtime.store.database import Database
 
 if TYPE_CHECKING:
     import sqlite3
 
-_PAGE = 1_000
+T = TypeVar("T")
+
+PAGE = 1_000
+
+log = logging.getLogger(__name__)
+
+
+class ChainHead(NamedTuple):
+    """Where a tenant's chain ends."""
+
+    tenant: TenantId
+    size: int
+    root: bytes
+
+
+class Kept(NamedTuple):
+    """A checkpoint as it is kept."""
+
+    size: int
+    at_us: int
+    note: str
 
 
 class AuditLog:
     """The lines of one appliance."""
 
-    def __init__(self, database: Database, now_us: Callable[[], int]) -> None:
+    def __init__(self, database: Database, now_us: Callable[[], int], levels: Levels = EVERYTHING) -> None:
         self._database = database
         self._now_us = now_us
+        self.chains = Chains(levels)
+        """For whoever writes what is told of, in the same transaction."""
+        database.on_rollback(self.chains.forget)
 
     async def append(self, entry: AuditEntry) -> int:
-        """Write the next line; return its number. Durable when this returns. Raises StoreFull or Unavailable."""
+        """Write the next line of its tenant's chain; return its number, 0 where its level leaves it out.
+
+        Durable when this returns. Raises StoreFull, Unavailable, or Invalid for a text that is no Unicode.
+        """
         at_us = self._now_us()
-        return await self._database.write(lambda connection: _append(connection, entry, at_us))
+        return await self._database.write(lambda connection: self.chains.add(connection, entry, at_us))
 
-    async def read(self, *, after_seq: int = 0, limit: int = _PAGE) -> Sequence[Line]:
-        """Lines behind `after_seq`, in order."""
-        return await self._database.read(lambda connection: _lines(connection, after_seq, limit))
+    async def read(self, tenant: TenantId, *, after_seq: int = 0, limit: int = PAGE) -> Sequence[AuditRow]:
+        """Lines of a tenant behind `after_seq`, in order."""
+        return await self._database.read(lambda connection: rows_behind(connection, tenant, after_seq, limit))
 
-    async def newest(self, limit: int) -> Sequence[Line]:
-        """The last lines, in order."""
-        head = await self._database.read(_head)
-        return await self.read(after_seq=max(0, head[0] - limit), limit=limit)
+    async def newest(self, tenant: TenantId, limit: int) -> Sequence[AuditRow]:
+        """The last lines of a tenant, in order."""
+        size = next((head.size for head in await self.heads() if head.tenant == tenant), 0)
+        return await self.read(tenant, after_seq=max(0, size - limit), limit=limit)
 
-    async def first_break(self) -> tuple[int, str]:
-        """How many lines fit one behind the other, and what is wrong with the next; empty when nothing is."""
-        seq, prev = 0, FIRST_PREV
-        while lines := await self.read(after_seq=seq):
-            for line in lines:
-                if fault := first_break([line], prev=prev, after_seq=seq):
-                    return seq, fault
-                seq, prev = line.seq, line.hash
-        head = await self._database.read(_head)
-        return seq, "" if head == (seq, prev) else f"the lines behind {seq} were taken away"
+    async def heads(self) -> Sequence[ChainHead]:
+        """Where every chain ends, by tenant."""
+        return await self._database.read(heads)
+
+    async def checkpoints(self, tenant: TenantId) -> Sequence[Kept]:
+        """The signed checkpoints of a tenant, oldest first."""
+        return await self._database.read(lambda connection: checkpoints(connection, tenant))
+
+    async def sign(self, tenant: TenantId, key: NoteKey, sign: Sign) -> Kept | None:
+        """Sign where a chain ends now, and keep it; None where nothing was added since the last time.
+
+        What is signed begins with what was signed before: it is worked out from there. Raises Corrupt when the chain
+        does not go on from its last checkpoint, and signs nothing then.
+        """
+        at_us = self._now_us()
+        return await self._database.write(lambda connection: _sign(connection, tenant, key, sign, at_us=at_us))
+
+    async def aside(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run long work on a reading connection of its own."""
+        return await self._database.aside(work)
+
+    async def take_over(self) -> int:
+        """Move the lines of format 1 into the chains of their tenants; return how many there were."""
+        if not await self._database.read(_has_first_format):
+            return 0
+        at_us = self._now_us()
+        return await self._database.write(lambda connection: _take_over(connection, self.chains, at_us))
 
 
-def _append(connection: sqlite3.Connection, entry: AuditEntry, at_us: int) -> int:
-    seq, prev = _head(connection)
-    line = link(entry, seq=seq + 1, at_us=at_us, prev=prev)
-    connection.execute(
-        "INSERT INTO audit(seq, at_us, hash, body) VALUES(?,?,?,?)",
-        (line.seq, line.at_us, bytes.fromhex(line.hash), line.body),
-    )
-    connection.execute("UPDATE audit_head SET seq = ?, hash = ?", (line.seq, bytes.fromhex(line.hash)))
-    return line.seq
+def heads(connection: sqlite3.Connection) -> Sequence[ChainHead]:
+    """Where every chain ends, by tenant."""
+    rows = connection.execute("SELECT tenant, size, peaks FROM audit_chain ORDER BY tenant").fetchall()
+    return [ChainHead(TenantId(tenant), size, Growing(size, bytes(peaks)).root()) for tenant, size, peaks in rows]
 
 
-def _head(connection: sqlite3.Connection) -> tuple[int, str]:
-    seq, digest = connection.execute("SELECT seq, hash FROM audit_head").fetchone()
-    return int(seq), bytes(digest).hex()
-
-
-def _lines(connection: sqlite3.Connection, after_seq: int, limit: int) -> Sequence[Line]:
+def rows_behind(connection: sqlite3.Connection, tenant: str, after_seq: int, limit: int) -> Sequence[AuditRow]:
+    """Records of a tenant, in order."""
     rows = connection.execute(
-        "SELECT seq, at_us, hash, body FROM audit WHERE seq > ? ORDER BY seq LIMIT ?", (after_seq, limit)
+        "SELECT seq, record, leaf, detail FROM audit_record "
+        "WHERE chain = (SELECT key FROM audit_chain WHERE tenant = ?) AND seq > ? ORDER BY seq LIMIT ?",
+        (tenant, after_seq, limit),
     )
-    return [Line(seq=seq, at_us=at_us, hash=bytes(digest).hex(), body=bytes(body)) for seq, at_us, digest, body in rows]
+    return [AuditRow(*row) for row in rows.fetchall()]
+
+
+def leaves(connection: sqlite3.Connection, tenant: str, after_seq: int = 0, size: int = 2**62) -> list[bytes]:
+    """The leaves' hashes of a chain's records behind `after_seq` up to `size`, in order."""
+    rows = connection.execute(
+        "SELECT leaf FROM audit_record WHERE chain = (SELECT key FROM audit_chain WHERE tenant = ?) "
+        "AND seq > ? AND seq <= ? ORDER BY seq",
+        (tenant, after_seq, size),
+    )
+    return [leaf for (leaf,) in rows]
+
+
+def checkpoints(connection: sqlite3.Connection, tenant: str) -> Sequence[Kept]:
+    """The signed checkpoints of a tenant, oldest first."""
+    rows = connection.execute(
+        "SELECT size, at_us, note FROM audit_checkpoint WHERE chain = (SELECT key FROM audit_chain WHERE tenant = ?) "
+        "ORDER BY size",
+        (tenant,),
+    )
+    return [Kept(*row) for row in rows.fetchall()]
+
+
+def no_chain(tenant: str) -> NotFound:
+    """The error for a tenant that nothing was written down of."""
+    return NotFound("audit.no_chain", f"the audit log has no line of tenant {tenant!r}; `af audit list` shows those")
+
+
+def signed_now(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, sign: Sign) -> str:
+    """A checkpoint of where a chain ends now, which is not kept. Raises NotFound and Corrupt."""
+    found = _grown(connection, tenant)
+    if found is None:
+        raise no_chain(tenant)
+    _, tree, _ = found
+    return signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
+
+
+def _sign(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, sign: Sign, *, at_us: int) -> Kept | None:
+    found = _grown(connection, tenant)
+    if found is None or found[2]:
+        return None
+    chain, tree, _ = found
+    note = signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
+    peaks = b"".join(tree.peaks)
+    connection.execute("INSERT INTO audit_checkpoint VALUES(?,?,?,?,?)", (chain, tree.size, at_us, peaks, note))
+    return Kept(tree.size, at_us, note)
+
+
+def _grown(connection: sqlite3.Connection, tenant: str) -> tuple[int, Growing, bool] | None:
+    """A chain's key, its tree as it grew out of the last checkpoint's, and whether it is that one still.
+
+    Raises Corrupt where it did not grow out of it.
+    """
+    found = connection.execute("SELECT key, size, peaks FROM audit_chain WHERE tenant = ?", (tenant,)).fetchone()
+    if found is None:
+        return None
+    last = connection.execute(
+        "SELECT size, peaks FROM audit_checkpoint WHERE chain = ? AND size <= ? ORDER BY size DESC LIMIT 1", found[:2]
+    ).fetchone()
+    tree = Growing(last[0], bytes(last[1])) if last else Growing()
+    for leaf in leaves(connection, tenant, tree.size, found[1]):  # more may have come meanwhile
+        tree.append(leaf)
+    if (tree.size, b"".join(tree.peaks)) != (found[1], bytes(found[2])):
+        raise Corrupt(
+            "audit.inconsistent",
+            f"the audit log of tenant {tenant!r} does not go on from its last checkpoint, so nothing more is signed; "
+            "run `af audit verify`, and keep journal.db as it is",
+        )
+    return found[0], tree, bool(last) and last[0] == tree.size
+
+
+def _has_first_format(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM audit)").fetchone()[0])
+
+
+def _take_over(connection: sqlite3.Connection, chains: Chains, at_us: int) -> int:
+    """Each line's bytes become the detail of a record, whose `data_hash` is the hash that the line had."""
+    rows = connection.execute("SELECT seq, at_us, hash, body FROM audit ORDER BY seq")
+    lines = [Line(seq=seq, at_us=at, hash=bytes(found).hex(), body=bytes(body)) for seq, at, found, body in rows]
+    head = connection.execute("SELECT seq, hash FROM audit_head").fetchone()
+    fault = first_break(lines)
+    if not fault and (head[0], bytes(head[1]).hex()) != (lines[-1].seq, lines[-1].hash):
+        fault = f"the lines behind {lines[-1].seq} were taken away"
+    if fault:
+        log.error("the audit log as it was before this version is broken: %s; it is taken over as it is", fault)
+    try:
+        for line in lines:
+            chains.add_detail(connection, entry_in(line.body), line.body, line.at_us)
+    except Exception:
+        chains.forget()  # what it remembers of chains is not kept
+        raise
+    taken = AuditEntry(event="audit.migrated", found={"lines": len(lines)}, outcome=fault or "ok", subject="format 1")
+    chains.add(connection, taken, at_us)
+    _empty_first_format(connection)
+    return len(lines)
+
+
+def _empty_first_format(connection: sqlite3.Connection) -> None:
+    triggers = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'audit'"
+    ).fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute("DELETE FROM audit")
+    connection.execute("UPDATE audit_head SET seq = 0, hash = ?", (bytes.fromhex(FIRST_PREV),))
+    for _, made_by in triggers:
+        connection.execute(made_by)

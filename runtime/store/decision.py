@@ -17,7 +17,9 @@ class Decision(NamedTuple):
 
     run: RunId
     expected_seq: int
+    entries: Sequence[Entry]
     rows: Sequence[Row]
+    """The entries as they are stored."""
     status: str | None
     """The run's status behind these rows; None when they leave it as it was."""
     started: RunStarted | None
@@ -42,7 +44,7 @@ def decision_of(
     if idempotency_key is not None and started is None:
         raise _malformed(run, "only its first append can bind an idempotency key")
     rows = [write(run, entry) for entry in entries]
-    return Decision(run, expected_seq, rows, status or status_after(entries), started, idempotency_key)
+    return Decision(run, expected_seq, entries, rows, status or status_after(entries), started, idempotency_key)
 
 
 def status_after(entries: Sequence[Entry]) -> str | None:

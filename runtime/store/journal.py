@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.domain.audit import AuditEntry
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, Row
 from runtime.ports import RunKind, RunSummary
 from runtime.store import project_files, queries
 from runtime.store.appender import Appender
 from runtime.store.backup import back_up
+from runtime.store.chains import Chains
 from runtime.store.database import Database, Durability
 from runtime.store.decision import decision_of
 from runtime.store.key import Key
@@ -43,9 +45,11 @@ def journal_database(
 class Journal:
     """StateStore over a database that is started and stopped by whoever made it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: Chains | None = None) -> None:
+        """`audit`: the audit log, which gets its lines in the transaction of what they tell of; None: none is kept."""
         self._database = database
-        self._appender = Appender()
+        self._audit = audit
+        self._appender = Appender(audit)
         database.on_rollback(self._appender.forget)
         self.published = Published(database)
         """The definitions that have a name here."""
@@ -115,7 +119,8 @@ class Journal:
 
         def save(connection: sqlite3.Connection) -> None:
             project_files.keep(connection, files)
-            queries.save_definition(connection, definition, name, document, at_us)
+            if queries.save_definition(connection, definition, name, document, at_us) and self._audit is not None:
+                self._audit.add(connection, _definition_changed(name, definition), at_us)
 
         await self._database.write(save)
 
@@ -149,3 +154,7 @@ class Journal:
         there already, StoreFull, Unavailable or Corrupt.
         """
         return await back_up(self._database, target)
+
+
+def _definition_changed(name: str, definition: DefinitionHash) -> AuditEntry:
+    return AuditEntry(event="definition.changed", subject=name, marks={"definition": definition})

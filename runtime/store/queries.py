@@ -108,17 +108,19 @@ def run_of_key(connection: sqlite3.Connection, idempotency_key: str) -> RunId | 
 
 def save_definition(
     connection: sqlite3.Connection, definition: DefinitionHash, name: str, document: bytes, at_us: int
-) -> None:
-    """Keep a definition, or make one that was kept before the newest of its name again."""
+) -> bool:
+    """Keep a definition, or make one that was kept before the newest of its name again; whether either was needed."""
     newest = connection.execute(
         "SELECT hash FROM definition WHERE name = ? ORDER BY saved_us DESC, key DESC LIMIT 1", (name,)
     ).fetchone()
-    if newest != (definition,):
+    is_news = bool(newest != (definition,))
+    if is_news:
         connection.execute(
             "INSERT INTO definition(hash, name, document, saved_us) VALUES(?,?,?,?) "
             "ON CONFLICT(hash) DO UPDATE SET saved_us = excluded.saved_us",
             (definition, name, document, at_us),
         )
+    return is_news
 
 
 def definition_of(connection: sqlite3.Connection, definition: DefinitionHash) -> tuple[str, bytes]:

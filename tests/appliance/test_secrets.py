@@ -92,13 +92,13 @@ async def test_a_secret_goes_to_its_host_and_into_no_journal(data_folder: Path, 
         run = await appliance.engine.submit(workflow, {"note": f"use {VALUE}", "ref": "secret://weather"})
         state = await appliance.engine.wait(run)
         rows = await appliance.store.read(run)
-        audited = await appliance.audit.read() if appliance.audit else ()
+        audited = await appliance.audit.read(DEFAULT_TENANT) if appliance.audit else ()
         assert "succeeded" == state.status
         assert f"Bearer {VALUE}" in echo.seen[0]
         assert 1 == echo.seen[0].count(VALUE)
         assert "secret://weather" in echo.seen[0]  # what comes with an input is a text
         assert not any(VALUE.encode() in row.data for row in rows)
-        assert not any(VALUE.encode() in line.body for line in audited)
+        assert not any(VALUE.encode() in line.detail for line in audited)
         assert b"[SECRET:weather]" in encode(state.output)
         assert 0 == (await appliance.store.verify()).runs - 1
     finally:

@@ -85,9 +85,9 @@ async def test_values_fields_versions_and_names_are_read(bao: str, data_folder: 
         assert [] == list(await appliance.secrets.list(TenantId("nobody")))
         text = appliance.known.mask_text(f"{VALUE} {PASSWORD} {TOKEN}")
         assert "[SECRET:weather] [SECRET:weather] [SECRET:openbao-token]" == text
-        audited = await appliance.audit.read() if appliance.audit else ()
-        assert any(b"the secrets of the appliance" in line.body for line in audited)
-        assert not any(VALUE.encode() in line.body or TOKEN.encode() in line.body for line in audited)
+        audited = await appliance.audit.read(DEFAULT_TENANT) if appliance.audit else ()
+        assert any(b"the secrets of the appliance" in line.detail for line in audited)
+        assert not any(VALUE.encode() in line.detail or TOKEN.encode() in line.detail for line in audited)
     finally:
         await appliance.stop()
 

@@ -15,7 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import TextContent
 
 from appliance.auth.api_keys import ApiKey, new_key
-from runtime.domain.audit import AuditEntry
+from runtime.audit.record import entry_of
+from runtime.domain.ids import DEFAULT_TENANT
 from tests.appliance.api.serving import Served, open_server
 from tests.mcp.clients import LEGACY, MODERN, client_of
 
@@ -41,9 +42,9 @@ async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 async def _audited(served: Served) -> list[tuple[str, str, str, str]]:
     log = served.appliance.audit
     assert log is not None
-    bodies = [msgspec.json.decode(line.body) for line in await log.read()]
-    entries = [msgspec.convert(body["entry"], AuditEntry) for body in bodies]
-    return [(entry.event, entry.subject, entry.outcome, entry.sender.purpose) for entry in entries]
+    entries = [entry_of(line) for line in await log.read(DEFAULT_TENANT)]
+    called = [entry for entry in entries if entry.event.startswith("tool.")]
+    return [(entry.event, entry.subject, entry.outcome, entry.sender.purpose) for entry in called]
 
 
 @WIRES

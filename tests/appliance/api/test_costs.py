@@ -13,6 +13,7 @@ import pytest
 from appliance.config.costs import BudgetLine
 from appliance.config.settings import ModelSettings
 from models.servers import ModelServer
+from runtime.domain.ids import DEFAULT_TENANT
 from tests.appliance.api.serving import Api, open_api
 from tests.models.stand_in import Play, StandIn, reply, send, stand_in, well
 
@@ -190,7 +191,7 @@ async def test_a_soft_budget_lets_pass_and_leaves_a_line_in_the_audit_log(data_f
             assert 200 == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
         audit = api.service.appliance.audit
         assert audit is not None
-        entries = [json.loads(line.body)["entry"] for line in await audit.newest(100)]
+        entries = [json.loads(line.detail)["entry"] for line in await audit.newest(DEFAULT_TENANT, 100)]
         warned = [entry["outcome"] for entry in entries if entry["event"] == "budget.warned"]
         assert ["0 USD a day of model 'vllm/llama3'"] == warned
 

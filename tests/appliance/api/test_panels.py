@@ -12,7 +12,7 @@ from appliance.costs import BudgetView
 from appliance.panels.calls import calls_of
 from appliance.panels.spending import alerts_of
 from models.gateway import Gateway
-from runtime.audit.chain import FIRST_PREV, link
+from runtime.audit.record import FIRST_PREV, detail_of, row_of
 from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.chat import EmbedReply, EmbedRequest
 from runtime.domain.egress import Destination, Sender
@@ -127,8 +127,11 @@ async def test_memory_is_listed_and_searched_with_reasons(remembering: Api) -> N
 
 
 def _told(*entries: AuditEntry) -> list[Any]:
-    lines = [link(entry, seq=n, at_us=n * 1_000_000, prev=FIRST_PREV) for n, entry in enumerate(entries, 1)]
-    return calls_of([(line, msgspec.json.decode(line.body)["entry"]) for line in lines])
+    lines = [
+        row_of(entry.event, "", detail_of(entry, ""), seq=n, at_us=n * 1_000_000, prev=FIRST_PREV)
+        for n, entry in enumerate(entries, 1)
+    ]
+    return calls_of([(line, msgspec.json.decode(line.detail)["entry"]) for line in lines])
 
 
 def test_the_lines_of_a_passage_are_one_call() -> None:

@@ -13,9 +13,8 @@ import pytest
 
 from appliance.auth.callers import Caller
 from appliance.cli.main import run as run_command
-from runtime.domain.audit import AuditEntry
-from runtime.domain.canonical import parse
-from runtime.domain.ids import RunId, TenantId
+from runtime.audit.record import entry_in
+from runtime.domain.ids import DEFAULT_TENANT, RunId, TenantId
 from runtime.errors import NotFound
 from tests.appliance.api.serving import Api, open_api, open_server
 
@@ -35,9 +34,10 @@ async def audited(api: Api) -> list[tuple[str, str, str]]:
     log = api.service.appliance.audit
     assert log is not None
     found: list[tuple[str, str, str]] = []
-    for line in await log.read():
-        entry = msgspec.convert(parse(line.body)["entry"], AuditEntry)  # type: ignore[index,call-overload]
-        found.append((entry.event, entry.sender.purpose, entry.sender.run))
+    for line in await log.read(DEFAULT_TENANT):
+        entry = entry_in(line.detail)
+        if entry.event.startswith("vault."):
+            found.append((entry.event, entry.sender.purpose, entry.sender.run))
     return found
 
 
@@ -197,6 +197,6 @@ async def test_the_command_line_asks_the_server_that_has_the_folder(
         assert {"values": 1} == await af("vault", "purge", "--run", run)
         assert {"values": 0} == await af("vault", "purge", "--before", "90d")
         assert served.appliance.audit is not None
-        lines = b"".join(line.body for line in await served.appliance.audit.read())
+        lines = b"".join(line.detail for line in await served.appliance.audit.read(DEFAULT_TENANT))
         assert [1, 1] == [lines.count(b"vault.erased"), lines.count(b"vault.restored")]
         assert MAIL.encode() not in lines

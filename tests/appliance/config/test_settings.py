@@ -130,6 +130,15 @@ def test_setting_a_value_leaves_comments_and_order(tmp_path: Path) -> None:
     assert "# ours\nmode: air_gapped\n\n# disk\ndurability: normal\n" == (folder / "config.yaml").read_text()
 
 
+AUDIT = {
+    "audit.levels": '{"*": "basic", "acme/search": "none"}',
+    "audit.key_file": "/etc/agentflow/audit.key",
+    "audit.origin": "example.com/af-1",
+    "audit.checkpoint_s": "0",
+    "audit.anchor": "/mnt/stick",
+}
+
+
 @pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.key)
 def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: object) -> None:
     """Whatever its spelling in YAML is."""
@@ -184,7 +193,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "models.cache_ttl_s": "60",
         "models.cache_mb": "8",
     }
-    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress | costs | routing)[key])
+    kept = set_value(tmp_path / "new", key, (values | texts | choices | lists | egress | costs | routing | AUDIT)[key])
     assert (kept, "config.yaml") == (
         resolve(tmp_path / "new", {}, {})[key].value,
         resolve(tmp_path / "new", {}, {})[key].source,

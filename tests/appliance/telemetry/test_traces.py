@@ -10,6 +10,7 @@ import pytest
 from appliance.config.settings import load_settings
 from appliance.telemetry.traces import CURSOR_FILE
 from appliance.wiring import Appliance
+from runtime.domain.ids import DEFAULT_TENANT
 from runtime.errors import Invalid, Refused, Unavailable
 from tests.appliance.api.serving import WORKFLOWS
 
@@ -54,8 +55,8 @@ async def test_a_run_that_ended_is_at_the_collector(data_folder: Path) -> None:
             assert (spans[1].trace_id, spans[1].span_id) == (found.trace_id.hex(), found.span_id.hex())
             assert "what nobody else may read" not in repr(found)
             await appliance.audit_written()
-            lines = await appliance.audit.newest(10) if appliance.audit else ()
-            assert any(b'"telemetry"' in line.body for line in lines)
+            lines = await appliance.audit.newest(DEFAULT_TENANT, 10) if appliance.audit else ()
+            assert any(b'"telemetry"' in line.detail for line in lines)
         finally:
             await appliance.stop()
     assert json.loads((data_folder / CURSOR_FILE).read_text())["sent"] > 0

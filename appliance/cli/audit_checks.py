@@ -1,0 +1,93 @@
+"""What `af audit verify` finds: every chain, and the journal beside them."""
+
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from appliance.anchors import Anchor
+from appliance.audit_keys import AuditKeys
+from appliance.cli.audit_log import open_log
+from appliance.cli.context import Af
+from runtime.audit.note import NoteKey, key_of, parsed, text_of
+from runtime.domain.ids import DEFAULT_TENANT
+from runtime.errors import Corrupt, NotFound
+from runtime.store.audit_check import ChainReport, check, tenants
+from runtime.store.signing import verify_ed25519
+from runtime.store.verification import verify_rows
+
+
+class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it: one document of `--json`."""
+
+    is_whole: bool
+    chains: list[ChainReport]
+    entries: int
+    """Entries of the journal whose hashes fit."""
+    journal: str | None
+    """What is wrong with the journal; None: nothing."""
+    notes: list[str]
+    """What was not looked at, and how it can be."""
+
+
+async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: str | None) -> AuditReport:
+    """Check the chains of a data folder, or one of them, and then the journal. Raises what a missing anchor or a
+    verifier's key that is none raises."""
+    keys, notes = AuditKeys(af.settings), list[str]()
+    place = anchor or (Path(af.settings.audit.anchor).expanduser() if af.settings.audit.anchor else None)
+    if anchor is not None and not anchor.exists():
+        raise NotFound("audit.no_anchor", f"{anchor} does not exist; `af audit anchor --to {anchor}` makes it")
+    if place is None:
+        notes.append(
+            "no checkpoint was kept outside, so a log that was replaced whole looks whole; see `af audit anchor`"
+        )
+    chains: list[ChainReport] = []
+    entries, journal = 0, None
+    async with open_log(af) as log:
+        names = [] if log is None else [name for name in await log.aside(tenants) if tenant in (None, name)]
+        kept = {} if place is None else _kept_outside(Anchor(place), keys, [*names, tenant or DEFAULT_TENANT])
+        for name in names + [name for name in kept if name not in names and tenant in (None, name)]:
+            key = _key(keys, name, vkey, notes)
+            work = partial(check, tenant=name, key=key, verify=verify_ed25519, outside=kept.get(name))
+            chains.append(_gone(name) if log is None else await log.aside(work))
+        if log is not None and tenant is None:
+            try:
+                entries = (await log.aside(verify_rows)).entries
+            except Corrupt as error:
+                journal = error.message
+    return AuditReport(
+        is_whole=journal is None and all(chain.fault is None for chain in chains),
+        chains=chains,
+        entries=entries,
+        journal=journal,
+        notes=notes,
+    )
+
+
+def _kept_outside(anchor: Anchor, keys: AuditKeys, names: list[str]) -> dict[str, str]:
+    """Checkpoints by tenant; one in a file is of the tenant that it names, else of the one that was asked for."""
+    if anchor.is_folder:
+        return {name: note for name in anchor.tenants() if (note := anchor.found(name)) is not None}
+    note = anchor.found(names[-1])
+    if note is None:
+        return {}
+    origin = parsed(text_of(note)).origin
+    try:
+        return {next((name for name in names if keys.named(name).name == origin), names[-1]): note}
+    except NotFound:
+        return {names[-1]: note}
+
+
+def _gone(tenant: str) -> ChainReport:
+    fault = "there is no audit log here, and a checkpoint of one is kept outside"
+    return ChainReport(tenant=tenant, records=0, root="", checkpoints=0, entries=0, fault=fault, anchored=None)
+
+
+def _key(keys: AuditKeys, tenant: str, vkey: str | None, notes: list[str]) -> NoteKey | None:
+    if vkey is not None:
+        return key_of(vkey)
+    try:
+        return keys.named(tenant)
+    except NotFound as error:
+        notes.append(f"signatures were not looked at: {error.message}; or name the key with --key")
+        return None
