@@ -102,7 +102,7 @@ class WorkflowCatalogue:
         if _is_name(name) and (TEMPLATES / name / FILE).is_file():
             return await self._load(TEMPLATES / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
-            return await self._keep(loader.load(Path(name), aliases=self._aliases))
+            return await self.keep(loader.load(Path(name), aliases=self._aliases))
         known = ", ".join(await self.names())
         raise NotFound(
             "workflow.unknown",
@@ -136,7 +136,7 @@ class WorkflowCatalogue:
         workflow = loader.load_bytes(document, aliases=self._aliases)
         if workflow.name != name:
             raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
-        kept = await self._keep(workflow)
+        kept = await self.keep(workflow)
         if self._published is not None:
             await self._published.put(name, kept.hash, document, self._clock.now_us())
         # what lies in the folder comes first, and this was to replace it
@@ -150,7 +150,7 @@ class WorkflowCatalogue:
         """
         for file in sorted(self._folders.glob(f"*/{FILE}")):
             try:
-                workflow = await self._keep(loader.load(file.parent, aliases=self._aliases))
+                workflow = await self.keep(loader.load(file.parent, aliases=self._aliases))
                 if self._published is not None:
                     source = await asyncio.to_thread(file.read_bytes)
                     await self._published.put(file.parent.name, workflow.hash, source, self._clock.now_us())
@@ -170,7 +170,7 @@ class WorkflowCatalogue:
         """
         document = other_models(workflow.document, models)
         files = await self.ready(workflow.hash)
-        return await self._keep(loader.from_document(document, files.folder, aliases=self._aliases))
+        return await self.keep(loader.from_document(document, files.folder, aliases=self._aliases))
 
     async def _load(self, folder: Path) -> Workflow:
         """The workflow of a folder, read again only when one of its files has changed."""
@@ -178,9 +178,9 @@ class WorkflowCatalogue:
         if workflow is None or stamp != _stamp(folder, workflow):
             workflow = loader.load(folder, aliases=self._aliases)
             self._read[folder] = (_stamp(folder, workflow), workflow)
-        return await self._keep(workflow)
+        return await self.keep(workflow)
 
-    async def _keep(self, workflow: Workflow) -> Workflow:
+    async def keep(self, workflow: Workflow) -> Workflow:
         """Keep the definition and its files; the workflow whose files are the kept ones."""
         files = self._files
         if files is None:
@@ -188,7 +188,7 @@ class WorkflowCatalogue:
 
         async def keep() -> Workflow:
             for inner in subworkflows(workflow):
-                await self._keep(inner)
+                await self.keep(inner)
             await files.keep(workflow, self._clock.now_us())
             return await _laid_out(workflow, files)
 
