@@ -55,6 +55,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorView | msgspec.UnsetType = msgspec.UNSET
     signal: str | msgspec.UnsetType = msgspec.UNSET
     """The signal that the step waits or waited for."""
+    why: str | msgspec.UnsetType = msgspec.UNSET
+    """Why it waits, where the plan did not mean to: what was wrong with a model's plan, or what failed."""
     evidence: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
     """What answered: backend, model, engine fingerprint, scores."""
     runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
@@ -251,6 +253,7 @@ def _step_view(step: StepState) -> StepView:
         result=step.output if step.status == "succeeded" else msgspec.UNSET,
         error=_error_view(step.error) if step.status == "failed" and step.error else msgspec.UNSET,
         signal=step.signal or msgspec.UNSET,
+        why=(step.why if step.status == "waiting" else "") or msgspec.UNSET,
         evidence=step.evidence or msgspec.UNSET,
         runs=step.runs,
         reused=step.reused,

@@ -11,6 +11,8 @@ from appliance.cli.units import microseconds, money, span
 from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, WhatIfView
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
+from runtime.domain.plan import PLANNING
+from runtime.domain.workflow import REVIEW
 
 MAX_JSON_LINES = 40
 MAX_PARTS = 5
@@ -26,6 +28,11 @@ MARKS: dict[str, tuple[str, str]] = {
     "waiting": ("…", "yellow"),
     "running": ("▸", "cyan"),
 }
+
+
+PAYLOAD = '{"answer": "…"}'
+PAYLOADS = {PLANNING: '{"steps": [{"agent": "…"}]}', REVIEW: '{"retry": true}'}
+"""What signals usually bring whose name is the program's own."""
 
 
 def status(word: str) -> str:
@@ -118,7 +125,7 @@ def steps(run: RunView) -> str:
 
 def parts_of(run: RunView, *, is_full: bool = False) -> str:
     """The runs that steps have of their own, and the run that this one is a part of."""
-    lines = []
+    lines: list[str] = []
     if isinstance(run.part_of, ParentView):
         lines.append(f"  part of step {printable(run.part_of.step)!r} of {run.part_of.run_id}")
     for step in run.steps:
@@ -149,7 +156,7 @@ def citations(found: Json) -> str:
     """`Sources`, one line each."""
     if not isinstance(found, list) or not found:
         return ""
-    lines = []
+    lines: list[str] = []
     for citation in found:
         named = citation if isinstance(citation, dict) else {"article": citation}
         article, title = compact(named.get("article", "")), compact(named.get("title") or named.get("source") or "")
@@ -192,12 +199,14 @@ def estimate(run: RunView) -> str:
 
 def next_steps(run: RunView, me: str) -> str:
     """The commands that one would type now."""
-    lines = []
+    lines: list[str] = []
     if isinstance(run.awaiting, list):
         names = ", ".join(run.awaiting)
+        reasons = [step.why for step in run.steps if isinstance(step.why, str)]
+        lines.extend(f"  {click.style(clip(printable(why), columns() - 4), dim=True)}" for why in reasons)
         lines.append(f"  {click.style(f'waits for {names!r}; answer with:', fg='yellow')}")
-        payload = """'{"answer": "…"}'"""
-        lines.extend(f"    {me} runs signal {run.run_id} {name} --data {payload}" for name in run.awaiting)
+        for name in run.awaiting:
+            lines.append(f"    {me} runs signal {run.run_id} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
     lines.append(click.style("  next", dim=True))
     lines.append(f"    {me} runs show {run.run_id}")
     lines.append(f"    {me} logs {run.run_id}")

@@ -218,3 +218,15 @@ def test_a_plan_may_name_no_agent_that_works_for_a_map(af: Af, planned: Path) ->
     )
     said = af("run", planned, "--input", '{"items": []}', "--json")
     assert ("waiting", ["plan"]) == (said.document["status"], said.document["awaiting"])
+
+
+def test_a_run_that_waits_for_a_persons_plan_says_why_and_how(af: Af, planned: Path) -> None:
+    """What was wrong with the model's, and what a plan looks like."""
+    agents = f"agents: {{write: {ANSWERING.replace('TEXT', 'x')}}}"
+    planned.write_text(f"name: w\n{agents}\nplanner: {{type: llm, model: {scripted({'steps': ['sing']})}}}\n")
+    assert 0 == af("run", planned, "--input", '{"goal": "x"}').code
+    shown = af("runs", "show", "last")
+    assert "did not keep the schema" in shown.out
+    assert "runs signal" in shown.out
+    assert '{"steps": [{"agent": "…"}]}' in shown.out
+    assert "schema" in str(af("runs", "show", "last", "--json").document["steps"][-1]["why"])  # type: ignore[index]
