@@ -32,6 +32,7 @@ from runtime.domain.event import (
 )
 from runtime.domain.journal import Body, Entry
 from runtime.domain.plan import Plan
+from runtime.planners.tree.planner import AGAIN, TIMERS
 
 COLORS = {
     "step.succeeded": "green",
@@ -130,4 +131,8 @@ def _via(states: tuple[str, ...]) -> str:
 
 
 def _timer(name: str) -> str:
+    if name.startswith(AGAIN):
+        return "another tick of the tree"
+    if name.startswith(TIMERS):
+        return f"time limit of node {name.removeprefix(TIMERS)} of the tree"
     return "time limit of the run" if name == RUN_TIMER else f"time limit of {name}"

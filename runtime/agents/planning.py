@@ -26,6 +26,10 @@ log = logging.getLogger(__name__)
 
 ARTEFACT = "plan"
 """The kind under which plans are kept in memory, of each tenant apart."""
+USED, KEPT = "plan_cache", "plan_kept"
+"""What the evidence of a planning step calls the plan that it used again, and the one that it kept."""
+NOTHING = b"null"
+"""In place of a plan that was forgotten."""
 GOAL_KEYS = ("goal", "message", "question", "task")
 """Where a run's goal stands in its input, when the planner does not say."""
 
@@ -60,18 +64,27 @@ class PlanningAgent:
         anew = bool(task.data.get("replanned"))  # a plan that was kept is the one that failed
         is_minimised = bool(task.data.get("is_minimised"))
         if self._spec.keeps_plans and not anew and (kept := await self._find(task.tenant, key)) is not None:
-            return StepResult(output=kept, evidence={"plan_cache": key})
+            return StepResult(output=kept, evidence={USED: key})
         reply = await ctx.models.complete(self._request(messages))
         answer = _read(reply)
         found = self._guard.judge(answer)
-        if isinstance(found, Plan) and not anew:
+        evidence = evidence_of(reply)
+        if isinstance(found, Plan) and not anew and self._spec.keeps_plans:
             has_inputs = any(step.input is not None for step in found.steps)
             is_kept = self._cache.keep(key, answer, has_inputs=has_inputs, is_whole=goal_class is None)
-            if is_kept and self._spec.keeps_plans and not is_minimised:
-                await self._keep(task.tenant, key, answer)
-        return StepResult(
-            output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=evidence_of(reply)
-        )
+            if is_kept:
+                evidence = {**evidence, KEPT: key}
+            if is_kept and not is_minimised:
+                await self._keep(task.tenant, key, encode(answer))
+        return StepResult(output=answer, usage=Usage(reply.input_tokens, reply.output_tokens), evidence=evidence)
+
+    async def forget(self, tenant: TenantId, evidence: Mapping[str, Json]) -> None:
+        """Forget the plan that a planning step used or kept, by its evidence: the run that went by it failed."""
+        for name in (USED, KEPT):
+            key = evidence.get(name)
+            if isinstance(key, str):
+                self._cache.forget(key)
+                await self._keep(tenant, key, NOTHING)
 
     async def _find(self, tenant: TenantId, key: str) -> Json:
         """A plan that was kept, here or before a restart; None where there is none."""
@@ -85,11 +98,11 @@ class PlanningAgent:
         self._cache.keep(key, answer, has_inputs=False, is_whole=True)
         return answer
 
-    async def _keep(self, tenant: TenantId, key: str, answer: Json) -> None:
+    async def _keep(self, tenant: TenantId, key: str, answer: bytes) -> None:
         if self._memory is None:
             return
         try:
-            await self._memory.keep_artefact(tenant, ARTEFACT, self._durable(key), encode(answer))
+            await self._memory.keep_artefact(tenant, ARTEFACT, self._durable(key), answer)
         except Unavailable as error:  # the run has its plan; the next one asks again
             log.warning("a plan was not kept: %s", error)
 

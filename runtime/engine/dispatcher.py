@@ -145,6 +145,16 @@ class Dispatcher:
         opened = (each for each in self._desks.values() if each.done() and not each.cancelled())
         return [each.result().bulkhead.load for each in opened if each.exception() is None]
 
+    async def forget_plans(self, workflow: Workflow, state: RunState) -> None:
+        """Let no later run go by the plans of one that they led nowhere."""
+        try:
+            desk = await self._desk(workflow, AgentId(PLANNING))
+            for step in state.steps.values():
+                if isinstance(desk.agent, PlanningAgent) and step.evidence:
+                    await desk.agent.forget(state.tenant, step.evidence)
+        except AgentFlowError as error:
+            log.warning("the plan of run %s may be used again: %s", state.run, error.code)
+
     async def stop(self) -> None:
         """Stop every agent, those that are still starting included."""
         desks, self._desks = self._desks, {}

@@ -241,6 +241,11 @@ class Executor:
     def _carry_out_all(self, live: LiveRun, commands: list[Command]) -> None:
         self._settle(live)
         if live.state.is_final:  # whatever else was decided ended with the run
+            llm = live.workflow.llm
+            if llm is not None and llm.keeps_plans and (live.state.status == "failed" or live.state.replans):
+                forgetting = asyncio.create_task(self._dispatcher.forget_plans(live.workflow, live.state))
+                self._stopping.add(forgetting)
+                forgetting.add_done_callback(self._stopping.discard)
             self.close(live)
             return
         for command in commands:

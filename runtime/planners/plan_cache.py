@@ -25,6 +25,10 @@ class PlanCache:
         self._plans.move_to_end(key)
         return self._plans[key]
 
+    def forget(self, key: str) -> None:
+        """Forget a plan that failed."""
+        self._plans.pop(key, None)
+
     def keep(self, key: str, answer: Json, *, has_inputs: bool, is_whole: bool) -> bool:
         """Keep an answer that the guard let through, and say whether it may be. `is_whole`: the class says all that
         the model was asked."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal, Command, FinishRun, Listen, Replan, StartStep, StopStep
-from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded
+from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import AgentId, StepId, state_of, step_id
 from runtime.domain.run import RunState
 from runtime.domain.workflow import REVIEW, ReplanRule, Trigger, Workflow
@@ -194,6 +194,8 @@ def _where(state: RunState, event: Event, finish: FinishRun) -> tuple[str, str]:
     if isinstance(event, StepFailed):
         name = state_of(event.step)
         return name, state.steps[event.step].agent or name
+    if isinstance(event, TimerFired) and event.timer in state.steps:
+        return state_of(StepId(event.timer)), ""
     return "", ""
 
 

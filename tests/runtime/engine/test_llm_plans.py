@@ -308,3 +308,25 @@ async def test_a_kept_plan_survives_a_restart_for_its_tenant_and_definition(stag
         stage.workflows[other.hash] = other
         await run(engine, other, {"goal": "x"})
         assert 4 == len(model.asked)
+
+
+async def test_a_plan_by_which_a_run_failed_is_forgotten(stage: Stage, tmp_path: Path) -> None:
+    """Here and in what is kept over a restart; it would lead every later run to the same end."""
+
+    async def breaks(task: Task) -> Json:
+        raise Refused("x.broken", "the index is away")
+
+    async with open_memory(tmp_path / "memory") as memory:
+        stage.memory = memory
+        stage.behaviours = {"search": breaks}
+        workflow, model = planned(stage, BARE, BARE, {"steps": ["write"]}, keeps_plans=True)
+        engine = await stage.engine()
+        assert "failed" == (await run(engine, workflow, {"goal": "x"})).status
+        await stage.close()
+        engine = await stage.engine()
+        assert "failed" == (await run(engine, workflow, {"goal": "x"})).status
+        await engine.stop()
+        await stage.close()
+        engine = await stage.engine()
+        assert "succeeded" == (await run(engine, workflow, {"goal": "x"})).status
+        assert 3 == len(model.asked)
