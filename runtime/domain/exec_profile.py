@@ -13,6 +13,9 @@ from runtime.domain.canonical import Json
 Isolation = Literal["process", "namespace", "userspace_kernel", "wasm"]
 """What stands between the program and the host, weakest first; `wasm` takes only what was built for it."""
 
+Runtime = Literal["python", "javascript", "bash", "wasm", "argv"]
+"""What the program is written for."""
+
 Guarantee = Literal[
     "net_deny",
     "fs_deny",
@@ -40,7 +43,7 @@ class ExecProfile(msgspec.Struct, frozen=True, kw_only=True):
     policy_version: str
     """Hash of the policy that it was compiled from."""
     isolation_min: Isolation = "process"
-    runtime: Literal["python", "javascript", "bash", "wasm", "argv"]
+    runtime: Runtime
     argv: tuple[str, ...] = ()
     """The program and its arguments, where the runtime is `argv`; the module's path where it is `wasm`."""
     entry_sha256: str = ""

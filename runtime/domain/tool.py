@@ -30,7 +30,7 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     version: str = "1"
     description: str = ""
     """Foreign text where the tool is: shown and hashed, never obeyed."""
-    input_schema: dict[str, Json] = {"type": "object"}
+    input_schema: dict[str, Json] = msgspec.field(default_factory=lambda: {"type": "object"})
     """JSON Schema 2020-12 that the arguments must satisfy."""
     output_schema: dict[str, Json] | None = None
     """JSON Schema 2020-12 that the answer must satisfy; None: any JSON."""
