@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 
 from appliance.loading.build import workflow_of
-from appliance.loading.documents import kind_of_document, read_fragment, read_workflow
+from appliance.loading.documents import kind_of_document, read_fragment, read_tools, read_workflow
 from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node, from_json
 from appliance.loading.place import Place, Reading
@@ -99,6 +99,16 @@ def load_tree(path: Path) -> TreeNode:
         several = f"it holds {len(found)}: {', '.join(found)}" if found else "it holds none"
         raise Invalid("tree.which", f"{str(file)!r} must hold one behaviour tree; {several}")
     return tree_of({"root": next(iter(found.values())).root.keys})
+
+
+def load_tools(path: Path) -> dict[str, Json]:
+    """The rules for tools in a YAML file of an operator's. Raises Invalid, or InvalidDefinition with every problem."""
+    reading = Reading(Report(), ProjectFiles(None))
+    documents = _documents(_read(path), reading.report, str(path))
+    found = read_tools(documents[0], reading) if documents and documents[0].value is not None else {}
+    if reading.report.has_errors:
+        raise InvalidDefinition(str(path), reading.report.problems())
+    return found if isinstance(found, dict) else {}
 
 
 def _check(data: bytes, reading: Reading, *, file: str, folder: Path | None) -> Checked:

@@ -24,6 +24,7 @@ from appliance.repair import mend
 from appliance.secrets import Secrets
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
+from appliance.tool_rules import rule_book
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
@@ -61,6 +62,7 @@ from runtime.store.key import Key
 from runtime.store.keyring import Keyring, database_key, keyring_of
 from runtime.store.lock import DataLock, hold
 from runtime.store.memory import Memory
+from runtime.store.rates import Rates
 from runtime.store.tickets import Tickets
 from runtime.tools.tickets import CreateTicket
 
@@ -240,6 +242,8 @@ class Appliance:
             minimiser=minimiser,
             tallies=self.budgets.tallies if self.budgets else None,
             tool_price=self._tool_price,
+            tool_rules=rule_book(data).of,
+            take=Rates(journal, self.clock.now_us).take,
             reserve=self._reserve,
             record=self.record,
             memory=self.memory,

@@ -36,6 +36,7 @@ COMMANDS = {
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
+    "tools": Lazy("appliance.cli.tools", "Show who may call which tool, and why.", OPERATE),
     "secrets": Lazy("appliance.cli.secrets", "Keep keys and passwords encrypted, by name.", OPERATE),
     "vault": Lazy("appliance.cli.vault", "Count, purge and erase what pseudonyms stand for.", OPERATE),
     "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),

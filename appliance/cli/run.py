@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"failed": 1, "cancelled": 1}
 REFUSED = 3
-_REFUSING = ("budget.", "egress.", "redaction.blocked", "model.all_refused")
+_REFUSING = ("budget.", "egress.", "redaction.blocked", "model.all_refused", "tool.not_", "tool.rate_limited")
 """How the codes of errors begin by which policy says no."""
 
 

@@ -143,6 +143,11 @@ def read_fragment(node: Node, kind: str, reading: Reading) -> None:
         check_tree(tree, None)
 
 
+def read_tools(node: Node, reading: Reading) -> Json:
+    """The normalised rules for tools of a whole appliance; usable when the report has no errors."""
+    return record("a document of tools", {"tool_registry": TOOL_REGISTRY, "tenants": TENANTS})(node, Place(reading))
+
+
 def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     """The normalised definition; usable when the report has no errors."""
     place = Place(reading)

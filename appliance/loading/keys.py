@@ -201,10 +201,11 @@ TOOL_SECURITY = record(
         "audit_level": _AUDIT_LEVEL,
     },
 )
+_LEVEL = choice("low", "medium", "high")
 _TOOL: dict[str, Shape] = {
     "permissions": texts,
     "rate_limit": rate,
-    "security_level": choice("low", "medium", "high"),
+    "security_level": _LEVEL,
     "timeout": duration,
     "input_schema": json_schema,
     "output_schema": json_schema,
@@ -213,7 +214,7 @@ _RBAC = record(
     "rbac",
     {
         "roles": mapping_of(
-            record("a role", {"allowed_tools": texts, "cost_budget": money}),
+            record("a role", {"allowed_tools": texts, "cost_budget": money, "security_level": _LEVEL}),
             what="a mapping from role names to roles",
         )
     },
@@ -227,8 +228,8 @@ def _tool_registry(more: Mapping[str, Shape], rbac: Shape) -> Shape:
 
 
 TOOL_REGISTRY = _tool_registry(_TOOL, _RBAC)
-WORKFLOW_TOOL_REGISTRY = _tool_registry({key: inactive(shape) for key, shape in _TOOL.items()}, inactive(_RBAC))
-"""In a workflow tools have their prices, and nothing else yet."""
+WORKFLOW_TOOL_REGISTRY = _tool_registry({**_TOOL, "permissions": inactive(texts)}, _RBAC)
+"""In a workflow; what a tool needs is not looked at yet."""
 TENANTS = mapping_of(
     record(
         "a tenant",

@@ -1,32 +1,21 @@
 """What an agent may reach while it acts, narrowed to its own specification."""
 
 import asyncio
-import logging
-import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from runtime.domain.audit import AuditEntry, tool_entry
-from runtime.domain.canonical import Json, encode
+from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, CostBound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
-from runtime.errors import AgentFlowError, Refused
+from runtime.errors import Refused
+from runtime.policies.permissions import Caller, ToolRules
 from runtime.ports import HttpAccess, ModelAccess, Record, Task, Tool, nothing_recorded
-
-Reserve = Callable[[Sender, CostBound], Awaitable[Callable[[CostBound], Awaitable[None] | None]]]
-"""Sets aside what a call can cost, or raises Refused; the answer takes what was spent, and gives the rest back."""
+from runtime.tools.call import Asked, Reserve, Take, ToolCalls, nothing_reserved, nothing_taken
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Those that have no effect (RFC 9110, 9.2.1)."""
-
-log = logging.getLogger(__name__)
-
-
-async def nothing_reserved(sender: Sender, bound: CostBound) -> Callable[[CostBound], None]:
-    """Where nobody counts what is spent."""
-    return lambda _spent: None
 
 
 class ModelsFor:
@@ -83,11 +72,13 @@ class AgentContext:
         tool_price: Callable[[str], int] = lambda _tool: 0,
         reserve: Reserve = nothing_reserved,
         record: Record = nothing_recorded,
+        take: Take = nothing_taken,
+        rules: Sequence[ToolRules] = (),
         is_dry: bool = False,
         memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
         """`tool_price`: micro-dollars of a call to a tool, `memory_price` of an operation on memory.
-        `record`: keeps a line of the audit log. `is_dry`: nothing
+        `record`: keeps a line of the audit log. `take`: counts calls. `rules`: who may call what. `is_dry`: nothing
         may have an effect: tools are not called, and requests that may have one are refused."""
         self._memory_price = memory_price
         self._task = task
@@ -96,7 +87,8 @@ class AgentContext:
         self._tools = tools
         self._tool_price = tool_price
         self._reserve = reserve
-        self._record = record
+        self._rules = rules
+        self._tool_calls = ToolCalls(reserve=reserve, record=record, take=take)
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)
@@ -106,55 +98,39 @@ class AgentContext:
         """Tools that were not called because nothing may have an effect."""
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
-        """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where no budget has room.
+        """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where a rule or budget says no.
 
         The audit log says so before the tool does anything, and how it ended.
         """
-        passage, outcome, size_bytes = secrets.token_hex(8), "cancelled", 0
-        bound = CostBound(usd_micros=self._tool_price(tool), item=f"tool:{tool}")
-        try:
-            granted = self._granted(tool)
-            if self._is_dry:
-                self.rehearsed.append(tool)
-                return rehearsal(granted)
-            settle, spent = await self._reserve(self._sender, bound), CostBound()
-        except Refused as refused:
-            await self._record(tool_entry("tool.refused", tool, self._sender, passage=passage, outcome=refused.code))
-            raise
-        try:
-            await self._record(tool_entry("tool.called", tool, self._sender, passage=passage))
-            answer = await granted.call(arguments, idempotency_key=self._key(tool), tenant=self._task.tenant)
-            spent, outcome = bound, "ok"  # a call that fails has had no effect, and costs nothing
-            size_bytes = len(encode(answer))
-            return answer
-        except AgentFlowError as error:
-            outcome = error.code
-            raise
-        except Exception as error:
-            outcome = type(error).__name__
-            raise
-        finally:
-            settling = settle(spent)
-            if settling is not None:
-                await asyncio.shield(_ended(settling))
-            settled = tool_entry(
-                "tool.settled", tool, self._sender, passage=passage, outcome=outcome, size_bytes=size_bytes
-            )
-            await asyncio.shield(asyncio.ensure_future(_written(self._record, settled)))
+        asked = Asked(
+            tool=tool,
+            arguments=arguments,
+            key=self._key(tool),
+            caller=Caller(
+                tenant=self._sender.tenant,
+                role=self._sender.role,
+                agent=self._spec.id,
+                agent_role=self._spec.role,
+                agent_tools=self._spec.tools,
+                workflow=self._task.workflow,
+            ),
+            sender=self._sender,
+            price_micros=self._tool_price(tool),
+            rules=self._rules,
+            is_dry=self._is_dry,
+        )
+        answer = await self._tool_calls.call(asked, self._find)
+        if self._is_dry:
+            self.rehearsed.append(tool)
+        return answer
 
-    def _granted(self, tool: str) -> Tool:
-        if tool not in self._spec.tools:
-            raise Refused(
-                "tool.not_granted",
-                f"agent {self._spec.id!r} of workflow {self._task.workflow!r} called tool {tool!r}, which its 'tools:' "
-                f"does not grant (granted: {', '.join(self._spec.tools) or 'none'}); add it there to allow it",
-            )
-        granted = self._tools.get(tool)
-        if granted is None:
+    def _find(self, tool: str) -> Tool:
+        found = self._tools.get(tool)
+        if found is None:
             raise Refused(
                 "tool.unknown", f"no tool is called {tool!r} here; there are: {', '.join(sorted(self._tools))}"
             )
-        return granted
+        return found
 
     async def pay_for_memory(self, layer: str, operation: str) -> None:
         """Pay for an operation on a layer of memory before it is done. Raises Refused where no budget has room."""
@@ -170,19 +146,5 @@ class AgentContext:
         return f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
 
 
-def rehearsal(tool: Tool) -> Json:
-    """What a tool answers that is not called: its `dry_answer` where it has one, else `{"dry_run": true}`."""
-    answer: Json = getattr(tool, "dry_answer", None)
-    return {"dry_run": True} if answer is None else answer
-
-
 async def _ended(settling: Awaitable[None]) -> None:
     await settling
-
-
-async def _written(record: Record, settled: AuditEntry) -> None:
-    """The last line of a call; the tool has had its effect, and its answer is not taken from whoever asked."""
-    try:
-        await record(settled)
-    except AgentFlowError as error:
-        log.error("how tool call %s ended is not in the audit log: %s", settled.passage, error.code)

@@ -6,12 +6,12 @@ An agent is made when a definition first needs it and serves every run of that d
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import UNSET
 
-from runtime.agents.context import AgentContext, Reserve, nothing_reserved
+from runtime.agents.context import AgentContext
 from runtime.agents.planning import PlanningAgent
 from runtime.agents.templates import Template
 from runtime.costs.budget import budgets_of, budgets_of_memory
@@ -31,6 +31,7 @@ from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
 from runtime.planners.llm import asked_for, given_to
 from runtime.planners.scope import scope
+from runtime.policies.permissions import ToolRules
 from runtime.policies.residency import rules_of
 from runtime.ports import (
     Agent,
@@ -46,6 +47,7 @@ from runtime.ports import (
     Tool,
     nothing_recorded,
 )
+from runtime.tools.call import Reserve, Take, nothing_reserved, nothing_taken
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
@@ -84,6 +86,8 @@ class Dispatcher:
         minimiser: Minimiser | None = None,
         tallies: Tallies | None = None,
         tool_price: Callable[[Workflow, str], int] = lambda _workflow, _tool: 0,
+        tool_rules: Callable[[Workflow], Sequence[ToolRules]] = lambda _workflow: (),
+        take: Take = nothing_taken,
         reserve: Reserve = nothing_reserved,
         record: Record = nothing_recorded,
         memory: MemoryStore | None = None,
@@ -95,6 +99,8 @@ class Dispatcher:
         self._minimiser = minimiser
         self._tallies = tallies or Tallies()
         self._tool_price = tool_price
+        self._tool_rules = tool_rules
+        self._take = take
         self._reserve = reserve
         self._memory = memory
         self._memory_price = memory_price
@@ -183,6 +189,8 @@ class Dispatcher:
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
             record=self._record,
+            take=self._take,
+            rules=self._tool_rules(workflow),
             memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
         )
