@@ -16,6 +16,7 @@ from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
 from appliance.forecasts import PlanView, plan_view
+from appliance.mcp_servers import ToolBox, ToolServers, tool_servers
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
@@ -108,6 +109,7 @@ class Appliance:
     preflights: Preflights
     traces: Traces
     minimising: Minimising
+    tool_servers: ToolServers
 
     def __init__(
         self,
@@ -237,7 +239,7 @@ class Appliance:
             make_agent=self._make_agent,
             models=self.models,
             http=http,
-            tools={CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)},
+            tools=self._open_tools(),
             clock=self.clock,
             minimiser=minimiser,
             tallies=self.budgets.tallies if self.budgets else None,
@@ -297,6 +299,13 @@ class Appliance:
         signing = Checkpoints(audit, keys, self.clock, every_s=given.checkpoint_s, anchor=given.anchor)
         signing.start()
         self._opened.push_async_callback(signing.stop)
+
+    def _open_tools(self) -> ToolBox:
+        """What agents may be granted; no server of tools is asked yet."""
+        self.tool_servers = tool_servers(self.settings, self._guard, self._door, self.clock, self.record)
+        self._opened.push_async_callback(self.tool_servers.stop)
+        own = {CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)}
+        return ToolBox(own, self.tool_servers.servers)
 
     async def _kept(self, run: RunId, value: Json) -> Json:
         return await self.engine.kept(run, value)

@@ -11,6 +11,7 @@ KINDS = {
     "agent.http": "runtime.agents.http:HttpAgent",
     "agent.custom": "runtime.agents.custom:CustomAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
+    "tool.mcp": "runtime.tools.mcp.servers:McpServers",
     "tool.create_ticket": "runtime.tools.tickets:CreateTicket",
 }
 SUBRUN_AGENTS = ("map", "workflow")

@@ -26,7 +26,7 @@ COMMANDS = {
     "simulate": Lazy("appliance.cli.simulate", "Drive a plan with scripted results.", BUILD),
     "memory": Lazy("appliance.cli.memory", "Fill and search long-term memory.", BUILD),
     "serve": Lazy("appliance.cli.serve", "Serve the HTTP API and go on with open runs.", OPERATE),
-    "mcp": Lazy("appliance.cli.mcp", "Offer workflows over MCP.", OPERATE),
+    "mcp": Lazy("appliance.cli.mcp", "Use tools of other programs, offer workflows to them.", OPERATE),
     "models": Lazy("appliance.cli.models", "Fetch, add, verify and remove local models.", OPERATE),
     "config": Lazy("appliance.cli.config", "Show and change settings.", OPERATE),
     "tui": Lazy("appliance.cli.tui", "Watch and steer what runs; also in a browser.", OPERATE),

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.config.costs import budgets, prices
+from appliance.config.mcp import mcp_servers
 from models.routing import check_routes
 from models.servers import ModelServer, check_servers
 from redaction.persist import Written
@@ -341,6 +342,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
     Setting("telemetry.otlp_url", optional_url, "", "collector of OpenTelemetry that gets traces (OTLP over HTTP)"),
     Setting("telemetry.key", secret, "", "its key, as secret://NAME"),
+    Setting("mcp.servers", mcp_servers, [], "servers of tools over MCP that may be used here, and what each is given"),
     Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
 )
 

@@ -15,6 +15,7 @@ from appliance.config.known import SETTINGS
 from appliance.config.sources import resolve
 from models.servers import ModelServer
 from runtime.audit.levels import Level
+from runtime.domain.mcp import McpServer
 
 Mode = Literal["air_gapped", "restricted", "connected"]
 AirGapWish = Literal["required", "preferred"]
@@ -81,6 +82,8 @@ class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     workflows: tuple[str, ...] = ("*",)
     """Patterns of the workflows that are offered to its clients."""
+    servers: tuple[McpServer, ...] = ()
+    """Servers whose tools may be used here."""
 
 
 class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,10 +18,13 @@ from redaction.guard import Guard
 from redaction.passage import Passage
 from runtime.domain.egress import CostBound, Destination, Outbound, Sender
 from runtime.domain.http import HttpRequest
+from runtime.domain.secret import SCHEME
 from runtime.errors import AgentFlowError, Refused
 
-KEPT = ("accept", "content-type", "last-event-id", "mcp-")
-"""How the headers begin that go along: those of the protocol; the client's own versions and names stay here."""
+KEPT = frozenset({"accept", "content-type", "last-event-id"})
+"""Headers that go along, beside the protocol's own (`mcp-…`); the client's versions and names stay here."""
+ISSUED = ("mcp-session-id", "last-event-id", "mcp-protocol-version", "mcp-method")
+"""Of them, what the protocol or the very host that is sent to made up: it would know none of it by a pseudonym."""
 REFUSED = -32_099
 """The code of a JSON-RPC error that was made here."""
 STREAM_S = 3_600.0
@@ -97,16 +100,19 @@ class PassageTransport(httpx2.AsyncBaseTransport):
 
     async def _wired(self, request: httpx2.Request) -> HttpRequest:
         own = {name.lower(): value for name, value in self._terms.headers.items()}
-        headers = {name.lower(): value for name, value in request.headers.items() if name.lower().startswith(KEPT)}
+        said = {name.lower(): value for name, value in request.headers.items()}
+        headers = {name: value for name, value in said.items() if name in KEPT or name.startswith("mcp-")}
         if str(request.url) != self._terms.url:
             raise Refused("egress.other_destination", f"this client may send to {self._terms.url!r} alone")
+        if any(SCHEME in headers.get(name, "") for name in ISSUED):
+            raise Refused("egress.foreign_reference", "a server may not have secrets put into what it makes us send")
         is_stream = request.method == "GET"
         return HttpRequest(
             method=request.method,
             url=str(request.url),
             headers={**headers, **own},
             body=await request.aread(),
-            credentials=tuple(own),
+            credentials=(*own, *ISSUED),
             holder=self._sender().tenant,
             timeout_s=STREAM_S if is_stream else self._terms.timeout_s,
             max_reply_bytes=self._terms.max_reply_bytes,

@@ -33,6 +33,8 @@ AuditEvent = Literal[
     "audit.migrated",
     "audit.exported",
     "audit.anchored",
+    "mcp.approved",
+    "mcp.revoked",
 ]
 
 HERE: Final = Destination("", "local")

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# ruff: noqa: C901, PLR0915  # one branch a misdeed
+# ruff: noqa: C901  # one branch a misdeed
 """`python hostile.py MODE`: small servers of tools that do what servers must not. They import nothing of ours."""
 
 import json
@@ -69,11 +69,9 @@ def tools():
     return [ECHO]
 
 
-def call(request):
-    """What a call comes to, by mode."""
+def break_off():
+    """End, hang or say what is no answer, by mode."""
     match MODE:
-        case "never":
-            return
         case "hangs":
             time.sleep(3_600)
         case "dies":
@@ -97,6 +95,17 @@ def call(request):
         case "babbles":
             while True:
                 print("what a nice day")
+        case "broken":
+            sys.stdout.write('{"jsonrpc": "2.0", "id": 1, "result": {"n": NaN, }\n')
+            sys.stdout.flush()
+
+
+def call(request):
+    """What a call comes to, by mode."""
+    if MODE == "never":
+        return
+    break_off()
+    match MODE:
         case "lies":
             answer(request, {**text("five"), "structuredContent": {"n": "five"}})
         case "slow-pattern":
@@ -107,9 +116,6 @@ def call(request):
             answer({"id": 4_711}, text("not yours"))
             answer({"id": 4_712}, text("nor yours"))
             answer(request, text("yours"))
-        case "broken":
-            sys.stdout.write('{"jsonrpc": "2.0", "id": 1, "result": {"n": NaN, }\n')
-            sys.stdout.flush()
         case "twice":
             answer(request, text("once"))
             answer(request, text("twice"))

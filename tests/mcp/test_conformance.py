@@ -1,4 +1,4 @@
-"""The appliance's server held to the conformance suite of the protocol, where somebody has put it.
+"""The appliance, as a server and as a client, held to the conformance suite of the protocol, where somebody has put it.
 
     npm i @modelcontextprotocol/conformance@0.2.0-alpha.12
     MCP_CONFORMANCE=node_modules MCP_NODE=/path/to/node pytest tests/mcp/test_conformance.py
@@ -57,3 +57,37 @@ def test_every_scenario_that_a_revision_asks_of_servers_passes(
     scored, _, _ = said.partition("Not scored for")
     passed = [line.split()[1].rstrip(":") for line in scored.splitlines() if line.startswith("✓ ")]
     assert (0, True) == (ran.returncode, scenarios <= len(passed)), said[-4_000:]
+
+
+CLIENT_SCENARIOS = {
+    "2025-11-25": ("initialize", "tools_call", "elicitation-sep1034-client-defaults", "sse-retry"),
+    "2026-07-28": (
+        "tools_call",
+        "request-metadata",
+        "sep-2322-client-request-state",
+        "http-standard-headers",
+        "http-custom-headers",
+        "http-invalid-tool-headers",
+        "json-schema-ref-no-deref",
+        "json-schema-2020-12-preservation",
+    ),
+}
+"""All that a revision asks of clients but those that begin with `auth/`."""
+
+
+@pytest.mark.parametrize(
+    ("revision", "scenario"), [(revision, name) for revision, names in CLIENT_SCENARIOS.items() for name in names]
+)
+def test_every_scenario_without_oauth_that_a_revision_asks_of_clients_passes(
+    revision: str, scenario: str, tmp_path: Path
+) -> None:
+    """Each starts a server of its own and an appliance that calls all of its tools."""
+    command = f"{sys.executable} -m tests.mcp.conformance_client"
+    arguments = ["--command", command, "--scenario", scenario, "--spec-version", revision, "--timeout", "60000"]
+    ran = subprocess.run(
+        [NODE, SUITE / "dist/index.js", "client", *arguments, "-o", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == ran.returncode, ran.stdout[-4_000:]

@@ -121,6 +121,15 @@ def is_taken(server: McpServer, tool: str) -> bool:
     return any(fnmatchcase(tool, pattern) for pattern in server.tools)
 
 
+def sent(descriptor: Descriptor, arguments: dict[str, Json]) -> dict[str, Json]:
+    """The arguments as they are sent: a null says nothing where the tool takes none, as models like to write it."""
+    if not Schema(descriptor.input_schema).fault(arguments):
+        return arguments
+    required = descriptor.input_schema.get("required")
+    needed_names = required if isinstance(required, list) else []
+    return {name: value for name, value in arguments.items() if value is not None or name in needed_names}
+
+
 def missing_grant(server: McpServer, descriptor: Descriptor) -> Grant | None:
     """What a tool needs and its server is not granted; None when it may be used."""
     need = needed(descriptor)

@@ -21,7 +21,16 @@ from runtime.domain.tool import ToolSpec
 from runtime.errors import Invalid, NotFound, Refused, StepFailure
 from runtime.ports import Clock
 from runtime.tools.mcp.approvals import Approvals
-from runtime.tools.mcp.mapping import Problem, descriptor_digest, is_taken, missing_grant, needed, spec_of, tool_of
+from runtime.tools.mcp.mapping import (
+    Problem,
+    descriptor_digest,
+    is_taken,
+    missing_grant,
+    needed,
+    sent,
+    spec_of,
+    tool_of,
+)
 
 if TYPE_CHECKING:
     from runtime.tools.mcp.client import Connection, OpenHttp, Start, Tell
@@ -162,6 +171,7 @@ class McpServers:
         connection = self._connection(name, sender)
         descriptor = tool_of(await connection.list(sender=sender), name, tool)
         self._check_same(name, tool, descriptor)
+        arguments = sent(descriptor, arguments)
         fault = Schema(descriptor.input_schema).fault(arguments)
         if fault:
             raise Invalid("mcp.bad_arguments", f"the arguments of tool {tool!r} of MCP server {name!r}: {fault}")

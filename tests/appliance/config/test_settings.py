@@ -139,6 +139,10 @@ AUDIT = {
 }
 
 
+MODEL_SERVERS = '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'
+TOOL_SERVERS = '[{"name": "files", "command": ["node", "server.js"], "reads": ["/srv"]}]'
+
+
 @pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.key)
 def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: object) -> None:
     """Whatever its spelling in YAML is."""
@@ -173,7 +177,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "telemetry.otlp_url": "http://127.0.0.1:4318",
         "telemetry.key": "secret://collector",
     }
-    lists = {"models.backends": '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'}
+    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS}
     egress = {
         "features": "cloud",
         "cloud_hosts": '{"api.example.com:443": "cloud:eu"}',

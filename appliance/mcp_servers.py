@@ -1,0 +1,178 @@
+"""The servers of tools of this appliance, put together: who starts them, who lets requests out, who may call.
+
+The library that speaks to them is imported when one is first asked.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from redaction.airgap import seccomp
+from runtime.domain.audit import AuditEntry, tool_entry
+from runtime.domain.canonical import Json, encode
+from runtime.domain.egress import Sender
+from runtime.domain.ids import TenantId
+from runtime.domain.mcp import McpServer
+from runtime.errors import AgentFlowError
+from runtime.ports import Record, Tool
+from runtime.tools.mcp.approvals import Approvals
+from runtime.tools.mcp.servers import McpServers, ServerState, ToolState
+from runtime.tools.mcp.starting import Starter
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
+    from redaction.doors.http import HttpDoor
+    from redaction.guard import Guard
+    from runtime.ports import Clock
+    from runtime.tools.mcp.client import Tell
+
+NO_NETWORK = (*seccomp.WAYS_AROUND, *seccomp.TRACING)
+
+
+class ServerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the list of servers; none of them is asked for it."""
+
+    server: str
+    at: str
+    """Its address, or the program that it is started by."""
+    grants: tuple[str, ...]
+    approved: tuple[str, ...]
+    """The tools that a person has approved."""
+
+
+class ToolServers:
+    """What operators and agents do with servers of tools."""
+
+    def __init__(self, servers: McpServers, approvals: Approvals, starter: Starter, record: Record) -> None:
+        self.servers = servers
+        self._approvals = approvals
+        self._starter = starter
+        self._record = record
+
+    async def stop(self) -> None:
+        """Close every connection. Safe to call twice."""
+        await self.servers.stop()
+        await self._starter.stop()
+
+    def lines(self) -> list[ServerLine]:
+        """The declared servers."""
+        return [
+            ServerLine(
+                server=server.name,
+                at=server.url or server.command[0],
+                grants=server.grants,
+                approved=tuple(sorted(self._approvals.of(server.name))),
+            )
+            for server in self.servers.declared.values()
+        ]
+
+    async def state(self, name: str, *, sender: Sender) -> ServerState:
+        """What a server has now. Raises as `McpServers.state` does."""
+        return await self.servers.state(name, sender=sender)
+
+    async def approve(
+        self, name: str, tools: Sequence[str], *, digest: str, actor: str, sender: Sender
+    ) -> list[ToolState]:
+        """Approve tools as they are now; the audit log says who did. Raises as `McpServers.approve` does."""
+        approved = await self.servers.approve(name, tools, by=actor, digest=digest, sender=sender)
+        for each in approved:
+            subject = f"{name}.{each.tool}"
+            await self._record(AuditEntry(event="mcp.approved", sender=sender, actor=actor, subject=subject))
+        return approved
+
+    async def revoke(self, name: str, tool: str, *, actor: str, sender: Sender) -> bool:
+        """Take an approval back; whether there was one."""
+        was = self.servers.withdraw(name, tool)
+        if was:
+            subject = f"{name}.{tool}"
+            await self._record(AuditEntry(event="mcp.revoked", sender=sender, actor=actor, subject=subject))
+        return was
+
+    async def call(
+        self, name: str, tool: str, arguments: dict[str, Json], *, sender: Sender, tell: Tell | None = None
+    ) -> Json:
+        """Call a tool for a person; the audit log says so. Raises as `McpServers.call` does."""
+        passage, outcome, size = secrets.token_hex(8), "cancelled", 0
+        subject = f"{name}.{tool}"
+        await self._record(tool_entry("tool.called", subject, sender, passage=passage))
+        try:
+            answer = await self.servers.call(name, tool, arguments, sender=sender, key=passage, tell=tell)
+            outcome, size = "ok", len(encode(answer))
+            return answer
+        except AgentFlowError as error:
+            outcome = error.code
+            raise
+        finally:
+            await self._record(
+                tool_entry("tool.settled", subject, sender, passage=passage, outcome=outcome, size_bytes=size)
+            )
+
+
+class ToolBox(Mapping[str, Tool]):
+    """The tools that agents may be granted: the appliance's own, and those of servers as they are approved now."""
+
+    def __init__(self, own: Mapping[str, Tool], servers: McpServers) -> None:
+        self._own = own
+        self._servers = servers
+
+    def __getitem__(self, name: str) -> Tool:
+        if name in self._own:
+            return self._own[name]
+        server, _, tool = name.partition(".")
+        # also one that may not be called: the refusal says why, and how to grant it
+        if not tool or server not in self._servers.declared:
+            raise KeyError(name)
+        return _McpTool(name, server, tool, self._servers)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._own, *(spec.id for spec in self._servers.specs())])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class _McpTool:
+    def __init__(self, name: str, server: str, tool: str, servers: McpServers) -> None:
+        self.id = name
+        self._server = server
+        self._tool = tool
+        self._servers = servers
+
+    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
+        sender = Sender(purpose=f"tool {self.id!r}", tenant=tenant)
+        return await self._servers.call(self._server, self._tool, arguments, sender=sender, key=idempotency_key)
+
+
+def tool_servers(settings: Settings, guard: Guard, door: HttpDoor, clock: Clock, record: Record) -> ToolServers:
+    """The declared servers, none of which is asked yet."""
+    approvals = Approvals(settings.data)
+    starter = Starter(seccomp.program(NO_NETWORK, families=()), [settings.data])
+
+    def open_http(server: McpServer, sender: Callable[[], Sender], failed: Callable[[AgentFlowError], str]) -> object:
+        from redaction.doors.passages2 import PassageTerms, passing_client  # brings httpx2
+
+        terms = PassageTerms(
+            item=f"tool:mcp/{server.name}",
+            url=server.url,
+            headers=server.headers,
+            timeout_s=server.timeout_s,
+            max_reply_bytes=server.max_reply_bytes,
+        )
+        return passing_client(guard, door, terms, sender=sender, failed=failed)
+
+    servers = McpServers(
+        settings.mcp.servers, approvals, clock, start=starter.start, open_http=open_http, version=_version()
+    )
+    return ToolServers(servers, approvals, starter, record)
+
+
+def _version() -> str:
+    try:
+        return metadata.version("agentflow-appliance")
+    except metadata.PackageNotFoundError:  # a checkout that was never installed
+        return "0"
