@@ -126,7 +126,7 @@ class Keyring:
 
     def _opened(self, ring: _Ring) -> tuple[SealingKey, ...]:
         if not self._masters:
-            self._masters = self._master.keys(ring.salt, ring.cost)
+            self._masters = self._master.keys(ring.salt, ring.cost, is_first=not ring.keys)
         return self._masters
 
     def _read(self) -> _Ring:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.errors import Invalid, Unavailable
@@ -34,22 +34,23 @@ class Master:
         self.is_passphrase = is_passphrase
         self._is_credential = is_credential
 
-    def keys(self, salt: bytes = b"", cost: Cost | None = None) -> tuple[SealingKey, ...]:
+    def keys(self, salt: bytes = b"", cost: Cost | None = None, *, is_first: bool = False) -> tuple[SealingKey, ...]:
         """The key in use, then older ones that something may still be wrapped under.
 
-        `salt` and `cost` stretch a passphrase. Raises Unavailable where others could read the file, or it can't be
+        `salt` and `cost` stretch a passphrase; `is_first`: nothing is locked with it yet, so that one that is typed is
+        asked for twice. Raises Unavailable where others could read the file, or it can't be
         read, and Invalid for one that holds something else.
         """
-        lines = self._lines()
+        lines = self._lines(is_first=is_first)
         if not self.is_passphrase:
             return tuple(SealingKey(_hex(line, self)) for line in lines)
         if any(len(line) < MIN_PASSPHRASE for line in lines):
             raise Invalid("secret.passphrase", f"the passphrase of {self.where} has less than {MIN_PASSPHRASE} letters")
         return tuple(stretched(line, salt, cost or Cost()) for line in lines)
 
-    def _lines(self) -> list[str]:
+    def _lines(self, *, is_first: bool) -> list[str]:
         if self.is_passphrase and str(self.path) == ASKED:
-            return [_asked()]
+            return [_asked(is_first=is_first)]
         text = _read(self.path, self.where, is_credential=self._is_credential)
         lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         if not lines:
@@ -132,14 +133,19 @@ def _unsafe(path: Path, what: str, advice: str) -> Unavailable:
     return Unavailable("secret.unsafe_master", f"the master key {path} {what}: {advice}", retryable=False)
 
 
-def _asked(ask: Callable[[str], str] | None = None) -> str:
+def _asked(*, is_first: bool) -> str:
     import getpass  # for whoever types it; a service has a file
 
     try:
-        return (ask or getpass.getpass)("Passphrase of the master key: ")
+        os.close(os.open("/dev/tty", os.O_RDWR))  # without one, getpass would show what is typed
+        given = getpass.getpass("Passphrase of the master key: ")
+        again = getpass.getpass("Once more, for nothing is locked with it yet: ") if is_first else given
     except (EOFError, OSError):
         raise Unavailable(
             "secret.not_asked",
             f"{PASSPHRASE_VARIABLE} says that the passphrase is asked for, and there is no terminal to ask at",
             retryable=False,
         ) from None
+    if given != again:
+        raise Invalid("secret.passphrase", "the two passphrases differ; nothing was locked")
+    return given

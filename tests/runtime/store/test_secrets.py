@@ -1,5 +1,7 @@
 """Secrets in files: nothing of a value stands in them, none opens another's, and keys change under them."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,6 +163,37 @@ def test_a_passphrase_is_stretched(data: Path, tmp_path: Path) -> None:
         keyring_of(environment, data).current("tenant/acme")  # type: ignore[union-attr]  # as above
 
 
+def test_a_passphrase_that_is_typed_is_asked_for_twice_the_first_time(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip would lock everything with what nobody knows."""
+    environment = {"AGENTFLOW_MASTER_PASSPHRASE_FILE": "-"}
+    typed: list[str] = []
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: typed.pop(0))
+    monkeypatch.setattr("os.open", _any_terminal(os.open))
+    for answers, left in ((["a good passphrase", "a god passphrase"], 0), (["a good passphrase"] * 2, 0)):
+        typed[:] = answers
+        keyring = keyring_of(environment, data)
+        assert keyring is not None
+        if len(set(answers)) > 1:
+            with pytest.raises(Invalid, match="two passphrases differ"):
+                keyring.current("database")
+        else:
+            made = keyring.current("database").reveal()
+        assert left == len(typed)
+    typed[:] = ["a good passphrase", "never asked"]
+    again = keyring_of(environment, data)
+    assert again is not None
+    assert (made, ["never asked"]) == (again.current("database").reveal(), typed)
+
+
+def _any_terminal(real: Callable[..., int]) -> Callable[..., int]:
+    def opened(path: object, *arguments: int) -> int:
+        return real("/dev/null" if path == "/dev/tty" else path, *arguments)
+
+    return opened
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
     [
@@ -190,8 +223,6 @@ def test_a_foreign_owner_is_refused(data: Path, master: Path, monkeypatch: pytes
     owner = master.stat().st_uid
     monkeypatch.setattr("os.geteuid", lambda: owner + 1)
     if owner == 0:
-        import os
-
         os.chown(master, 12_345, -1)
     with pytest.raises(Unavailable, match="belongs to user"):
         store(data, master).put(ACME, "a", VALUE)
