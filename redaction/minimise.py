@@ -7,6 +7,7 @@ worked on, and are never logged.
 import asyncio
 import hmac
 import logging
+import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,13 @@ import msgspec
 
 from redaction.desk import INLINE_BYTES
 from redaction.names.host import NamesHost
-from redaction.persist import Written
+from redaction.persist import Written, persist_policy
 from redaction.presets import Actions, RedactionPolicy
 from redaction.redactor import Redactor
 from redaction.segments import RedactedPayload, redact_payload
 from runtime.domain.canonical import Json
-from runtime.domain.ids import TenantId
-from runtime.domain.minimise import Holder
+from runtime.domain.ids import DEFAULT_TENANT, RunId, TenantId
+from runtime.domain.minimise import Holder, of_run
 from runtime.errors import AgentFlowError, Refused
 from runtime.store.vaults import Vaults
 
@@ -96,6 +97,17 @@ class VaultMinimiser:
         if policy is None:
             return value
         return _allowed(await self._redact(await self._redactor(holder, policy), holder, value), policy)
+
+    async def once(self, value: Json) -> Json:
+        """The value as it may leave for good: nobody, here or elsewhere, can say what its pseudonyms stand for.
+
+        Raises Refused for what may not be kept or cannot be looked through.
+        """
+        policy = self._policies["journal"] or persist_policy("journal", {}, is_minimised=True)
+        assert policy is not None, "asked for, there is one"
+        redactor = Redactor(policy, secrets.token_bytes(32), names=self._names)
+        holder = of_run(DEFAULT_TENANT, RunId("export"))
+        return _allowed(await self._redact(redactor, holder, value), policy)
 
     async def restored(self, holder: Holder, value: Json) -> Json:
         """See Minimiser."""

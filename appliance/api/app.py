@@ -8,6 +8,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 
 from appliance.api import (
+    archive,
     backends,
     costs,
     egress,
@@ -46,6 +47,8 @@ HANDLERS = (
     history.explain_run,
     what_if.ask_what_if,
     what_if.compare_runs,
+    archive.export_runs,
+    archive.import_runs,
     workflows.list_workflows,
     workflows.show_workflow,
     workflows.store_workflow,

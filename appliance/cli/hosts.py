@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from appliance.archive import Export, FileView, ImportView, export_file, import_file
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
 from appliance.forecasts import PlanView
 from appliance.suppositions import Supposition, suppose
@@ -118,6 +119,14 @@ class LocalRuns:
         to = self._workflows[target.definition]
         return await (self._engine.migration(run, to) if is_dry else self._engine.migrate(run, to, actor=ACTOR))
 
+    async def export(self, asked: Export) -> bytes:
+        """A file of runs; the audit log says so."""
+        return await export_file(self._appliance, asked, actor=ACTOR)
+
+    async def take_in(self, content: bytes) -> ImportView:
+        """Keep the runs of a file. Raises Invalid, Corrupt and Conflict."""
+        return await import_file(self._appliance, content, actor=ACTOR)
+
     async def suppose(self, run: RunId, supposed: Supposition, target: Target | None) -> RunId:
         """Start the what-if of a run; durable when this returns. Raises Invalid for what cannot be supposed."""
         definition = None if target is None else self._workflows[target.definition]
@@ -212,6 +221,16 @@ class ServedRuns:
         body: Json = {"definition": target.definition, "dry_run": is_dry}
         reply = await self._call("POST", f"/v1/runs/{run}/migrate", body)
         return msgspec.json.decode(reply.body, type=Migration)
+
+    async def export(self, asked: Export) -> bytes:
+        """A file of runs; the audit log says so."""
+        reply = await self._call("POST", "/v1/exports", msgspec.to_builtins(asked))
+        return msgspec.json.decode(reply.body, type=FileView).content.encode()
+
+    async def take_in(self, content: bytes) -> ImportView:
+        """Keep the runs of a file. Raises Invalid, Corrupt and Conflict."""
+        reply = await self._call("POST", "/v1/imports", {"content": content.decode("utf-8", "replace")})
+        return msgspec.json.decode(reply.body, type=ImportView)
 
     async def suppose(self, run: RunId, supposed: Supposition, target: Target | None) -> RunId:
         """Start the what-if of a run; durable when this returns. Raises Invalid for what cannot be supposed."""

@@ -35,32 +35,36 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     cls=Command,
     examples="""
         af replay last --check
+        af replay last --from 7
         af replay --all --check
         af replay last --check --json | jq .decision_digest
     """,
 )
 @click.argument("run", type=RUN, required=False)
 @click.option("--check", is_flag=True, help="Compare with what was recorded; this is what it does anyway.")
+@click.option("--from", "from_seq", type=click.IntRange(1), metavar="SEQ", help="Begin at this entry, not the first.")
 @click.option("--all", "is_all", is_flag=True, help="Every run in the data folder.")
 @pass_af
-def replay(af: Af, run: str | None, check: bool, is_all: bool) -> int:
+def replay(af: Af, run: str | None, *, check: bool, from_seq: int | None, is_all: bool) -> int:
     """Decide RUN again from its journal. Nothing is run: recorded results are fed to the planner.
 
     Exit code 1, and the first difference, when a decision comes out otherwise than it was recorded.
     """
     if (run is None) is not is_all:
         raise click.UsageError("name one RUN, or say --all")
-    return af.run(_replay(af, run))
+    if is_all and from_seq is not None:
+        raise click.UsageError("--from goes with one RUN")
+    return af.run(_replay(af, run, from_seq or 1))
 
 
-async def _replay(af: Af, name: str | None) -> int:
+async def _replay(af: Af, name: str | None, from_seq: int) -> int:
     from appliance.cli.journal import find_run, open_journal, reading_catalogue
 
     async with open_journal(af.settings) as store:
         judge = _Judge(store, reading_catalogue(store, af.settings.data))
         if name is None:
             return await _replay_all(af, store, judge)
-        verdict = await judge.verdict(await find_run(store, name))
+        verdict = await judge.verdict(await find_run(store, name), from_seq=from_seq)
     _draw(af, verdict)
     af.terminal.document(verdict)
     return 0 if verdict.is_equal else 1
@@ -104,17 +108,19 @@ class _Judge:
         except AgentFlowError as error:
             return Verdict(run_id=run, is_equal=False, divergence=str(error))
 
-    async def verdict(self, run: "RunId") -> Verdict:
-        """Replay one run. Raises Corrupt, NotFound and Unavailable."""
+    async def verdict(self, run: "RunId", *, from_seq: int = 1) -> Verdict:
+        """Replay one run from an entry on. Raises Corrupt, NotFound, Unavailable; Invalid for no such entry."""
         from appliance.cli.journal import entries
+        from runtime.domain.history import seq_at
         from runtime.domain.run import fold
         from runtime.engine.replay import decision_digest, definitions_of
         from runtime.engine.replay import replay as decide_again
 
         journal = await entries(self._store, run)
         state = fold(run, journal)
+        seq_at(run, journal, str(from_seq))
         planners = {each: await self._planner(each) for each in definitions_of(journal)}
-        found = decide_again(run, journal, planners[definitions_of(journal)[0]], others=planners)
+        found = decide_again(run, journal, planners[definitions_of(journal)[0]], others=planners, from_seq=from_seq)
         return Verdict(
             run_id=run,
             workflow=state.workflow,

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance.cli.archive import export_runs, import_runs
 from appliance.cli.command import Group
 from appliance.cli.compare import compare_runs
 from appliance.cli.context import Af, pass_af
@@ -143,6 +144,8 @@ def resume_runs(af: Af, names: tuple[str, ...]) -> int:
 runs.add_command(migrate_run)
 runs.add_command(why_run, "why")
 runs.add_command(compare_runs, "compare")
+runs.add_command(export_runs, "export")
+runs.add_command(import_runs, "import")
 
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, kinds: "Sequence[str]", limit: int) -> None:
@@ -261,7 +264,9 @@ async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
     chosen = [await _find(af, name) for name in names]
     if not chosen:
         async with open_journal(af.settings) as store:
-            chosen = [summary.run for summary in await store.runs(status=["running"], limit=100_000)]
+            chosen = [
+                summary.run for summary in await store.runs(status=["running"], kinds=("run", "what_if"), limit=100_000)
+            ]
     if not chosen:
         return []
     progress = RunProgress(af.terminal)

@@ -29,6 +29,7 @@ AuditEvent = Literal[
     "config.changed",
     "definition.changed",
     "data.exported",
+    "data.imported",
     "data.erased",
     "audit.migrated",
     "audit.exported",

@@ -42,9 +42,14 @@ def definitions_of(entries: Sequence[Entry]) -> list[DefinitionHash]:
 
 
 def replay(
-    run: RunId, entries: Sequence[Entry], planner: Planner, *, others: Mapping[DefinitionHash, Planner] | None = None
+    run: RunId,
+    entries: Sequence[Entry],
+    planner: Planner,
+    *,
+    others: Mapping[DefinitionHash, Planner] | None = None,
+    from_seq: int = 1,
 ) -> Replay:
-    """Fold `entries` and re-decide every event. Raises Corrupt at a gap.
+    """Fold `entries` and re-decide every event from `from_seq` on. Raises Corrupt at a gap.
 
     `planner`: of the definition that the run began with; `others`: of those that it was migrated to.
     """
@@ -56,10 +61,14 @@ def replay(
             if expected:
                 return _diverged(state, decisions, entry.seq, None, expected[0])
             apply(state, entry)
-            expected = _decide(planner, state, entry.body)
-            decisions += 1
+            if entry.seq >= from_seq:
+                expected = _decide(planner, state, entry.body)
+                decisions += 1
             if isinstance(entry.body, RunMigrated):
                 planner = (others or {})[entry.body.definition]
+            continue
+        if not decisions:  # decided on before the point from which this looks
+            apply(state, entry)
             continue
         decided = expected.pop(0) if expected else None
         if decided is None or _spell(decided) != _spell(entry.body):

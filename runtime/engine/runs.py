@@ -35,10 +35,13 @@ from runtime.engine.subruns import Subruns, is_orphan
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
-from runtime.ports import Clock, Minimiser, Planner, StateStore
+from runtime.ports import Clock, Minimiser, Planner, RunKind, StateStore
 
 MAX_INPUT_BYTES = 10 * 1_048_576
 """Canonical bytes of a run's input or a signal's payload."""
+
+GOING: tuple[RunKind, ...] = ("run", "what_if")
+"""Runs that are gone on with: not those that came from elsewhere."""
 
 DefinitionSource = Callable[[DefinitionHash], Awaitable[Workflow]]
 """Finds the workflow that a run is pinned to. Raises NotFound."""
@@ -375,7 +378,7 @@ class Engine:
         taken_up = 0
         before: RunId | None = None
         parents: dict[RunId, RunState] = {}
-        while page := await self.store.runs(status=("running", "waiting"), limit=500, before=before):
+        while page := await self.store.runs(status=("running", "waiting"), kinds=GOING, limit=500, before=before):
             for summary in page:
                 if not self._is_working:
                     return taken_up
@@ -436,6 +439,8 @@ class Engine:
         state = fold(run, await self.entries(run))
         if state.is_final:
             raise _already_final(state)
+        if (await self.store.run(run)).kind == "imported":
+            raise Conflict("run.imported", f"run {run!r} was imported, and is only looked at")
         return state
 
     def _require_working(self, run: RunId) -> None:

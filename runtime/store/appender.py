@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.journal import Row
 from runtime.domain.run import FINAL
-from runtime.errors import SequenceConflict
+from runtime.errors import Conflict, SequenceConflict
 from runtime.store.chains import Chains
 from runtime.store.decision import Decision, key_taken
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MAX_REMEMBERED = 50_000
 """Open runs that are remembered; about 300 bytes each."""
 
-_FIND_RUN = "SELECT key, seq, status, tenant FROM run WHERE id = ?"
+_FIND_RUN = (
+    "SELECT key, seq, status, tenant, (SELECT kind FROM origin WHERE origin.run = run.key) FROM run WHERE id = ?"
+)
 _FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.run WHERE idempotency.key = ?"
 _INSERT_RUN = (
     "INSERT INTO run(id, workflow, definition, tenant, status, created_us, updated_us, seq) VALUES(?,?,?,?,?,?,?,0)"
@@ -79,6 +81,22 @@ class Appender:
             del self._ends[run]
         return last.seq
 
+    def adopt(self, connection: sqlite3.Connection, decision: Decision, origin: str, at_us: int) -> None:
+        """Write a whole journal that came from elsewhere. The audit log says nothing of it: it happened there.
+
+        Raises Conflict where there is a run of that id.
+        """
+        if connection.execute(_FIND_RUN, (decision.run,)).fetchone() is not None:
+            raise Conflict("run.key_taken", f"there is a run {decision.run!r} here already")
+        end, last = self._begin(connection, decision), decision.rows[-1]
+        self._insert(connection, end.key, decision.rows)
+        connection.execute(_MOVE_RUN_TO, (last.seq, last.at_us, decision.status or end.status, end.key))
+        connection.execute(
+            "INSERT OR REPLACE INTO origin(run, kind, origin, at_us) VALUES(?,?,?,?)",
+            (end.key, "imported", origin, at_us),
+        )
+        self._ends.pop(decision.run, None)
+
     def forget(self) -> None:
         """Read everything again the next time."""
         self._ends.clear()
@@ -87,7 +105,12 @@ class Appender:
 
     def _find(self, connection: sqlite3.Connection, run: RunId) -> _End | None:
         row = connection.execute(_FIND_RUN, (run,)).fetchone()
-        return None if row is None else self._remember(run, _End(*row))
+        if row is None:
+            return None
+        *end, kind = row
+        if kind == "imported":
+            raise imported(run)
+        return self._remember(run, _End(*end))
 
     def _begin(self, connection: sqlite3.Connection, decision: Decision) -> _End:
         started, at_us = decision.started, decision.rows[0].at_us
@@ -141,3 +164,8 @@ class Appender:
             self._ends.clear()
         self._ends[run] = end
         return end
+
+
+def imported(run: RunId) -> Conflict:
+    """The error for whoever wants to go on with a run that came from elsewhere."""
+    return Conflict("run.imported", f"run {run!r} was imported, and is only looked at; start one of its workflow here")

@@ -68,6 +68,15 @@ class Journal:
         # it looks at everything before it changes anything, so it needs no savepoint
         return await self._database.write(lambda c: self._appender.append(c, decision), savepoint=False)
 
+    async def adopt(self, run: RunId, entries: Sequence[Entry], *, origin: str, at_us: int) -> None:
+        """Keep a whole journal that came from elsewhere, to be looked at; durable when this returns.
+
+        Nothing is ever appended to it, and nobody who follows the journal is told of it. Raises Conflict where there is
+        a run of that id, and Invalid for entries that are no whole journal.
+        """
+        decision = decision_of(run, 0, entries, None)
+        await self._database.write(lambda c: self._appender.adopt(c, decision, origin, at_us))
+
     async def read(self, run: RunId, *, after_seq: int = 0, limit: int = queries.PAGE_ROWS) -> Sequence[Row]:
         """See StateStore."""
         return await self._database.read(lambda c: queries.rows_of(c, run, after_seq, limit))

@@ -24,7 +24,8 @@ _READ = f"SELECT {_ROW} FROM {_JOINED} WHERE event.run = ? AND event.run_seq > ?
 # CROSS JOIN keeps the order of the loops: by seq, whatever the planner makes of its statistics
 _FOLLOW = (
     f"SELECT event.seq, {_ROW} FROM event CROSS JOIN run ON run.key = event.run "
-    "CROSS JOIN entry_type ON entry_type.code = event.type WHERE event.seq > ? ORDER BY event.seq LIMIT ?"
+    "CROSS JOIN entry_type ON entry_type.code = event.type WHERE event.seq > ? "
+    "AND event.run NOT IN (SELECT run FROM origin WHERE kind = 'imported') ORDER BY event.seq LIMIT ?"
 )
 _SUMMARY = (
     "id, workflow, definition, tenant, status, created_us, updated_us, seq, "
