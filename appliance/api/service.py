@@ -86,6 +86,7 @@ class Service:
         """Stop what `start` started. Safe to call twice."""
         self.drain()
         await self.mcp.stop()
-        await self.appliance.traces.stop()
+        if self.has_started:  # an appliance that could not open its folder has none
+            await self.appliance.traces.stop()
         await self.tail.stop()
         self.lifecycle.stop()

@@ -102,8 +102,11 @@ async def _is_good(url: str, key: str) -> bool:
 
 
 def _show(af: Af, url: str | None, key_file: Path | None, theme: str) -> None:
-    if not sys.stdout.isatty() and "TEXTUAL_DRIVER" not in os.environ:
-        raise Invalid("tui.no_terminal", "the dashboard needs a terminal; af runs list and af runs show print instead")
+    if not (sys.stdout.isatty() and sys.stderr.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+        raise Invalid(
+            "tui.no_terminal",
+            "the dashboard draws on a terminal, stderr included; af runs list and af runs show print instead",
+        )
     from runtime.engine.clock import SystemClock
     from tui.app import Dashboard
     from tui.client import Client
