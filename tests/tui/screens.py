@@ -32,8 +32,11 @@ class Seen:
         self.pilot = pilot
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and let the screen be drawn."""
-        await self.pilot.press(*keys)
+        """Press keys; each has been taken by whoever takes it when the next is pressed."""
+        for key in keys:
+            assert self.app._driver is not None
+            self.app._driver.send_message(events.Key(key, key if len(key) == 1 else None))
+            await self.pilot.pause(0)
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:

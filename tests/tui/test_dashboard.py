@@ -1,8 +1,11 @@
 """The dashboard by its keys, over a real server."""
 
+from textual import events
+
 from tests.appliance.api.serving import Served
 from tests.tui.screens import WIDE, ask, dashboard
 from tui.screens.asking import Asked, Picked, Shown
+from tui.screens.chat import ChatScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.help import Help
 from tui.screens.run import RunScreen
@@ -239,7 +242,9 @@ async def test_chat_runs_the_workflow_and_answers_what_it_asks(served: Served) -
         await seen.until(lambda: "  yes" == seen.lines("talk").splitlines()[-1], "the answer")
         await seen.press("ctrl+o")
         assert isinstance(seen.app.screen, RunScreen)
-        await seen.press("escape", "ctrl+w")
+        await seen.press("escape")
+        await seen.until(lambda: isinstance(seen.app.screen, ChatScreen), "back in the chat")
+        await seen.press("ctrl+w")
         await seen.until(lambda: isinstance(seen.app.screen, Picked), "another workflow")
         await seen.press("escape")
 
@@ -293,3 +298,17 @@ async def test_a_call_is_shown_in_full(served: Served) -> None:
         assert isinstance(seen.app.screen, Shown)
         assert "drop_table" in seen.text()
         await seen.press("escape")
+
+
+async def test_keys_that_come_faster_than_screens_do_no_harm(served: Served) -> None:
+    """Whoever hammers Enter and Esc leaves screens before they are there."""
+    await ask(served, "failing")
+    async with dashboard(served) as seen:
+        driver = seen.app._driver
+        assert driver is not None
+        for key in ("enter", "escape", "question_mark", "escape", "t", "escape", "w", "enter", "escape") * 3:
+            driver.send_message(events.Key(key, None))
+        await seen.pilot.pause(0.5)
+        await seen.press("escape", "escape", "escape")
+        await seen.until(lambda: isinstance(seen.app.screen, DashboardScreen), "the first screen")
+        assert seen.app.is_running

@@ -84,7 +84,8 @@ async def _tour(seen: Seen, tag: str, *, is_wide: bool) -> None:
     seen.save(f"{tag}-palette")
 
 
-@pytest.mark.parametrize("size", [NARROW, pytest.param(WIDE, marks=pytest.mark.slow)], ids=["80x24", "200x60"])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
 async def test_every_screen_is_pictured(served: Served, size: tuple[int, int]) -> None:
     """In the dark theme the whole tour, and the first screen in the others; no picture loads anything."""
     await _life(served)

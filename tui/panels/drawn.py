@@ -51,9 +51,17 @@ class Lines(ScrollView, can_focus=True):
     class Moved(OfLine):
         """The cursor is on another line."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None, has_cursor: bool = True) -> None:
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        id: str | None = None,
+        classes: str | None = None,
+        has_cursor: bool = True,
+    ) -> None:
+        """`source`: what to show from the beginning; None: nothing yet."""
         super().__init__(id=id, classes=classes)
-        self.source = fixed([])
+        self.source = source or fixed([])
         self._has_cursor = has_cursor
         self._key = ""
         self._styles: dict[tuple[str, bool], Style] = {}
@@ -116,6 +124,10 @@ class Lines(ScrollView, can_focus=True):
         if key != self._key:
             self._key = key
             self.post_message(self.Moved(self, key))
+
+    def on_mount(self) -> None:
+        """Show what there was from the beginning."""
+        self.show(self.source)
 
     def on_resize(self) -> None:
         """Lines are as wide as the widget."""

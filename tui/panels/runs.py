@@ -13,8 +13,9 @@ COLUMNS = (
     Column("tokens", 7, is_right=True, from_width=96),
     Column("entries", 7, is_right=True, from_width=80),
     Column("age", 5, is_right=True),
-    Column("run", 11),
+    Column("run", 11, from_width=70),
 )
+WORDS_FROM = 72
 EMPTY = "No run yet. Press c to chat with a workflow, or start one:  af run WORKFLOW --input JSON"
 
 
@@ -24,8 +25,8 @@ def runs_source(runs: Sequence[Run], now_us: int, *, is_filtered: bool) -> Sourc
     return listed(COLUMNS, runs, lambda run: _cells(run, now_us), lambda run: run.run, empty=empty)
 
 
-def summary(board: Board, shown: int, chosen: Filter, search: str) -> Line:
-    """`12 of 10,000 · open · "card"`, and how many there are of each state."""
+def summary(board: Board, shown: int, chosen: Filter, search: str, *, width: int = 80) -> Line:
+    """`12 of 10,000 · open · "card"`, and how many there are of each state, in words where there is room."""
     line: Line = [(f"{shown:,}", "strong"), (f" of {len(board):,} runs", "")]
     if chosen != "all":
         line.append((f" · {chosen}", "warn"))
@@ -34,7 +35,8 @@ def summary(board: Board, shown: int, chosen: Filter, search: str) -> Line:
     for status in ("running", "waiting", "failed", "succeeded", "cancelled"):
         if number := board.counts.get(status, 0):
             mark, style = sign(status)
-            line += [("  ", ""), (f"{mark} {number:,} {status}", style)]
+            word = f" {status}" if width >= WORDS_FROM or status in ("waiting", "failed") else ""
+            line += [("  ", ""), (f"{mark} {number:,}{word}", style)]
     return line
 
 

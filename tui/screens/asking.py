@@ -19,6 +19,7 @@ from tui.panels.drawn import Lines
 class Asked(ModalScreen[str | None]):
     """Asks for a line of text; None when the person thinks better of it."""
 
+    AUTO_FOCUS = "Input"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
     def __init__(
@@ -32,20 +33,14 @@ class Asked(ModalScreen[str | None]):
         """What it is about, the line, two buttons."""
         with Vertical(classes="box ask") as box:
             box.border_title = self._title
-            text = Lines(has_cursor=False, classes="about")
+            text = Lines(fixed(list(self._lines)), has_cursor=False, classes="about")
             text.can_focus = False
+            text.styles.height = min(len(self._lines), max(1, self.app.size.height - 12))
             yield text
             yield Input(placeholder=self._hint)
             with Horizontal(classes="buttons"):
                 yield Button(f"{self._button}  ⏎", id="yes", variant="primary")
                 yield Button("Back  Esc", id="no")
-
-    def on_mount(self) -> None:
-        """The line has the keyboard."""
-        about = self.query_one(Lines)
-        about.styles.height = min(len(self._lines), max(1, self.app.size.height - 12))
-        about.show(fixed(list(self._lines)))
-        self.query_one(Input).focus()
 
     @on(Input.Submitted)
     @on(Button.Pressed, "#yes")
@@ -64,6 +59,7 @@ class Asked(ModalScreen[str | None]):
 class Picked(ModalScreen[str | None]):
     """Asks for one of a list."""
 
+    AUTO_FOCUS = ".main"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
     def __init__(self, title: str, names: Sequence[str], *, empty: str) -> None:
@@ -75,14 +71,9 @@ class Picked(ModalScreen[str | None]):
         with Vertical(classes="box pick") as box:
             box.border_title = self._title
             box.border_subtitle = "Enter chooses · Esc back"
-            yield Lines(classes="main")
-
-    def on_mount(self) -> None:
-        """The list has the keyboard."""
-        lines = self.query_one(Lines)
-        column = (Column("", 0),)
-        lines.show(listed(column, self._names, lambda name: ((name, ""),), str, empty=self._empty))
-        lines.focus()
+            column = (Column("", 0),)
+            names = listed(column, self._names, lambda name: ((name, ""),), str, empty=self._empty)
+            yield Lines(names, classes="main")
 
     @on(Lines.Chosen)
     def choose(self, event: Lines.Chosen) -> None:
@@ -97,6 +88,7 @@ class Picked(ModalScreen[str | None]):
 class Shown(ModalScreen[None]):
     """Shows something in full."""
 
+    AUTO_FOCUS = ".main"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q", "dismiss", "Close")]
 
     def __init__(self, title: str, lines: Sequence[Line]) -> None:
@@ -108,13 +100,7 @@ class Shown(ModalScreen[None]):
         with Vertical(classes="box") as box:
             box.border_title = self._title
             box.border_subtitle = "Esc closes"
-            yield Lines(classes="main", has_cursor=False)
-
-    def on_mount(self) -> None:
-        """The text has the keyboard."""
-        lines = self.query_one(Lines)
-        lines.show(fixed(list(self._lines)))
-        lines.focus()
+            yield Lines(fixed(list(self._lines)), classes="main", has_cursor=False)
 
 
 def given(said: str) -> Json:

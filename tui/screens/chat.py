@@ -64,12 +64,11 @@ class ChatScreen(ViewScreen):
     def on_mount(self) -> None:
         """The line has the keyboard."""
         super().on_mount()
-        self.query_one(Input).focus()
+        for line in self.query(Input):
+            line.focus()
 
-    def tick(self) -> None:
+    def show_changes(self) -> None:
         """Show what has changed."""
-        if not self.query("#talk"):
-            return
         talk = self.query_one("#talk", Lines)
         now_us, width = self.board_app.now_us(), talk.size.width - 1
         moving = any(turn.watch and not turn.watch.log.state.is_final for turn in self.turns)

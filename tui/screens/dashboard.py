@@ -88,10 +88,8 @@ class DashboardScreen(ViewScreen):
         yield Panel("costs", "Costs", 7, Lines(id="costs", classes="main", has_cursor=False))
         yield Panel("waiting", "Waiting for people", 8, Lines(id="waiting", classes="main"))
 
-    def tick(self) -> None:
+    def show_changes(self) -> None:
         """Show what has changed; ages once a second."""
-        if not self.is_mounted or not self.query("#bar"):
-            return
         self._ticks += 1
         app = self.board_app
         second = app.now_us() // 1_000_000
@@ -148,7 +146,8 @@ class DashboardScreen(ViewScreen):
     def _runs(self) -> Source:
         app = self.board_app
         shown = app.board.listed(self.filter, self.search)
-        self.query_one("#counts", Bar).say(summary(app.board, len(shown), self.filter, self.search))
+        counts = self.query_one("#counts", Bar)
+        counts.say(summary(app.board, len(shown), self.filter, self.search, width=counts.size.width))
         if not app.link.has_listed and not shown:
             return fixed([], empty="Listing the runs …" if not app.link.problem else app.link.problem)
         return runs_source(shown, app.now_us(), is_filtered=self.filter != "all" or bool(self.search))

@@ -29,6 +29,7 @@ ALWAYS = (
 class Help(ModalScreen[None]):
     """Over the screen that it explains."""
 
+    AUTO_FOCUS = ".main"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,f1,q", "dismiss", "Close", key_display="Esc")
     ]
@@ -42,13 +43,8 @@ class Help(ModalScreen[None]):
         with Vertical(classes="box") as box:
             box.border_title = "Help"
             box.border_subtitle = "Esc closes"
-            yield Lines(classes="main", has_cursor=False)
-
-    def on_mount(self) -> None:
-        """Write it as wide as the box is."""
-        lines = self.query_one(Lines)
-        lines.show(fixed(help_lines(self._of, min(76, self.app.size.width - 8))))
-        lines.focus()
+            text = help_lines(self._of, min(76, self.app.size.width - 8))
+            yield Lines(fixed(text), classes="main", has_cursor=False)
 
 
 def help_lines(screen: Screen[None], width: int) -> list[Line]:

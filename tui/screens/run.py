@@ -58,10 +58,8 @@ class RunScreen(ViewScreen):
         yield Panel("timeline", "Timeline", 4, Lines(id="timeline", classes="main", has_cursor=False))
         yield Panel("plan", "Plan", 5, Lines(id="plan", classes="main", has_cursor=False))
 
-    def tick(self) -> None:
+    def show_changes(self) -> None:
         """Show what has changed; a run that goes on changes all the time."""
-        if not self.query("#head"):
-            return
         app, watch, state = self.board_app, self.followed, self.followed.log.state
         now_us = app.now_us()
         live = 0 if state.is_final else now_us // 500_000

@@ -70,10 +70,8 @@ class TimeTravelScreen(ViewScreen):
         """Where the slider is."""
         return self.query_one("#slider", Slider).seq
 
-    def tick(self) -> None:
+    def show_changes(self) -> None:
         """A run that goes on has more entries each time."""
-        if not self.query("#slider"):
-            return
         slider, log = self.query_one("#slider", Slider), self.followed.log
         if self._drawn.get("slider") != self.followed.version:
             self._drawn["slider"] = self.followed.version

@@ -1,12 +1,14 @@
 """A screen of several views: all side by side where the terminal is large, one at a time where it is small."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer
@@ -82,6 +84,8 @@ class ViewScreen(Screen[None]):
         super().__init__()
         self.active = self.VIEWS[0][0]
         self._drawn: dict[str, object] = {}
+        self._is_ready = False
+        """Whether all widgets are there."""
 
     @property
     def board_app(self) -> "Dashboard":
@@ -98,6 +102,12 @@ class ViewScreen(Screen[None]):
 
     def tick(self) -> None:
         """Called four times a second: show what has changed."""
+        if self._is_ready:
+            with suppress(NoMatches):  # the screen is being taken down
+                self.show_changes()
+
+    def show_changes(self) -> None:
+        """Draw what is not what was drawn."""
 
     def draw(self, name: str, version: object, source: Callable[[int], Source]) -> None:
         """Draw a view that is seen, unless this is what was drawn; `source` takes the width of its lines."""
@@ -121,8 +131,10 @@ class ViewScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Begin with the first view."""
+        self._is_ready = True
         self._arrange(self.app.size.width, self.app.size.height)
-        self.go(self.active)
+        with suppress(NoMatches):  # whoever opened it has left it again before it was there
+            self.go(self.active)
 
     def on_resize(self, event: events.Resize) -> None:
         """Side by side, or one at a time."""
@@ -181,6 +193,7 @@ class ViewScreen(Screen[None]):
         self.call_after_refresh(self.tick)
 
     def _mark(self) -> None:
-        self.query_one(Tabs).mark(self.VIEWS, self.active)
+        for tabs in self.query(Tabs):
+            tabs.mark(self.VIEWS, self.active)
         for panel in self.query(Panel):
             panel.set_class(panel.view == self.active, "-active")
