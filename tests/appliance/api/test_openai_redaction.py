@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from redaction.names.host import NamesHost
 from tests.appliance.api.echo_server import EchoServer, echo_server
 from tests.appliance.api.serving import Served, open_server
 
@@ -201,6 +202,13 @@ async def test_a_run_that_is_minimised_leaves_nothing_behind(
             assert [] == leaked(path.read_bytes()), path
 
 
+@pytest.fixture
+def own_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that is the test's own to end."""
+    monkeypatch.setattr("appliance.wiring.NamesHost", NamesHost)
+
+
+@pytest.mark.usefixtures("own_names")
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 async def test_nothing_leaves_when_the_redactor_fails(inside: Served, outside: EchoServer, stream: bool) -> None:
     """503, so that a client asks again; never a request that was not looked through."""
