@@ -245,7 +245,7 @@ class Appliance:
             tallies=self.budgets.tallies if self.budgets else None,
             tool_price=self._tool_price,
             tool_rules=rule_book(data).of,
-            take=Rates(journal, self.clock.now_us).take,
+            take=Rates(self._journal, self.clock.now_us).take,
             reserve=self._reserve,
             record=self.record,
             memory=self.memory,
