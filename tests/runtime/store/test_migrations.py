@@ -162,3 +162,9 @@ def test_a_rehearsal_keeps_the_key(tmp_path: Path) -> None:
     connection.close()
     assert 1 == len(headers)
     assert b"SQLite format 3\0" != headers[0]
+
+
+def test_steps_count_up_from_one_without_gaps() -> None:
+    """Two steps of one number, each fine by itself, would keep every data folder from opening."""
+    versions = [step.version for step in journal_steps()]
+    assert list(range(1, len(versions) + 1)) == versions
