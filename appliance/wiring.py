@@ -23,6 +23,7 @@ from appliance.ram_folder import RamFolder
 from appliance.release import version
 from appliance.repair import mend
 from appliance.secrets import Secrets
+from appliance.settings_marks import changed_settings, keep_marks
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.tool_rules import rule_book
@@ -299,6 +300,9 @@ class Appliance:
         signing = Checkpoints(audit, keys, self.clock, every_s=given.checkpoint_s, anchor=given.anchor)
         signing.start()
         self._opened.push_async_callback(signing.stop)
+        if changed := changed_settings(self.settings.data, os.environ):
+            await audit.append(changed)
+            keep_marks(self.settings.data, changed)
 
     def _open_tools(self) -> ToolBox:
         """What agents may be granted; no server of tools is asked yet."""

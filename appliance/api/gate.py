@@ -75,8 +75,11 @@ class Gate:
         self._check_host(_values(scope, b"host"))
         if scope["path"] in OPEN_PATHS or scope["path"].startswith(OPEN_FOLDER):
             return None
-        caller = self._entrance.caller or caller_of(_values(scope, b"authorization"), self._service.caller_of_key)
+        keys = _values(scope, b"authorization")
+        caller = self._entrance.caller or caller_of(keys, self._service.caller_of_key)
         self._check_phase(scope["method"])
+        if keys and self._entrance.caller is None:
+            self._service.note_login(caller)
         if caller is None:
             raise HttpError(
                 HTTPStatus.UNAUTHORIZED,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.api.idempotency import Submissions
 from appliance.api.mcp import McpFront
-from appliance.auth.api_keys import KeyRing, open_keys
+from appliance.auth.api_keys import FIRST_KEY, KeyRing, open_keys
 from appliance.auth.callers import Caller
+from appliance.auth.logins import Logins
 from appliance.lifecycle import Lifecycle
 from appliance.readiness import Readiness
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
+from runtime.domain.audit import AuditEntry
+from runtime.errors import AgentFlowError
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from runtime.ports import StateStore
 
 HEARTBEAT_S = 15.0
+
+log = logging.getLogger(__name__)
 
 
 class Service:
@@ -38,6 +45,9 @@ class Service:
         self.has_started = False
         self.readiness = Readiness(appliance)
         self._keys = KeyRing(())
+        self._has_made_key = False
+        self._logins = Logins()
+        self._telling: set[asyncio.Task[None]] = set()
         self.description = b""
         """The API's OpenAPI document."""
         self.tail = Tail(RunMetrics(self.metrics).project)
@@ -60,6 +70,7 @@ class Service:
         Raises Refused when others may read the keys, Corrupt when they cannot be read.
         """
         self._keys, first = open_keys(self.appliance.settings.data / "auth", now_us=self.appliance.clock.now_us())
+        self._has_made_key = first is not None
         return first
 
     def caller_of_key(self, clear_text: str) -> Caller | None:
@@ -67,8 +78,27 @@ class Service:
         key = self._keys.find(clear_text)
         return None if key is None else Caller(key.name, role=key.role)
 
+    def note_login(self, caller: Caller | None) -> None:
+        """Have the audit log tell of a request that came with a key; None: with one that is not known."""
+        now_us = self.appliance.clock.now_us()
+        entry = self._logins.refused(now_us) if caller is None else None
+        if caller is not None:
+            entry = self._logins.accepted(caller.actor, caller.tenant, now_us)
+        if entry is not None and self.has_started:
+            telling = asyncio.create_task(self._tell(entry))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+
+    async def _tell(self, entry: AuditEntry) -> None:
+        try:
+            await self.appliance.record(entry)
+        except AgentFlowError as error:
+            log.error("%s is not in the audit log: %s", entry.event, error)
+
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""
+        if self._has_made_key:
+            await self._tell(AuditEntry(event="key.created", subject=FIRST_KEY))
         await self.tail.start(self.store)
         await self.appliance.traces.start()
         self.has_started = True
@@ -89,4 +119,6 @@ class Service:
         if self.has_started:  # an appliance that could not open its folder has none
             await self.appliance.traces.stop()
         await self.tail.stop()
+        while self._telling:
+            await asyncio.wait(self._telling)
         self.lifecycle.stop()

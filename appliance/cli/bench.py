@@ -286,6 +286,26 @@ def bench_determinism(af: Af, *, runs: int, at_once: int, model: str | None) -> 
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command("audit", examples="af bench audit --records 1000000")
+@click.option(
+    "--records", type=click.IntRange(1_000), metavar="N", default=100_000, show_default=True, help="How many to verify."
+)
+@pass_af
+def bench_audit(af: Af, *, records: int) -> int:
+    """Measure what a line of the audit log costs to write, and how long a log takes to verify, journal included.
+
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.audit import bench as measure
+
+    place = af.settings.data / "bench"
+    place.mkdir(parents=True, exist_ok=True)
+    found = measure(records=records, folder=place, report=lambda text: af.terminal.note(f"▸ {text} …"))
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 @bench.command(
     "soak",
     examples="""
