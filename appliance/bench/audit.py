@@ -15,7 +15,7 @@ from runtime.domain.command import FinishRun, StartStep
 from runtime.domain.egress import Destination, Sender
 from runtime.domain.event import RunStarted, StepSucceeded
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, StepId
-from runtime.domain.journal import Entry
+from runtime.domain.journal import Body, Entry
 from runtime.store.audit import AuditLog
 from runtime.store.audit_check import check
 from runtime.store.database import Database
@@ -93,10 +93,10 @@ async def _run(journal: Journal, log: AuditLog, number: int) -> None:
     run = RunId(f"r-{number:026d}")
     started = RunStarted(workflow="bench", definition=DefinitionHash("sha256:" + "0" * 64), input={"number": number})
     step = StepId("draft")
-    bodies = (started, StartStep(step=step))
+    bodies: tuple[Body, ...] = (started, StartStep(step=step))
     await journal.append(run, 0, [Entry(seq, 1, body) for seq, body in enumerate(bodies, 1)])
     await asyncio.gather(*(log.append(_entry(run, n)) for n in range(_LINES_PER_RUN)))
-    ended = (StepSucceeded(step=step, output="x" * 200), FinishRun(status="succeeded"))
+    ended: tuple[Body, ...] = (StepSucceeded(step=step, output="x" * 200), FinishRun(status="succeeded"))
     await journal.append(run, 2, [Entry(seq, 2, body) for seq, body in enumerate(ended, 3)])
 
 
