@@ -16,6 +16,7 @@ from appliance.loading.shapes import (
     name,
     record,
     text,
+    tool_name,
     whole,
 )
 from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
@@ -44,7 +45,7 @@ _KEYS: dict[str, Shape] = {
     "output_schema": json_schema,
     "memory": AGENT_MEMORY,
     "planner": planner(is_lenient=True, of_agent=True),
-    "tools": list_of(name, what="a list of tool names"),
+    "tools": list_of(tool_name, what="a list of tool names"),
     "policies": POLICIES,
     "concurrency": whole(1, 10_000),
     "retry": retry,
@@ -167,9 +168,12 @@ def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) ->
             message = f"an agent of type {kind!r} calls no tools in this version"
             place.child("tools").warn("agent.tools", message, at)
         return
-    absent = [str(tool) for tool in tools if tool not in kinds("tool")]
+    own = [
+        kind for kind in kinds("tool") if kind != "mcp"
+    ]  # that one stands for the tools of servers, named with a dot
+    absent = [str(tool) for tool in tools if isinstance(tool, str) and tool not in own and "." not in tool]
     if absent:
-        message = f"not among the tools of this version ({', '.join(kinds('tool'))}): {', '.join(absent)}"
+        message = f"not among the tools of this version ({', '.join(own)}): {', '.join(absent)}"
         place.child("tools").warn("tool.unknown", message, at, "a call to one of them is refused")
 
 

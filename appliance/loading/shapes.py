@@ -141,6 +141,10 @@ duration = quantity(units.milliseconds)
 money = quantity(units.usd_micros)
 size = quantity(units.size_bytes)
 ratio = number(0, 1)
+tool_name = matching(
+    r"[A-Za-z_][A-Za-z0-9_-]{0,63}(\.[A-Za-z0-9_./-]{1,128})?",
+    "the name of a tool: letters, digits, '_' and '-', or SERVER.TOOL for one of a server",
+)
 name = matching(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", "a name of letters, digits, '_' and '-', up to 64 characters")
 rate = matching(r"[1-9][0-9]*/(?:second|minute|hour|day)", "a rate such as 100/hour")
 percent = matching(r"(?:100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?)%", "a share such as 99.9%")

@@ -287,3 +287,14 @@ def test_a_program_reads_where_it_is_installed(tmp_path: Path) -> None:
     assert [str(home / "tool")] == own_files(str(home / "tool"), ["--flag", "relative"])
     assert [str(home)] == own_files(str(home / "bin/tool"), [])
     assert str(tmp_path / "x/node_modules") in own_files("/usr/bin/node", [str(modules / "index.js")])
+
+
+def test_an_agent_may_name_a_tool_of_a_server(tmp_path: Path) -> None:
+    """Which server is declared is known when it runs, not when it is loaded."""
+    from appliance.loader import load
+
+    (tmp_path / "a.py").write_text("def f(given, ctx):\n    return given\n")
+    tools = "tools: [files.read_file, nope]"
+    (tmp_path / "workflow.yaml").write_text(f"name: a\nagents:\n  x: {{type: custom, handler: 'a.py:f', {tools}}}\n")
+    [warned] = load(tmp_path).problems
+    assert ("tool.unknown", True, False) == (warned.code, "nope" in warned.message, "files" in warned.message)
