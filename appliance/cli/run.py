@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"failed": 1, "cancelled": 1}
 REFUSED = 3
-_REFUSING = ("budget.", "egress.", "redaction.blocked", "model.all_refused", "tool.not_", "tool.rate_limited")
+_REFUSING = (
+    "budget.",
+    "egress.",
+    "redaction.blocked",
+    "model.all_refused",
+    "tool.not_for_level",
+    "tool.not_for_role",
+    "tool.not_for_tenant",
+    "tool.not_granted",
+    "tool.rate_limited",
+)
 """How the codes of errors begin by which policy says no."""
 
 
