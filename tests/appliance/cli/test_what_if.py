@@ -143,23 +143,3 @@ def test_two_runs_are_compared(af: Af, desk: Path) -> None:
     assert (0, True) == ((said := af("runs", "compare", first, same)).code, "the same in every entry" in said.out)
     said = af("runs", "compare", first, other)
     assert (1, True) == (said.code, "input.message  card → cards" in said.out)
-
-
-def test_a_minimised_run_is_supposed_over_what_its_pseudonyms_stand_for(af: Af, tmp_path: Path) -> None:
-    """Its answers fit as if it had none, and neither journal holds the address."""
-    path = tmp_path / "greet.yaml"
-    path.write_text(
-        'name: greet\npolicies: {minimise: true}\nagents:\n  greet: {type: llm, prompt: "{{ input.message }}", '
-        'model: {provider: scripted, answers: {"zoe@example.com": "I write to zoe@example.com"}}}\n'
-        '  after: {type: llm, prompt: "{{ steps.greet.text }}", model: {provider: scripted, answers: {".*": ok}}}\n'
-    )
-    said = af("run", path, "--input", '{"message": "to zoe@example.com"}', "--json")
-    assert "succeeded" == said.document["status"], said.out
-    view = af("what-if", "last", "--set", "after.result.text=to zoe@example.com", "--json").document
-    assert ["equal", "different"] == [each["verdict"] for each in view["steps"]], view["steps"]  # type: ignore[attr-defined]
-    fork = view["right"]["run_id"]  # type: ignore[index]
-    again = af("what-if", "last", "--set", "input.more=zoe@example.com", "--json").document
-    assert [True, True] == [each["right"]["reused"] for each in again["steps"]]  # type: ignore[attr-defined]
-    for run in (fork, again["right"]["run_id"]):  # type: ignore[index]
-        assert "zoe@example.com" not in af("logs", run, "--json").out
-        assert 0 == af("replay", run).code

@@ -5,9 +5,11 @@ import asyncio
 import msgspec
 import pytest
 
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, encode, parse
 from runtime.domain.event import StepSucceeded, WhatIf
 from runtime.domain.ids import AgentId, RunId, StepId
+from runtime.domain.journal import write
+from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
 from runtime.domain.workflow import FsmState, RetryPolicy, SubrunSpec, Workflow
 from runtime.engine.compare import compare, spent
@@ -257,3 +259,35 @@ async def test_taken_answers_say_where_they_come_from(stage: Stage) -> None:
     state = await supposed(engine, run, workflow, at=1)
     taken = [entry.body.reused for entry in await engine.entries(state.run) if isinstance(entry.body, StepSucceeded)]
     assert [(run, 3), (run, 5), (run, 7)] == [(each.run, each.seq) for each in taken if each is not None]
+
+
+class Swapping:
+    """A minimiser of one address, whose pseudonym is another one in every run."""
+
+    is_always = True
+
+    def _pseudonym(self, holder: Holder) -> str:
+        return f"<EMAIL_1_{holder.name[-4:].upper()}>"
+
+    async def kept(self, holder: Holder, value: Json) -> Json:
+        return parse(encode(value).replace(b"zoe@example.com", self._pseudonym(holder).encode()))
+
+    async def compared(self, holder: Holder, value: Json) -> Json:
+        return await self.kept(holder, value)
+
+    async def restored(self, holder: Holder, value: Json) -> Json:
+        return parse(encode(value).replace(self._pseudonym(holder).encode(), b"zoe@example.com"))
+
+
+async def test_a_minimised_run_is_supposed_over_what_its_pseudonyms_stand_for(stage: Stage) -> None:
+    """Its answers fit as if it had none, the two compare as equal, and neither journal holds the address."""
+    stage.minimise = lambda _folder, _lock: Swapping()
+    engine, workflow = await stage.engine(), line(stage)
+    run = await ran(stage, engine, workflow, look="of zoe@example.com")
+    state = await supposed(engine, run, workflow, changes={"input.more": "zoe@example.com"})
+    assert ("succeeded", []) == (state.status, stage.acted)
+    origin, fork = await engine.entries(run), await engine.entries(state.run)
+    found = compare(await engine.state(run), origin, state, fork)
+    assert {"equal"} == {pair.verdict for pair in found.steps}
+    assert b"zoe" not in b"".join(write(state.run, entry).data for entry in fork)
+    assert replay(state.run, fork, planner_for(workflow)).divergence is None
