@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from runtime.policies.permissions import ToolRules
 
 REFUSED = 3
+BUILT_IN = ("create_ticket",)
+"""Tools of the appliance itself; those of MCP servers are listed by `af mcp`."""
 
 
 class ToolView(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,20 +149,17 @@ def _agent(workflow: "Workflow | None", name: str) -> "AgentSpec | None":
 
 
 def _names(rules: "Sequence[ToolRules]") -> list[str]:
-    from runtime.registry import kinds
-
-    return sorted({*kinds("tool"), *(name for document in rules for name in document.tools)})
+    return sorted({*BUILT_IN, *(name for document in rules for name in document.tools)})
 
 
 def _view(name: str, rules: "Sequence[ToolRules]") -> ToolView:
     from runtime.policies.permissions import Caller, level_of, rulings
-    from runtime.registry import kinds
 
     limits = [found.rate_limit for document in rules if (found := document.tools.get(name)) is not None]
     roles = sorted({role for document in rules for role in document.roles or ()})
     return ToolView(
         name=name,
-        is_built_in=name in kinds("tool"),
+        is_built_in=name in BUILT_IN,
         level=level_of(name, rules),
         rate_limits=[f"{limit.calls:,} in {limit.per_ms / 1_000:g} s" for limit in limits if limit is not None],
         roles=[
