@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from redaction.airgap import seccomp
 from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.canonical import Json, encode
 from runtime.domain.egress import Sender
@@ -20,6 +19,7 @@ from runtime.domain.ids import TenantId
 from runtime.domain.mcp import McpServer
 from runtime.errors import AgentFlowError
 from runtime.ports import Record, Tool
+from runtime.sandbox import seccomp
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import McpServers, ServerState, ToolState
 from runtime.tools.mcp.starting import Starter

@@ -35,7 +35,6 @@ from models.pool import PoolSettings
 from models.prices import PriceTable
 from models.remote import backend_for
 from models.scripted import ScriptedBackend
-from redaction.airgap import seccomp
 from redaction.desk import RedactionDesk
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
@@ -56,6 +55,7 @@ from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound, Refused, Unavailable
 from runtime.ports import Agent, Progress
+from runtime.sandbox import seccomp
 from runtime.store.audit import AuditLog
 from runtime.store.budgets import Budgets, Settle
 from runtime.store.database import Database

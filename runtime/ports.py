@@ -14,6 +14,7 @@ from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, E
 from runtime.domain.command import Command
 from runtime.domain.egress import APPLIANCE, Cleared, Sender
 from runtime.domain.event import NO_USAGE, Event, Usage
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
@@ -302,6 +303,26 @@ class Tool(Protocol):
 
     async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
         """Run it. A repeated key has the effect once and returns the same answer."""
+
+
+class Sandbox(Protocol):
+    """One way to run a program that may do nothing it was not given."""
+
+    id: str
+    """Dotted id, such as `sandbox.bubblewrap`."""
+    isolation: Isolation
+
+    async def probe(self) -> DriverReport:
+        """Find out by trying what it can hold on this machine; what was found stays until the kernel or it changes."""
+
+    def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
+        """What it can hold of this profile here; nothing before it was probed."""
+
+    async def run(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run `program` (source, module, or nothing where `argv` says it all) and wait until nothing of it is left.
+
+        Cancellation ends it. Raises Unavailable where the driver itself fails: that is no fault of the program's.
+        """
 
 
 Sleep = Callable[[float], Awaitable[None]]

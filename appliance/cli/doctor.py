@@ -20,9 +20,11 @@ MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
         af doctor
         af doctor --json | jq '.findings[] | select(.level != "ok")'
         af doctor --egress
+        af doctor --sandbox
     """,
 )
 @click.option("--egress", is_flag=True, help="Enter the air gap and try to get out; keep a signed report.")
+@click.option("--sandbox", "by_sandbox", is_flag=True, help="Try what each sandbox holds on this machine.")
 @click.option(
     "--verify",
     metavar="FILE",
@@ -30,19 +32,25 @@ MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red")
     help="With --egress: whether a report is unchanged since it was signed.",
 )
 @pass_af
-def doctor(af: Af, *, egress: bool, verify: Path | None) -> int:
+def doctor(af: Af, *, egress: bool, by_sandbox: bool, verify: Path | None) -> int:
     """Check Python, processor, database, disk, models, journal and templates; say what mends each.
 
     Exit code 0 when everything needed works, 4 when something needed is not here, 1 when something is broken.
     With --egress: 0 when everything that was tried was refused at once, 1 when something got out or can, 4 when not
-    everything could be tried on this machine.
+    everything could be tried on this machine. With --sandbox: 0 when one sandbox holds everything, 4 when none does.
     """
+    if by_sandbox and egress:
+        raise click.UsageError("--sandbox and --egress are two examinations; ask for one")
     if verify is not None and not egress:
         raise click.UsageError("--verify goes with --egress")
     if egress:
         from appliance.cli.egress import prove_egress, verify_report
 
         return prove_egress(af) if verify is None else verify_report(af, verify)
+    if by_sandbox:
+        from appliance.cli.sandbox_report import try_sandboxes
+
+        return try_sandboxes(af)
     return _examine(af)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from redaction.airgap import kernel
+from runtime.sandbox import kernel
 
 LOOPBACK = "lo"
 

@@ -5,8 +5,8 @@ import os
 import sys
 from contextlib import suppress
 
-from redaction.airgap import kernel
 from redaction.airgap.facts import facts_of
+from runtime.sandbox import kernel
 
 CAP_SYS_ADMIN = 1 << 21
 _KEPT = (0, 1, 3, 4, 5, 6, 7, 10, 14, 23, 24, 31)

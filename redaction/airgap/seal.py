@@ -8,9 +8,10 @@ import os
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
-from redaction.airgap import facts, hook, kernel, landlock, namespace, seccomp, unix_doors
+from redaction.airgap import facts, hook, namespace, unix_doors
 from redaction.airgap.layers import AirGap, Layer
 from runtime.errors import Unavailable
+from runtime.sandbox import kernel, landlock, seccomp
 
 
 def seal(

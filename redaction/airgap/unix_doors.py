@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from redaction.airgap import kernel
+from runtime.sandbox import kernel
 
 # folders are covered whole, sockets alone; {uid} is the user's number
 KNOWN = (

@@ -23,7 +23,7 @@ import httpx
 import msgspec
 import uvloop
 
-from redaction.airgap import facts, hook, kernel, landlock, namespace, unix_doors
+from redaction.airgap import facts, hook, namespace, unix_doors
 from redaction.airgap.facts import Facts
 from redaction.airgap.layers import AirGap, Layer
 from redaction.airgap.proof import Check, Probe, Proof
@@ -32,6 +32,7 @@ from redaction.doors import attempts, relay
 from redaction.doors.attempts import Plan, Tried
 from runtime.agents import user_code
 from runtime.errors import Refused
+from runtime.sandbox import kernel, landlock
 
 OUTSIDE: Final = ("192.0.2.1", "198.51.100.1", "2001:db8::1")
 """Addresses for documentation (RFC 5737, RFC 3849): nobody is there, so nobody is bothered should one get out."""

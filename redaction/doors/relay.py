@@ -13,7 +13,7 @@ import signal
 import socket
 from contextlib import suppress
 
-from redaction.airgap import kernel, landlock, seccomp
+from runtime.sandbox import kernel, landlock, seccomp
 
 CHUNK_BYTES = 65_536
 OPEN, DRAIN = b"o", b"d"

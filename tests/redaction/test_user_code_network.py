@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from appliance.wiring import NO_NETWORK
-from redaction.airgap import seccomp
 from runtime.agents.custom import CustomAgent
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid
+from runtime.sandbox import seccomp
 from tests.runtime.agents.tasks import Context, task
 from tests.runtime.memory.word_models import WordModels
 

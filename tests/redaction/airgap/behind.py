@@ -10,7 +10,8 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from redaction.airgap import landlock, namespace
+from redaction.airgap import namespace
+from runtime.sandbox import landlock
 
 NOBODY = 65_534
 _PR_SET_DUMPABLE = 4

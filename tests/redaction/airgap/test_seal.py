@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from redaction.airgap import facts, hook, kernel, landlock, namespace, seccomp, unix_doors
+from redaction.airgap import facts, hook, namespace, unix_doors
 from redaction.airgap.seal import seal
 from runtime.errors import Unavailable
+from runtime.sandbox import kernel, landlock, seccomp
 from tests.redaction.airgap.behind import (
     USERS,
     as_user,

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from redaction.airgap import kernel
+from runtime.sandbox import kernel
 
 TCP_VERSION: Final = 4
 """The first version that knows of TCP ports (Linux 6.7)."""

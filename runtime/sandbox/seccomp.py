@@ -1,4 +1,4 @@
-"""seccomp: which kinds of sockets a process may make, and the system calls around the network that it may not use.
+"""seccomp: which kinds of sockets a process may make, and the system calls that it may not use.
 
 A short deny list as a classic BPF program: everything that is not named goes through. See seccomp(2). Other
 architectures' calls end the process, since their numbers mean something else.
@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from redaction.airgap import kernel
+from runtime.sandbox import kernel
 
 # number on x86_64, number on aarch64; None where the architecture has no such call
 _CALLS: Final[dict[str, tuple[int, int | None]]] = {
@@ -24,6 +24,47 @@ _CALLS: Final[dict[str, tuple[int, int | None]]] = {
     "process_vm_writev": (311, 271),
     "open_by_handle_at": (304, 265),
     "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
+    # other namespaces and file systems
+    "unshare": (272, 97),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "name_to_handle_at": (303, 264),
+    # memory that no limit counts, or that outlives its program
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    "userfaultfd": (323, 282),
+    # the machine's own state
+    "syslog": (103, 116),
+    "acct": (163, 89),
+    "quotactl": (179, 60),
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "reboot": (169, 142),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "adjtimex": (159, 171),
+    "clock_adjtime": (305, 266),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "delete_module": (176, 106),
+    "personality": (135, 92),
+    "fanotify_init": (300, 262),
     # the kernel starts a program outside to answer for a key: `dns_resolver` looks names up
     "add_key": (248, 217),
     "request_key": (249, 218),
@@ -56,10 +97,19 @@ TRACING: Final = ("ptrace",)
 """Refused as well where no Landlock domain keeps tracing inside."""
 NEW_PROCESSES: Final = ("execve", "execveat", "fork", "vfork", "clone", "clone3")
 """Refused as well where one process is all there may be."""
+BEYOND_A_PROGRAM: Final = (
+    "process_vm_readv", "process_madvise", "kcmp", "unshare", "mount", "umount2", "pivot_root", "chroot", "open_tree",
+    "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "name_to_handle_at", "memfd_create",
+    "memfd_secret", "shmget", "msgget", "semget", "mq_open", "userfaultfd", "syslog", "acct", "quotactl", "swapon",
+    "swapoff", "reboot", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "sethostname", "setdomainname",
+    "delete_module", "personality", "fanotify_init",
+)  # fmt: skip
+"""Refused as well in a program of a sandbox, which needs none of them."""
 
-_LOAD_WORD, _IF_EQUAL, _IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
+_LOAD_WORD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; the low half of the argument
 _ALLOW, _KILL_PROCESS = 0x7FFF_0000, 0x8000_0000
+_CLONE_NEW_NAMESPACE, _CLONE_THREAD = 0x7E02_0000, 0x0001_0000
 _EPERM, _ENOSYS = 0x0005_0001, 0x0005_0026
 
 
@@ -71,8 +121,12 @@ def refuse(calls: Iterable[str], *, families: Sequence[int]) -> None:
     kernel.install_filter(program(calls, families=families))
 
 
-def program(calls: Iterable[str], *, families: Sequence[int]) -> bytes:
-    """The filter as the kernel reads it. Raises OSError on an architecture that is not in the table."""
+def program(calls: Iterable[str], *, families: Sequence[int], allows_processes: bool | None = None) -> bytes:
+    """The filter as the kernel reads it. Raises OSError on an architecture that is not in the table.
+
+    `allows_processes`: None leaves new processes alone; otherwise none may be in a namespace of its own, and with
+    False there may be new threads only.
+    """
     if kernel.MACHINE not in _ARCHITECTURES:
         raise OSError(f"no table of system calls for {kernel.MACHINE}")
     column, architecture = _ARCHITECTURES[kernel.MACHINE]
@@ -85,6 +139,7 @@ def program(calls: Iterable[str], *, families: Sequence[int]) -> bytes:
             _instruction(_LOAD_WORD, _NUMBER),
             *(_x32() if column == 0 else ()),
             *(part for name in calls for part in _refusal(numbers[name])),
+            *(() if allows_processes is None else _process_rules(numbers, allows_processes=allows_processes)),
             *_socket_rule(numbers["socket"], families),
             *_socket_rule(numbers["socketpair"], [kernel.AF_UNIX]),
             _instruction(_RETURN, _ALLOW),
@@ -100,6 +155,32 @@ def _refusal(number: int | None) -> tuple[bytes, ...]:
     if number is None:
         return ()
     return _instruction(_IF_EQUAL, number, 0, 1), _instruction(_RETURN, _EPERM)
+
+
+def _process_rules(numbers: dict[str, int | None], *, allows_processes: bool) -> list[bytes]:
+    """Rules on clone() by its flags; clone3() is said not to exist, since its flags cannot be read here."""
+    clone, clone3 = numbers["clone"], numbers["clone3"]
+    assert clone is not None, "every architecture has it"
+    assert clone3 is not None, "every architecture has it"
+    body = [
+        _instruction(_LOAD_WORD, _FIRST_ARGUMENT),
+        _instruction(_IF_ANY_BIT, _CLONE_NEW_NAMESPACE, 0, 1),
+        _instruction(_RETURN, _EPERM),
+        *(() if allows_processes else _only_threads()),
+        _instruction(_RETURN, _ALLOW),
+    ]
+    forks = () if allows_processes else (*_refusal(numbers["fork"]), *_refusal(numbers["vfork"]))
+    return [
+        _instruction(_IF_EQUAL, clone3, 0, 1),
+        _instruction(_RETURN, _ENOSYS),
+        *forks,
+        _instruction(_IF_EQUAL, clone, 0, len(body)),
+        *body,
+    ]
+
+
+def _only_threads() -> tuple[bytes, bytes]:
+    return _instruction(_IF_ANY_BIT, _CLONE_THREAD, 1, 0), _instruction(_RETURN, _EPERM)
 
 
 def _socket_rule(number: int | None, families: Sequence[int]) -> tuple[bytes, ...]:

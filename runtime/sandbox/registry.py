@@ -1,0 +1,48 @@
+"""The sandboxes of this machine: the first that holds all of a profile runs it, or nothing does.
+
+Never tries a weaker one after a failure.
+"""
+
+from collections.abc import Sequence
+
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Outcome
+from runtime.errors import Unavailable
+from runtime.policies.exec_profile import ISOLATIONS, required
+from runtime.ports import Sandbox
+
+
+class Sandboxes:
+    """Drivers in the order in which they are asked."""
+
+    def __init__(self, drivers: Sequence[Sandbox]) -> None:
+        self._drivers = tuple(drivers)
+
+    async def reports(self) -> tuple[DriverReport, ...]:
+        """What each driver found out about itself here."""
+        return tuple([await driver.probe() for driver in self._drivers])
+
+    async def choose(self, profile: ExecProfile) -> Sandbox:
+        """The first driver that is strong enough and holds all that is needed. Raises Unavailable, saying why none."""
+        least = ISOLATIONS.index(profile.isolation_min)
+        reasons = []
+        for driver in self._drivers:
+            report = await driver.probe()
+            missing = sorted(required(profile) - driver.enforces(profile))
+            if ISOLATIONS.index(driver.isolation) < least:
+                reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
+            elif not report.is_usable:
+                reasons.append(f"{driver.id}: {report.reason}")
+            elif missing:
+                reasons.append(f"{driver.id} cannot hold {', '.join(missing)}")
+            else:
+                return driver
+        raise Unavailable(
+            "sandbox.none_holds",
+            f"no sandbox here may run {profile.tool!r} ({profile.runtime}): {'; '.join(reasons) or 'there is none'}. "
+            "See af doctor --sandbox",
+            retryable=False,
+        )
+
+    async def run(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run it in the driver that `choose` names; a failure of the driver is not tried in another."""
+        return await (await self.choose(profile)).run(profile, program, stdin=stdin)

@@ -1,0 +1,123 @@
+"""What every Sandbox promises: it runs what it may, holds what it says it holds, and refuses the rest."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from runtime.domain.exec_profile import ExecProfile
+from runtime.errors import Refused, Unavailable
+from runtime.policies.exec_profile import required
+from runtime.ports import Sandbox
+from runtime.sandbox.bubblewrap import Bubblewrap
+from tests.runtime.sandbox.hostile import ATTEMPTS
+
+PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
+
+PROBED: dict[type[Bubblewrap], Bubblewrap] = {}
+"""Each is probed once, which takes seconds; none keeps anything of a call."""
+
+
+@pytest.fixture(params=[Bubblewrap])
+async def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    made = PROBED.setdefault(request.param, request.param())
+    report = await made.probe()
+    if not report.is_usable:
+        pytest.skip(f"{report.driver}: {report.reason}")
+    return made
+
+
+async def test_a_program_runs_and_answers(sandbox: Sandbox) -> None:
+    source = b"import sys; print(sys.stdin.read().upper(), end=''); print('e', file=sys.stderr); sys.exit(3)"
+    outcome = await sandbox.run(PROFILE, source, stdin=b"hello")
+    assert (3, b"HELLO", b"e\n", sandbox.id) == (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.driver)
+
+
+async def test_it_holds_everything_for_a_program_that_asks_for_nothing(sandbox: Sandbox) -> None:
+    assert required(PROFILE) == sandbox.enforces(PROFILE)
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+async def test_no_attempt_gets_out(sandbox: Sandbox, name: str) -> None:
+    """The battery: what prints OUT got what it was not given."""
+    outcome = await sandbox.run(PROFILE, ATTEMPTS[name].encode())
+    assert b"OUT" not in outcome.stdout
+    assert b"SyntaxError" not in outcome.stderr
+
+
+async def test_time_is_limited_whatever_a_program_does(sandbox: Sandbox) -> None:
+    started = time.monotonic()
+    source = b"import os, signal, time\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n"
+    source += b"    except (OSError, ValueError): pass\nos.close(1); os.close(2)\ntime.sleep(60)"
+    outcome = await sandbox.run(msgspec.structs.replace(PROFILE, timeout_ms=800), source)
+    assert (True, "time") == (outcome.is_timed_out, outcome.killed_for)
+    assert time.monotonic() - started < 5
+
+
+async def test_output_is_cut_and_the_program_ended(sandbox: Sandbox) -> None:
+    outcome = await sandbox.run(PROFILE, b"while True: print('x' * 65536)")
+    assert (True, "output", 2**20) == (outcome.is_truncated, outcome.killed_for, len(outcome.stdout))
+
+
+async def test_cancelling_leaves_nothing_behind(sandbox: Sandbox) -> None:
+    call = asyncio.create_task(sandbox.run(PROFILE, b"import time\ntime.sleep(4711.25)"))
+    await asyncio.sleep(0.3)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"/program" in _read(each)]
+
+
+async def test_only_given_folders_can_be_read(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
+    profile = msgspec.structs.replace(PROFILE, filesystem="read_only", ro_paths=("/etc/ssl",))
+    source = b"import os; print(len(os.listdir('/etc/ssl')) > 0, os.path.exists('/etc/passwd'))\n"
+    source += b"try: open('/etc/ssl/x', 'w')\nexcept OSError as e: print(e.errno)"
+    outcome = await sandbox.run(profile, source)
+    assert b"True False\n30\n" == outcome.stdout
+
+
+async def test_scratch_is_a_folder_of_its_size(sandbox: Sandbox) -> None:
+    profile = msgspec.structs.replace(PROFILE, filesystem="scratch", scratch_bytes=2**20)
+    source = b"""
+n = 0
+try:
+    for i in range(64):
+        with open(f'/tmp/{i}', 'wb') as f: n += f.write(bytes(65536))
+except OSError as e: print(e.errno, n <= 1 << 20)
+"""
+    outcome = await sandbox.run(profile, source)
+    assert b"28 True\n" == outcome.stdout
+
+
+async def test_what_it_cannot_hold_is_refused(sandbox: Sandbox) -> None:
+    for change in ({"network": "egress_door", "egress_allow": ("x:1",)}, {"runtime": "wasm"}):
+        with pytest.raises(Refused, match="cannot hold"):
+            await sandbox.run(msgspec.structs.replace(PROFILE, **change), b"")
+    with pytest.raises(Refused, match="bytes of input"):
+        await sandbox.run(PROFILE, b"", stdin=bytes(2**20 + 1))
+
+
+async def test_a_driver_that_is_not_there_says_so() -> None:
+    report = await Bubblewrap(command="/nowhere/bwrap").probe()
+    assert not report.is_usable
+    assert "/nowhere/bwrap" in report.reason
+    with pytest.raises(Refused, match="cannot hold"):
+        await Bubblewrap(command="/nowhere/bwrap").run(PROFILE, b"")
+
+
+async def test_a_driver_that_vanishes_is_no_fault_of_the_program(tmp_path: Path) -> None:
+    fake = tmp_path / "bwrap"
+    fake.write_text("#!/bin/sh\nexit 0\n")
+    fake.chmod(0o755)
+    vanishing = Bubblewrap(command=str(fake))
+    with pytest.raises(Unavailable):
+        await vanishing._run(PROFILE, b"", b"")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it has ended meanwhile
+        return b""
