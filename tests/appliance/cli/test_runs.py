@@ -7,6 +7,12 @@ import pytest
 
 from tests.appliance.cli.conftest import Af
 
+SLOW = """\
+name: slow
+agents:
+  wait: {type: llm, prompt: x, timeout: 2h, model: {provider: scripted, answers: [{text: x, delay_ms: 3600000}]}}
+"""
+
 
 @pytest.fixture
 def waiting(af: Af, desk: Path) -> str:
@@ -34,9 +40,10 @@ def test_the_list_fits_and_filters(af: Af, greet: Path, waiting: str) -> None:
     assert "the newest 1; more with --limit" in af("runs", "list", "--limit", "1").err
 
 
-def test_a_run_that_nobody_works_on_is_pointed_out(af: Af, greet: Path) -> None:
+def test_a_run_that_nobody_works_on_is_pointed_out(af: Af, tmp_path: Path) -> None:
     """`running` would otherwise be believed."""
-    af("run", greet, "--no-wait")
+    (slow := tmp_path / "slow.yaml").write_text(SLOW)
+    af("run", slow, "--no-wait")
     assert "nobody works on what is running; go on with: af runs resume" in af("runs", "list").err
 
 
