@@ -196,7 +196,9 @@ TOOL_SECURITY = record(
     {
         "default_sandbox": choice("gvisor", "bubblewrap", "docker", "process", "wasm"),
         "network_policy": choice("allow_all", "deny_all", "custom"),
+        "network_allow": texts,
         "filesystem_access": choice("none", "read_only", "custom"),
+        "filesystem_allow": texts,
         "resource_limits": record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration}),
         "audit_level": _AUDIT_LEVEL,
     },

@@ -1,0 +1,42 @@
+"""The `tool_security` block of a checked document → the policy that profiles are compiled from.
+
+What the block leaves out is denied, or left to the defaults of the compiler.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from runtime.domain.canonical import Json
+from runtime.domain.units import milliseconds, size_bytes
+from runtime.policies.exec_profile import SANDBOXES, Limits, ToolPolicy
+
+_NETWORK: dict[str, Literal["custom", "allow_all"]] = {"custom": "custom", "allow_all": "allow_all"}
+_FILESYSTEM: dict[str, Literal["read_only", "custom"]] = {"read_only": "read_only", "custom": "custom"}
+
+
+def policy_of(block: Mapping[str, Json], *, set_by: str) -> ToolPolicy:
+    """The policy; `set_by` names the file, for refusals."""
+    limits = block.get("resource_limits")
+    network, filesystem = block.get("network_policy"), block.get("filesystem_access")
+    return ToolPolicy(
+        isolation_min=SANDBOXES[str(block.get("default_sandbox", "process"))],
+        network=_NETWORK.get(str(network), "deny_all"),
+        network_allow=_texts(block.get("network_allow")),
+        filesystem=_FILESYSTEM.get(str(filesystem), "none"),
+        filesystem_allow=_texts(block.get("filesystem_allow")),
+        limits=_limits(limits) if isinstance(limits, dict) else Limits(),
+        set_by=f"tool_security of {set_by}",
+    )
+
+
+def _limits(given: Mapping[str, Json]) -> Limits:
+    cpu = given.get("cpu")
+    return Limits(
+        memory_bytes=size_bytes(given["memory"]) if "memory" in given else None,
+        cpu_share=float(cpu) if isinstance(cpu, int | float) else None,
+        timeout_ms=milliseconds(given["timeout"]) if "timeout" in given else None,
+    )
+
+
+def _texts(value: Json) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
