@@ -16,6 +16,9 @@ from tests.appliance.api.serving import Served
 from tests.contracts.test_memory_store import vector
 from tests.tui.chromium import chromium, draw_all
 from tests.tui.screens import NARROW, OUT, WIDE, Seen, ask, dashboard
+from tui.screens.asking import Asked
+from tui.screens.dashboard import DashboardScreen
+from tui.screens.run import RunScreen
 from tui.themes import THEMES
 
 VIEWS = {
@@ -60,7 +63,16 @@ async def _tour(seen: Seen, tag: str, *, is_wide: bool) -> None:
         seen.save(f"{tag}-{name}")
     await seen.press("question_mark")
     seen.save(f"{tag}-help")
-    await seen.press("escape", "1", "down", "down", "down", "enter")
+    await seen.press("escape")
+    await seen.until(lambda: isinstance(app.screen, DashboardScreen), "the dashboard")
+    await _tour_of_runs(seen, tag)
+    await _tour_of_questions(seen, tag)
+
+
+async def _tour_of_runs(seen: Seen, tag: str) -> None:
+    """One run in full, and at another point."""
+    app = seen.app
+    await seen.press("1", "down", "down", "down", "enter")
     await seen.until(lambda: "✗ failed" in seen.lines("steps"), "the failed run")
     await seen.press("enter")
     await seen.pilot.pause(0.3)
@@ -68,7 +80,15 @@ async def _tour(seen: Seen, tag: str, *, is_wide: bool) -> None:
     await seen.press("t", "f")
     await seen.until(lambda: "entry 3 of 4" in seen.lines("where"), "the failure")
     seen.save(f"{tag}-time-travel")
-    await seen.press("escape", "escape", "c")
+    for screen in (RunScreen, DashboardScreen):
+        await seen.press("escape")
+        await seen.until(lambda screen=screen: isinstance(app.screen, screen), screen.__name__)  # type: ignore[misc]
+
+
+async def _tour_of_questions(seen: Seen, tag: str) -> None:
+    """Chat, an answer, the palette."""
+    app = seen.app
+    await seen.press("c")
     await seen.until(lambda: app.screen.focused is not None and "ask" in seen.text(), "workflows")
     seen.save(f"{tag}-workflows")
     await seen.press("enter")
@@ -76,10 +96,15 @@ async def _tour(seen: Seen, tag: str, *, is_wide: bool) -> None:
     await seen.press("enter")
     await seen.until(lambda: "waits for resolved" in seen.lines("talk"), "chat")
     seen.save(f"{tag}-chat")
-    await seen.press("escape", "8", "enter")
-    await seen.until(lambda: "waits for" in seen.text(), "asked")
+    await seen.press("escape")
+    await seen.until(lambda: isinstance(app.screen, DashboardScreen), "the dashboard again")
+    await seen.press("8")
+    await seen.press("enter")
+    await seen.until(lambda: isinstance(app.screen, Asked), "asked")
     seen.save(f"{tag}-answer")
-    await seen.press("escape", "ctrl+p")
+    await seen.press("escape")
+    await seen.until(lambda: isinstance(app.screen, DashboardScreen), "not answered")
+    await seen.press("ctrl+p")
     await seen.pilot.pause(0.4)
     seen.save(f"{tag}-palette")
 
