@@ -105,11 +105,12 @@ async def test_enter_opens_a_run_and_escape_leads_back(served: Served) -> None:
         await seen.press("enter")
         await seen.until(lambda: "trying again changes nothing" in seen.lines("detail"), "detail")
         await seen.press("3")
+        await seen.until(lambda: "run.finished" in seen.lines("journal"), "journal")
         assert ["run.started", "step.scheduled", "step.failed", "run.finished"] == [
             line.split()[2] for line in seen.lines("journal").splitlines()
         ]
         await seen.press("down", "enter")
-        assert "step.scheduled  entry 2" in seen.lines("detail")
+        await seen.until(lambda: "step.scheduled  entry 2" in seen.lines("detail"), "entry")
         await seen.press("i")
         await seen.until(lambda: "input of the run" in seen.lines("detail"), "input")
         await seen.press("4", "5", "escape")
