@@ -9,34 +9,24 @@ from hashlib import sha256
 
 import msgspec
 
+from runtime.domain import telling
 from runtime.domain.canonical import Json
 from runtime.domain.command import (
     AwaitSignal,
     FinishRun,
-    KeepPlan,
-    KeepTree,
-    Listen,
     Replan,
-    SetTimer,
-    StartStep,
-    StopStep,
 )
 from runtime.domain.event import (
     EVENTS,
     CancelRequested,
-    RunMigrated,
-    RunStarted,
-    SignalReceived,
     StepFailed,
     StepSucceeded,
-    SubrunStarted,
-    TimerFired,
 )
 from runtime.domain.history import Change, changes
 from runtime.domain.ids import RunId
 from runtime.domain.journal import Body, Entry, Row, read
 from runtime.domain.run import RunState, apply, fold
-from tui.words import clock, micros, one_line, span
+from tui.words import clock, micros, one_line
 
 
 class _Envelope(msgspec.Struct, frozen=True):
@@ -107,53 +97,7 @@ def style_of(body: Body) -> str:
 
 def told(body: Body) -> str:
     """What an entry says, on one line."""
-    match body:
-        case RunStarted():
-            return f"{body.workflow}{_by(body.actor)}  {compact(body.input)}"
-        case StepSucceeded():
-            return f"{body.step}  {span(body.duration_ms)}  {compact(body.output)}"
-        case StepFailed():
-            return f"{body.step}{_attempt(body.attempt)}  {body.error.code}  {one_line(body.error.message)}"
-        case SignalReceived():
-            return f"{body.name}{_by(body.actor)}  {compact(body.payload)}"
-        case RunMigrated():
-            return f"{body.workflow}{_by(body.actor)}  {body.definition}"
-        case SubrunStarted():
-            return f"{body.step}  {body.run}"
-        case TimerFired():
-            return body.timer
-        case CancelRequested():
-            return f"{one_line(body.reason) or 'no reason given'}{_by(body.actor)}"
-        case _:
-            return _decided(body)
-
-
-def _decided(body: Body) -> str:
-    match body:
-        case StartStep():
-            delay = f" in {span(body.delay_ms)}" if body.delay_ms else ""
-            agent = f" by {body.agent}" if body.agent else ""
-            return f"{body.step}{agent}{_attempt(body.attempt)}{delay}{_because(body.why)}"
-        case AwaitSignal():
-            return f"{body.step} waits for {body.signal!r}{_because(body.why)}"
-        case SetTimer():
-            return f"{body.timer} in {span(body.delay_ms)}"
-        case KeepPlan():
-            steps = " → ".join(step.name for step in body.plan.steps)
-            return f"by {body.plan.source}: {body.plan.strategy or steps}{_because(body.why)}"
-        case KeepTree():
-            return body.memory.statuses
-        case FinishRun():
-            error = f"  {body.error.code}  {one_line(body.error.message)}" if body.error else ""
-            return f"{body.status}{' in ' + body.state if body.state else ''}{error}"
-        case StopStep():
-            return body.step
-        case Listen():
-            return ", ".join(body.signals)
-        case Replan():
-            return one_line(body.why)
-        case _:
-            return compact(msgspec.to_builtins(body))
+    return one_line(telling.told(body))
 
 
 def compact(value: Json) -> str:
@@ -185,15 +129,3 @@ def _value(change: Change, value: Json | msgspec.UnsetType) -> str:
 def _seen(state: RunState) -> Json:
     found: Json = msgspec.to_builtins(state)
     return found
-
-
-def _attempt(number: int) -> str:
-    return f" attempt {number}" if number > 1 else ""
-
-
-def _because(why: str) -> str:
-    return f"  because {one_line(why)}" if why else ""
-
-
-def _by(actor: str) -> str:
-    return f" by {actor}" if actor else ""

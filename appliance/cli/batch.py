@@ -17,11 +17,11 @@ import msgspec
 
 from appliance.cli.hosts import Runs, open_runs
 from appliance.cli.progress import RunProgress
-from appliance.cli.units import span
 from appliance.views import ErrorView
 from runtime.domain.canonical import Json, parse
 from runtime.domain.ids import RunId
 from runtime.domain.problem import Problem
+from runtime.domain.units import span
 from runtime.errors import Invalid, InvalidDefinition, NotFound, Unavailable
 
 if TYPE_CHECKING:

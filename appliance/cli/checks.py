@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from appliance.cli.units import size, span
+from appliance.cli.units import size
+from runtime.domain.units import span
 from runtime.errors import AgentFlowError
 
 if TYPE_CHECKING:

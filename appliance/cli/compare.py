@@ -84,7 +84,8 @@ def _row(pair: "StepPairView", supposed: "Collection[str]") -> tuple[str, str, s
 def _step(side: "StepSideView | None", *, is_supposed: bool = False) -> str:
     """`✓ 13 ms, 40 tokens`, `✗ model.broken`, `✓ recorded`."""
     from appliance.cli.report import MARKS as STATUS_MARKS
-    from appliance.cli.units import money, span
+    from appliance.cli.units import money
+    from runtime.domain.units import span
 
     if side is None:
         return "–"

@@ -131,7 +131,8 @@ async def _ask(runs: "Runs", template: str, question: "Json", progress: "RunProg
 
 def _draw(af: Af, shown: Shown) -> None:
     from appliance.cli.report import answer, path, trouble
-    from appliance.cli.units import money, span
+    from appliance.cli.units import money
+    from runtime.domain.units import span
 
     run = shown.run
     words = [f"\n{text}\n" for text in list(answer(run))[:1]] if run.status == "succeeded" else []
@@ -166,7 +167,8 @@ def _text(question: "Json") -> str:
 
 
 def _draw_end(af: Af, shown: list[Shown]) -> None:
-    from appliance.cli.units import money, span
+    from appliance.cli.units import money
+    from runtime.domain.units import span
 
     tokens = sum(one.run.usage.input_tokens + one.run.usage.output_tokens for one in shown)
     cost = money(sum(one.run.usage.cost_usd for one in shown))

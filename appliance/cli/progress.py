@@ -5,10 +5,10 @@ from time import monotonic
 import click
 
 from appliance.cli.terminal import StatusLine, Terminal, printable
-from appliance.cli.units import span
 from runtime.domain.command import AwaitSignal, StartStep
 from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.journal import Entry
+from runtime.domain.units import span
 
 WORTH_TELLING_S = 1.0
 """Work that is over sooner is not told of where every telling is a line."""

@@ -7,11 +7,12 @@ import click
 import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
-from appliance.cli.units import microseconds, money, span
+from appliance.cli.units import microseconds, money
 from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, WhatIfView
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
 from runtime.domain.plan import PLANNING
+from runtime.domain.units import span
 from runtime.domain.workflow import REVIEW
 
 MAX_JSON_LINES = 40

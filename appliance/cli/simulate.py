@@ -9,10 +9,11 @@ import msgspec
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_document, read_input
-from appliance.cli.entries import decided, summary
 from appliance.cli.report import arrows, status
-from appliance.cli.units import span
+from appliance.cli.terminal import printable
 from appliance.cli.words import WORKFLOW
+from runtime.domain.telling import decided, told
+from runtime.domain.units import span
 
 if TYPE_CHECKING:
     from runtime.domain.canonical import Json
@@ -79,7 +80,7 @@ def _draw(af: Af, simulation: "Simulation") -> None:
         at = span((beat.at_us - started_us) / 1_000)
         af.terminal.say(f"{at:>10}  {beat.event.TYPE:<17} {_without_input(beat)}".rstrip())
         for command in beat.commands:
-            af.terminal.say(click.style(f"{'':>12}→ {command.TYPE:<15} {decided(command)}", fg="cyan"))
+            af.terminal.say(click.style(f"{'':>12}→ {command.TYPE:<15} {printable(decided(command))}", fg="cyan"))
     af.terminal.say(f"\n{arrows(simulation.state.path)}\n\n{status(simulation.state.status)}")
     if simulation.state.error is not None:
         af.terminal.say(f"  {simulation.state.error.code}: {simulation.state.error.message}")
@@ -88,7 +89,7 @@ def _draw(af: Af, simulation: "Simulation") -> None:
 def _without_input(beat: "Beat") -> str:
     from runtime.domain.event import RunStarted
 
-    return beat.event.workflow if isinstance(beat.event, RunStarted) else summary(beat.event)
+    return beat.event.workflow if isinstance(beat.event, RunStarted) else printable(told(beat.event))
 
 
 def _document(simulation: "Simulation", workflow: str, definition: str) -> dict[str, "Json"]:

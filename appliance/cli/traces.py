@@ -101,7 +101,7 @@ async def _opened(af: Af, *, is_writer: bool) -> "AsyncIterator[Traces]":
 
 def _draw(af: Af, spans: "Sequence[Span]", *, with_attributes: bool) -> None:
     from appliance.cli.terminal import clip, columns, printable
-    from appliance.cli.units import span as duration
+    from runtime.domain.units import span as duration
 
     root = spans[0]
     whole_us = max(1, root.end_us - root.start_us)

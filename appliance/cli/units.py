@@ -31,16 +31,6 @@ def ago(at_us: int, now_us: int) -> str:
     return f"{seconds} s ago" if seconds else "now"
 
 
-def span(ms: float) -> str:
-    """A duration: `34 ms`, `1.25 s`, `2 min 05 s`."""
-    if ms < 1_000:
-        return f"{ms:.0f} ms"
-    if ms < 60_000:
-        return f"{ms / 1_000:.2f} s" if ms < 10_000 else f"{ms / 1_000:.1f} s"
-    minutes, seconds = divmod(round(ms / 1_000), 60)
-    return f"{minutes} min {seconds:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def size(count: float) -> str:
     """A number of bytes: `93.8 MB`."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -11,6 +11,10 @@ from runtime.domain.tree import TreeMemory
 
 RUN_TIMER = "run"
 """The timer that bounds the whole run; every other timer is named after the step, or the node of a tree, it bounds."""
+TREE_TIMERS = "timeout:"
+"""What the names of a tree's timers begin with; no step's name can."""
+TREE_AGAIN = "again:"
+"""What the names of timers begin with that a tree waits for before it is ticked again; no step's name can."""
 
 
 class StartStep(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import msgspec
 
 from runtime.domain.canonical import Json, kept
-from runtime.domain.command import RUN_TIMER, Command
+from runtime.domain.command import RUN_TIMER, TREE_AGAIN, TREE_TIMERS, Command
 from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.ids import StepId, state_of
 from runtime.domain.journal import Entry
@@ -18,7 +18,6 @@ from runtime.domain.workflow import Workflow
 from runtime.engine.clock import ManualClock
 from runtime.errors import Invalid
 from runtime.planners.lifecycle import planner_for
-from runtime.planners.tree.planner import AGAIN, TIMERS
 from runtime.ports import Planner
 
 MAX_EVENTS = 10_000
@@ -173,7 +172,7 @@ class _Stage:
 
 
 def _is_of_plan(timer: str) -> bool:
-    return timer == RUN_TIMER or timer.startswith((TIMERS, AGAIN))
+    return timer == RUN_TIMER or timer.startswith((TREE_TIMERS, TREE_AGAIN))
 
 
 def _turn(script: Script, turns: dict[str, int], state: str) -> Outcome:

@@ -63,11 +63,12 @@ async def test_output_is_cut_and_the_program_ended(sandbox: Sandbox) -> None:
 
 async def test_cancelling_leaves_nothing_behind(sandbox: Sandbox) -> None:
     call = asyncio.create_task(sandbox.run(PROFILE, b"import time\ntime.sleep(4711.25)"))
-    await asyncio.sleep(0.3)
+    while not _programs():
+        await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert not [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"/program" in _read(each)]
+    assert not _programs()
 
 
 async def test_only_given_folders_can_be_read(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -114,6 +115,10 @@ async def test_a_driver_that_vanishes_is_no_fault_of_the_program(tmp_path: Path)
     vanishing = Bubblewrap(command=str(fake))
     with pytest.raises(Unavailable):
         await vanishing._run(PROFILE, b"", b"")
+
+
+def _programs() -> list[Path]:
+    return [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"/program" in _read(each)]
 
 
 def _read(path: Path) -> bytes:

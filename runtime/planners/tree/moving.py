@@ -6,10 +6,10 @@ order may not change; nodes may come anywhere, and those may go that remember no
 
 from difflib import SequenceMatcher
 
+from runtime.domain.command import TREE_TIMERS
 from runtime.domain.ids import step_id
 from runtime.domain.tree import TreeMemory, TreeNode
 from runtime.planners.tree.frame import IDLE, RUNNING, Frame
-from runtime.planners.tree.planner import TIMERS
 from runtime.planners.tree.tick import NEW
 
 _PLACED = frozenset({"sequence", "sequence_with_memory", "selector", "if_then_else"})
@@ -38,7 +38,7 @@ class Moved:
         self._new.a[after], self._new.b[after] = self._old.a[before], self._old.b[before]
         if old.kind == "timeout" and self._old.a[before]:
             count = self._old.b[before]
-            self.timers[step_id(f"{TIMERS}{before}", count)] = step_id(f"{TIMERS}{after}", count)
+            self.timers[step_id(f"{TREE_TIMERS}{before}", count)] = step_id(f"{TREE_TIMERS}{after}", count)
         olds, news = _children(old, before), _children(new, after)
         pairs = _pairs(old, new)
         for at, there in pairs.items():

@@ -12,7 +12,17 @@ from typing import NamedTuple
 from msgspec import UnsetType
 
 from runtime.domain.canonical import Json
-from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import (
+    TREE_AGAIN,
+    TREE_TIMERS,
+    AwaitSignal,
+    Command,
+    FinishRun,
+    KeepTree,
+    SetTimer,
+    StartStep,
+    StopStep,
+)
 from runtime.domain.event import CancelRequested, ErrorInfo, Event, TimerFired
 from runtime.domain.ids import StepId, step_id
 from runtime.domain.run import RunState
@@ -27,10 +37,6 @@ MAX_TICKS = 1_000
 """Ticks in a row without an event, before the tree counts as going in circles."""
 MAX_VISITS = 100_000
 """Nodes that these may visit together, so that a large tree does not hold up the others either."""
-TIMERS = "timeout:"
-"""What the names of a tree's timers begin with; no step's name can."""
-AGAIN = "again:"
-"""What the names of timers begin with that a tree waits for before it is ticked again; no step's name can."""
 STUCK = "tree.stuck"
 _COMES_TO: dict[str, Status] = {"succeeded": SUCCESS, "failed": FAILURE}
 
@@ -65,7 +71,7 @@ class TreePlanner:
     def enter(self, state: RunState, name: str, *, why: str, delay_ms: int = 0) -> list[Command]:
         """Tick the tree again, with what it remembers."""
         if delay_ms:
-            return [SetTimer(timer=f"{AGAIN}{len(state.replans or ()) + 1}", delay_ms=delay_ms)]
+            return [SetTimer(timer=f"{TREE_AGAIN}{len(state.replans or ()) + 1}", delay_ms=delay_ms)]
         return _Decision(self._plan, state, None).commands()
 
     def jump(self, state: RunState, name: str, *, why: str) -> list[Command]:
@@ -143,7 +149,7 @@ class _Decision:
         self._carry_over(self._frame.acts)
         stopped = {command.step for command in self._commands if isinstance(command, StopStep)}
         self._commands += [StopStep(step=step) for step in self._state.open if step not in stopped]
-        self._disarmed += [timer for timer in self._state.timers if timer.startswith(AGAIN)]
+        self._disarmed += [timer for timer in self._state.timers if timer.startswith(TREE_AGAIN)]
         return self._waits(self._frame.memory())
 
     def _waits(self, memory: TreeMemory) -> list[Command]:
@@ -239,14 +245,14 @@ def _begins(node: TreeNode, step: StepId, why: str) -> Command:
 
 
 def _timer(act: Act) -> str:
-    return step_id(f"{TIMERS}{act.node}", act.mark)
+    return step_id(f"{TREE_TIMERS}{act.node}", act.mark)
 
 
 def _fired(event: Event | None, frame: Frame) -> frozenset[int]:
     """The node whose time limit has passed, when it is the one that is running now."""
-    if not isinstance(event, TimerFired) or not event.timer.startswith(TIMERS):
+    if not isinstance(event, TimerFired) or not event.timer.startswith(TREE_TIMERS):
         return frozenset()
-    place, _, count = event.timer.removeprefix(TIMERS).partition("~")
+    place, _, count = event.timer.removeprefix(TREE_TIMERS).partition("~")
     return frozenset({int(place)}) if frame.b[int(place)] == int(count or 1) else frozenset()
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from appliance.cli import units
 from appliance.cli.terminal import clip, compact, printable, table, width
+from runtime.domain.units import span
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +52,7 @@ def test_json_is_shown_on_one_line() -> None:
 )
 def test_durations(ms: float, text: str) -> None:
     """Three digits are enough to compare."""
-    assert text == units.span(ms)
+    assert text == span(ms)
 
 
 @pytest.mark.parametrize(
