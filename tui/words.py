@@ -86,6 +86,11 @@ def count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 passage`, `1,204 passages`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(number: int) -> str:
     """Bytes: `812 B`, `12.3 kB`, `4.5 MB`."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

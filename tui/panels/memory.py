@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tui.lines import Line, wrap
 from tui.shapes import CollectionLine, Recall
-from tui.words import meter
+from tui.words import counted, meter
 
 EMPTY = "Memory holds nothing yet. Fill it:  af memory ingest FOLDER"
 
@@ -15,9 +15,8 @@ def collection_lines(collections: Sequence[CollectionLine], width: int) -> list[
         return wrap(EMPTY, width, "dim")
     lines: list[Line] = [[("collections", "head")]]
     for found in collections:
-        lines.append(
-            [(f"  {found.name:<20}", "strong"), (f" {found.documents:,} documents, {found.passages:,} passages", "dim")]
-        )
+        holds = f" {counted(found.documents, 'document')}, {counted(found.passages, 'passage')}"
+        lines.append([(f"  {found.name:<20}", "strong"), (holds, "dim")])
     return [*lines, [], *wrap("Type a question as an agent would ask it, and Enter.", width, "dim")]
 
 
