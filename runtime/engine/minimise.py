@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
-from runtime.domain.canonical import Json, encode, kept, parse
+from runtime.domain.canonical import Json, kept
 from runtime.domain.command import FinishRun, KeepPlan
 from runtime.domain.event import (
     CancelRequested,
@@ -48,7 +48,9 @@ def said_by(body: Body) -> Json:
     said: Json = msgspec.to_builtins({name: getattr(body, name) for name in fields})
     if isinstance(body, RunStarted) and body.what_if is not None and isinstance(said, dict):
         said["values"] = body.what_if.values
-    return parse(encode(said)) if isinstance(body, KeepPlan) else said  # its lists are tuples here
+    if isinstance(body, KeepPlan):  # its lists are tuples here; the canonical form would change the kinds of numbers
+        said = msgspec.json.decode(msgspec.json.encode(said))
+    return said
 
 
 def saying(body: Kind, said: Json) -> Kind:

@@ -6,18 +6,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from redaction.minimise import VaultMinimiser
 from redaction.persist import Written
 from redaction.presets import PRESETS, RedactionPolicy
 from runtime.domain.canonical import Json, kept
-from runtime.domain.command import FinishRun, StartStep
+from runtime.domain.command import FinishRun, KeepPlan, StartStep
 from runtime.domain.event import EVENTS, ErrorInfo, RunStarted, StepFailed, StepSucceeded
-from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, StepId
+from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, read, write
 from runtime.domain.minimise import of_run
+from runtime.domain.plan import Plan, PlanStep
 from runtime.domain.run import fold
 from runtime.engine.minimise import minimised, restored, said_by, saying
 from runtime.ports import Minimiser
@@ -38,6 +39,7 @@ SAID = st.one_of(VALUES, PEOPLE, st.lists(VALUES | PEOPLE, max_size=3))
 
 
 @given(BODIES)
+@example(KeepPlan(plan=Plan(source="model", steps=(PlanStep(name="a", agent=AgentId("a"), input=0.0, after=("b",)),))))
 def test_what_an_entry_says_is_put_back_as_it_was(body: Body) -> None:
     """Every field that may hold people's data, and no other, goes through the minimiser."""
     assert is_same(msgspec.to_builtins(body), msgspec.to_builtins(saying(body, said_by(body))))
