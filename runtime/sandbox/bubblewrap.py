@@ -17,7 +17,7 @@ from pathlib import Path
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Refused, Unavailable
 from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, seccomp
+from runtime.sandbox import canaries, children, seccomp
 
 SPARE_USER = 64_000
 """Whom a program is run as where the appliance is root: a number that belongs to nobody."""
@@ -99,17 +99,8 @@ class Bubblewrap:
             opened.callback(os.close, status_out)
             given = [status_in, *(opened.enter_context(_memory_file(each)) for each in (_filter(profile), program))]
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *self._arguments(profile, *given),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
-                    pass_fds=given,
-                    env={},
-                    cwd="/",
-                    start_new_session=True,
-                    **_spare_user(),  # type: ignore[arg-type]  # three options by name
-                )
+                arguments = self._arguments(profile, *given)
+                process = await children.started(*arguments, pass_fds=given, env={}, cwd="/", **_spare_user())
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
             finally:
@@ -220,8 +211,7 @@ class _Call:
 
     def _kill(self, reason: str) -> None:
         self.killed_for = self.killed_for or reason
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # the first process of the namespace dies with its parent
+        children.kill(self._process)  # the first process of the namespace dies with its parent
 
 
 @contextlib.contextmanager

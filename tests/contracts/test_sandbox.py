@@ -61,13 +61,17 @@ async def test_output_is_cut_and_the_program_ended(sandbox: Sandbox) -> None:
     assert (True, "output", 2**20) == (outcome.is_truncated, outcome.killed_for, len(outcome.stdout))
 
 
-async def test_cancelling_leaves_nothing_behind(sandbox: Sandbox) -> None:
-    call = asyncio.create_task(sandbox.run(PROFILE, b"import time\ntime.sleep(4711.25)"))
-    while not _programs():
+@pytest.mark.parametrize("turns", [1, 2, 3, 4, 6, 8, 12, 20, 50, 200, 1_000, 5_000])
+async def test_cancelling_leaves_nothing_behind_however_early(sandbox: Sandbox, turns: int) -> None:
+    """`turns` of the loop after it was asked for: before there is a process, before it is confined, while it works."""
+    call = asyncio.create_task(sandbox.run(PROFILE, b"import time\ntime.sleep(60)"))
+    for _ in range(turns):
         await asyncio.sleep(0)
     call.cancel()
+    started = time.monotonic()
     with pytest.raises(asyncio.CancelledError):
         await call
+    assert time.monotonic() - started < 10
     assert not _programs()
 
 
