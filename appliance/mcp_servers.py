@@ -6,7 +6,7 @@ The library that speaks to them is imported when one is first asked.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -15,10 +15,9 @@ import msgspec
 from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.canonical import Json, encode
 from runtime.domain.egress import Sender
-from runtime.domain.ids import TenantId
 from runtime.domain.mcp import McpServer
 from runtime.errors import AgentFlowError
-from runtime.ports import Record, Tool
+from runtime.ports import Record
 from runtime.sandbox import seccomp
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import McpServers, ServerState, ToolState
@@ -111,41 +110,6 @@ class ToolServers:
             await self._record(
                 tool_entry("tool.settled", subject, sender, passage=passage, outcome=outcome, size_bytes=size)
             )
-
-
-class ToolBox(Mapping[str, Tool]):
-    """The tools that agents may be granted: the appliance's own, and those of servers as they are approved now."""
-
-    def __init__(self, own: Mapping[str, Tool], servers: McpServers) -> None:
-        self._own = own
-        self._servers = servers
-
-    def __getitem__(self, name: str) -> Tool:
-        if name in self._own:
-            return self._own[name]
-        server, _, tool = name.partition(".")
-        # also one that may not be called: the refusal says why, and how to grant it
-        if not tool or server not in self._servers.declared:
-            raise KeyError(name)
-        return _McpTool(name, server, tool, self._servers)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter([*self._own, *(spec.id for spec in self._servers.specs())])
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-class _McpTool:
-    def __init__(self, name: str, server: str, tool: str, servers: McpServers) -> None:
-        self.id = name
-        self._server = server
-        self._tool = tool
-        self._servers = servers
-
-    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
-        sender = Sender(purpose=f"tool {self.id!r}", tenant=tenant)
-        return await self._servers.call(self._server, self._tool, arguments, sender=sender, key=idempotency_key)
 
 
 def tool_servers(settings: Settings, guard: Guard, door: HttpDoor, clock: Clock, record: Record) -> ToolServers:

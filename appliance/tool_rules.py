@@ -1,13 +1,13 @@
 """Who may call which tool, as the operator's `tools.yaml` and each workflow's `tool_registry` say it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 from appliance.loader import load_tools
-from appliance.loading.property_order import restore
+from appliance.loading.tool_specs import rate_of, schema_of, specs_of
 from runtime.domain.canonical import Json
-from runtime.domain.tool import RateLimit, SecurityLevel
+from runtime.domain.tool import SecurityLevel, ToolSpec
 from runtime.domain.units import milliseconds, usd_micros
 from runtime.domain.workflow import Workflow
 from runtime.policies.permissions import RoleRule, ToolRule, ToolRules
@@ -15,14 +15,14 @@ from runtime.policies.permissions import RoleRule, ToolRule, ToolRules
 FILE = "tools.yaml"
 """In the data folder: `tool_registry` and `tenants`, over every workflow."""
 
-_PER_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
-
 
 class RuleBook:
     """The rules of one data folder; the operator's are read once."""
 
-    def __init__(self, own: ToolRules | None) -> None:
+    def __init__(self, own: ToolRules | None, specs: Sequence[ToolSpec] = ()) -> None:
         self._own = own
+        self.specs = tuple(specs)
+        """The tools that the operator declares."""
         self._known: dict[str, tuple[ToolRules, ...]] = {}
 
     def of(self, workflow: Workflow) -> tuple[ToolRules, ...]:
@@ -41,7 +41,10 @@ class RuleBook:
 def rule_book(data: Path) -> RuleBook:
     """The rules of a data folder. Raises InvalidDefinition, with every problem of its file, and Invalid."""
     path = data / FILE
-    return RuleBook(rules_of(load_tools(path), str(path)) if path.exists() else None)
+    if not path.exists():
+        return RuleBook(None)
+    document = load_tools(path)
+    return RuleBook(rules_of(document, str(path)), specs_of(document, str(path)))
 
 
 def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
@@ -66,11 +69,11 @@ def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
 
 def _rule(found: Mapping[str, Json]) -> ToolRule:
     return ToolRule(
-        rate_limit=_rate(found.get("rate_limit")),
+        rate_limit=rate_of(found.get("rate_limit")),
         security_level=cast("SecurityLevel", found.get("security_level", "low")),
         timeout_ms=milliseconds(found["timeout"]) if "timeout" in found else None,
-        input_schema=_schema(found.get("input_schema")),
-        output_schema=_schema(found.get("output_schema")),
+        input_schema=schema_of(found.get("input_schema")),
+        output_schema=schema_of(found.get("output_schema")),
     )
 
 
@@ -80,17 +83,6 @@ def _role(found: Mapping[str, Json]) -> RoleRule:
         cost_budget_micros=usd_micros(found["cost_budget"]) if "cost_budget" in found else None,
         security_level=cast("SecurityLevel | None", found.get("security_level")),
     )
-
-
-def _rate(found: Json) -> RateLimit | None:
-    if not isinstance(found, str):
-        return None
-    calls, _, per = found.partition("/")
-    return RateLimit(int(calls), _PER_MS[per])
-
-
-def _schema(found: Json) -> dict[str, Json] | None:
-    return _mapping(restore(found)) if found is not None else None
 
 
 def _mapping(found: Json) -> dict[str, Json]:

@@ -16,17 +16,19 @@ from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
 from appliance.forecasts import PlanView, plan_view
-from appliance.mcp_servers import ToolBox, ToolServers, tool_servers
+from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
 from appliance.release import version
 from appliance.repair import mend
+from appliance.sandboxes import sandboxes
 from appliance.secrets import Secrets
 from appliance.settings_marks import changed_settings, keep_marks
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
-from appliance.tool_rules import rule_book
+from appliance.tool_rules import RuleBook, rule_book
+from appliance.toolboxes import Toolboxes
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
@@ -66,7 +68,9 @@ from runtime.store.lock import DataLock, hold
 from runtime.store.memory import Memory
 from runtime.store.rates import Rates
 from runtime.store.tickets import Tickets
-from runtime.tools.tickets import CreateTicket
+from runtime.tools.call import ToolCalls
+from runtime.tools.context import Means
+from runtime.tools.registry import ToolServices
 
 MEMORY_FILE = "memory.db"
 NO_NETWORK = (*seccomp.WAYS_AROUND, *seccomp.TRACING)
@@ -111,6 +115,9 @@ class Appliance:
     traces: Traces
     minimising: Minimising
     tool_servers: ToolServers
+    rule_book: RuleBook
+    toolboxes: Toolboxes
+    tool_calls: ToolCalls
 
     def __init__(
         self,
@@ -158,6 +165,8 @@ class Appliance:
             prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
+        self.sandboxes = sandboxes()
+        """What programs of tools run in; each driver tries itself when a call first needs one."""
         self.threats = Watch()
         """Looks at every line of the audit log that is written here."""
         self.audit: AuditLog | None = None
@@ -236,19 +245,19 @@ class Appliance:
         )
         self._opened.push_async_callback(self.minimising.stop)
         minimiser = self.minimising.minimiser
+        self._open_tools(http)
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
             models=self.models,
             http=http,
-            tools=self._open_tools(),
+            tools=self.toolboxes.of,
             clock=self.clock,
             minimiser=minimiser,
             tallies=self.budgets.tallies if self.budgets else None,
             tool_price=self._tool_price,
-            tool_rules=rule_book(data).of,
-            take=Rates(self._journal, self.clock.now_us).take,
+            tool_rules=self.rule_book.of,
+            tool_calls=self.tool_calls,
             reserve=self._reserve,
-            record=self.record,
             memory=self.memory,
             memory_price=self.prices.per_memory,
         )
@@ -304,12 +313,26 @@ class Appliance:
             await audit.append(changed)
             keep_marks(self.settings.data, changed)
 
-    def _open_tools(self) -> ToolBox:
-        """What agents may be granted; no server of tools is asked yet."""
+    def _open_tools(self, http: GuardedHttp) -> None:
+        """What agents may be granted, and what makes their calls; no server of tools is asked yet."""
         self.tool_servers = tool_servers(self.settings, self._guard, self._door, self.clock, self.record)
         self._opened.push_async_callback(self.tool_servers.stop)
-        own = {CreateTicket.id: CreateTicket(self.tickets, self.clock, kept=self._kept)}
-        return ToolBox(own, self.tool_servers.servers)
+        self.rule_book = rule_book(self.settings.data)
+        services = ToolServices(
+            clock=self.clock,
+            kept=self._kept,
+            tickets=self.tickets,
+            memory=self.memory,
+            servers=self.tool_servers.servers,
+        )
+        self.toolboxes = Toolboxes(services, self.rule_book.specs)
+        self.tool_calls = ToolCalls(
+            reserve=self._reserve,
+            record=self.record,
+            take=Rates(self._journal, self.clock.now_us).take,
+            means=Means(http=http, reveal=self.secrets.reveal, run=self.sandboxes.run, clock=self.clock),
+            is_air_gapped=self.settings.mode == "air_gapped",
+        )
 
     async def _kept(self, run: RunId, value: Json) -> Json:
         return await self.engine.kept(run, value)

@@ -4,7 +4,7 @@ Nothing here has behaviour. Constructors store; `start` and `stop` act.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -14,13 +14,14 @@ from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, E
 from runtime.domain.command import Command
 from runtime.domain.egress import APPLIANCE, Cleared, Sender
 from runtime.domain.event import NO_USAGE, Event, Usage
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Program
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
 from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
 from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
+from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.workflow import AgentSpec
 
 
@@ -296,13 +297,41 @@ class Clock(Protocol):
         """A fresh id; later ids sort after earlier ones."""
 
 
+class ToolContext(Protocol):
+    """What a tool may use for one call; nothing here reaches beyond the call's profile."""
+
+    sender: Sender
+    """On whose behalf: tenant, run, step, role, budgets."""
+    profile: ExecProfile
+    http: HttpAccess
+    """Cleared by the guard and sent by the door, to the hosts of the profile's `egress_allow` alone."""
+    clock: Clock
+
+    async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run a program under the profile, in the first sandbox that holds all of it. Raises Unavailable."""
+
+    async def reveal(self, secret: str, *, host: str = "") -> str:
+        """The value of a secret that the profile names, for a host or for this machine. Raises Refused or NotFound."""
+
+
 class Tool(Protocol):
-    """A capability that agents call by name."""
+    """A capability that agents call by name. Made from its specification when it is first called."""
 
-    id: str
+    spec: ToolSpec
 
-    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
-        """Run it. A repeated key has the effect once and returns the same answer."""
+    async def call(self, call: ToolCall, ctx: ToolContext) -> Json:
+        """Do it. A repeated idempotency key has the effect once and returns the same answer.
+
+        Cancellation really stops the work. Raises StepFailure, Refused, Unavailable or Invalid.
+        """
+
+
+@runtime_checkable
+class ProgramTool(Protocol):
+    """A tool that starts a program, which its profile names."""
+
+    def program(self, call: ToolCall) -> Program:
+        """What the call runs. Raises Invalid where the arguments say none."""
 
 
 class Sandbox(Protocol):

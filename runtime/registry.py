@@ -11,8 +11,8 @@ KINDS = {
     "agent.http": "runtime.agents.http:HttpAgent",
     "agent.custom": "runtime.agents.custom:CustomAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
-    "tool.mcp": "runtime.tools.mcp.servers:McpServers",
-    "tool.create_ticket": "runtime.tools.tickets:CreateTicket",
+    "tool.mcp": "runtime.tools.mcp.tool:McpTool",
+    "tool.ticket": "runtime.tools.tickets:TicketTool",
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""

@@ -138,7 +138,7 @@ def _engine(store: Journal, clock: SystemClock) -> Engine:
         make_agent=lambda spec, folder, sender: HashingAgent(int(str(spec.config["index"]))),
         models=None,  # type: ignore[arg-type]  # the agent asks for none of these
         http=None,  # type: ignore[arg-type]
-        tools={},
+        tools=lambda _workflow: {},
         clock=clock,
     )
     return Engine(store=store, definitions=no_definitions, dispatcher=dispatcher, clock=clock)

@@ -6,15 +6,14 @@ import msgspec
 
 from appliance.cli.context import Af
 from appliance.cli.terminal import table
+from appliance.sandboxes import sandboxes
 from runtime.domain.exec_profile import DriverReport
 from runtime.policies.exec_profile import ALL
-from runtime.sandbox.bubblewrap import Bubblewrap
-from runtime.sandbox.registry import Sandboxes
 
 
 def try_sandboxes(af: Af) -> int:
     """Probe every sandbox and show what came of it."""
-    reports = asyncio.run(Sandboxes([Bubblewrap()]).reports())
+    reports = asyncio.run(sandboxes().reports())
     guarantees = sorted(ALL)
     names = [report.driver.removeprefix("sandbox.") for report in reports]
     rows = [

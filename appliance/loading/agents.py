@@ -1,5 +1,7 @@
 """Agents: their keys, what each type cannot do without, and what this version does not run."""
 
+from collections.abc import Collection
+
 from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler
 from appliance.loading.keys import AGENT_MEMORY, POLICIES, json_schema, method, retry, template, template_text
@@ -25,6 +27,7 @@ from runtime.domain.secret import SCHEME
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
 from runtime.registry import PLANNED_AGENTS, SUBRUN_AGENTS, kinds
+from runtime.tools.built_in import BUILT_IN
 
 OWN_KEYS = {
     "handler": "custom",
@@ -100,6 +103,19 @@ def check_fallbacks(agents: dict[str, Json], node: Node, place: Place) -> None:
             here.error("agent.fallback_loop", message, at, "the last of them has no 'fallback_agent'")
 
 
+def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, place: Place) -> None:
+    """Point out tools that nobody declares; `declared`: those of the workflow, `node`: the document."""
+    own = sorted({*(spec.id for spec in BUILT_IN), *declared})
+    for agent_name, found in agents.items():
+        tools = found.get("tools") if isinstance(found, dict) else None
+        for tool in tools if isinstance(tools, list) else ():
+            if isinstance(tool, str) and tool not in own and "." not in tool:
+                message = f"there is no tool {tool!r} built in or in tool_registry; there are: {', '.join(own)}"
+                at = node.find(("agents", agent_name, "tools"))[0]
+                hint = did_you_mean(place.guess(tool, own)) or "a call is refused unless tools.yaml declares it"
+                place.child("agents").child(agent_name).child("tools").warn("tool.unknown", message, at, hint)
+
+
 def _check_type(kind: str, node: Node, place: Place) -> bool:
     running = sorted((*kinds("agent"), *SUBRUN_AGENTS))
     at = node.find(("type",))[0]
@@ -162,19 +178,9 @@ def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     tools = found.get("tools")
     if not isinstance(tools, list) or not tools:
         return
-    at = node.find(("tools",))[0]
-    if kind != "custom":
-        if kind not in PLANNED_AGENTS:
-            message = f"an agent of type {kind!r} calls no tools in this version"
-            place.child("tools").warn("agent.tools", message, at)
-        return
-    own = [
-        kind for kind in kinds("tool") if kind != "mcp"
-    ]  # that one stands for the tools of servers, named with a dot
-    absent = [str(tool) for tool in tools if isinstance(tool, str) and tool not in own and "." not in tool]
-    if absent:
-        message = f"not among the tools of this version ({', '.join(own)}): {', '.join(absent)}"
-        place.child("tools").warn("tool.unknown", message, at, "a call to one of them is refused")
+    if kind != "custom" and kind not in PLANNED_AGENTS:
+        message = f"an agent of type {kind!r} calls no tools in this version"
+        place.child("tools").warn("agent.tools", message, node.find(("tools",))[0])
 
 
 def _check_secrets(found: dict[str, Json], node: Node, place: Place) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from appliance.loading.agents import agent, check_fallbacks
+from appliance.loading.agents import agent, check_fallbacks, check_tools
 from appliance.loading.build import fsm_of
 from appliance.loading.keys import (
     MEMORY,
@@ -160,6 +160,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     if "agents" in found and not names:
         place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
+    check_tools(agents if isinstance(agents, dict) else {}, _declared(found), node, place)
     check_maps(agents if isinstance(agents, dict) else {}, node, place)
     check_own_trees(found, node, place)
     _choose_planner(found, names, node, place)
@@ -170,6 +171,13 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     for tree in reading.trees:
         check_tree(tree, None if tree.is_lenient else names)
     return {"version": VERSION, **found}
+
+
+def _declared(found: dict[str, Json]) -> Collection[str]:
+    """The names in the document's own registry of tools."""
+    registry = found.get("tool_registry")
+    tools = registry.get("tools") if isinstance(registry, dict) else None
+    return tools if isinstance(tools, dict) else {}
 
 
 def _choose_planner(found: dict[str, Json], agents: list[str], node: Node, place: Place) -> None:

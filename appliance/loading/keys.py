@@ -33,6 +33,7 @@ from appliance.loading.shapes import (
     whole,
     wrong,
 )
+from appliance.loading.tool_kinds import tool
 from runtime.domain.canonical import Json
 from runtime.domain.units import milliseconds
 from runtime.errors import Invalid
@@ -224,8 +225,8 @@ _RBAC = record(
 
 
 def _tool_registry(more: Mapping[str, Shape], rbac: Shape) -> Shape:
-    tool = record("a tool", {"type": name, "description": text, "cost_per_call": money, **more}, required=("type",))
-    tools = mapping_of(tool, what="a mapping from tool names to tools")
+    common = {"type": name, "description": text, "cost_per_call": money, **more}
+    tools = mapping_of(tool(common), what="a mapping from tool names to tools")
     return record("tool_registry", {"tools": tools, "rbac": rbac})
 
 

@@ -11,8 +11,8 @@ from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
 from runtime.policies.permissions import Caller, ToolRules
-from runtime.ports import HttpAccess, ModelAccess, Record, Task, Tool, nothing_recorded
-from runtime.tools.call import Asked, Reserve, Take, ToolCalls, nothing_reserved, nothing_taken
+from runtime.ports import HttpAccess, ModelAccess, Task, Tool
+from runtime.tools.call import Asked, Reserve, ToolCalls, nothing_reserved
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Those that have no effect (RFC 9110, 9.2.1)."""
@@ -71,15 +71,14 @@ class AgentContext:
         tools: Mapping[str, Tool],
         tool_price: Callable[[str], int] = lambda _tool: 0,
         reserve: Reserve = nothing_reserved,
-        record: Record = nothing_recorded,
-        take: Take = nothing_taken,
+        tool_calls: ToolCalls | None = None,
         rules: Sequence[ToolRules] = (),
         is_dry: bool = False,
         memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
         """`tool_price`: micro-dollars of a call to a tool, `memory_price` of an operation on memory.
-        `record`: keeps a line of the audit log. `take`: counts calls. `rules`: who may call what. `is_dry`: nothing
-        may have an effect: tools are not called, and requests that may have one are refused."""
+        `tool_calls`: makes the calls. `rules`: who may call what. `is_dry`: nothing may have an effect: tools are not
+        called, and requests that may have one are refused."""
         self._memory_price = memory_price
         self._task = task
         self._spec = spec
@@ -88,7 +87,7 @@ class AgentContext:
         self._tool_price = tool_price
         self._reserve = reserve
         self._rules = rules
-        self._tool_calls = ToolCalls(reserve=reserve, record=record, take=take)
+        self._tool_calls = tool_calls or ToolCalls(reserve=reserve)
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)

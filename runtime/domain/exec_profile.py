@@ -4,6 +4,7 @@ A profile is canonical: equal permissions give equal bytes, and `profile_id` is 
 name is denied, and a driver that cannot hold all of `required(profile)` may not run it.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -13,8 +14,8 @@ from runtime.domain.canonical import Json
 Isolation = Literal["process", "namespace", "userspace_kernel", "wasm"]
 """What stands between the program and the host, weakest first; `wasm` takes only what was built for it."""
 
-Runtime = Literal["python", "javascript", "bash", "wasm", "argv"]
-"""What the program is written for."""
+Runtime = Literal["python", "javascript", "bash", "wasm", "argv", "inside"]
+"""What the program is written for; `inside`: nothing is started, the appliance's own code does the work."""
 
 Guarantee = Literal[
     "net_deny",
@@ -31,6 +32,19 @@ Guarantee = Literal[
 """What a driver can promise of a program: no network of any family; no file but the given ones; memory, CPU time and
 processes of all its children together; the end by a time; a bound on what it writes; no sight of and no signal to
 processes of the host; nothing left behind; a bound on its output."""
+
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to run."""
+
+    runtime: Runtime
+    argv: tuple[str, ...] = ()
+    sha256: str = ""
+    env: Mapping[str, str] = {}
+
+
+INSIDE = Program(runtime="inside")
+"""Of tools that start nothing."""
 
 
 class ExecProfile(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,6 @@ from typing import Literal
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.egress import APPLIANCE, Sender
 
 SecurityLevel = Literal["low", "medium", "high"]
 """How much trust a role needs to call a tool, in this order."""
@@ -53,16 +52,12 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ToolCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call, as the pipeline sees it."""
+    """One call, as the tool sees it: allowed, its arguments held to the schemas."""
 
     tool: str
     arguments: dict[str, Json]
     idempotency_key: str
     """Equal for every attempt at this call, also after a crash; a tool with side effects hands it on."""
-    sender: Sender = APPLIANCE
-    """On whose behalf; `role` is what the registry's rules go by."""
-    is_dry: bool = False
-    """Say what would be done and change nothing."""
 
 
 class ToolResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,13 +41,11 @@ from runtime.ports import (
     MemoryStore,
     Minimiser,
     ModelAccess,
-    Record,
     StepResult,
     Task,
     Tool,
-    nothing_recorded,
 )
-from runtime.tools.call import Reserve, Take, nothing_reserved, nothing_taken
+from runtime.tools.call import Reserve, ToolCalls, nothing_reserved
 
 MAX_OUTPUT_BYTES = 1_048_576
 """Canonical bytes of one step's output."""
@@ -81,30 +79,28 @@ class Dispatcher:
         make_agent: AgentFactory,
         models: ModelAccess,
         http: HttpAccess,
-        tools: Mapping[str, Tool],
+        tools: Callable[[Workflow], Mapping[str, Tool]],
         clock: Clock,
         minimiser: Minimiser | None = None,
         tallies: Tallies | None = None,
         tool_price: Callable[[Workflow, str], int] = lambda _workflow, _tool: 0,
         tool_rules: Callable[[Workflow], Sequence[ToolRules]] = lambda _workflow: (),
-        take: Take = nothing_taken,
+        tool_calls: ToolCalls | None = None,
         reserve: Reserve = nothing_reserved,
-        record: Record = nothing_recorded,
         memory: MemoryStore | None = None,
         memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
         """`minimiser`: gives the data of minimised runs back to agents and tools. `tallies`: what steps spend, counted
-        where it is settled; None: what agents say. `tool_price`: micro-dollars of a call to a tool. `record`: keeps a
-        line of the audit log."""
+        where it is settled; None: what agents say. `tools`: those of a definition. `tool_price`: micro-dollars of a
+        call to one. `tool_calls`: makes the calls."""
         self._minimiser = minimiser
         self._tallies = tallies or Tallies()
         self._tool_price = tool_price
         self._tool_rules = tool_rules
-        self._take = take
+        self._tool_calls = tool_calls
         self._reserve = reserve
         self._memory = memory
         self._memory_price = memory_price
-        self._record = record
         self._make_agent = make_agent
         self._models = models
         self._http = http
@@ -185,11 +181,10 @@ class Dispatcher:
             folder=workflow.folder,
             models=self._models,
             http=self._http,
-            tools=self._tools,
+            tools=self._tools(workflow),
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
-            record=self._record,
-            take=self._take,
+            tool_calls=self._tool_calls,
             rules=self._tool_rules(workflow),
             memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,

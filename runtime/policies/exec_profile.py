@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from runtime.domain.canonical import digest
-from runtime.domain.exec_profile import ExecProfile, Guarantee, Isolation, Runtime
+from runtime.domain.exec_profile import ExecProfile, Guarantee, Isolation, Program
 from runtime.domain.tool import ToolSpec
 
 ISOLATIONS: tuple[Isolation, ...] = ("process", "namespace", "userspace_kernel", "wasm")
@@ -108,15 +108,6 @@ class Places(msgspec.Struct, frozen=True, kw_only=True):
     """Name → absolute path with every link resolved."""
     private: tuple[str, ...] = ()
     """Absolute paths of the appliance's own: data, keys, sockets."""
-
-
-class Program(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to run."""
-
-    runtime: Runtime
-    argv: tuple[str, ...] = ()
-    sha256: str = ""
-    env: Mapping[str, str] = {}
 
 
 class Denial(msgspec.Struct, frozen=True):

@@ -16,12 +16,15 @@ from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.canonical import Json, encode
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import CostBound, Sender
+from runtime.domain.exec_profile import INSIDE
 from runtime.domain.ids import TenantId
 from runtime.domain.schema import Schema
-from runtime.domain.tool import RateLimit
+from runtime.domain.tool import RateLimit, ToolCall
 from runtime.errors import AgentFlowError, Invalid, Refused, StepFailure
+from runtime.policies.exec_profile import RoleRule, TenantRule, ToolPolicy, compile_profile
 from runtime.policies.permissions import Caller, ToolRules, check, roles_of
-from runtime.ports import Record, Tool, nothing_recorded
+from runtime.ports import ProgramTool, Record, Tool, nothing_recorded
+from runtime.tools.context import CallContext, Means
 
 Reserve = Callable[[Sender, CostBound], Awaitable[Callable[[CostBound], Awaitable[None] | None]]]
 """Sets aside what a call can cost, or raises Refused; the answer takes what was spent, and gives the rest back."""
@@ -55,6 +58,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     sender: Sender
     price_micros: int = 0
     rules: Sequence[ToolRules] = ()
+    policy: ToolPolicy = ToolPolicy()
+    """What profiles are compiled from."""
     is_dry: bool = False
     """Whether nothing may have an effect: the rules are looked at, and the tool is not called."""
 
@@ -63,8 +68,17 @@ class ToolCalls:
     """Makes calls."""
 
     def __init__(
-        self, *, reserve: Reserve = nothing_reserved, record: Record = nothing_recorded, take: Take = nothing_taken
+        self,
+        *,
+        reserve: Reserve = nothing_reserved,
+        record: Record = nothing_recorded,
+        take: Take = nothing_taken,
+        means: Means = Means(),  # noqa: B008  # frozen
+        is_air_gapped: bool = False,
     ) -> None:
+        """`means`: what the tools may reach, each call as far as its profile goes."""
+        self._means = means
+        self._is_air_gapped = is_air_gapped
         self._reserve = reserve
         self._record = record
         self._take = take
@@ -80,6 +94,7 @@ class ToolCalls:
             check(tool, asked.caller, asked.rules)
             found = find(tool)
             _check_arguments(asked)
+            context = self._context(found, asked)
             if asked.is_dry:
                 return rehearsal(found)
             await self._take_all(asked)
@@ -90,7 +105,7 @@ class ToolCalls:
         outcome, size_bytes = "cancelled", 0
         try:
             await self._record(tool_entry("tool.called", tool, sender, passage=passage))
-            answer = await _run(found, asked)
+            answer = await _run(found, asked, context)
             size_bytes = _check_answer(asked, answer)
             spent, outcome = bound, "ok"  # a call that fails has had no effect, and costs nothing
             return answer
@@ -106,6 +121,18 @@ class ToolCalls:
                 await asyncio.shield(_ended(settling))
             settled = tool_entry("tool.settled", tool, sender, passage=passage, outcome=outcome, size_bytes=size_bytes)
             await asyncio.shield(asyncio.ensure_future(_written(self._record, settled)))
+
+    def _context(self, tool: Tool, asked: Asked) -> CallContext:
+        program = tool.program(_call(asked)) if isinstance(tool, ProgramTool) else INSIDE
+        profile, _ = compile_profile(
+            tool.spec,
+            program,
+            tenant=TenantRule(id=asked.sender.tenant),
+            role=RoleRule(id=asked.caller.role),
+            policy=asked.policy,
+            is_air_gapped=self._is_air_gapped,
+        )
+        return CallContext(self._means, profile, asked.sender)
 
     async def _take_all(self, asked: Asked) -> None:
         for document in asked.rules:
@@ -161,13 +188,16 @@ def _check_arguments(asked: Asked) -> None:
             raise Invalid("tool.arguments", f"the arguments of tool {asked.tool!r} break {place}: {fault}")
 
 
-async def _run(tool: Tool, asked: Asked) -> Json:
+def _call(asked: Asked) -> ToolCall:
+    return ToolCall(tool=asked.tool, arguments=asked.arguments, idempotency_key=asked.key)
+
+
+async def _run(tool: Tool, asked: Asked, context: CallContext) -> Json:
     limits = [document.tools[asked.tool].timeout_ms for document in asked.rules if asked.tool in document.tools]
     timeout_ms = min((limit for limit in limits if limit is not None), default=None)
-    tenant = asked.sender.tenant
     try:
         async with asyncio.timeout(None if timeout_ms is None else timeout_ms / 1_000) as bound:
-            return await tool.call(asked.arguments, idempotency_key=asked.key, tenant=tenant)
+            return await tool.call(_call(asked), context)
     except TimeoutError:
         if not bound.expired() or timeout_ms is None:
             raise

@@ -111,7 +111,7 @@ async def main() -> None:
         make_agent=lambda spec, folder, sender: agent,
         models=None,  # type: ignore[arg-type]  # the agent asks for none of these
         http=None,  # type: ignore[arg-type]
-        tools={},
+        tools=lambda _workflow: {},
         clock=clock,
     )
     engine = Engine(store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=clock)

@@ -68,7 +68,7 @@ async def main() -> None:
         make_agent=lambda spec, folder, sender: Writer(),
         models=None,  # type: ignore[arg-type]  # the agent asks for none of these
         http=None,  # type: ignore[arg-type]
-        tools={},
+        tools=lambda _workflow: {},
         clock=clock,
         minimiser=minimiser,
     )

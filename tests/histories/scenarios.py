@@ -189,7 +189,7 @@ def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Sc
         make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id]),
         models=_Planning(scenario.answers.get("plan", [])),
         http=None,  # type: ignore[arg-type]
-        tools={},
+        tools=lambda _workflow: {},
         clock=clock,
         minimiser=minimiser,
     )

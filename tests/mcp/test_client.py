@@ -15,14 +15,18 @@ from appliance.config.settings import McpSettings
 from appliance.wiring import Appliance
 from runtime.audit.record import entry_of
 from runtime.domain.audit import AuditEntry
+from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
 from runtime.domain.ids import DEFAULT_TENANT
 from runtime.domain.mcp import Descriptor, McpServer
+from runtime.domain.tool import ToolCall
 from runtime.errors import Refused, Unavailable
+from runtime.ports import Tool
 from runtime.tools.mcp.mapping import descriptor_digest, missing_grant, spec_of
 from runtime.tools.mcp.starting import own_files
 from tests.appliance.api.serving import Served, appliance_at, open_server
 from tests.appliance.cli.conftest import Af, af
+from tests.runtime.tools.contexts import context
 
 assert af  # a fixture
 SENDER = Sender(purpose="the tests")
@@ -67,6 +71,12 @@ for line in sys.stdin:
         continue
     print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": result}), flush=True)
 """
+
+
+async def called(tool: Tool, arguments: dict[str, Json]) -> Json:
+    """What an agent's call gives."""
+    call = ToolCall(tool=tool.spec.id, arguments=arguments, idempotency_key="k")
+    return await tool.call(call, context(tool.spec, sender=SENDER))
 
 
 @asynccontextmanager
@@ -178,18 +188,16 @@ async def test_an_agent_calls_a_tool_that_was_approved_and_no_other(tmp_path: Pa
     """By `SERVER.TOOL` in its `tools:`; the refusal says how to grant it."""
     server = McpServer(name="plain", command=(sys.executable, "-I", str(HOSTILE), "plain"))
     async with opened(tmp_path / "data", server) as appliance:
-        from appliance.mcp_servers import ToolBox
-
-        box = ToolBox({}, appliance.tool_servers.servers)
-        assert (None, []) == (box.get("nobody.echo"), list(box))
+        box = appliance.toolboxes.own
+        assert (None, ["create_ticket"]) == (box.get("nobody.echo"), list(box))
         with pytest.raises(Refused, match=r"mcp\.not_approved.*af mcp approve plain echo"):
-            await box["plain.echo"].call({}, idempotency_key="k", tenant=DEFAULT_TENANT)
+            await called(box["plain.echo"], {})
         await appliance.tool_servers.approve("plain", ["echo"], digest="", actor="tests", sender=SENDER)
-        assert ["plain.echo"] == list(box)
-        assert '{"n": 1}' == await box["plain.echo"].call({"n": 1}, idempotency_key="k", tenant=DEFAULT_TENANT)
+        assert ["create_ticket", "plain.echo"] == list(box)
+        assert '{"n": 1}' == await called(box["plain.echo"], {"n": 1})
         await appliance.tool_servers.revoke("plain", "echo", actor="tests", sender=SENDER)
         with pytest.raises(Refused, match=r"mcp\.not_approved"):
-            await box["plain.echo"].call({}, idempotency_key="k", tenant=DEFAULT_TENANT)
+            await called(box["plain.echo"], {})
 
 
 def test_af_mcp_shows_approves_and_calls(af: Af, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class EngineMachine(RuleBasedStateMachine):
             make_agent=lambda spec, folder, sender: PuppetAgent(self.acting),
             models=None,  # type: ignore[arg-type]  # a puppet asks for none of these
             http=None,  # type: ignore[arg-type]
-            tools={},
+            tools=lambda _workflow: {},
             clock=self.clock,
         )
         engine = Engine(store=self.store, definitions=pinned, dispatcher=dispatcher, clock=self.clock)

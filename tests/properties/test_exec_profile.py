@@ -4,6 +4,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.domain.exec_profile import Program
 from runtime.domain.tool import ToolSpec
 from runtime.policies.exec_profile import (
     CEILING,
@@ -11,7 +12,6 @@ from runtime.policies.exec_profile import (
     ISOLATIONS,
     Limits,
     Places,
-    Program,
     RoleRule,
     TenantRule,
     ToolPolicy,

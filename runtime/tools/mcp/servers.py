@@ -96,6 +96,18 @@ class McpServers:
             if is_taken(server, approval.tool) and missing_grant(server, approval.descriptor) is None
         ]
 
+    def spec(self, name: str) -> ToolSpec:
+        """A tool by `SERVER.TOOL`, also one that may not be called: the refusal of the call says why. Raises KeyError
+        where no such server is declared."""
+        server, _, tool = name.partition(".")
+        if not tool or server not in self.declared:
+            raise KeyError(name)
+        approval = self._approvals.of(server).get(tool)
+        if approval is None:
+            config: dict[str, Json] = {"server": server, "tool": tool}
+            return ToolSpec(id=name, kind="tool.mcp", set_by=f"mcp.servers[{server}] of the settings", config=config)
+        return spec_of(self.declared[server], approval.descriptor)
+
     async def state(self, name: str, *, sender: Sender = APPLIANCE) -> ServerState:
         """What a server has now. Raises NotFound, Unavailable, StepFailure and Refused."""
         connection = self._connection(name, sender)

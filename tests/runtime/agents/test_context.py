@@ -6,23 +6,25 @@ from runtime.agents.context import AgentContext
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE
-from runtime.domain.ids import AgentId, TenantId
+from runtime.domain.ids import AgentId
+from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused, Unavailable
-from runtime.ports import Record, Tool, nothing_recorded
+from runtime.ports import Record, Tool, ToolContext, nothing_recorded
+from runtime.tools.call import ToolCalls
 from tests.runtime.agents.tasks import task
 
 
 class Once:
     """A tool that has its effect once per key, as every tool must."""
 
-    id = "once"
+    spec = ToolSpec(id="once", kind="tool.once")
 
     def __init__(self) -> None:
         self.effects: dict[str, Json] = {}
 
-    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
-        return self.effects.setdefault(idempotency_key, arguments)
+    async def call(self, call: ToolCall, ctx: ToolContext) -> Json:
+        return self.effects.setdefault(call.idempotency_key, call.arguments)
 
 
 def context(*tools: Tool, record: Record = nothing_recorded) -> AgentContext:
@@ -34,8 +36,8 @@ def context(*tools: Tool, record: Record = nothing_recorded) -> AgentContext:
         folder="",
         models=None,  # type: ignore[arg-type]  # no tool asks for it
         http=None,  # type: ignore[arg-type]
-        tools={tool.id: tool for tool in tools},
-        record=record,
+        tools={tool.spec.id: tool for tool in tools},
+        tool_calls=ToolCalls(record=record),
     )
 
 

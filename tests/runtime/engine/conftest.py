@@ -81,7 +81,7 @@ class Stage:
             make_agent=lambda spec, folder, sender: ScriptedAgent(spec, self),
             models=self.models,  # type: ignore[arg-type]  # only the planner's own model is asked
             http=None,  # type: ignore[arg-type]  # scripted agents ask for none
-            tools={},
+            tools=lambda _workflow: {},
             clock=self.clock,
             minimiser=minimiser,
             memory=self.memory,

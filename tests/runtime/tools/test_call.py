@@ -9,11 +9,12 @@ from msgspec.structs import replace
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE
-from runtime.domain.ids import DEFAULT_TENANT, TenantId
-from runtime.domain.tool import RateLimit
+from runtime.domain.ids import DEFAULT_TENANT
+from runtime.domain.tool import RateLimit, ToolCall, ToolSpec
 from runtime.engine.clock import ManualClock
 from runtime.errors import AgentFlowError
 from runtime.policies.permissions import Caller, ToolRule, ToolRules
+from runtime.ports import ToolContext
 from runtime.store.journal import journal_database
 from runtime.store.lock import hold
 from runtime.store.rates import Rates
@@ -21,17 +22,17 @@ from runtime.tools.call import MAX_BYTES, Asked, ToolCalls
 
 
 class Echo:
-    id = "echo"
+    spec = ToolSpec(id="echo", kind="tool.echo")
 
     def __init__(self, answer: object = None) -> None:
         self.answer = answer
         self.keys: list[str] = []
 
-    async def call(self, arguments: dict[str, Json], *, idempotency_key: str, tenant: TenantId) -> Json:
-        self.keys.append(idempotency_key)
+    async def call(self, call: ToolCall, ctx: ToolContext) -> Json:
+        self.keys.append(call.idempotency_key)
         if self.answer == "hang":
             await asyncio.Event().wait()
-        return arguments if self.answer is None else self.answer  # type: ignore[return-value]  # whatever a tool gives
+        return call.arguments if self.answer is None else self.answer  # type: ignore[return-value]  # whatever a tool gives
 
 
 def asked(rule: ToolRule | None = None, **arguments: object) -> Asked:

@@ -1,0 +1,116 @@
+"""What one call of a tool may reach: what the appliance has, narrowed to the call's profile and sender."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from runtime.domain.egress import APPLIANCE, Sender
+from runtime.domain.exec_profile import ExecProfile, Outcome
+from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.ids import RunId, TenantId
+from runtime.domain.secret import Reference
+from runtime.errors import Refused, Unavailable
+from runtime.ports import Clock, HttpAccess
+
+_PORTS = {"http": 80, "https": 443}
+
+Reveal = Callable[[TenantId, Reference, str], Awaitable[str]]
+"""A tenant's secret → its value, for a host, or for this machine where that is empty."""
+
+
+class RunProgram(Protocol):
+    """Runs a program in a sandbox that holds its profile."""
+
+    async def __call__(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+        """As `Sandboxes.run`."""
+
+
+class _Timeless:
+    """Where nobody has a clock; no call of a tool asks then."""
+
+    def now_us(self) -> int:
+        return 0
+
+    async def sleep_until(self, at_us: int) -> None:
+        raise Unavailable("tool.no_clock", "tools have no clock here")
+
+    def new_run_id(self) -> RunId:
+        raise Unavailable("tool.no_clock", "tools have no clock here")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What the appliance has that tools may use; None: it has none of it here."""
+
+    http: HttpAccess | None = None
+    reveal: Reveal | None = None
+    run: RunProgram | None = None
+    clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
+
+
+class CallContext:
+    """Implements ToolContext."""
+
+    def __init__(self, means: Means, profile: ExecProfile, sender: Sender) -> None:
+        self._means = means
+        self.profile = profile
+        self.sender = sender
+        self.clock = means.clock
+        self.http: HttpAccess = _Http(means.http, profile, sender)
+
+    async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run a program under the profile. Raises Unavailable where no sandbox holds it."""
+        if self._means.run is None:
+            raise Unavailable("tool.no_sandbox", f"tool {self.profile.tool!r} runs a program, and nothing runs any")
+        return await self._means.run(self.profile, program, stdin=stdin)
+
+    async def reveal(self, secret: str, *, host: str = "") -> str:
+        """The value of a secret that the profile names. Raises Refused for another, and as the store does."""
+        if secret not in self.profile.secrets:
+            raise Refused(
+                "tool.secret_not_granted",
+                f"tool {self.profile.tool!r} is not granted the secret {secret!r}; it is granted "
+                f"{', '.join(self.profile.secrets) or 'none'}. Add secrets.use:{secret} to the permissions of the tool",
+            )
+        if self._means.reveal is None:
+            raise Unavailable(
+                "secret.no_store", f"tool {self.profile.tool!r} needs secrets, and nothing gives any here"
+            )
+        return await self._means.reveal(self.sender.tenant, Reference(secret), host)
+
+
+class _Http:
+    """HTTP to the hosts of a profile, on behalf of the call's sender. Implements HttpAccess."""
+
+    def __init__(self, http: HttpAccess | None, profile: ExecProfile, sender: Sender) -> None:
+        self._http = http
+        self._profile = profile
+        self._sender = sender
+
+    async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
+        """Send one request; the sender is the call's, whatever a tool says. Raises Refused for another host."""
+        tool, host = self._profile.tool, host_of(request.url)
+        if host not in self._profile.egress_allow:
+            raise Refused(
+                "tool.host_not_granted",
+                f"tool {tool!r} may not send to {host or 'what is no address'!r}; it may send to "
+                f"{', '.join(self._profile.egress_allow) or 'no host'}. Add network.http:{host} to its permissions, "
+                "and the host to tool_security",
+            )
+        if self._http is None:
+            raise Unavailable("tool.no_http", f"tool {tool!r} sends over HTTP, and nothing sends here")
+        return await self._http.send(request, sender=self._sender)
+
+
+def host_of(url: str) -> str:
+    """The `host:port` of an HTTP address, in lower case; empty where it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return ""
+    if not parts.hostname or port is None:
+        return ""
+    host = parts.hostname.lower()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,87 @@
+"""The tools of one definition: built in, declared in YAML, of the project's Python, and of servers, in one place.
+
+A specification is known without importing anything; what runs it is made when it is first called, by its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from runtime import registry
+from runtime.domain.canonical import Json
+from runtime.domain.ids import RunId
+from runtime.domain.tool import ToolSpec
+from runtime.ports import Clock, MemoryStore, Tool
+from runtime.store.tickets import Tickets
+from runtime.tools.built_in import BUILT_IN
+
+if TYPE_CHECKING:
+    from runtime.tools.mcp.servers import McpServers
+
+Kept = Callable[[RunId, Json], Awaitable[Json]]
+"""What may stand in a table of what a run says: minimised where the run is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolServices:
+    """What the factories of tools are handed beside a specification; each kind takes what it needs.
+
+    What a single call may reach is in its ToolContext, narrowed to the call; here is what belongs to the house.
+    """
+
+    clock: Clock
+    kept: Kept
+    folder: str = ""
+    """The files of the definition that declares the tool, as they were when it was stored; empty: of none."""
+    tickets: Tickets | None = None
+    memory: MemoryStore | None = None
+    servers: McpServers | None = None
+
+
+ToolFactory = Callable[[ToolSpec, ToolServices], Tool]
+"""What a kind `tool.…` of `runtime/registry.py` names: `make(spec, services)`."""
+
+
+class Toolbox(Mapping[str, Tool]):
+    """Tools by name, each made when it is first asked for and kept."""
+
+    def __init__(self, services: ToolServices, declared: Sequence[ToolSpec] = ()) -> None:
+        """`declared`: those of YAML and of the project's Python; a name that is built in stays what it is."""
+        self._services = services
+        self._specs = {spec.id: spec for spec in (*declared, *BUILT_IN)}
+        self._made: dict[str, Tool] = {}
+
+    def specs(self) -> list[ToolSpec]:
+        """Every tool, by name; those of servers as they are approved now. Asks no server."""
+        servers = self._services.servers
+        every = {**{spec.id: spec for spec in (servers.specs() if servers else ())}, **self._specs}
+        return [every[name] for name in sorted(every)]
+
+    def spec(self, name: str) -> ToolSpec:
+        """The specification of a tool. Raises KeyError.
+
+        Also of a server's tool that nobody has approved: the call's refusal says why, and how to grant it.
+        """
+        if name in self._specs:
+            return self._specs[name]
+        servers = self._services.servers
+        if servers is None:
+            raise KeyError(name)
+        return servers.spec(name)
+
+    def __getitem__(self, name: str) -> Tool:
+        """The tool. Raises KeyError, and NotFound for a kind that this version does not have."""
+        spec = self.spec(name)
+        made = self._made.get(name)
+        if made is None or made.spec != spec:  # a server's tool is another once it is approved anew
+            factory = cast("ToolFactory", registry.load(spec.kind))
+            made = self._made[name] = factory(spec, self._services)
+        return made
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([spec.id for spec in self.specs()])
+
+    def __len__(self) -> int:
+        return len(self.specs())
