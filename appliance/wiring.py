@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from appliance.audit_keys import AuditKeys
+from appliance.audit_notes import take_in
 from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
@@ -304,6 +305,7 @@ class Appliance:
     async def _open_audit(self, audit: AuditLog) -> None:
         """Go on with the audit log, in its present format, signed as the settings say."""
         await audit.take_over()
+        await take_in(self.settings.data, audit)
         keys, given = AuditKeys(self.settings), self.settings.audit
         keys.make()
         signing = Checkpoints(audit, keys, self.clock, every_s=given.checkpoint_s, anchor=given.anchor)

@@ -9,6 +9,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from appliance.api import (
     archive,
+    audit,
     backends,
     costs,
     egress,
@@ -58,6 +59,7 @@ HANDLERS = (
     openai.show_model,
     backends.list_backends,
     egress.list_egress,
+    audit.note_audit,
     threats.list_threats,
     costs.show_costs,
     preflight.ask_preflight,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from appliance.api.idempotency import Submissions
 from appliance.api.mcp import McpFront
-from appliance.auth.api_keys import FIRST_KEY, KeyRing, open_keys
+from appliance.auth.api_keys import KeyRing, open_keys
 from appliance.auth.callers import Caller
+from appliance.auth.key_marks import changed_keys, keep_marks
 from appliance.auth.logins import Logins
 from appliance.lifecycle import Lifecycle
 from appliance.readiness import Readiness
@@ -45,7 +46,6 @@ class Service:
         self.has_started = False
         self.readiness = Readiness(appliance)
         self._keys = KeyRing(())
-        self._has_made_key = False
         self._logins = Logins()
         self._telling: set[asyncio.Task[None]] = set()
         self.description = b""
@@ -69,8 +69,7 @@ class Service:
 
         Raises Refused when others may read the keys, Corrupt when they cannot be read.
         """
-        self._keys, first = open_keys(self.appliance.settings.data / "auth", now_us=self.appliance.clock.now_us())
-        self._has_made_key = first is not None
+        self._keys, first = open_keys(self._key_folder, now_us=self.appliance.clock.now_us())
         return first
 
     def caller_of_key(self, clear_text: str) -> Caller | None:
@@ -89,6 +88,20 @@ class Service:
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
 
+    @property
+    def _key_folder(self) -> Path:
+        return self.appliance.settings.data / "auth"
+
+    async def _tell_of_keys(self) -> None:
+        changed = changed_keys(self._key_folder, self._keys.all)
+        try:
+            for entry in changed:
+                await self.appliance.record(entry)
+            if changed:
+                keep_marks(self._key_folder, self._keys.all)
+        except AgentFlowError as error:
+            log.error("which API keys are new or gone is not in the audit log: %s", error)
+
     async def _tell(self, entry: AuditEntry) -> None:
         try:
             await self.appliance.record(entry)
@@ -97,8 +110,7 @@ class Service:
 
     async def start(self) -> None:
         """Serve from now on; the appliance has been started."""
-        if self._has_made_key:
-            await self._tell(AuditEntry(event="key.created", subject=FIRST_KEY))
+        await self._tell_of_keys()
         await self.tail.start(self.store)
         await self.appliance.traces.start()
         self.has_started = True

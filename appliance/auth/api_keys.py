@@ -38,6 +38,11 @@ class KeyRing:
     def __init__(self, keys: tuple[ApiKey, ...]) -> None:
         self._keys = keys
 
+    @property
+    def all(self) -> tuple[ApiKey, ...]:
+        """Every key as it is kept."""
+        return self._keys
+
     def find(self, clear_text: str) -> ApiKey | None:
         """The key with this clear text, or None. Takes equally long for any wrong one."""
         digest = sha256(clear_text.encode()).hexdigest()

@@ -125,9 +125,12 @@ async def _prove(af: Af, seq: int, folder: Path, tenant: str) -> None:
 
 
 async def _export(af: Af, folder: Path, tenant: str) -> None:
+    from appliance.audit_notes import Note, note
     from runtime.domain.ids import TenantId
     from runtime.store.audit_export import export_tiles
 
+    if _has_journal(af):
+        await note(af.settings, Note(event="audit.exported", subject=f"tiles {folder.name}", tenant=TenantId(tenant)))
     async with open_log(af) as log:
         named, opened = _signer(af, log, tenant)
         work = partial(export_tiles, tenant=TenantId(tenant), folder=folder, key=named, sign=_keys(af).key.sign)
@@ -139,23 +142,42 @@ async def _export(af: Af, folder: Path, tenant: str) -> None:
 
 async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
     from appliance.anchors import Anchor
+    from appliance.audit_notes import Note, note
     from runtime.audit.note import parsed, text_of
     from runtime.domain.ids import TenantId
     from runtime.store.audit import signed_now
 
-    kept = []
+    kept, told = [], []
     async with open_log(af) as log:
         is_for_all = tenant is None and place.is_dir() and log is not None
         names = [head.tenant for head in await log.heads()] if is_for_all and log else [tenant or "default"]
         for name in names:
             named, opened = _signer(af, log, name)
             work = partial(signed_now, tenant=TenantId(name), key=named, sign=_keys(af).key.sign)
-            note = await opened.aside(work)
-            file = Anchor(place).keep(name, note)
-            size = parsed(text_of(note)).size
+            note_text = await opened.aside(work)
+            file = Anchor(place).keep(name, note_text)
+            size = parsed(text_of(note_text)).size
             kept.append({"tenant": name, "records": size, "file": str(file)})
+            marks = {"root": parsed(text_of(note_text)).root.hex()}
+            told.append(
+                Note(
+                    event="audit.anchored",
+                    subject=f"file {file.name}",
+                    tenant=TenantId(name),
+                    found={"records": size},
+                    marks=marks,
+                )
+            )
             af.terminal.say(f"{name}: {size:,} records, signed, kept in {file}")
+    for each in told:  # behind the checkpoint, which cannot tell of itself
+        await note(af.settings, each)
     af.terminal.document({"anchors": kept})
+
+
+def _has_journal(af: Af) -> bool:
+    from runtime.store.journal import JOURNAL_FILE
+
+    return (af.settings.data / JOURNAL_FILE).exists()
 
 
 def _keys(af: Af) -> "AuditKeys":

@@ -35,12 +35,15 @@ def backup(af: Af, file: Path) -> None:
 
 
 async def _back_up(af: Af, file: Path) -> "Verified":
+    from appliance.audit_notes import Note, note
     from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
     from runtime.store.keyring import database_key
 
     data = af.settings.data
     if not (data / JOURNAL_FILE).exists():
         raise NotFound("backup.nothing", f"there is no journal in {data} yet; nothing was run there")
+    # the line first: a copy that nobody was told of is what the log is there to prevent
+    await note(af.settings, Note(event="data.exported", subject=f"backup {file.name}"))
     database = journal_database(data, lock=None, key=database_key(os.environ, data))
     await database.start()
     try:

@@ -17,6 +17,7 @@ from runtime.errors import Invalid, NotFound, Refused, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from appliance.audit_notes import Noted
     from runtime.domain.ids import TenantId
     from runtime.store.secrets import SecretLine, SecretStore
 
@@ -85,6 +86,7 @@ def set_secret(
     """
     store = _store(af)
     value = _value(af, name, file=file, generate=generate)
+    _tell(af, "secret.set", tenant, name)
     version = store.put(tenant, name, value, hosts=hosts or None)
     _note(af, "kept", tenant, name, version)
     af.terminal.say(f"secret://{name}  version {version}" + (f"  for {', '.join(hosts)}" if hosts else ""))
@@ -147,6 +149,7 @@ def rotate_secret(
         raise click.UsageError("name the secret, or give --keys")
     store = _store(af)
     if name is None:
+        _tell(af, "secret.rotated", tenant, "keys")
         count = store.renew_key(tenant)
         rewrapped = _rewrap(af)
         log.info("the key of the secrets of tenant %s was renewed", tenant)
@@ -155,7 +158,9 @@ def rotate_secret(
         return
     if not any(line.name == name for line in store.list(tenant)):
         raise NotFound("secret.unknown", f"tenant {tenant!r} has no secret {name!r}; keep it with: af secrets set")
-    version = store.put(tenant, name, _value(af, name, file=file, generate=generate))
+    value = _value(af, name, file=file, generate=generate)
+    _tell(af, "secret.rotated", tenant, name)
+    version = store.put(tenant, name, value)
     _note(af, "rotated", tenant, name, version)
     af.terminal.say(f"secret://{name}  version {version}; the one before is secret://{name}@{version - 1}")
     af.terminal.document({"name": name, "reference": f"secret://{name}", "version": version})
@@ -167,7 +172,10 @@ def rotate_secret(
 @pass_af
 def remove_secret(af: Af, name: str, tenant: "TenantId") -> None:
     """Forget a secret and all its versions; what names it is refused from now on."""
-    _store(af).remove(tenant, name)
+    store = _store(af)
+    if any(line.name == name for line in store.list(tenant)):  # else it is refused by its name below
+        _tell(af, "secret.removed", tenant, name)
+    store.remove(tenant, name)
     _note(af, "removed", tenant, name, 0)
     af.terminal.say(f"secret://{name} is gone")
     af.terminal.document({"name": name, "removed": True})
@@ -246,6 +254,15 @@ def _decoded(content: bytes, where: str) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise Invalid("secret.no_text", f"{where} holds bytes that are no text; encode them, as with base64") from None
+
+
+def _tell(af: Af, event: "Noted", tenant: "TenantId", name: str) -> None:
+    """Have the audit log say that a secret is about to be changed; the name alone, checked before anything is said."""
+    from appliance.audit_notes import Note, note
+    from runtime.domain.secret import check_name
+
+    check_name(name)
+    af.run(note(af.settings, Note(event=event, subject=name, tenant=tenant)))
 
 
 def _note(af: Af, what: str, tenant: "TenantId", name: str, version: int) -> None:

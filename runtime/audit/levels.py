@@ -10,7 +10,7 @@ Level = Literal["none", "basic", "full"]
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 ANY: Final = "*"
 
-_KEPT_ANYWAY: Final = ("vault.", "key.", "login.", "config.", "definition.", "data.", "audit.", "budget.")
+_KEPT_ANYWAY: Final = ("vault.", "key.", "secret.", "login.", "config.", "definition.", "data.", "audit.", "budget.")
 """What no level leaves out: who may do what, what was changed, what was taken out or erased."""
 
 
