@@ -119,12 +119,12 @@ def _cards_over(texts: Sequence[str], found: list[list[Finding]]) -> None:
         if not runs[first]:
             continue
         pieces = [(first, *runs[first][-1])]
-        if _has_card(texts[first]):
+        if _has_card(texts[first], runs[first]):
             continue
         for second in range(first + 1, min(first + 2 * _REACH, len(texts))):
             if not runs[second]:
                 continue
-            if _has_card(texts[second]):
+            if _has_card(texts[second], runs[second]):
                 break
             pieces.append((second, *runs[second][0]))
             joined = " ".join(texts[index][low:high] for index, low, high in pieces)
@@ -139,9 +139,9 @@ def _cards_over(texts: Sequence[str], found: list[list[Finding]]) -> None:
                 break
 
 
-def _has_card(text: str) -> bool:
-    """Whether a message holds a whole card, which is then no half of another."""
-    return any(card(text[low:high]) != (0, 0) for low, high in (match.span() for match in _DIGITS.finditer(text)))
+def _has_card(text: str, runs: Sequence[tuple[int, int]]) -> bool:
+    """Whether one of the runs of digits of a message holds a whole card, which is then no half of another."""
+    return any(card(text[low:high]) != (0, 0) for low, high in runs)
 
 
 def _tokens_over(texts: Sequence[str], first: int, second: int, found: list[list[Finding]]) -> None:

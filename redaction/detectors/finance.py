@@ -35,7 +35,7 @@ _BRANDS: tuple[tuple[int, int, tuple[int, ...]], ...] = (
     (810_000, 817_199, (16, 19)),  # UnionPay
 )
 """First and last issuer number, and the lengths of its cards, the usual one first; from the brands' BIN tables."""
-_LONGEST = 19
+_SHORTEST, _LONGEST = 13, 19
 
 
 def card(run: str) -> tuple[int, int]:
@@ -50,6 +50,8 @@ def cards(run: str) -> Iterator[tuple[int, int]]:
     of a longer number is not. Sums are kept for all places at once: linear in the run.
     """
     places = [place for place, char in enumerate(run) if "0" <= char <= "9"]
+    if len(places) < _SHORTEST:
+        return
     numbers = [int(run[place]) for place in places]
     total = len(numbers)
     doubled = [number * 2 - 9 * (number > 4) for number in numbers]
@@ -58,7 +60,7 @@ def cards(run: str) -> Iterator[tuple[int, int]]:
         for parity in (0, 1)
     ]
     free = 0
-    for first in range(total - 12):
+    for first in range(total - _SHORTEST + 1):
         if first < free or (first and places[first] == places[first - 1] + 1):
             continue
         for length in _lengths(numbers[first : first + 6]):
