@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from runtime.domain.canonical import MAX_DEPTH, encode, parse
+from runtime.domain.canonical import MAX_DEPTH, Json, encode, parse
 from runtime.domain.command import COMMANDS, Command
 from runtime.domain.event import EVENTS, Event
 from runtime.domain.ids import RunId
@@ -28,6 +28,7 @@ Body: TypeAlias = Event | Command
 
 _BODIES_V1: dict[str, type[Body]] = {body.TYPE: body for body in (*EVENTS, *COMMANDS)}
 _READERS_V1 = {name: msgspec.json.Decoder(body) for name, body in _BODIES_V1.items()}
+_fields = msgspec.json.Decoder(dict[str, Json])
 _LONG_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{16,}(?![0-9.eE])")
 _EPOCH = datetime(1970, 1, 1)
 
@@ -84,6 +85,13 @@ def read(row: Row) -> Entry:
         raise Corrupt(
             "journal.unreadable", f"entry {row.seq} of run {row.run!r} cannot be read as {row.type!r}: {error}"
         ) from None
+
+
+def data_of(row: Row) -> dict[str, Json]:
+    """The fields of an entry as plain JSON, to the kind of each number; what they mean is the reader's business."""
+    if _LONG_INTEGER.search(row.data):
+        return parse(row.data, max_depth=2 * MAX_DEPTH)  # type: ignore[return-value]  # a body is an object
+    return _fields.decode(row.data)
 
 
 def envelope_of(row: Row) -> bytes:

@@ -69,3 +69,8 @@ def traceparent(run: str, step: str) -> str:
     if not run.startswith("r-"):
         return ""
     return f"00-{trace_id_of(run)}-{step_span_of(run, step) if step else span_id_of(run)}-01"
+
+
+def traceparent_of_message(message: str) -> str:
+    """The W3C trace context of a message that belongs to no run: a trace of its own, which follows from its id."""
+    return f"00-{trace_id_of(message)}-{span_id_of(message)}-01"
