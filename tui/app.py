@@ -5,15 +5,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 import msgspec
+from textual import events
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Hit, Hits, Provider
 from textual.driver import Driver
+from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from runtime.errors import AgentFlowError, Invalid
 from tui.board import FILTERS, Board
 from tui.client import Client
+from tui.keys import Keys
 from tui.lines import Line, wrap
 from tui.link import Link, Watch
 from tui.panels.runs import short
@@ -74,6 +77,7 @@ class Dashboard(App[None]):
         self.board = Board()
         self.link = Link(client, self.board, now_us=now_us)
         self.polled = Polled(client)
+        self.keys = Keys(super().on_event, self._holders)
         self.followed: Watch | None = None
         """The run that the cursor is on."""
         self.shape: PlanShape | None = None
@@ -86,8 +90,20 @@ class Dashboard(App[None]):
     def on_mount(self) -> None:
         """Connect, and draw four times a second."""
         self.push_screen(DashboardScreen())
+        self.run_worker(self.keys.run(), group="keys")
         self.run_worker(self.link.run(), group="link")
         self.set_interval(FRAME_S, self._frame)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys go one after the other."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            self.keys.take(event)
+        else:
+            await super().on_event(event)
+
+    def _holders(self) -> list[MessagePump]:
+        """Who hears of a key: what has the focus, what it is in, the screen, the application."""
+        return list((self.focused or self.screen).ancestors_with_self)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything by its name."""
@@ -156,6 +172,18 @@ class Dashboard(App[None]):
         self.look_at(run)
         if self.followed is not None:
             self.push_screen(TimeTravelScreen(self.followed))
+            self.run_worker(self._read(self.followed), group="read", exclusive=True)
+
+    async def _read(self, watch: Watch) -> None:
+        """Keys are meant for the entries, so they wait until those are here that are known of."""
+        known = self.board.run(watch.log.run)
+        with self.keys.held():
+            while (
+                watch is self.followed
+                and not watch.is_whole
+                and len(watch.log.entries) < (known.entries if known else 1)
+            ):
+                await asyncio.sleep(FRAME_S / 10)
 
     def chat(self) -> None:
         """Choose a workflow, and chat with it."""
@@ -163,7 +191,8 @@ class Dashboard(App[None]):
 
     async def _chat(self) -> None:
         try:
-            names = await self.client.workflows()
+            with self.keys.held():
+                names = await self.client.workflows()
         except AgentFlowError as error:
             self.complain("Chat", error)
             return
@@ -181,7 +210,8 @@ class Dashboard(App[None]):
     async def _answer(self, run: str, workflow: str, signal: str, why: str) -> None:
         try:
             if not signal:
-                awaiting = (await self.client.run(run)).awaiting
+                with self.keys.held():
+                    awaiting = (await self.client.run(run)).awaiting
                 if not awaiting:
                     raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
                 signal = awaiting[0]
@@ -206,7 +236,8 @@ class Dashboard(App[None]):
 
     async def _explain(self, run: str) -> None:
         try:
-            why = await self.client.why(run)
+            with self.keys.held():
+                why = await self.client.why(run)
         except AgentFlowError as error:
             self.complain("No cause can be told", error)
             return

@@ -32,11 +32,12 @@ class Seen:
         self.pilot = pilot
 
     async def press(self, *keys: str) -> None:
-        """Press keys; each has been taken by whoever takes it when the next is pressed."""
+        """Press keys, as fast as a machine does; each has done what it does when this returns."""
         for key in keys:
             assert self.app._driver is not None
             self.app._driver.send_message(events.Key(key, key if len(key) == 1 else None))
-            await self.pilot.pause(0)
+        await self.pilot.pause(0)
+        await self.until(lambda: self.app.keys.are_done, "done")
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:

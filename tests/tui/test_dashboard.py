@@ -1,6 +1,7 @@
 """The dashboard by its keys, over a real server."""
 
 from textual import events
+from textual.widgets import Input
 
 from tests.appliance.api.serving import Served
 from tests.tui.screens import WIDE, ask, dashboard
@@ -136,6 +137,24 @@ async def test_a_run_is_looked_at_at_any_point(served: Served) -> None:
         await seen.until(lambda: "entry 4 of 4" in seen.lines("where"), "played to the end")
         await seen.press("escape")
         assert isinstance(seen.app.screen, DashboardScreen)
+
+
+async def test_no_key_is_lost_while_screens_open_and_close(served: Served) -> None:
+    """Whoever knows the keys does not wait: each key is meant for the screen that the last one opens."""
+    await ask(served, "ask")
+    await ask(served, "failing")
+    async with dashboard(served) as seen:
+        await seen.press("enter", "t", "escape", "3", "question_mark", "escape", "escape", "down", "2")
+        assert isinstance(seen.app.screen, DashboardScreen)
+        assert "[2 Timeline]" in seen.text()
+        await seen.press("1", "end", "a", *"hi", "left", "x")
+        assert isinstance(seen.app.screen, Asked)
+        assert "hxi" == seen.app.screen.query_one(Input).value
+        await seen.press("escape", "g", "enter", "z", "w", "q", "escape", "c", "down", "enter", *"hello", "escape")
+        assert isinstance(seen.app.screen, DashboardScreen)
+        await seen.press("c", "down", "escape", "home", "t", "less_than_sign", "right", "right")
+        await seen.until(lambda: "entry 3 of 4" in seen.lines("where"), "the third entry")
+        await seen.press("escape")
 
 
 async def test_what_waits_is_answered(served: Served) -> None:
