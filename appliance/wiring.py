@@ -232,6 +232,7 @@ class Appliance:
         self.memory = Memory(data / MEMORY_FILE, lock=lock, key=key)
         await self.memory.start()
         self._opened.push_async_callback(self.memory.stop)
+        self._opened.push_async_callback(self.sandboxes.stop)
         http = await self._open_secrets(keyring)
         self._opened.push_async_callback(self._door.stop)
         self._opened.callback(self._desk.stop)

@@ -347,11 +347,17 @@ class Sandbox(Protocol):
     def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
         """What it can hold of this profile here; nothing before it was probed."""
 
-    async def run(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+    async def run(
+        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+    ) -> Outcome:
         """Run `program` (source, module, or nothing where `argv` says it all) and wait until nothing of it is left.
 
+        `secrets`: name → value, exactly those that the profile names; the program reads them from a descriptor.
         Cancellation ends it. Raises Unavailable where the driver itself fails: that is no fault of the program's.
         """
+
+    async def stop(self) -> None:
+        """End what it keeps running between calls. Safe to call twice; a call after it starts that again."""
 
 
 Sleep = Callable[[float], Awaitable[None]]

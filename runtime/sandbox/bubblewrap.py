@@ -7,23 +7,23 @@ otherwise be the host's root to files of the kernel.
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import signal
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
+from runtime.domain.canonical import encode
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
-from runtime.errors import Refused, Unavailable
+from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, children, seccomp
+from runtime.sandbox import canaries, children, pythons, refusals, seccomp, users
+from runtime.sandbox.forked import SECRETS_VARIABLE
+from runtime.sandbox.streams import BLOCK, Call, Pipes, memory_file
 
-SPARE_USER = 64_000
-"""Whom a program is run as where the appliance is root: a number that belongs to nobody."""
-SETTLED_WITHIN_S = 5.0
-"""How long the end of all of a program's processes may take once they are killed."""
-_BLOCK = 65_536
+_PATIENCE_S = 0.3
+"""How long bubblewrap may take to see the end of the program."""
 _MOUNTED = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 
@@ -48,28 +48,29 @@ class Bubblewrap:
 
     def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
         """What holds of this profile here; nothing before `probe`, and nothing for what it cannot run."""
-        if self._report is None or not self._report.is_usable or profile.runtime in ("javascript", "wasm"):
+        if self._report is None or not self._report.is_usable or profile.runtime not in ("python", "bash", "argv"):
             return frozenset()
         held = set(self._report.guarantees)
         if profile.allows_subprocess:  # limits of one process do not add up over its children
             held -= {"mem_total", "cpu_total"}
-        if profile.network != "deny_all" or profile.secrets:  # it has no way to hand either in
+        if profile.network != "deny_all":
             held -= {"net_deny"}
         return frozenset(held)
 
-    async def run(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+    async def run(
+        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+    ) -> Outcome:
         """Run it to its end. Raises Unavailable where bubblewrap itself fails, Refused for a profile it cannot hold."""
         await self.probe()
-        missing = required(profile) - self.enforces(profile)
-        if missing:
-            raise Refused("sandbox.not_held", f"{self.id} cannot hold {', '.join(sorted(missing))} of this profile")
-        if len(stdin) > profile.stdin_max_bytes:
-            raise Refused("sandbox.stdin_too_long", f"{len(stdin)} bytes of input; {profile.stdin_max_bytes} may be")
-        return await self._run(profile, program, stdin)
+        refusals.check(self.id, profile, required(profile) - self.enforces(profile), stdin=stdin, secrets=secrets or {})
+        return await self._run(profile, program, stdin, secrets or {})
+
+    async def stop(self) -> None:
+        """Nothing runs between calls."""
 
     async def _examined(self) -> DriverReport:
         self._command = self._command or _packaged() or ""
-        self._python = _readable_python()
+        self._python = pythons.readable()
         reason = ""
         if not self._command:
             reason = "there is no bwrap on PATH; install the package bubblewrap"
@@ -77,10 +78,12 @@ class Bubblewrap:
             reason = "there is no prlimit on PATH; install the package util-linux"
         elif not self._python:
             reason = "no Python here can be read by every user; install the package python3"
+        elif users.is_host_root() and not users.can_switch():
+            reason = "it is root here without the right to become another user; run the appliance as a plain user"
         held: tuple[Guarantee, ...] = ()
         if not reason:
             try:
-                held = await canaries.held(self._run)
+                held = await canaries.held(self._run_plain)
             except (Unavailable, OSError) as error:
                 reason = f"it cannot start a program here ({error}); user namespaces may be forbidden"
         return DriverReport(
@@ -92,46 +95,68 @@ class Bubblewrap:
             facts={"command": self._command, "python": self._python},
         )
 
-    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
-        started = time.monotonic()
-        status_out, status_in = os.pipe()
+    async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
+        return await self._run(profile, program, stdin, {})
+
+    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes, secrets: Mapping[str, str]) -> Outcome:
+        began = time.monotonic()
         with contextlib.ExitStack() as opened:
-            opened.callback(os.close, status_out)
-            given = [status_in, *(opened.enter_context(_memory_file(each)) for each in (_filter(profile), program))]
+            status, theirs = os.pipe()
+            opened.callback(os.close, status)
+            with_theirs = opened.enter_context(contextlib.ExitStack())
+            with_theirs.callback(os.close, theirs)
+            given = [theirs, *(opened.enter_context(memory_file(each)) for each in (_filter(profile), program))]
+            held = [opened.enter_context(memory_file(encode(dict(secrets))))] if secrets else []
+            pipes = Pipes()
+            opened.callback(pipes.close)
+            user = opened.enter_context(users.spare())
             try:
-                arguments = self._arguments(profile, *given)
-                process = await children.started(*arguments, pass_fds=given, env={}, cwd="/", **_spare_user())
+                arguments = self._arguments(profile, *given, secrets=held[0] if held else None)
+                child = children.Child(arguments, streams=pipes.theirs, pass_fds=[*given, *held], user=user)
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
-            finally:
-                os.close(status_in)
-            call = _Call(process, profile)
-            await call.finish(stdin)
-            status = os.read(status_out, _BLOCK) if not call.killed_for else b""
-        if not call.killed_for and b'"exit-code"' not in status:
+            with_theirs.close()
+            pipes.close_theirs()
+            inner = _Inner(child, status)
+            call = Call(pipes, profile, kill=inner.kill)
+            await call.finish(stdin, child.ended())
+            said = inner.heard()
+        if not call.killed_for and b'"exit-code"' not in said:
             raise Unavailable(
                 "sandbox.driver_vanished",
-                f"{self.id} ended with {process.returncode} before the program did"
-                f"{call.own_words()}; the program may have run in part",
+                f"{self.id} ended with {child.exit_code} before the program did"
+                f"{_own_words(call.stderr)}; the program may have run in part",
             )
-        code = _exit_code(process.returncode or 0)
+        code = _exit_code(child.exit_code or 0)
         return Outcome(
             exit_code=-signal.SIGKILL if call.killed_for else code,
             stdout=bytes(call.stdout),
             stderr=bytes(call.stderr),
             is_truncated=call.killed_for == "output",
             is_timed_out=call.killed_for == "time",
-            killed_for=call.killed_for or ("cpu" if code == -signal.SIGXCPU else ""),
-            wall_ms=int((time.monotonic() - started) * 1_000),
+            killed_for=call.killed_for or ("cpu" if code == -signal.SIGKILL else ""),
+            wall_ms=int((time.monotonic() - began) * 1_000),
+            cpu_ms=child.cpu_ms,
             driver=self.id,
             profile_id=profile.profile_id,
         )
 
-    def _arguments(self, profile: ExecProfile, status: int, seccomp_filter: int, program: int) -> list[str]:
+    def _arguments(
+        self, profile: ExecProfile, status: int, seccomp_filter: int, program: int, *, secrets: int | None
+    ) -> list[str]:
         command = [self._command, "--json-status-fd", str(status), "--seccomp", str(seccomp_filter)]
-        command += ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
+        command += [
+            "--unshare-all",
+            "--as-pid-1",
+            "--die-with-parent",
+            "--new-session",
+            "--cap-drop",
+            "ALL",
+            "--clearenv",
+        ]
         command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
-        for name, value in {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env}.items():
+        handed = {} if secrets is None else {SECRETS_VARIABLE: str(secrets)}
+        for name, value in {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env, **handed}.items():
             command += ["--setenv", name, value]
         command += ["--ro-bind", "/usr", "/usr"]
         for path in _MOUNTED:
@@ -153,76 +178,51 @@ class Bubblewrap:
         return [*command, *_limits(profile), *_program(profile, self._python)]
 
 
-class _Call:
-    """One program that runs."""
+class _Inner:
+    """The program as bubblewrap's own child, the first process of its namespace, which all others end with."""
 
-    def __init__(self, process: asyncio.subprocess.Process, profile: ExecProfile) -> None:
-        self._process = process
-        self._profile = profile
-        self.stdout = bytearray()
-        self.stderr = bytearray()
-        self.killed_for = ""
+    def __init__(self, child: children.Child, status: int) -> None:
+        self._child = child
+        self._status = status
+        self._heard = b""
+        os.set_blocking(status, False)
 
-    async def finish(self, stdin: bytes) -> None:
-        """Feed it, read it, and wait until nothing of it is left; end it at a limit or when cancelled."""
-        process = self._process
-        assert process.stdout is not None, "it is a pipe"
-        assert process.stderr is not None, "it is a pipe"
-        work = asyncio.gather(
-            self._feed(stdin),
-            self._read(process.stdout, self.stdout, self._profile.stdout_max_bytes),
-            self._read(process.stderr, self.stderr, self._profile.stderr_max_bytes),
-            process.wait(),
-        )
+    def heard(self) -> bytes:
+        """What bubblewrap has said until now."""
+        with contextlib.suppress(BlockingIOError):
+            while block := os.read(self._status, BLOCK):
+                self._heard += block
+        return self._heard
+
+    def kill(self) -> None:
+        """End it in such a way that bubblewrap still waits for it, so that what it used is known; or else as it is."""
+        found = re.search(rb'"child-pid": *(\d+)', self.heard())
+        if found and self._child.exit_code is None and self._killed_inner(int(found[1])):
+            asyncio.get_running_loop().call_later(_PATIENCE_S, self._child.kill)
+        else:
+            self._child.kill()  # the inner one dies with its parent
+
+    def _killed_inner(self, pid: int) -> bool:
         try:
-            await asyncio.wait_for(asyncio.shield(work), self._profile.timeout_ms / 1_000)
-        except TimeoutError:
-            self._kill("time")
+            descriptor = os.pidfd_open(pid)
+        except OSError:  # it is gone
+            return False
+        try:
+            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            if parent != self._child.pid:  # the number is somebody else's by now
+                return False
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        except OSError:
+            return False
         finally:
-            if not work.done():
-                self._kill(self.killed_for or "cancelled")
-                await self._settle(work)
-
-    def own_words(self) -> str:
-        """What bubblewrap said of itself; none of the program's words."""
-        lines = [line for line in self.stderr.decode("utf-8", "replace").splitlines() if line.startswith("bwrap: ")]
-        return f" ({lines[-1][:300]})" if lines else ""
-
-    async def _settle(self, work: "asyncio.Future[tuple[None, None, None, int]]") -> None:
-        done, _ = await asyncio.wait([work], timeout=SETTLED_WITHIN_S)
-        if not done:
-            work.cancel()
-            raise Unavailable("sandbox.not_ended", f"a program did not end within {SETTLED_WITHIN_S:g} s of its kill")
-
-    async def _feed(self, stdin: bytes) -> None:
-        sink = self._process.stdin
-        assert sink is not None, "it is a pipe"
-        with contextlib.suppress(ConnectionError):  # it need not read what it is given
-            sink.write(stdin)
-            await sink.drain()
-        sink.close()
-
-    async def _read(self, source: asyncio.StreamReader, into: bytearray, most: int) -> None:
-        while block := await source.read(_BLOCK):
-            into += block[: most - len(into) + 1]
-            if len(into) > most:
-                del into[most:]
-                self._kill("output")
-
-    def _kill(self, reason: str) -> None:
-        self.killed_for = self.killed_for or reason
-        children.kill(self._process)  # the first process of the namespace dies with its parent
+            os.close(descriptor)
+        return True
 
 
-@contextlib.contextmanager
-def _memory_file(content: bytes) -> Iterator[int]:
-    descriptor = os.memfd_create("given", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, content) if content else 0
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _own_words(stderr: bytes | bytearray) -> str:
+    """What bubblewrap said of itself; none of the program's words."""
+    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.startswith("bwrap: ")]
+    return f" ({lines[-1][:300]})" if lines else ""
 
 
 def _filter(profile: ExecProfile) -> bytes:
@@ -238,7 +238,7 @@ def _limits(profile: ExecProfile) -> list[str]:
     return [
         "prlimit",
         f"--as={profile.memory_bytes}",
-        f"--cpu={cpu_s}:{cpu_s + 1}",
+        f"--cpu={cpu_s}",
         f"--fsize={profile.scratch_bytes}",
         f"--nproc={profile.pids_max}",
         f"--nofile={profile.nofile}",
@@ -259,24 +259,5 @@ def _exit_code(code: int) -> int:
     return 128 - code if code > 128 else code  # a signal, as bubblewrap passes it on
 
 
-def _spare_user() -> dict[str, object]:
-    if os.geteuid() != 0:
-        return {}
-    return {"user": SPARE_USER, "group": SPARE_USER, "extra_groups": []}
-
-
 def _packaged() -> str | None:
     return shutil.which("bwrap")
-
-
-def _readable_python() -> str:
-    """A Python that every user can read, with its library: the appliance's own, or the system's."""
-    base = getattr(sys, "_base_executable", sys.executable)
-    for path in (os.path.realpath(base), os.path.realpath("/usr/bin/python3")):
-        if os.path.exists(path) and all(os.stat(each).st_mode & 0o005 == 0o005 for each in _way(path)):
-            return path
-    return ""
-
-
-def _way(path: str) -> list[str]:
-    return [path, *map(str, Path(path).parents)]

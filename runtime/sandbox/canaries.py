@@ -1,5 +1,9 @@
-"""Canaries: programs that try to get out, so that a driver reports what it holds instead of what it should hold."""
+"""Canaries: programs that try to get out, so that a driver reports what it holds instead of what it should hold.
 
+All that can be tried in one program is, since a start may be dear; what ends its program has one of its own.
+"""
+
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from runtime.domain.exec_profile import ExecProfile, Guarantee, Outcome
@@ -7,56 +11,61 @@ from runtime.errors import Unavailable
 
 Run = Callable[[ExecProfile, bytes, bytes], Awaitable[Outcome]]
 
-_HELD = b"held"
-_OUT = b"OUT"
+_ALIVE = "alive"
 _TRY = """
-def tried(attempt):
+import os, socket, sys, threading, time
+def tried(attempt, *given):
     try:
-        attempt()
+        if attempt(*given) is not False:
+            got_out.add(guarantee)
     except (OSError, MemoryError, RuntimeError, ImportError):
-        return
-    print("OUT", flush=True)
-    raise SystemExit
+        pass
+got_out = set()
 """
+_END = "guarantee = '{guarantee}'\n{source}\nprint(guarantee, guarantee in got_out, flush=True)\n"
 
 ATTEMPTS: dict[Guarantee, str] = {
-    "net_deny": "import socket\nfor f in (2, 10, 1, 40, 17, 16):\n    tried(lambda: socket.socket(f, 2))",
-    "fs_deny": "import os\ntried(lambda: open('/etc/passwd'))\nfor p in ('/root', '/home', '/var/lib'):\n"
-    "    tried(lambda: os.listdir(p))",
-    "mem_total": "tried(lambda: bytearray(4 << 30))\nimport os\ntried(lambda: os.memfd_create('x'))",
-    "pids": "import threading, time\ndef many():\n    for _ in range(500):\n"
-    "        threading.Thread(target=time.sleep, args=(1,), daemon=True).start()\ntried(many)",
-    "disk": "for p in ('/x', '/tmp/x', '/dev/shm/x', '/var/tmp/x', '/program'):\n    tried(lambda: open(p, 'w'))",
-    "no_host_pid": "import os\nif len([p for p in os.listdir('/proc') if p.isdigit()]) > 3: print('OUT')",
-    "no_daemon": "import os\ntried(os.fork)",
+    "net_deny": "for family in (2, 10, 1, 40, 17, 16): tried(socket.socket, family, 2)",
+    "fs_deny": "tried(open, '/etc/passwd')\nfor place in ('/root', '/home', '/var/lib'): tried(os.listdir, place)",
+    "disk": "for place in ('/x', '/tmp/x', '/dev/shm/x', '/var/tmp/x', '/program'): tried(open, place, 'w')",
+    "no_host_pid": "tried(lambda: len([name for name in os.listdir('/proc') if name.isdigit()]) > 3)\n"
+    "if os.getppid() > 1: tried(os.kill, os.getppid(), 0)",
+    "no_daemon": "tried(lambda: os.fork() or os._exit(0))",
+    "mem_total": "tried(bytearray, 4 << 30)\nif hasattr(os, 'memfd_create'): tried(os.memfd_create, 'x')",
+    "pids": "def many():\n    for _ in range(500):\n"
+    "        threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\ntried(many)",
 }
-"""Each prints `OUT` when it got what it must not have."""
+"""Each adds its guarantee to `got_out` when it got what it must not have; the last one leaves threads behind."""
 
 
 async def held(run: Run) -> tuple[Guarantee, ...]:
     """The guarantees that no canary broke. Raises Unavailable where a harmless program does not even run."""
-    first = await run(_profile(), b"print('held')", b"")
-    if first.exit_code != 0 or first.stdout.strip() != _HELD:
+    first = await run(_profile(), _program(), b"")
+    said = first.stdout.decode("utf-8", "replace").splitlines()
+    if said[:1] != [_ALIVE]:
         last = first.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"exit code {first.exit_code}"]
         raise Unavailable("sandbox.does_not_run", f"a harmless program did not run: {last[0][:300]}", retryable=False)
-    found: list[Guarantee] = []
-    for guarantee, source in ATTEMPTS.items():
-        outcome = await run(_profile(), f"{_TRY}{source}\nprint('held')".encode(), b"")
-        if outcome.stdout.strip() == _HELD:
-            found.append(guarantee)
-    endless = await run(_profile(timeout_ms=1_500, cpu_ms=60_000), b"while True: pass", b"")
+    found: list[Guarantee] = [name for name in ATTEMPTS if f"{name} False" in said]
+    endless, busy, loud = await asyncio.gather(
+        run(_profile(timeout_ms=600, cpu_ms=60_000), b"import time\nwhile True: time.sleep(0.01)", b""),
+        run(_profile(cpu_ms=1_000), b"while True: pass", b""),
+        run(_profile(), b"while True: print('x' * 65536)", b""),
+    )
     if endless.is_timed_out:
         found.append("wall")
-    busy = await run(_profile(cpu_ms=1_000), b"while True: pass", b"")
     if busy.exit_code < 0 and not busy.is_timed_out:
         found.append("cpu_total")
-    loud = await run(_profile(), b"while True: print('x' * 65536)", b"")
     if loud.is_truncated and len(loud.stdout) <= _profile().stdout_max_bytes:
         found.append("output_cap")
     return tuple(sorted(found))
 
 
-def _profile(*, timeout_ms: int = 10_000, cpu_ms: int = 5_000) -> ExecProfile:
+def _program() -> bytes:
+    attempts = "".join(_END.format(guarantee=name, source=source) for name, source in ATTEMPTS.items())
+    return f"print('{_ALIVE}', flush=True)\n{_TRY}{attempts}sys.stdout.flush()\nos._exit(0)\n".encode()
+
+
+def _profile(*, timeout_ms: int = 15_000, cpu_ms: int = 5_000) -> ExecProfile:
     return ExecProfile(
         tool="probe", tenant="", policy_version="", runtime="python", timeout_ms=timeout_ms, cpu_ms=cpu_ms
     )

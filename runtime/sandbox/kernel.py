@@ -10,6 +10,8 @@ import struct
 from typing import Final
 
 CLONE_NEWNS: Final = 0x0002_0000
+CLONE_NEWUTS: Final = 0x0400_0000
+CLONE_NEWIPC: Final = 0x0800_0000
 CLONE_NEWUSER: Final = 0x1000_0000
 CLONE_NEWNET: Final = 0x4000_0000
 
@@ -66,7 +68,7 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str =
 
 def forbid_new_privileges() -> None:
     """No program that is started from here on gains rights by its file: set-uid bits and capabilities do nothing."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def keep_capabilities(kept: int) -> None:
@@ -74,11 +76,11 @@ def keep_capabilities(kept: int) -> None:
     for number in range(_LAST_CAPABILITY + 1):
         if not kept >> number & 1:
             try:
-                _prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
+                prctl(_PR_CAPBSET_DROP, number, 0, 0, 0)
             except OSError:  # beyond the last one that this kernel knows, or not ours to drop: then it is not held
                 break
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    held = effective_capabilities() & kept
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    held = effective_capabilities() & kept if kept else 0
     low, high = held & 0xFFFF_FFFF, held >> 32
     header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
     sets = struct.pack("=6I", low, low, 0, high, high, 0)  # effective, permitted, inheritable; low words first
@@ -142,18 +144,19 @@ def install_filter(program: bytes) -> None:
     """Put a seccomp filter (8 bytes an instruction) on this thread; threads and programs it starts inherit it."""
     instructions = ctypes.create_string_buffer(program, len(program))
     filter_program = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions))
-    _prctl(22, 2, ctypes.c_char_p(filter_program), 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    prctl(22, 2, ctypes.c_char_p(filter_program), 0, 0)  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+
+
+def prctl(option: int, *arguments: object) -> int:
+    """prctl(2)."""
+    wide = [ctypes.c_ulong(value) if isinstance(value, int) else value for value in arguments]
+    return _checked(_LIBC.prctl(option, *wide))
 
 
 def _socket_option(descriptor: int, option: int, value: "ctypes.c_int | ctypes.c_uint64") -> int:
     size = ctypes.c_uint32(ctypes.sizeof(value))
     _checked(_LIBC.getsockopt(descriptor, _SOL_SOCKET, option, ctypes.byref(value), ctypes.byref(size)))
     return int(value.value)
-
-
-def _prctl(option: int, *arguments: object) -> int:
-    wide = [ctypes.c_ulong(value) if isinstance(value, int) else value for value in arguments]
-    return _checked(_LIBC.prctl(option, *wide))
 
 
 def _checked(result: int) -> int:

@@ -3,7 +3,7 @@
 Never tries a weaker one after a failure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Outcome
 from runtime.errors import Unavailable
@@ -16,6 +16,11 @@ class Sandboxes:
 
     def __init__(self, drivers: Sequence[Sandbox]) -> None:
         self._drivers = tuple(drivers)
+
+    async def stop(self) -> None:
+        """End what drivers keep running. Safe to call twice."""
+        for driver in self._drivers:
+            await driver.stop()
 
     async def reports(self) -> tuple[DriverReport, ...]:
         """What each driver found out about itself here."""
@@ -43,6 +48,8 @@ class Sandboxes:
             retryable=False,
         )
 
-    async def run(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+    async def run(
+        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+    ) -> Outcome:
         """Run it in the driver that `choose` names; a failure of the driver is not tried in another."""
-        return await (await self.choose(profile)).run(profile, program, stdin=stdin)
+        return await (await self.choose(profile)).run(profile, program, stdin=stdin, secrets=secrets)

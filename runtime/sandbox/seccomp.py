@@ -6,7 +6,7 @@ architectures' calls end the process, since their numbers mean something else.
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from runtime.sandbox import kernel
 
@@ -83,6 +83,58 @@ _CALLS: Final[dict[str, tuple[int, int | None]]] = {
     "vfork": (58, None),
     "clone": (56, 220),
     "clone3": (435, 435),
+    # what reaches other processes of the same user
+    "kill": (62, 129),
+    "tkill": (200, 130),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+    "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
+    "prlimit64": (302, 261),
+    "setpriority": (141, 140),
+    "getpriority": (140, 141),
+    "ioprio_set": (251, 30),
+    "ioprio_get": (252, 31),
+    "sched_setaffinity": (203, 122),
+    "sched_getaffinity": (204, 123),
+    "sched_setparam": (142, 118),
+    "sched_getparam": (143, 121),
+    "sched_setscheduler": (144, 119),
+    "sched_getscheduler": (145, 120),
+    "sched_setattr": (314, 274),
+    "sched_getattr": (315, 275),
+    "getpgid": (121, 155),
+    "getsid": (124, 156),
+    "setpgid": (109, 154),
+    "get_robust_list": (274, 100),
+    "migrate_pages": (256, 238),
+    "move_pages": (279, 239),
+    "prctl": (157, 167),
+    "fcntl": (72, 25),
+    "ioctl": (16, 29),
+    # changes of files that need no open file
+    "truncate": (76, 45),
+    "chmod": (90, None),
+    "fchmod": (91, 52),
+    "fchmodat": (268, 53),
+    "fchmodat2": (452, 452),
+    "chown": (92, None),
+    "fchown": (93, 55),
+    "lchown": (94, None),
+    "fchownat": (260, 54),
+    "utime": (132, None),
+    "utimes": (235, None),
+    "futimesat": (261, None),
+    "utimensat": (280, 88),
+    "setxattr": (188, 5),
+    "lsetxattr": (189, 6),
+    "fsetxattr": (190, 7),
+    "removexattr": (197, 14),
+    "lremovexattr": (198, 15),
+    "fremovexattr": (199, 16),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
 }
 _ARCHITECTURES: Final = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}
 _X32_BIT: Final = 0x4000_0000
@@ -105,6 +157,50 @@ BEYOND_A_PROGRAM: Final = (
     "delete_module", "personality", "fanotify_init",
 )  # fmt: skip
 """Refused as well in a program of a sandbox, which needs none of them."""
+OTHER_PROCESSES: Final = (
+    "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "setpriority", "getpriority",
+    "ioprio_set", "ioprio_get", "get_robust_list", "migrate_pages", "move_pages",
+)  # fmt: skip
+"""Refused as well where a program sees the processes of its host; `of_itself` goes with it."""
+FILE_ATTRIBUTES: Final = (
+    "truncate", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
+    "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
+    "inotify_init", "inotify_init1",
+)  # fmt: skip
+"""Refused as well where a program sees the files of its host: Landlock knows of none of them, or of late only."""
+
+
+class Rule(NamedTuple):
+    """A call that is decided on by the low half of one argument."""
+
+    call: str
+    argument: int
+    """Counted from 0."""
+    values: tuple[int, ...]
+    allows: bool
+    """Whether `values` are all that may be, or all that may not."""
+
+
+TERMINAL_AND_OWNER: Final = (
+    Rule("ioctl", 1, (0x5412, 0x541C, 0x8901, 0x8902), allows=False),
+    Rule("fcntl", 1, (8, 10, 15), allows=False),
+    Rule("prctl", 0, (1, 4), allows=False),
+)
+"""No typing into a terminal (TIOCSTI, TIOCLINUX), no signals by way of a file's owner, no outliving the parent."""
+
+
+def of_itself(pid: int) -> tuple[Rule, ...]:
+    """Rules by which a process can signal and ask about nobody but itself."""
+    asking = (
+        "prlimit64", "sched_setaffinity", "sched_getaffinity", "sched_setparam", "sched_getparam",
+        "sched_setscheduler", "sched_getscheduler", "sched_setattr", "sched_getattr", "getpgid", "getsid", "setpgid",
+    )  # fmt: skip
+    return (
+        *(Rule(name, 0, (pid, 0), allows=True) for name in asking),
+        Rule("kill", 0, (pid,), allows=True),
+        Rule("tgkill", 0, (pid,), allows=True),
+    )
+
 
 _LOAD_WORD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data; the low half of the argument
@@ -121,7 +217,13 @@ def refuse(calls: Iterable[str], *, families: Sequence[int]) -> None:
     kernel.install_filter(program(calls, families=families))
 
 
-def program(calls: Iterable[str], *, families: Sequence[int], allows_processes: bool | None = None) -> bytes:
+def program(
+    calls: Iterable[str],
+    *,
+    families: Sequence[int],
+    allows_processes: bool | None = None,
+    rules: Iterable[Rule] = (),
+) -> bytes:
     """The filter as the kernel reads it. Raises OSError on an architecture that is not in the table.
 
     `allows_processes`: None leaves new processes alone; otherwise none may be in a namespace of its own, and with
@@ -140,8 +242,9 @@ def program(calls: Iterable[str], *, families: Sequence[int], allows_processes: 
             *(_x32() if column == 0 else ()),
             *(part for name in calls for part in _refusal(numbers[name])),
             *(() if allows_processes is None else _process_rules(numbers, allows_processes=allows_processes)),
-            *_socket_rule(numbers["socket"], families),
-            *_socket_rule(numbers["socketpair"], [kernel.AF_UNIX]),
+            *(part for rule in rules for part in _by_argument(numbers[rule.call], rule)),
+            *_by_argument(numbers["socket"], Rule("socket", 0, tuple(families), allows=True)),
+            *_by_argument(numbers["socketpair"], Rule("socketpair", 0, (kernel.AF_UNIX,), allows=True)),
             _instruction(_RETURN, _ALLOW),
         ]
     )
@@ -183,18 +286,20 @@ def _only_threads() -> tuple[bytes, bytes]:
     return _instruction(_IF_ANY_BIT, _CLONE_THREAD, 1, 0), _instruction(_RETURN, _EPERM)
 
 
-def _socket_rule(number: int | None, families: Sequence[int]) -> tuple[bytes, ...]:
-    """Decide on a call by its first argument; any other call goes past, with its number still loaded."""
-    assert number is not None, "every architecture has sockets"
+def _by_argument(number: int | None, rule: Rule) -> tuple[bytes, ...]:
+    """Decide on a call by an argument; any other call goes past, with its number still loaded."""
+    if number is None:
+        return ()
+    named, other = (_ALLOW, _EPERM) if rule.allows else (_EPERM, _ALLOW)
     checks = [
-        _instruction(_IF_EQUAL, family, len(families) - place, 0)  # to the allowing end
-        for place, family in enumerate(families)
+        _instruction(_IF_EQUAL, value, len(rule.values) - place, 0)  # to the last instruction
+        for place, value in enumerate(rule.values)
     ]
     body = [
-        _instruction(_LOAD_WORD, _FIRST_ARGUMENT),
+        _instruction(_LOAD_WORD, _FIRST_ARGUMENT + 8 * rule.argument),
         *checks,
-        _instruction(_RETURN, _EPERM),
-        _instruction(_RETURN, _ALLOW),
+        _instruction(_RETURN, other),
+        _instruction(_RETURN, named),
     ]
     return _instruction(_IF_EQUAL, number, 0, len(body)), *body
 

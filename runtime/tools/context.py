@@ -1,6 +1,6 @@
 """What one call of a tool may reach: what the appliance has, narrowed to the call's profile and sender."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -22,7 +22,9 @@ Reveal = Callable[[TenantId, Reference, str], Awaitable[str]]
 class RunProgram(Protocol):
     """Runs a program in a sandbox that holds its profile."""
 
-    async def __call__(self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"") -> Outcome:
+    async def __call__(
+        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+    ) -> Outcome:
         """As `Sandboxes.run`."""
 
 
@@ -60,10 +62,14 @@ class CallContext:
         self.http: HttpAccess = _Http(means.http, profile, sender)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
-        """Run a program under the profile. Raises Unavailable where no sandbox holds it."""
+        """Run a program under the profile, handing it the secrets that are in it.
+
+        Raises Unavailable where no sandbox holds it, and as `reveal` does.
+        """
         if self._means.run is None:
             raise Unavailable("tool.no_sandbox", f"tool {self.profile.tool!r} runs a program, and nothing runs any")
-        return await self._means.run(self.profile, program, stdin=stdin)
+        secrets = {name: await self.reveal(name) for name in self.profile.secrets}
+        return await self._means.run(self.profile, program, stdin=stdin, secrets=secrets)
 
     async def reveal(self, secret: str, *, host: str = "") -> str:
         """The value of a secret that the profile names. Raises Refused for another, and as the store does."""

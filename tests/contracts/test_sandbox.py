@@ -12,15 +12,17 @@ from runtime.errors import Refused, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Sandbox
 from runtime.sandbox.bubblewrap import Bubblewrap
+from runtime.sandbox.process import Process
 from tests.runtime.sandbox.hostile import ATTEMPTS
 
 PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
 
-PROBED: dict[type[Bubblewrap], Bubblewrap] = {}
+DRIVERS: list[type[Bubblewrap] | type[Process]] = [Bubblewrap, Process]
+PROBED: dict[type[Bubblewrap] | type[Process], Bubblewrap | Process] = {}
 """Each is probed once, which takes seconds; none keeps anything of a call."""
 
 
-@pytest.fixture(params=[Bubblewrap])
+@pytest.fixture(params=DRIVERS)
 async def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     made = PROBED.setdefault(request.param, request.param())
     report = await made.probe()
@@ -96,6 +98,32 @@ except OSError as e: print(e.errno, n <= 1 << 20)
     assert b"28 True\n" == outcome.stdout
 
 
+async def test_secrets_are_read_from_a_descriptor_and_are_nowhere_else(sandbox: Sandbox) -> None:
+    profile = msgspec.structs.replace(PROFILE, secrets=("key",))
+    source = b"import json, os\nhanded = json.load(os.fdopen(int(os.environ['AGENTFLOW_SECRETS_FD'])))\n"
+    source += b"print(handed, 'hidden' in str(os.environ))"
+    outcome = await sandbox.run(profile, source, secrets={"key": "hidden"})
+    assert b"{'key': 'hidden'} False\n" == outcome.stdout
+    with pytest.raises(Refused, match="key"):
+        await sandbox.run(profile, source)
+    with pytest.raises(Refused, match="key"):
+        await sandbox.run(PROFILE, source, secrets={"key": "hidden"})
+
+
+async def test_what_it_used_is_measured(sandbox: Sandbox) -> None:
+    source = b"import time\nheld = bytearray(64 << 20)\nwhile time.process_time() < 0.2: pass"
+    outcome = await sandbox.run(PROFILE, source)
+    assert 190 <= outcome.cpu_ms < 3_000
+    assert outcome.memory_bytes == 0 or 64 << 20 <= outcome.memory_bytes < 256 << 20
+    assert 0 < outcome.wall_ms
+
+
+async def test_calls_at_once_do_not_meet(sandbox: Sandbox) -> None:
+    source = b"import sys; print(sys.stdin.read() * 2, end='')"
+    outcomes = await asyncio.gather(*(sandbox.run(PROFILE, source, stdin=b"%d." % number) for number in range(8)))
+    assert [b"%d.%d." % (number, number) for number in range(8)] == [each.stdout for each in outcomes]
+
+
 async def test_what_it_cannot_hold_is_refused(sandbox: Sandbox) -> None:
     for change in ({"network": "egress_door", "egress_allow": ("x:1",)}, {"runtime": "wasm"}):
         with pytest.raises(Refused, match="cannot hold"):
@@ -118,11 +146,12 @@ async def test_a_driver_that_vanishes_is_no_fault_of_the_program(tmp_path: Path)
     fake.chmod(0o755)
     vanishing = Bubblewrap(command=str(fake))
     with pytest.raises(Unavailable):
-        await vanishing._run(PROFILE, b"", b"")
+        await vanishing._run(PROFILE, b"", b"", {})
 
 
 def _programs() -> list[Path]:
-    return [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"/program" in _read(each)]
+    named = [each for each in Path("/proc").glob("[0-9]*/cmdline") if b"/program" in _read(each)]
+    return [*named, *(each for each in Path("/proc").glob("[0-9]*/comm") if _read(each) == b"af-program\n")]
 
 
 def _read(path: Path) -> bytes:

@@ -73,6 +73,14 @@ _SOURCES = {
     "terminal": "import fcntl; tried(lambda: fcntl.ioctl(0, 0x5412, b'x'))",
     "clock": "import time; tried(time.clock_settime, time.CLOCK_REALTIME, 0)",
     "hostname": "import socket; tried(socket.sethostname, 'x')",
+    "kill_parent": "tried(lambda: os.getppid() > 1 and os.kill(os.getppid(), 0) is None)",
+    "kill_everybody": "tried(os.kill, -1, 0)",
+    "limit_parent": "import resource\n"
+    "tried(lambda: os.getppid() > 1 and resource.prlimit(os.getppid(), resource.RLIMIT_CPU))",
+    "prioritise_parent": "tried(lambda: os.getppid() > 1 and os.setpriority(0, os.getppid(), 19) is None)",
+    "move_parent": "tried(lambda: os.getppid() > 1 and os.sched_setaffinity(os.getppid(), {0}) is None)",
+    "signal_by_owner": "import fcntl\n"
+    "tried(lambda: os.getppid() > 1 and fcntl.fcntl(os.pipe()[0], fcntl.F_SETOWN, os.getppid()) == 0)",
     "personality": "call(135, 0x0040000)",
 }  # fmt: skip
 

@@ -1,0 +1,50 @@
+"""Spare users: whom a program is run as where the appliance is root, another one for every call that runs.
+
+Numbers that belong to nobody, so that a program finds no file that is its own and no process that it may signal.
+"""
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from runtime.sandbox import kernel
+
+FIRST = 62_000
+HOW_MANY = 1_000
+"""So many calls at once have a user each."""
+_CAP_SETGID, _CAP_SETUID = 1 << 6, 1 << 7
+_NUMBERS = itertools.count(os.getpid() * 37)
+_TAKEN: set[int] = set()
+
+
+def can_switch() -> bool:
+    """Whether this process may become a spare user: root, with the right to, and the number exists here."""
+    wanted = _CAP_SETUID | _CAP_SETGID
+    if os.geteuid() != 0 or kernel.effective_capabilities() & wanted != wanted:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as maps:
+        ranges = [tuple(map(int, line.split())) for line in maps]
+    return any(start <= FIRST and FIRST + HOW_MANY <= start + count for start, _, count in ranges)
+
+
+def is_host_root() -> bool:
+    """Whether files of the host's root would be a program's own if it were run as we are."""
+    if os.geteuid() != 0:
+        return False
+    with open("/proc/self/uid_map", encoding="ascii") as maps:
+        return any(line.split()[1] == "0" and line.split()[0] == "0" for line in maps)
+
+
+@contextmanager
+def spare() -> Iterator[int | None]:
+    """A user that no other call of this process has meanwhile; None where we are no root and stay who we are."""
+    if not can_switch():
+        yield None
+        return
+    free = next((number for _ in range(HOW_MANY) if (number := FIRST + next(_NUMBERS) % HOW_MANY) not in _TAKEN), FIRST)
+    _TAKEN.add(free)
+    try:
+        yield free
+    finally:
+        _TAKEN.discard(free)
