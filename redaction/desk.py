@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from redaction.names.host import NamesHost
-from redaction.payloads import Looked, redacted, size_of
+from redaction.payloads import Looked, is_bare, redacted, size_of
 from redaction.placeholders import Pseudonyms
 from redaction.presets import RedactionPolicy
 from redaction.redactor import Redactor
@@ -95,6 +95,8 @@ class RedactionDesk:
         `name`: how the policy calls the destination. Raises Refused when the policy blocks it, and Unavailable when
         the redactor fails or does not answer in time.
         """
+        if is_bare(outbound.payload):
+            policy = policy.patterns_only()  # it has no sentences, in which alone names can be told
         case = self._case(outbound.sender, policy)
         try:
             is_quick = not policy.names and size_of(outbound.payload) <= INLINE_BYTES

@@ -16,6 +16,8 @@ from redaction.redactor import Acted, Redactor
 from redaction.segments import redact_payload
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, ToolCall, ToolOffer
+from runtime.domain.envelope import Envelope
+from runtime.domain.forward import Forward, StreamAsked
 from runtime.domain.http import HttpRequest
 from runtime.errors import Invalid, Refused
 
@@ -23,6 +25,8 @@ Payload = TypeVar("Payload")
 
 _TELLING = ("contact", "financial", "national_id")
 """Groups whose values are told from a name by their form; what else is found in one is a guess."""
+ENTRY_HASH = "entry_hash"
+"""In an envelope's metadata: the hash of the journal's entry, which no redaction may touch."""
 _JSON = re.compile(r"[/+]json\s*(;|$)")
 """In a content type. Lines of JSON (`application/x-ndjson`) and the like are a text."""
 
@@ -73,6 +77,17 @@ def _size_of_json(value: object) -> int:
     return len(msgspec.json.encode(value))
 
 
+def is_bare(payload: object) -> bool:
+    """Whether a payload says who, what and when alone, and nothing that anybody wrote."""
+    match payload:
+        case Forward():
+            return all(each.payload is None for each in payload.envelopes)
+        case StreamAsked():
+            return True
+        case _:
+            return False
+
+
 def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Payload, Looked]:
     """The payload as it may go to a destination. Raises Refused when the policy blocks it."""
     work = _Work(redactor, destination)
@@ -84,6 +99,10 @@ def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Pa
             done = replace(payload, texts=tuple(_text(texts, str(number)) for number in range(len(payload.texts))))
         case HttpRequest():
             done = _http(payload, work)
+        case Forward():
+            done = replace(payload, envelopes=tuple(_envelope(each, work) for each in payload.envelopes))
+        case StreamAsked():
+            done = payload  # names out of the settings
         case _:
             done = msgspec.convert(work.value(msgspec.to_builtins(payload)), type(payload))
     return cast("Payload", done), Looked(tuple(work.findings))
@@ -255,6 +274,23 @@ def _http(request: HttpRequest, work: _Work) -> HttpRequest:
         url=_url(request.url, work),
         headers={**kept, **{name: _text(others, name) for name in others}},
         body=_body(request, work),
+    )
+
+
+def _envelope(envelope: Envelope, work: _Work) -> Envelope:
+    """Its payload and what it says of people; ids, times and hashes are the appliance's own and stay as they are."""
+    work.pass_identifier(envelope.subject.replace(envelope.run, "") if envelope.run else envelope.subject)
+    said: dict[str, Json] = {"from": envelope.sender, "to": envelope.recipient, "payload": envelope.payload}
+    told: dict[str, Json] = {key: value for key, value in envelope.metadata.items() if key != ENTRY_HASH}
+    found = work.values({**said, "metadata": told})
+    kept = found.get("metadata")
+    hashes = {key: value for key, value in envelope.metadata.items() if key == ENTRY_HASH}
+    return replace(
+        envelope,
+        sender=_text(found, "from"),
+        recipient=_text(found, "to"),
+        payload=found.get("payload"),
+        metadata={**{key: str(value) for key, value in (kept if isinstance(kept, dict) else {}).items()}, **hashes},
     )
 
 

@@ -53,7 +53,7 @@ class HttpDoor:
 
         `reveal` gives the value of a tenant's secret for a host; None: there are none here.
         """
-        self._resolve = resolve or _system_resolve
+        self._resolve = resolve or system_resolve
         self._reveal = reveal
         self._clients: dict[tuple[str, str], httpx.AsyncClient] = {}
         self._tls: ssl.SSLContext | None = None
@@ -308,7 +308,8 @@ def _port(url: httpx.URL) -> int:
     return _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
 
 
-async def _system_resolve(name: str, port: int) -> Sequence[str]:
+async def system_resolve(name: str, port: int) -> Sequence[str]:
+    """The addresses of a name, or of an address itself. Raises Unavailable."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
