@@ -1,4 +1,4 @@
-"""What this appliance offers to clients of the Model Context Protocol: its workflows, each as one tool.
+"""What this appliance offers to clients of the Model Context Protocol: its workflows, each as one tool, and its tools.
 
 The same over HTTP and over stdio; where the runs are worked on is the host's to say.
 """
@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from appliance.auth.callers import Caller
+from appliance.direct_calls import ToolView
 from appliance.views import RunView
 from runtime.domain.audit import tool_entry
 from runtime.domain.canonical import Json
@@ -27,8 +28,9 @@ from runtime.ports import Record
 from runtime.tools.mcp.offers import Answer, Offered, Offers, OnProgress
 
 INSTRUCTIONS = (
-    "Each tool runs one workflow of an AgentFlow appliance to its end, which may take minutes; ask for progress to be "
-    "told of every step. The answer's `output` is what the workflow says, `run_id` names the run for later questions."
+    "Most tools run one workflow of an AgentFlow appliance to its end, which may take minutes; ask for progress to be "
+    "told of every step. The answer's `output` is what the workflow says, `run_id` names the run for later questions. "
+    "An answer without `run_id` is that of a tool, which ran no workflow."
 )
 ANSWER_SCHEMA: dict[str, Json] = {
     "type": "object",
@@ -55,20 +57,28 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
     settled: Callable[[RunId, Caller, OnEntry], Awaitable[RunView]]
     """The run's document once it is final or waits, telling of every entry on the way."""
     cancel: Callable[[RunId, Caller], Awaitable[None]]
+    tools: Callable[[], Awaitable[Sequence[ToolView]]]
+    """All that belong to no workflow."""
+    call_tool: Callable[[str, dict[str, Json], Caller], Awaitable[Json]]
+    """By the rules of any call of a tool."""
     record: Record | None = None
     """Keeps a line of the audit log; None: whoever works on the runs keeps it."""
 
 
-def workflow_offers(host: Host, patterns: Sequence[str]) -> Offers[Caller]:
-    """The workflows whose names fit one of the patterns, to be run by callers."""
-    offering = _Offering(host, patterns)
+def offers_of(host: Host, workflows: Sequence[str], tools: Sequence[str] = ()) -> Offers[Caller]:
+    """The workflows, to be run by callers, and the tools, to be called by them, whose names fit the patterns.
+
+    A tool with the name of a workflow that is offered is not.
+    """
+    offering = _Offering(host, workflows, tools)
     return Offers(instructions=INSTRUCTIONS, list=offering.list, call=offering.call)
 
 
 class _Offering:
-    def __init__(self, host: Host, patterns: Sequence[str]) -> None:
+    def __init__(self, host: Host, workflows: Sequence[str], tools: Sequence[str]) -> None:
         self._host = host
-        self._patterns = tuple(patterns)
+        self._workflows = tuple(workflows)
+        self._tools = tuple(tools)
 
     async def list(self, _: Caller) -> Sequence[Offered]:
         offered = []
@@ -80,14 +90,20 @@ class _Offering:
                     log.warning("workflow %s is not offered to MCP clients: %s", name, error.code)
                 else:
                     offered.append(_offered(workflow))
-        return offered
+        taken = {each.name for each in offered}
+        return [*offered, *(_offered_tool(tool) for tool in await self._chosen() if tool.name not in taken)]
 
     async def call(self, name: str, arguments: dict[str, Json], who: Caller, tell: OnProgress) -> Answer:
-        if not self._is_offered(name) or name not in await self._host.names():
+        if self._is_offered(name) and name in await self._host.names():
+            return await self._run(await self._host.find(name), arguments, who, tell)
+        if all(tool.name != name for tool in await self._chosen()):
             raise NotFound(
                 "mcp.not_offered", f"no tool is called {name[:100]!r} here; tools/list names those there are"
             )
-        workflow = await self._host.find(name)
+        output = await self._host.call_tool(name, arguments, who)
+        return Answer(text=text_of(output), structured={"output": output})
+
+    async def _run(self, workflow: Workflow, arguments: dict[str, Json], who: Caller, tell: OnProgress) -> Answer:
         run = await self._host.begin(workflow, arguments, who)
         sender = Sender(
             purpose=f"MCP client {who.actor!r}", tenant=who.tenant, role=who.role, workflow=workflow.name, run=run
@@ -128,7 +144,13 @@ class _Offering:
             )
 
     def _is_offered(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+        return any(fnmatchcase(name, pattern) for pattern in self._workflows)
+
+    async def _chosen(self) -> Sequence[ToolView]:
+        if not self._tools:
+            return ()
+        found = await self._host.tools()
+        return [tool for tool in found if any(fnmatchcase(tool.name, pattern) for pattern in self._tools)]
 
 
 def _offered(workflow: Workflow) -> Offered:
@@ -139,6 +161,17 @@ def _offered(workflow: Workflow) -> Offered:
         description=workflow.description or f"Runs the workflow {workflow.name!r}.",
         input_schema={"type": "object", **schema},
         output_schema=ANSWER_SCHEMA,
+    )
+
+
+def _offered_tool(tool: ToolView) -> Offered:
+    answer: dict[str, Json] = tool.output_schema or {}
+    return Offered(
+        name=tool.name,
+        description=tool.description or f"Calls the tool {tool.name!r}.",
+        input_schema={"type": "object", **tool.input_schema},
+        output_schema={"type": "object", "required": ["output"], "properties": {"output": answer}},
+        is_idempotent=tool.is_idempotent,
     )
 
 

@@ -52,6 +52,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.cost import Estimate
 from runtime.domain.egress import CostBound, Destination, Sender
 from runtime.domain.ids import RunId, TenantId
+from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
@@ -401,6 +402,11 @@ class Appliance:
         if self.settings.unpriced == "warn" and name not in self._told_unpriced:
             self._told_unpriced.add(name)
             log.warning("nobody has named the price of model %s, which is asked and counts as free; %s", name, advice)
+
+    def price_of_tool(self, spec: ToolSpec) -> int:
+        """Micro-dollars of a call that belongs to no workflow: as the settings say, else the tool itself."""
+        own = self.prices.per_call("tool", spec.id)
+        return spec.cost_usd_micros if own is None else own
 
     def _tool_price(self, workflow: Workflow, tool: str) -> int:
         """Micro-dollars of a call: as the settings say, else the workflow."""

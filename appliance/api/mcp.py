@@ -10,6 +10,7 @@ import asyncio
 from contextlib import suppress
 from http import HTTPStatus
 from importlib import import_module
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ from litestar.types import Receive, Scope, Send
 
 from appliance.api.problems import HttpError
 from appliance.auth.callers import LOOPBACK_NAMES, Caller, allows_host
-from appliance.mcp_offers import Host, OnEntry, workflow_offers
+from appliance.direct_calls import ToolView, call_directly, tool_view
+from appliance.mcp_offers import Host, OnEntry, offers_of
 from appliance.views import RunView, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
@@ -84,7 +86,8 @@ class McpFront:
 
     async def _start(self) -> McpServer[Caller]:
         library = await asyncio.to_thread(import_module, "runtime.tools.mcp.server")
-        offers = workflow_offers(_host(self._service), self._service.appliance.settings.mcp.workflows)
+        chosen = self._service.appliance.settings.mcp
+        offers = offers_of(_host(self._service), chosen.workflows, chosen.tools)
         server: McpServer[Caller] = library.McpServer(offers, version=self._service.version, extend=self.extend)
         await server.start()
         return server
@@ -134,12 +137,21 @@ def _host(service: Service) -> Host:
     async def cancel(run: RunId, caller: Caller) -> None:
         await service.engine.cancel(run, "the client cancelled", actor=caller.actor)
 
+    async def tools() -> list[ToolView]:
+        return [tool_view(spec) for spec in appliance.toolboxes.own.specs()]
+
+    async def call_tool(name: str, arguments: dict[str, Json], caller: Caller) -> Json:
+        key = f"{caller.tenant}/{caller.actor}/{token_hex(16)}/{name}"
+        return await call_directly(appliance, name, arguments, key=key, caller=caller, by="MCP client")
+
     return Host(
         names=appliance.workflows.names,
         find=appliance.workflows.find,
         begin=begin,
         settled=settled,
         cancel=cancel,
+        tools=tools,
+        call_tool=call_tool,
         record=appliance.record,
     )
 

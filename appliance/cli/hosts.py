@@ -8,13 +8,16 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 
 from appliance.archive import Export, FileView, ImportView, export_file, import_file
+from appliance.auth.callers import Caller
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
+from appliance.direct_calls import ToolList, ToolView, call_directly, tool_view
 from appliance.forecasts import PlanView
 from appliance.suppositions import Supposition, suppose
 from appliance.views import RunView, run_view
@@ -132,6 +135,18 @@ class LocalRuns:
         definition = None if target is None else self._workflows[target.definition]
         return await suppose(self._appliance, run, supposed, definition=definition, actor=ACTOR)
 
+    async def tools(self) -> list[ToolView]:
+        """All that belong to no workflow."""
+        return [tool_view(spec) for spec in self._appliance.toolboxes.own.specs()]
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Json], *, by: str, role: str = "", is_dry: bool = False
+    ) -> Json:
+        """What a tool answers that is called outside of any run. Raises as `call_directly`."""
+        caller = Caller(ACTOR, role=role)
+        key = f"{caller.tenant}/{ACTOR}/{token_hex(16)}/{name}"
+        return await call_directly(self._appliance, name, arguments, key=key, caller=caller, by=by, is_dry=is_dry)
+
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
         return run_view(state, await self._appliance.workflows.pinned(state.definition))
@@ -238,6 +253,20 @@ class ServedRuns:
             supposed = msgspec.structs.replace(supposed, definition=target.definition)
         reply = await self._call("POST", f"/v1/runs/{run}/what-if", {"suppose": msgspec.to_builtins(supposed)})
         return RunId(msgspec.json.decode(reply.body)["run_id"])
+
+    async def tools(self) -> list[ToolView]:
+        """All that belong to no workflow."""
+        return msgspec.json.decode((await self._call("GET", "/v1/tools")).body, type=ToolList).tools
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Json], *, by: str, role: str = "", is_dry: bool = False
+    ) -> Json:
+        """What a tool answers that is called outside of any run. Raises what the server refuses."""
+        body: Json = {"arguments": arguments, "dry_run": is_dry, "role": role, "by": by}
+        answer: Json = msgspec.json.decode(
+            (await self._call("POST", f"/v1/tools/{quote(name, safe='')}/call", body)).body
+        )
+        return answer["output"] if isinstance(answer, dict) else None
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""

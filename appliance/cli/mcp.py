@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     """,
 )
 def mcp() -> None:
-    """Use tools of other programs over the Model Context Protocol, and offer workflows to them.
+    """Use tools of other programs over the Model Context Protocol, and offer workflows and tools to them.
 
     The setting mcp.servers declares servers of tools; each of their tools is approved by a person before it can be
-    called. `af serve` offers workflows over HTTP too, at /mcp.
+    called. `af serve` offers the same over HTTP, at /mcp.
     """
 
 
@@ -45,10 +45,10 @@ def mcp() -> None:
 )
 @pass_af
 def serve(af: Af) -> None:
-    """Offer workflows to the program that started this one, over stdin and stdout.
+    """Offer workflows and tools to the program that started this one, over stdin and stdout.
 
-    The setting mcp.workflows says which. Runs are worked on here, or by the server that has the data folder. Ends
-    when stdin does.
+    The settings mcp.workflows and mcp.tools say which. Runs are worked on here, or by the server that has the data
+    folder. Ends when stdin does.
     """
     af.run_sealed(_serve(af))
 
@@ -158,12 +158,13 @@ async def _serve(af: Af) -> None:
     from appliance.auth.callers import LOCAL_CALLER
     from appliance.cli.hosts import open_runs
     from appliance.cli.version import own_version
-    from appliance.mcp_offers import workflow_offers
+    from appliance.mcp_offers import offers_of
     from appliance.wiring import silent
     from runtime.tools.mcp.server import McpServer
 
     async with open_runs(af.settings, "af mcp serve", progress=silent) as runs:
-        server = McpServer(workflow_offers(_host(runs), af.settings.mcp.workflows), version=own_version())
+        chosen = af.settings.mcp
+        server = McpServer(offers_of(_host(runs), chosen.workflows, chosen.tools), version=own_version())
         await server.serve_stdio(LOCAL_CALLER)
 
 
@@ -180,6 +181,9 @@ def _host(runs: "Runs") -> "Host":
     async def cancel(run: "RunId", _: "Caller") -> None:
         await runs.cancel(run, "the client cancelled")
 
+    async def call_tool(name: str, arguments: "dict[str, Json]", _: "Caller") -> "Json":
+        return await runs.call_tool(name, arguments, by="MCP client")
+
     catalogue = runs.catalogue
     return Host(
         names=catalogue.names,
@@ -187,5 +191,7 @@ def _host(runs: "Runs") -> "Host":
         begin=begin,
         settled=settled,
         cancel=cancel,
+        tools=runs.tools,
+        call_tool=call_tool,
         record=runs.record,
     )

@@ -339,6 +339,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secrets.path", text, "agentflow", "below the mount; a secret is at PATH/TENANT/NAME"),
     Setting("secrets.token_file", text, "", "file with its token, mode 0600; read each time"),
     Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
+    Setting("mcp.tools", names, [], "patterns of tools that other programs may call, over MCP and HTTP; empty: none"),
     Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
     Setting("telemetry.otlp_url", optional_url, "", "collector of OpenTelemetry that gets traces (OTLP over HTTP)"),
     Setting("telemetry.key", secret, "", "its key, as secret://NAME"),

@@ -82,6 +82,8 @@ class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     workflows: tuple[str, ...] = ("*",)
     """Patterns of the workflows that are offered to its clients."""
+    tools: tuple[str, ...] = ()
+    """Patterns of the tools that are offered to them, and to whoever has an API key."""
     servers: tuple[McpServer, ...] = ()
     """Servers whose tools may be used here."""
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 from mcp.shared.exceptions import MCPError
-from mcp_types import TextContent
+from mcp_types import CallToolResult, TextContent
 
 from appliance.auth.api_keys import ApiKey, new_key
 from runtime.audit.record import entry_of
@@ -29,13 +29,17 @@ INITIALIZE = {
     "method": "initialize",
     "params": {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}},
 }
+RULES = "tool_registry: {tools: {create_ticket: {type: ticket, rate_limit: 3/hour}}}\n"
 ACCEPT = {"accept": "application/json, text/event-stream"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A real server on a free port, for all the tests here: a start takes a second."""
-    async with open_server(tmp_path_factory.mktemp("data"), heartbeat_s=0.05) as opened:
+    data = tmp_path_factory.mktemp("data")
+    (data / "config.yaml").write_text("mcp: {tools: [create_*, echo]}\n")
+    (data / "tools.yaml").write_text(RULES)
+    async with open_server(data, heartbeat_s=0.05) as opened:
         yield opened
 
 
@@ -106,6 +110,42 @@ async def test_what_fails_is_said_with_its_code(
     [content] = answer.content
     assert isinstance(content, TextContent)
     assert (True, True) == (answer.is_error, content.text.startswith(f"{code}: "))
+
+
+@WIRES
+async def test_a_chosen_tool_is_offered_and_called_by_the_rules_of_any_call(served: Served, mode: str) -> None:
+    """Other programs reach a tool as agents do: by its schema, its rate, and with lines of the audit log."""
+    async with client_of(served, mode=mode) as client:
+        [offered] = [tool for tool in (await client.list_tools()).tools if tool.name == "create_ticket"]
+        answer = await client.call_tool("create_ticket", {"subject": "Card lost"})
+        fault = await client.call_tool("create_ticket", {"subject": 5})
+        after = [await client.call_tool("create_ticket", {"subject": "Card lost"}) for _ in range(3)]
+    assert ["subject"] == offered.input_schema["required"]
+    if mode == MODERN:  # the hour's calls are used up when the second wire is tried
+        assert answer.structured_content is not None
+        assert "open" == answer.structured_content["output"]["status"]
+        assert "tool.arguments" == _code(fault)
+    assert "tool.rate_limited" == _code(after[-1])
+    assert ("tool.refused", "create_ticket", "tool.rate_limited", "MCP client 'first'") == (await _audited(served))[-1]
+
+
+async def test_the_api_calls_only_chosen_tools_for_a_key(served: Served) -> None:
+    """What nobody chose to offer is out of reach of every key, and the refusal says where that is set."""
+    listed = (await served.client.get("/v1/tools")).json()["tools"]
+    assert ["create_ticket"] == [tool["name"] for tool in listed]
+    rehearsed = await served.client.post(
+        "/v1/tools/create_ticket/call", json={"arguments": {"subject": "x"}, "dry_run": True}
+    )
+    assert "output" in rehearsed.json()
+    refused = await served.client.post("/v1/tools/other/call", json={})
+    assert (403, "urn:agentflow:problem:tool.not_offered") == (refused.status_code, refused.json()["type"])
+
+
+def _code(answer: CallToolResult) -> str:
+    [content] = answer.content
+    assert isinstance(content, TextContent)
+    assert answer.is_error
+    return content.text.partition(":")[0]
 
 
 async def test_what_is_not_offered_is_refused_by_name(served: Served) -> None:

@@ -15,13 +15,17 @@ async def test_a_program_runs_a_workflow_over_stdin_and_stdout(tmp_path: Path) -
     folder = tmp_path / "data/workflows/echo"
     folder.mkdir(parents=True)
     (folder / "workflow.yaml").write_text(WORKFLOWS["echo"])
+    (tmp_path / "data/config.yaml").write_text("mcp: {tools: [create_ticket]}\n")
     arguments = ["-m", "appliance", "--data", str(tmp_path / "data"), "--verbose", "mcp", "serve"]
     started = StdioServerParameters(command=sys.executable, args=arguments)
     with (tmp_path / "stderr").open("w") as stderr:
         async with Client(stdio_client(started, errlog=stderr)) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             answer = await client.call_tool("echo", {"text": "hi"})
-    assert "echo" in tools
+            ticket = await client.call_tool("create_ticket", {"subject": "Card lost"})
+    assert {"echo", "create_ticket"} <= set(tools)
+    assert ticket.structured_content is not None
+    assert "open" == ticket.structured_content["output"]["status"]
     assert answer.structured_content is not None
     assert {"text": "hello"} == answer.structured_content["output"]
     assert "Traceback" not in (tmp_path / "stderr").read_text()
