@@ -15,7 +15,7 @@ from runtime.domain.canonical import MAX_DEPTH, Json, encode, parse
 from runtime.domain.event import NO_USAGE, Usage
 from runtime.domain.ids import RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Row, data_of, rfc3339
-from runtime.domain.subject import checked_subject, entry_subject
+from runtime.domain.subject import RESERVED, checked_subject, entry_subject
 from runtime.domain.trace import traceparent, traceparent_of_message
 from runtime.errors import Invalid
 
@@ -112,6 +112,24 @@ def checked(envelope: Envelope) -> Envelope:
     return envelope
 
 
+def require_publishable(envelope: Envelope) -> None:
+    """Raise Invalid for what nobody but the engine may publish, or what is too large for a message."""
+    checked(envelope)
+    if envelope.subject.partition(".")[0] in RESERVED:
+        raise Invalid(
+            "bus.reserved_subject",
+            f"{envelope.subject!r} is what the journal says, and nobody else: publish under another first token than "
+            f"{' and '.join(sorted(RESERVED))}",
+        )
+    size = len(encode(envelope.payload))
+    if size > MAX_PAYLOAD_BYTES:
+        raise Invalid(
+            "envelope.payload_too_large",
+            f"the payload of {envelope.id!r} for {envelope.subject!r} has {size:,} bytes; at most "
+            f"{MAX_PAYLOAD_BYTES:,} are carried. Keep it elsewhere, and send where it is",
+        )
+
+
 def write(envelope: Envelope) -> bytes:
     """The canonical bytes, hash included. Raises Invalid for a payload that has no canonical form."""
     return _spelled(envelope, hash_of(envelope))
@@ -139,7 +157,7 @@ def read(content: bytes) -> Envelope:
     return _read_v1(members, content)
 
 
-def of_entry(row: Row, *, tenant: TenantId, workflow: str) -> Envelope:
+def of_entry(row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool = False) -> Envelope:
     """The envelope of a journal's entry: the same row has the same one, byte for byte."""
     data = data_of(row)
     step = data.get("step")
@@ -149,7 +167,7 @@ def of_entry(row: Row, *, tenant: TenantId, workflow: str) -> Envelope:
     usage = data.get("usage")
     return Envelope(
         id=f"{row.run}/{row.seq}",
-        subject=entry_subject(workflow, row.run, row.type),
+        subject=entry_subject(workflow, row.run, row.type, is_what_if=is_what_if),
         tenant=tenant,
         type=row.type,
         at_us=row.at_us,
@@ -185,30 +203,23 @@ def message(
 
     Raises Invalid, for a payload of more than MAX_PAYLOAD_BYTES too.
     """
-    size = len(encode(payload))
-    if size > MAX_PAYLOAD_BYTES:
-        raise Invalid(
-            "envelope.payload_too_large",
-            f"the payload of {id!r} for {subject!r} has {size:,} bytes; at most {MAX_PAYLOAD_BYTES:,} are carried. "
-            "Keep it elsewhere, and send where it is",
-        )
-    return checked(
-        Envelope(
-            id=id,
-            subject=subject,
-            tenant=tenant,
-            type=type,
-            at_us=at_us,
-            traceparent=context or traceparent_of_message(id),
-            payload=payload,
-            run=run,
-            sender=sender,
-            recipient=recipient,
-            correlation=correlation,
-            reply_to=reply_to,
-            metadata=metadata or {},
-        )
+    made = Envelope(
+        id=id,
+        subject=subject,
+        tenant=tenant,
+        type=type,
+        at_us=at_us,
+        traceparent=context or traceparent_of_message(id),
+        payload=payload,
+        run=run,
+        sender=sender,
+        recipient=recipient,
+        correlation=correlation,
+        reply_to=reply_to,
+        metadata=metadata or {},
     )
+    require_publishable(made)
+    return made
 
 
 def reply(to: Envelope, payload: Json, *, id: str, at_us: int, sender: str = "") -> Envelope:

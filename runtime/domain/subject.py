@@ -14,6 +14,9 @@ from runtime.errors import Invalid
 MAX_CHARACTERS = 512
 RUNS = "runs"
 """The first token of what the journal says: `runs.WORKFLOW.RUN.TYPE`. Nobody but the relay publishes under it."""
+WHAT_IF = "what-if"
+"""The same for runs that only ask what would have been, so that nobody acts on them by mistake."""
+RESERVED = frozenset({RUNS, WHAT_IF})
 INBOX = "_inbox"
 """The first token of subjects that a requester waits at for a reply."""
 EVERYTHING = ">"
@@ -74,6 +77,9 @@ def token(text: str) -> str:
     return f"{spelled[:_HEAD]}~{sha256(text.encode(errors='surrogatepass')).hexdigest()[:24]}"
 
 
-def entry_subject(workflow: str, run: str, kind: str) -> str:
+def entry_subject(workflow: str, run: str, kind: str, *, is_what_if: bool = False) -> str:
     """The subject of a journal entry."""
-    return f"{RUNS}.{token(workflow)}.{run}.{kind}"
+    return f"{WHAT_IF if is_what_if else RUNS}.{_token(workflow)}.{run}.{kind}"
+
+
+_token = lru_cache(maxsize=1024)(token)

@@ -14,7 +14,9 @@ from runtime.domain.journal import Row
 from runtime.domain.run import FINAL
 from runtime.errors import Conflict, SequenceConflict
 from runtime.store.chains import Chains
+from runtime.store.count import Count
 from runtime.store.decision import Decision, key_taken
+from runtime.store.posts import posted_entry
 
 if TYPE_CHECKING:
     import sqlite3
@@ -24,7 +26,8 @@ MAX_REMEMBERED = 50_000
 """Open runs that are remembered; about 300 bytes each."""
 
 _FIND_RUN = (
-    "SELECT key, seq, status, tenant, (SELECT kind FROM origin WHERE origin.run = run.key) FROM run WHERE id = ?"
+    "SELECT key, seq, status, tenant, workflow, "
+    "(SELECT kind FROM origin WHERE origin.run = run.key) FROM run WHERE id = ?"
 )
 _FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.run WHERE idempotency.key = ?"
 _INSERT_RUN = (
@@ -41,21 +44,24 @@ _MOVE_RUN_TO = "UPDATE run SET seq = ?, updated_us = ?, status = ? WHERE key = ?
 class _End:
     """Where a run's journal ends."""
 
-    __slots__ = ("key", "seq", "status", "tenant")
+    __slots__ = ("is_what_if", "key", "seq", "status", "tenant", "workflow")
 
-    def __init__(self, key: int, seq: int, status: str, tenant: TenantId) -> None:
+    def __init__(
+        self, key: int, seq: int, status: str, tenant: TenantId, workflow: str, *, is_what_if: bool = False
+    ) -> None:
         self.key, self.seq, self.status, self.tenant = key, seq, status, tenant
+        self.workflow, self.is_what_if = workflow, is_what_if
 
 
 class Appender:
     """The journal's writing half."""
 
-    def __init__(self, audit: Chains | None = None) -> None:
-        """`audit`: the audit log, which gets its lines in the same transaction."""
+    def __init__(self, audit: Chains | None = None, count: Count | None = None) -> None:
+        """`audit`: the audit log, which gets its lines in the same transaction. `count`: numbers messages too."""
         self._audit = audit
+        self._count = count or Count()
         self._ends: dict[RunId, _End] = {}
         self._codes: dict[tuple[str, int], int] = {}
-        self._cursor: int | None = None
 
     def append(self, connection: sqlite3.Connection, decision: Decision) -> int:
         """Write the rows; return the last sequence number. Raises SequenceConflict or Conflict before any change."""
@@ -66,7 +72,7 @@ class Appender:
             raise SequenceConflict(run, decision.expected_seq, found)
         if end is None:
             end = self._begin(connection, decision)
-        self._insert(connection, end.key, rows)
+        first = self._insert(connection, end.key, rows)
         if self._audit is not None:
             entries = decision.entries
             self._audit.describe(connection, end.key, run, end.tenant, entries=entries, rows=rows)
@@ -77,6 +83,7 @@ class Appender:
             end.status = decision.status
             connection.execute(_MOVE_RUN_TO, (last.seq, last.at_us, end.status, end.key))
         end.seq = last.seq
+        self._post(end, first, rows)
         if end.status in FINAL:
             del self._ends[run]
         return last.seq
@@ -101,7 +108,7 @@ class Appender:
         """Read everything again the next time."""
         self._ends.clear()
         self._codes.clear()
-        self._cursor = None
+        self._count.forget()
 
     def _find(self, connection: sqlite3.Connection, run: RunId) -> _End | None:
         row = connection.execute(_FIND_RUN, (run,)).fetchone()
@@ -110,7 +117,7 @@ class Appender:
         *end, kind = row
         if kind == "imported":
             raise imported(run)
-        return self._remember(run, _End(*end))
+        return self._remember(run, _End(*end, is_what_if=kind == "what_if"))
 
     def _begin(self, connection: sqlite3.Connection, decision: Decision) -> _End:
         started, at_us = decision.started, decision.rows[0].at_us
@@ -129,12 +136,14 @@ class Appender:
             connection.execute(_INSERT_KEY, (key, row))
         if started.what_if is not None:
             connection.execute(_INSERT_ORIGIN, (row, "what_if", started.what_if.run, at_us))
-        return self._remember(decision.run, _End(row, 0, "running", started.tenant))
+        is_what_if = started.what_if is not None
+        return self._remember(
+            decision.run, _End(row, 0, "running", started.tenant, started.workflow, is_what_if=is_what_if)
+        )
 
-    def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> None:
-        if self._cursor is None:
-            self._cursor = int(connection.execute("SELECT coalesce(max(seq), 0) FROM event").fetchone()[0])
-        codes, cursor = self._codes, self._cursor
+    def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> int:
+        """Write the rows of a run; the number of the first of them in the order of all."""
+        codes, cursor = self._codes, self._count.last(connection)
         connection.executemany(
             _INSERT_EVENT,
             [
@@ -150,7 +159,17 @@ class Appender:
                 for place, row in enumerate(rows, 1)
             ],
         )
-        self._cursor = cursor + len(rows)
+        self._count.move(cursor + len(rows))
+        return cursor + 1
+
+    def _post(self, end: _End, first: int, rows: Sequence[Row]) -> None:
+        """Have subscribers of the bus hear of the rows, once they are durable."""
+        if self._count.is_heard:
+            tenant, workflow, is_what_if = end.tenant, end.workflow, end.is_what_if
+            self._count.post(
+                posted_entry(position, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if)
+                for position, row in enumerate(rows, first)
+            )
 
     def _code(self, connection: sqlite3.Connection, row: Row) -> int:
         kind = (row.type, row.v)

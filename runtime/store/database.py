@@ -7,6 +7,7 @@ pays one sync per write, fifty callers share one. What is written is the busines
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -39,6 +40,8 @@ POLL_S = 0.25
 """How often a process that only reads looks for another one's writes."""
 _WRITER_CACHE_MIB = 64
 
+log = logging.getLogger(__name__)
+
 
 class Database:
     """A database file. It writes when it is given the data folder's lock, and only reads otherwise."""
@@ -63,6 +66,7 @@ class Database:
         self._steps = steps
         self._prepare = prepare
         self._forget: list[Callable[[], None]] = []
+        self._tell: list[Callable[[], None]] = []
         self._queue: deque[tuple[Unit, asyncio.Future[object]]] = deque()
         self._wake = asyncio.Event()
         self._news: asyncio.Event | None = None
@@ -94,6 +98,10 @@ class Database:
     def on_rollback(self, forget: Callable[[], None]) -> None:
         """Have `forget` called, in the writer's thread, when a batch was lost and memories of the file may be wrong."""
         self._forget.append(forget)
+
+    def on_commit(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called behind each transaction of this process that is durable, before the next one begins."""
+        self._tell.append(tell)
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, savepoint: bool = True) -> T:
         """Run `work` in the next transaction, in the writer's thread; durable when this returns.
@@ -174,6 +182,11 @@ class Database:
             if not outcome.done():
                 outcome.set_exception(value.error) if type(value) is Failed else outcome.set_result(value)
         self._announce()
+        for tell in self._tell:
+            try:
+                tell()
+            except Exception:  # a mistake of whoever listens must not end all writing
+                log.exception("a listener of %s failed", self.path)
 
     def _forget_all(self) -> None:
         for forget in self._forget:

@@ -19,10 +19,12 @@ from runtime.store import project_files, queries
 from runtime.store.appender import Appender
 from runtime.store.backup import back_up
 from runtime.store.chains import Chains
+from runtime.store.count import Count
 from runtime.store.database import Database, Durability
 from runtime.store.decision import decision_of
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
+from runtime.store.messages import Messages
 from runtime.store.migrations import journal_steps
 from runtime.store.published import Published
 from runtime.store.verification import Verified, verify
@@ -49,8 +51,11 @@ class Journal:
         """`audit`: the audit log, which gets its lines in the transaction of what they tell of; None: none is kept."""
         self._database = database
         self._audit = audit
-        self._appender = Appender(audit)
+        count = Count()
+        self._appender = Appender(audit, count)
         database.on_rollback(self._appender.forget)
+        self.messages = Messages(database, count)
+        """What the bus remembers beside the entries."""
         self.published = Published(database)
         """The definitions that have a name here."""
 

@@ -115,7 +115,9 @@ def _require_nothing_missing(connection: sqlite3.Connection) -> None:
     if bare is not None:
         raise Corrupt("journal.cut", f"run {bare[0]!r} has no entries left; restore the journal from a backup")
     gap = connection.execute(
-        "SELECT seq FROM event WHERE seq > 1 AND NOT EXISTS (SELECT 1 FROM event e WHERE e.seq = event.seq - 1) LIMIT 1"
+        "SELECT seq FROM (SELECT seq FROM event UNION ALL SELECT seq FROM message) AS row WHERE seq > 1 "
+        "AND NOT EXISTS (SELECT 1 FROM event WHERE event.seq = row.seq - 1) "
+        "AND NOT EXISTS (SELECT 1 FROM message WHERE message.seq = row.seq - 1) LIMIT 1"
     ).fetchone()
     if gap is not None:
         raise Corrupt(

@@ -1,0 +1,125 @@
+"""What the bus remembers, in the journal's file: messages besides its entries, consumers, dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from runtime.domain.bus import Batch, ConsumerState
+from runtime.domain.envelope import Envelope, hash_of, write
+from runtime.domain.ids import TenantId
+from runtime.errors import NotFound
+from runtime.store.count import Count, last_position
+from runtime.store.database import Database
+from runtime.store.letters import Letters
+from runtime.store.posts import page, posted_message
+
+if TYPE_CHECKING:
+    import sqlite3
+
+
+class Messages(Letters):
+    """BusStore over a database that is started and stopped by whoever made it."""
+
+    def __init__(self, database: Database, count: Count) -> None:
+        """`count`: that of the journal in the same file."""
+        super().__init__(database)
+        self._count = count
+        self._listeners: list[Callable[[Batch], None]] = []
+
+    def listen(self, listener: Callable[[Batch], None]) -> None:
+        """See BusStore."""
+        if not self._listeners:
+            self._count.hear()
+            self._database.on_commit(self._tell)
+        self._listeners.append(listener)
+
+    async def keep(self, envelope: Envelope) -> bool:
+        """See BusStore."""
+        content, digest = write(envelope), bytes.fromhex(hash_of(envelope).removeprefix("sha256:"))
+        return await self._database.write(
+            lambda connection: self._keep(connection, envelope, content, digest), savepoint=False
+        )
+
+    async def page(self, after: int, *, limit: int = 256, since_us: int = 0) -> Batch:
+        """See BusStore."""
+        return await self._database.read(lambda connection: page(connection, after, limit, since_us))
+
+    async def head(self) -> int:
+        """See BusStore."""
+        return await self._database.read(last_position)
+
+    async def open_consumer(self, tenant: TenantId, name: str, wanted: str, *, start: int, at_us: int) -> ConsumerState:
+        """See BusStore."""
+
+        def open_it(connection: sqlite3.Connection) -> ConsumerState:
+            connection.execute(
+                "INSERT INTO bus_consumer(tenant, name, wanted, cursor, created_us) VALUES(?,?,?,?,?) "
+                "ON CONFLICT(tenant, name) DO UPDATE SET wanted = excluded.wanted",
+                (tenant, name, wanted, start, at_us),
+            )
+            return _consumers(connection, "tenant = ? AND name = ?", tenant, name)[0]
+
+        return await self._database.write(open_it)
+
+    async def consumers(self, tenant: TenantId | None = None) -> Sequence[ConsumerState]:
+        """See BusStore."""
+        return await self._database.read(lambda c: _consumers(c, "? IS NULL OR tenant = ?", tenant, tenant))
+
+    async def move(self, tenant: TenantId, name: str, cursor: int) -> None:
+        """See BusStore."""
+
+        def move_it(connection: sqlite3.Connection) -> None:
+            row = connection.execute(
+                "UPDATE bus_consumer SET cursor = ? WHERE tenant = ? AND name = ? RETURNING key", (cursor, tenant, name)
+            ).fetchone()
+            if row is None:
+                raise no_consumer(name)
+            connection.execute("DELETE FROM bus_failure WHERE consumer = ? AND seq <= ?", (row[0], cursor))
+
+        await self._database.write(move_it)
+
+    def _keep(self, connection: sqlite3.Connection, envelope: Envelope, content: bytes, digest: bytes) -> bool:
+        known = connection.execute(
+            "SELECT hash FROM message WHERE tenant = ? AND id = ?", (envelope.tenant, envelope.id)
+        ).fetchone()
+        if known is not None:
+            return False
+        seq = self._count.last(connection) + 1
+        connection.execute(
+            "INSERT INTO message(seq, id, tenant, subject, run, at_us, hash, body) VALUES(?,?,?,?,?,?,?,?)",
+            (
+                seq,
+                envelope.id,
+                envelope.tenant,
+                envelope.subject,
+                envelope.run,
+                envelope.at_us,
+                digest,
+                content,
+            ),
+        )
+        self._count.move(seq)
+        self._count.post([posted_message(seq, envelope, len(content))])
+        return True
+
+    def _tell(self) -> None:
+        batch = self._count.taken()
+        if batch is not None:
+            for listener in self._listeners:
+                listener(batch)
+
+
+def no_consumer(name: str) -> NotFound:
+    """The error for a consumer that is not here."""
+    return NotFound("bus.no_consumer", f"there is no consumer {name!r}; `af bus list` shows those there are")
+
+
+def _consumers(connection: sqlite3.Connection, which: str, *values: object) -> Sequence[ConsumerState]:
+    rows = connection.execute(
+        "SELECT tenant, name, wanted, cursor, created_us, "
+        "(SELECT count(*) FROM dead_letter WHERE consumer = bus_consumer.key) "
+        f"FROM bus_consumer WHERE {which} ORDER BY tenant, name",
+        values,
+    )
+    return [ConsumerState(**dict(zip(ConsumerState.__struct_fields__, row, strict=True))) for row in rows]
