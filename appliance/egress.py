@@ -1,4 +1,4 @@
-"""What leaves the appliance: its policy as the settings say it, and HTTP for agents, cleared by the guard."""
+"""What leaves the appliance: its policy as the settings say it, and what agents and tools send, cleared."""
 
 import asyncio
 
@@ -10,12 +10,14 @@ from models.meter import is_uncharged
 from models.prices import PriceTable
 from models.servers import host_of
 from redaction.doors.http import HttpDoor, destination_of
+from redaction.doors.reaching import Reveal, place_of
 from redaction.guard import Guard
 from redaction.passage import Passage
 from redaction.policy import EgressPolicy, redaction_of
 from redaction.presets import RedactionPolicy
 from runtime.domain.egress import APPLIANCE, CostBound, Destination, Outbound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.mail import Mail, MailReply, check_mail
 from runtime.errors import AgentFlowError
 from runtime.policies.residency import DATA_CLASSES, SITE
 
@@ -75,6 +77,33 @@ class GuardedHttp:
             if len(reply.body) <= INLINE_BYTES:
                 return replace(reply, body=_restored(reply, passage))
             return replace(reply, body=await asyncio.to_thread(_restored, reply, passage))
+
+
+class GuardedMail:
+    """Implements MailAccess."""
+
+    def __init__(self, guard: Guard, reveal: Reveal, prices: PriceTable) -> None:
+        """A mail is the tool `mail/HOST:PORT` to prices, budgets and reports. `reveal`: for the door alone."""
+        self._guard = guard
+        self._reveal = reveal
+        self._prices = prices
+
+    async def send(self, mail: Mail, *, sender: Sender = APPLIANCE) -> MailReply:
+        """Hand one mail in. Raises Refused, Unavailable, StepFailure or Invalid."""
+        from redaction.doors.mail import MailDoor  # brings aiosmtplib
+
+        check_mail(mail)
+        host = place_of(mail.server.host, mail.server.port)
+        destination = Destination("mail", self._guard.zone_of(host), host)
+        bound = CostBound(usd_micros=self._prices.per_request(host, "mail"), item=f"tool:mail/{host}", payee=host)
+        mail = replace(mail, holder=sender.tenant)  # never whom the caller says
+        outbound = Outbound(destination=destination, payload=mail, sender=sender, bound=bound)
+        async with self._guard.passage(outbound) as passage:
+            try:
+                return await MailDoor(reveal=self._reveal).send(passage.cleared)
+            except AgentFlowError as error:
+                passage.spent = CostBound() if is_uncharged(error) else bound
+                raise
 
 
 def _restored(reply: HttpReply, passage: Passage[HttpRequest]) -> bytes:

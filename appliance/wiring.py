@@ -15,7 +15,7 @@ from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
-from appliance.egress import GuardedHttp, egress_policy
+from appliance.egress import GuardedHttp, GuardedMail, egress_policy
 from appliance.forecasts import PlanView, plan_view
 from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
@@ -334,7 +334,13 @@ class Appliance:
             reserve=self._reserve,
             record=self.record,
             take=Rates(self._journal, self.clock.now_us).take,
-            means=Means(http=http, reveal=self.secrets.reveal, run=self.sandboxes.run, clock=self.clock),
+            means=Means(
+                http=http,
+                mail=GuardedMail(self._guard, self.secrets.reveal, self.prices),
+                reveal=self.secrets.reveal,
+                run=self.sandboxes.run,
+                clock=self.clock,
+            ),
             is_air_gapped=self.settings.mode == "air_gapped",
         )
 

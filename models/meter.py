@@ -19,6 +19,8 @@ TOOLS_TOKENS = 1_000
 
 _UNCHARGED = frozenset(
     {
+        "egress.unreachable",
+        "egress.unresolvable",
         "http.unreachable",
         "http.unresolvable",
         "model.client_missing",

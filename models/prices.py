@@ -77,10 +77,13 @@ class PriceTable:
         named = self.per_call("memory", f"{layer}/{operation}")
         return (self.per_call("memory", layer) if named is None else named) or 0
 
-    def per_request(self, host: str) -> int:
-        """Micro-dollars of a request to a host (`name:port`), which may be priced without its port; else 0."""
-        named = self.per_call("http", host)
-        return (self.per_call("http", host.rpartition(":")[0]) if named is None else named) or 0
+    def per_request(self, host: str, way: str = "http") -> int:
+        """Micro-dollars of a request to a host (`name:port`), which may be priced without its port; else 0.
+
+        `way`: `http`, `mail` or `sql`.
+        """
+        named = self.per_call(way, host)
+        return (self.per_call(way, host.rpartition(":")[0]) if named is None else named) or 0
 
     def _price(self, provider: str, model: str, zone: str) -> Price | None:
         """The price; None for a cloud's model that no table names, and for any server's where the table is strict."""

@@ -9,22 +9,21 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 import msgspec
 from msgspec.structs import replace
 
-from redaction.findings import ENTITIES
 from redaction.known import KnownSecrets
+from redaction.letters import masked_mail, redacted_mail, size_of_mail
 from redaction.placeholders import read_json
 from redaction.redactor import Acted, Redactor
-from redaction.segments import redact_payload
+from redaction.work import Work, text_of
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, ToolCall, ToolOffer
 from runtime.domain.envelope import Envelope
 from runtime.domain.forward import Forward, StreamAsked
 from runtime.domain.http import HttpRequest
-from runtime.errors import Invalid, Refused
+from runtime.domain.mail import Mail
+from runtime.errors import Invalid
 
 Payload = TypeVar("Payload")
 
-_TELLING = ("contact", "financial", "national_id")
-"""Groups whose values are told from a name by their form; what else is found in one is a guess."""
 ENTRY_HASH = "entry_hash"
 """In an envelope's metadata: the hash of the journal's entry, which no redaction may touch."""
 _JSON = re.compile(r"[/+]json\s*(;|$)")
@@ -60,6 +59,8 @@ def size_of(payload: object) -> int:
         case HttpRequest():
             headers = sum(len(name) + len(value) for name, value in payload.headers.items())
             return len(payload.url) + headers + len(payload.body)
+        case Mail():
+            return size_of_mail(payload)
         case _:
             return _size_of_json(payload)
 
@@ -90,19 +91,21 @@ def is_bare(payload: object) -> bool:
 
 def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Payload, Looked]:
     """The payload as it may go to a destination. Raises Refused when the policy blocks it."""
-    work = _Work(redactor, destination)
+    work = Work(redactor, destination)
     match payload:
         case ChatRequest():
             done: object = _chat(payload, work)
         case EmbedRequest():
             texts = work.values({str(number): text for number, text in enumerate(payload.texts)})
-            done = replace(payload, texts=tuple(_text(texts, str(number)) for number in range(len(payload.texts))))
+            done = replace(payload, texts=tuple(text_of(texts, str(number)) for number in range(len(payload.texts))))
         case HttpRequest():
             done = _http(payload, work)
         case Forward():
             done = replace(payload, envelopes=tuple(_envelope(each, work) for each in payload.envelopes))
         case StreamAsked():
             done = payload  # names out of the settings
+        case Mail():
+            done = redacted_mail(payload, work)
         case _:
             done = msgspec.convert(work.value(msgspec.to_builtins(payload)), type(payload))
     return cast("Payload", done), Looked(tuple(work.findings))
@@ -128,6 +131,8 @@ def masked(payload: Payload, known: KnownSecrets) -> tuple[Payload, int]:
             done = replace(payload, texts=tuple(map(mask, payload.texts)))
         case HttpRequest():
             done = _masked_http(payload, mask)
+        case Mail():
+            done = masked_mail(payload, mask)
         case _:
             plain: Json = msgspec.to_builtins(payload)
             found = known.mask(plain)
@@ -165,42 +170,7 @@ def _masked_http(request: HttpRequest, mask: Callable[[str], str]) -> HttpReques
     return replace(request, url=url if url == request.url else quote(url, safe=":/?&=%#"), headers=headers, body=body)
 
 
-class _Work:
-    """One payload in hand."""
-
-    def __init__(self, redactor: Redactor, destination: str) -> None:
-        self._redactor = redactor
-        self._destination = destination
-        self.findings: list[Acted] = []
-
-    def value(self, value: Json) -> Json:
-        found = redact_payload(self._redactor, value, self._destination)
-        self.findings += found.findings
-        if found.decision == "block":
-            named = ", ".join(sorted({each.type for each in found.findings if each.action == "block"}))
-            self.block(named)
-        return found.payload
-
-    def values(self, values: Mapping[str, Json]) -> dict[str, Json]:
-        found = self.value(dict(values))
-        return found if isinstance(found, dict) else {}
-
-    def pass_binary(self, what: str) -> None:
-        """Let through what nobody can look into, where the policy says so."""
-        if self._redactor.policy.action("BINARY", self._destination) != "allow":
-            self.block(f"BINARY ({what})")
-
-    def pass_identifier(self, name: str) -> None:
-        """Let a name through that cannot be exchanged; one that is somebody's number or address is refused."""
-        found = self._redactor.redact(name, self._destination).findings if name else ()
-        if any(ENTITIES[each.type] in _TELLING and each.action != "allow" for each in found):
-            self.block("tool name or call id with a person's data in it")
-
-    def block(self, named: str) -> None:
-        raise Refused("redaction.blocked", f"redaction policy {self._redactor.policy.name!r} lets no {named} leave")
-
-
-def _chat(request: ChatRequest, work: _Work) -> ChatRequest:
+def _chat(request: ChatRequest, work: Work) -> ChatRequest:
     for name in _identifiers(request):
         work.pass_identifier(name)
     if any(message.images for message in request.messages):
@@ -244,40 +214,34 @@ def _turn(message: ChatMessage) -> Json:
 
 def _message(message: ChatMessage, turn: Mapping[str, Json]) -> ChatMessage:
     calls = cast("list[dict[str, Json]]", turn.get("calls", []))
-    return replace(message, content=_text(turn, "content"), tool_calls=tuple(map(_call, message.tool_calls, calls)))
+    return replace(message, content=text_of(turn, "content"), tool_calls=tuple(map(_call, message.tool_calls, calls)))
 
 
 def _call(call: ToolCall, found: Mapping[str, Json]) -> ToolCall:
-    return replace(call, arguments=_text(found, "arguments"))
+    return replace(call, arguments=text_of(found, "arguments"))
 
 
 def _offer(tool: ToolOffer, found: Mapping[str, Json]) -> ToolOffer:
     parameters = found.get("parameters")
     return replace(
         tool,
-        description=_text(found, "description"),
+        description=text_of(found, "description"),
         parameters=parameters if isinstance(parameters, dict) else {},
     )
 
 
-def _text(found: Mapping[str, Json], key: str) -> str:
-    """A text that was walked through; one that was left out is empty."""
-    value = found.get(key, "")
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _http(request: HttpRequest, work: _Work) -> HttpRequest:
+def _http(request: HttpRequest, work: Work) -> HttpRequest:
     kept = {name: value for name, value in request.headers.items() if name.lower() in request.credentials}
     others = work.values({name: value for name, value in request.headers.items() if name not in kept})
     return replace(
         request,
         url=_url(request.url, work),
-        headers={**kept, **{name: _text(others, name) for name in others}},
+        headers={**kept, **{name: text_of(others, name) for name in others}},
         body=_body(request, work),
     )
 
 
-def _envelope(envelope: Envelope, work: _Work) -> Envelope:
+def _envelope(envelope: Envelope, work: Work) -> Envelope:
     """Its payload and what it says of people; ids, times and hashes are the appliance's own and stay as they are."""
     work.pass_identifier(envelope.subject.replace(envelope.run, "") if envelope.run else envelope.subject)
     said: dict[str, Json] = {"from": envelope.sender, "to": envelope.recipient, "payload": envelope.payload}
@@ -287,35 +251,35 @@ def _envelope(envelope: Envelope, work: _Work) -> Envelope:
     hashes = {key: value for key, value in envelope.metadata.items() if key == ENTRY_HASH}
     return replace(
         envelope,
-        sender=_text(found, "from"),
-        recipient=_text(found, "to"),
+        sender=text_of(found, "from"),
+        recipient=text_of(found, "to"),
         payload=found.get("payload"),
         metadata={**{key: str(value) for key, value in (kept if isinstance(kept, dict) else {}).items()}, **hashes},
     )
 
 
-def _url(url: str, work: _Work) -> str:
+def _url(url: str, work: Work) -> str:
     parts = urlsplit(url)
     segments = parts.path.split("/")
     texts = work.values({str(number): unquote(segment) for number, segment in enumerate(segments)})
     path = [
-        segment if texts.get(str(number)) == unquote(segment) else quote(_text(texts, str(number)), safe="")
+        segment if texts.get(str(number)) == unquote(segment) else quote(text_of(texts, str(number)), safe="")
         for number, segment in enumerate(segments)
     ]
     return urlunsplit((parts.scheme, parts.netloc, "/".join(path), _form(parts.query, work), ""))
 
 
-def _form(query: str, work: _Work) -> str:
+def _form(query: str, work: Work) -> str:
     """A query or a form, field by field; one that holds nothing stays byte for byte."""
     pairs = parse_qsl(query, keep_blank_values=True)
     count = len(work.findings)
     found = [work.values({name: value}) for name, value in pairs]
     if all(each.action == "allow" for each in work.findings[count:]):
         return query
-    return urlencode([(name, _text(fields, name)) for fields in found for name in fields])
+    return urlencode([(name, text_of(fields, name)) for fields in found for name in fields])
 
 
-def _body(request: HttpRequest, work: _Work) -> bytes:
+def _body(request: HttpRequest, work: Work) -> bytes:
     if not request.body:
         return b""
     kind = next((value for name, value in request.headers.items() if name.lower() == "content-type"), "").lower()
@@ -338,4 +302,4 @@ def _body(request: HttpRequest, work: _Work) -> bytes:
         found = work.value(value)
         changed = any(each.action != "allow" for each in work.findings[count:])
         return json.dumps(found, ensure_ascii=False).encode() if changed else request.body
-    return _text(work.values({"body": text}), "body").encode()
+    return text_of(work.values({"body": text}), "body").encode()

@@ -20,6 +20,7 @@ from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Is
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
+from runtime.domain.mail import Mail, MailReply
 from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
 from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
@@ -78,6 +79,13 @@ class HttpAccess(Protocol):
 
     async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request. Raises Refused (policy), Unavailable (no answer) or Invalid (no such URL)."""
+
+
+class MailAccess(Protocol):
+    """Mail as a tool reaches it: cleared by the guard, handed in by the door."""
+
+    async def send(self, mail: Mail, *, sender: Sender = APPLIANCE) -> MailReply:
+        """Hand one mail in. Raises Refused (policy), Unavailable, StepFailure (turned away) or Invalid."""
 
 
 class Egress(Protocol):
@@ -400,6 +408,8 @@ class ToolContext(Protocol):
     profile: ExecProfile
     http: HttpAccess
     """Cleared by the guard and sent by the door, to the hosts of the profile's `egress_allow` alone."""
+    mail: MailAccess
+    """The same for mail."""
     clock: Clock
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:

@@ -5,9 +5,7 @@ of the name server changes nothing. No proxies, no `.netrc`, no redirects to els
 """
 
 import asyncio
-import ipaddress
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,14 +16,12 @@ import httpx
 from msgspec.structs import replace
 
 from redaction.addresses import check_addresses
+from redaction.doors.reaching import Resolve, Reveal, check_place, place_of, system_resolve, system_trust
 from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpReply, HttpRequest
-from runtime.domain.ids import TenantId
-from runtime.domain.secret import SCHEME, Reference, references_in
+from runtime.domain.secret import SCHEME, references_in
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-Reveal = Callable[[TenantId, Reference, str], Awaitable[str]]
 OnPiece = Callable[[bytes], None] | None
 Reached = TypeVar("Reached")
 
@@ -190,7 +186,7 @@ class HttpDoor:
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            self._tls = ssl.create_default_context()  # the system's authorities, so that a site's own one counts
+            self._tls = system_trust()
         return self._tls
 
 
@@ -270,11 +266,7 @@ def _in_our_words(host: str, timeout_s: float) -> Iterator[None]:
 def _checked(cleared: Cleared[HttpRequest]) -> tuple[HttpRequest, httpx.URL]:
     request = cleared.payload
     url = _parse(request.url)
-    host = _host_and_port(url)
-    if cleared.destination.host != host:
-        raise Refused(
-            "egress.other_destination", f"leave was granted for {cleared.destination.host!r}, not for {host!r}"
-        )
+    check_place(cleared.destination, _host_and_port(url))
     _check_shape(request)
     return request, url
 
@@ -300,24 +292,8 @@ def _parse(url: str) -> httpx.URL:
 
 
 def _host_and_port(url: httpx.URL) -> str:
-    host = url.raw_host.decode()
-    return f"[{host}]:{_port(url)}" if ":" in host else f"{host}:{_port(url)}"
+    return place_of(url.raw_host.decode(), _port(url))
 
 
 def _port(url: httpx.URL) -> int:
     return _DEFAULT_PORTS[url.scheme] if url.port is None else url.port
-
-
-async def system_resolve(name: str, port: int) -> Sequence[str]:
-    """The addresses of a name, or of an address itself. Raises Unavailable."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        pass
-    else:
-        return [name]
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        raise Unavailable("http.unresolvable", f"the name {name!r} has no address here") from None
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))

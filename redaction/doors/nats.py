@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from redaction.addresses import check_addresses
-from redaction.doors.http import Resolve, Reveal, system_resolve
 from redaction.doors.nats_credentials import Credentials, credentials_of, read_credentials
+from redaction.doors.reaching import Resolve, Reveal, system_resolve
 from runtime.domain.egress import Cleared
 from runtime.domain.envelope import Envelope, write
 from runtime.domain.forward import Forward, StreamAsked, StreamView, Taken
@@ -243,7 +243,9 @@ class NatsDoor:
         try:
             addresses = await self._resolve(name, port)
         except Unavailable:
-            raise Unavailable("nats.unreachable", f"the name {name!r} has no address here") from None
+            addresses = ()
+        if not addresses:
+            raise Unavailable("nats.unreachable", f"the name {name!r} has no address here")
         check_addresses(self._server.host, addresses)
         return addresses
 

@@ -9,9 +9,10 @@ from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import RunId, TenantId
+from runtime.domain.mail import Mail, MailReply
 from runtime.domain.secret import Reference
 from runtime.errors import Refused, Unavailable
-from runtime.ports import Clock, HttpAccess
+from runtime.ports import Clock, HttpAccess, MailAccess
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -46,6 +47,7 @@ class Means:
     """What the appliance has that tools may use; None: it has none of it here."""
 
     http: HttpAccess | None = None
+    mail: MailAccess | None = None
     reveal: Reveal | None = None
     run: RunProgram | None = None
     clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
@@ -60,6 +62,7 @@ class CallContext:
         self.sender = sender
         self.clock = means.clock
         self.http: HttpAccess = _Http(means.http, profile, sender)
+        self.mail: MailAccess = _Mail(means.mail, profile, sender)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program under the profile, handing it the secrets that are in it.
@@ -96,17 +99,42 @@ class _Http:
 
     async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request; the sender is the call's, whatever a tool says. Raises Refused for another host."""
-        tool, host = self._profile.tool, host_of(request.url)
-        if host not in self._profile.egress_allow:
-            raise Refused(
-                "tool.host_not_granted",
-                f"tool {tool!r} may not send to {host or 'what is no address'!r}; it may send to "
-                f"{', '.join(self._profile.egress_allow) or 'no host'}. Add network.http:{host} to its permissions, "
-                "and the host to tool_security",
-            )
+        _check_host(self._profile, host_of(request.url), "http")
         if self._http is None:
-            raise Unavailable("tool.no_http", f"tool {tool!r} sends over HTTP, and nothing sends here")
+            raise Unavailable("tool.no_http", f"tool {self._profile.tool!r} sends over HTTP, and nothing sends here")
         return await self._http.send(request, sender=self._sender)
+
+
+class _Mail:
+    """Mail by the servers of a profile, on behalf of the call's sender. Implements MailAccess."""
+
+    def __init__(self, mail: MailAccess | None, profile: ExecProfile, sender: Sender) -> None:
+        self._mail = mail
+        self._profile = profile
+        self._sender = sender
+
+    async def send(self, mail: Mail, *, sender: Sender = APPLIANCE) -> MailReply:
+        """Hand one mail in; the sender is the call's, whatever a tool says. Raises Refused for another server."""
+        _check_host(self._profile, place_of(mail.server.host, mail.server.port), "smtp")
+        if self._mail is None:
+            raise Unavailable("tool.no_mail", f"tool {self._profile.tool!r} sends mail, and nothing sends any here")
+        return await self._mail.send(mail, sender=self._sender)
+
+
+def _check_host(profile: ExecProfile, host: str, way: str) -> None:
+    if host in profile.egress_allow:
+        return
+    raise Refused(
+        "tool.host_not_granted",
+        f"tool {profile.tool!r} may not send to {host or 'what is no address'!r}; it may send to "
+        f"{', '.join(profile.egress_allow) or 'no host'}. Add network.{way}:{host} to its permissions, and the host to "
+        "network_allow of tool_security, with network_policy: custom",
+    )
+
+
+def place_of(host: str, port: int) -> str:
+    """`host:port` in lower case; IPv6 addresses in brackets."""
+    return f"[{host.lower()}]:{port}" if ":" in host else f"{host.lower()}:{port}"
 
 
 def host_of(url: str) -> str:
@@ -118,5 +146,4 @@ def host_of(url: str) -> str:
         return ""
     if not parts.hostname or port is None:
         return ""
-    host = parts.hostname.lower()
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return place_of(parts.hostname, port)

@@ -15,7 +15,7 @@ from runtime.engine.dispatcher import sender_of
 from runtime.errors import Refused
 from runtime.policies.residency import is_zone, is_zone_pattern, rules_of
 
-KINDS = ("model", "http", "mail", "bus", "tool", "telemetry")
+KINDS = ("model", "http", "mail", "sql", "bus", "tool", "telemetry")
 HOSTS = {
     "local": "",
     "site": "crm.bank.example:443",
