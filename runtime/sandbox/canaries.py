@@ -32,7 +32,7 @@ ATTEMPTS: dict[Guarantee, str] = {
     "if os.getppid() > 1: tried(os.kill, os.getppid(), 0)",
     "no_daemon": "tried(lambda: os.fork() or os._exit(0))",
     "mem_total": "tried(bytearray, 4 << 30)\nif hasattr(os, 'memfd_create'): tried(os.memfd_create, 'x')",
-    "pids": "def many():\n    for _ in range(500):\n"
+    "pids": "threading.stack_size(65536)\ndef many():\n    for _ in range(500):\n"
     "        threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\ntried(many)",
 }
 """Each adds its guarantee to `got_out` when it got what it must not have; the last one leaves threads behind."""
