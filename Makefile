@@ -20,6 +20,12 @@ BASE := $(STAMPS)/base-$(call hash,sed '/^\[tool/$(comma)$$d' pyproject.toml; \
 DEV := $(STAMPS)/dev-$(call hash,cat packaging/requirements-dev.lock; echo $(notdir $(BASE)))
 MODELS := $(STAMPS)/models-$(call hash,cat models/catalog.py; echo "$(HOME) $(XDG_DATA_HOME) $(AGENTFLOW_DATA) $(AGENTFLOW_MODELS)")
 
+# Every program that a test starts would compile all sources again.
+unexport PYTHONDONTWRITEBYTECODE
+
+CHECKS = $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
+ON_ALL_PROCESSORS := -n auto --maxprocesses 8 --max-worker-restart 3 --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup demo test check pyz lock clean
 
 help:  ## list what can be made
@@ -31,14 +37,14 @@ setup: $(BASE) $(MODELS)  ## .venv with the af command, and the local models
 demo: $(BASE) $(MODELS)  ## set up, then answer three customers of a bank, offline
 	@$(VENV)/bin/af demo support
 
-test: $(DEV) $(MODELS) check  ## set up, then every check and every test
-	$(PY) -m pytest
+# Every processor runs tests, and the checks run beside them; their words follow those of the tests in one piece.
+test: $(DEV) $(MODELS)  ## set up, then every check and every test
+	@( $(CHECKS) ) >$(VENV)/checks.log 2>&1 & checks=$$!; \
+	$(PY) -m pytest $(ON_ALL_PROCESSORS) || tests=$$?; \
+	wait $$checks || failed=$$?; cat $(VENV)/checks.log; exit $${tests:-$${failed:-0}}
 
 check: $(DEV)  ## the checks that run nothing: style, types, layers
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(CHECKS)
 
 pyz: $(BASE)  ## dist/agentflow.pyz, the one file
 	$(PY) packaging/build.py

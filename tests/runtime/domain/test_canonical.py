@@ -90,7 +90,7 @@ def test_a_digest_is_sha256_over_the_canonical_bytes() -> None:
         {None: 1},
         b"bytes",
         {1, 2},
-        object(),
+        pytest.param(object(), id="object()"),
         [[1], {"a": (1, math.nan)}],
     ],
     ids=repr,
