@@ -113,7 +113,7 @@ class _Server:
     def __init__(self, appliance: Appliance, heartbeat_s: float) -> None:
         self._appliance = appliance
         self._service = Service(appliance, Lifecycle(), version=version(), heartbeat_s=heartbeat_s)
-        self._app = build_app(self._service)
+        self._app = build_app()
         self._listeners: list[_Listener] = []
         self._watchdog: asyncio.Task[None] | None = None
         self._hurried: asyncio.Future[None] | None = None

@@ -1,11 +1,13 @@
 """The HTTP API as one ASGI application: routes, what handlers are given, and how errors are answered."""
 
 from collections import defaultdict
+from functools import cache
 from http import HTTPStatus
 
 from litestar import Litestar, Response, route
 from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
+from litestar.types import Scope
 
 from appliance.api import (
     archive,
@@ -30,9 +32,8 @@ from appliance.api import (
     workflows,
 )
 from appliance.api.bodies import ApiRequest
-from appliance.api.mcp import mcp_route
+from appliance.api.mcp import mcp
 from appliance.api.openai_errors import answer_at
-from appliance.api.openapi import describe
 from appliance.api.problems import MAX_BODY_BYTES
 from appliance.api.service import Service
 
@@ -91,27 +92,31 @@ HANDLERS = (
 )
 
 
-def build_app(service: Service) -> Litestar:
-    """The router and its handlers; a `Gate` goes in front of it for each listener."""
+@cache
+def build_app() -> Litestar:
+    """The router and its handlers.
 
-    def provide() -> Service:
-        return service
-
-    def answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
-        problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]  # set by the gate
-        body = service.appliance.known.mask_text(problem.body.decode()).encode()
-        return Response(body, status_code=problem.status, headers=problem.headers)
-
-    app = Litestar(
-        [*_options(), *HANDLERS, mcp_route(service)],
-        dependencies={"service": Provide(provide, sync_to_thread=False)},
-        exception_handlers={Exception: answer_error},
+    Keeps nothing and knows no appliance, so one does for all: the `Gate` in front says whose each request is.
+    """
+    return Litestar(
+        [*_options(), *HANDLERS, mcp],
+        dependencies={"service": Provide(_service_of, sync_to_thread=False)},
+        exception_handlers={Exception: _answer_error},
         openapi_config=None,  # the description is made in `openapi`
         logging_config=None,  # errors are logged where they are answered, without bodies
         request_max_body_size=MAX_BODY_BYTES,
     )
-    service.description = describe(app, service.version)
-    return app
+
+
+def _service_of(scope: Scope) -> Service:
+    service: Service = scope["service"]  # type: ignore[typeddict-item]  # set by the gate, as is the id below
+    return service
+
+
+def _answer_error(request: ApiRequest, error: Exception) -> Response[bytes]:
+    problem = answer_at(request.scope["path"], error, request.scope["request_id"])  # type: ignore[typeddict-item]
+    body = _service_of(request.scope).appliance.known.mask_text(problem.body.decode()).encode()
+    return Response(body, status_code=problem.status, headers=problem.headers)
 
 
 def _options() -> list[HTTPRouteHandler]:

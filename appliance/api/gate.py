@@ -124,6 +124,7 @@ class _Visit:
         self.id = f"q-{secrets.token_hex(10)}"
         self.scope = scope
         scope["request_id"] = self.id  # type: ignore[typeddict-unknown-key]  # ours, for the error handlers
+        scope["service"] = service  # type: ignore[typeddict-unknown-key]  # ours, for all handlers
         self._metrics = service.metrics
         self._send = send
         self._began_s = time.perf_counter()

@@ -4,10 +4,12 @@ from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 
-from litestar import Response, get
+from litestar import Litestar, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from appliance.api.bodies import ApiRequest
+from appliance.api.openapi import describe
 from appliance.api.operations import describes
 from appliance.api.problems import HttpError
 from appliance.api.service import Service
@@ -45,9 +47,9 @@ CONTENT_POLICY = (
     name="openapi",
     **describes("This description", tag="manual", answers={200: "application/json"}, is_public=True),
 )
-async def openapi(service: NamedDependency[Service]) -> Response[bytes]:
+async def openapi(request: ApiRequest, service: NamedDependency[Service]) -> Response[bytes]:
     """OpenAPI 3.1."""
-    return Response(service.description, media_type="application/json")
+    return Response(_described(request.app, service.version), media_type="application/json")
 
 
 @get(
@@ -69,3 +71,8 @@ async def docs_asset(name: FromPath[str]) -> Response[bytes]:
 @cache
 def _asset(name: str) -> bytes:
     return files("appliance.api").joinpath("assets", name).read_bytes()
+
+
+@cache
+def _described(app: Litestar, version: str) -> bytes:
+    return describe(app, version)

@@ -30,8 +30,6 @@ from runtime.domain.workflow import Workflow
 from runtime.errors import Unavailable
 
 if TYPE_CHECKING:
-    from litestar.handlers import ASGIRouteHandler
-
     from appliance.api.service import Service
     from runtime.tools.mcp.server import Extend, McpServer
 
@@ -93,14 +91,11 @@ class McpFront:
         return server
 
 
-def mcp_route(service: Service) -> ASGIRouteHandler:
+@asgi(PATH, name="mcp", copy_scope=True)
+async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
     """The route; the SDK answers all of its methods."""
-
-    @asgi(PATH, name="mcp", copy_scope=True)
-    async def mcp(scope: Scope, receive: Receive, send: Send) -> None:
-        await service.mcp.handle(scope, receive, send)
-
-    return mcp
+    service: Service = scope["service"]  # type: ignore[typeddict-item]  # set by the gate
+    await service.mcp.handle(scope, receive, send)
 
 
 def _check_origin(scope: Scope) -> None:

@@ -48,8 +48,6 @@ class Service:
         self._keys = KeyRing(())
         self._logins = Logins()
         self._telling: set[asyncio.Task[None]] = set()
-        self.description = b""
-        """The API's OpenAPI document."""
         self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
         self.mcp = McpFront(self)

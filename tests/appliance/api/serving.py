@@ -107,7 +107,7 @@ async def open_api(data: Path, **changes: object) -> AsyncIterator[Api]:
     appliance = appliance_at(data, **changes)
     await appliance.start()
     service = Service(appliance, Lifecycle(), version="1.2.3", heartbeat_s=0.01)
-    gate = Gate(build_app(service), service, Entrance(host_names=host_names("127.0.0.1")))
+    gate = Gate(build_app(), service, Entrance(host_names=host_names("127.0.0.1")))
     service.read_keys()
     await service.start()
     api = Api(service, gate, (data / "auth/first.key").read_text().strip())

@@ -29,7 +29,7 @@ async def test_every_operation_is_described(api: Api) -> None:
     }
     served = {
         (route.path_format, method)
-        for route in build_app(api.service).routes
+        for route in build_app().routes
         if isinstance(route, HTTPRoute) and route.path_format not in UNDESCRIBED
         for method in route.methods - {"OPTIONS"}
     }
