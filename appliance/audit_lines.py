@@ -61,7 +61,11 @@ class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
     entry_hash: str
     """Its hash in hex; of the end of a run the hash over its whole journal."""
     marks: dict[str, str]
-    """A definition's hash, salted hashes of settings."""
+    """A definition's hash, salted hashes of settings, the hash of a tool's arguments."""
+    driver: str
+    """The sandbox that held a tool; empty: it ran inside the appliance."""
+    is_cached: bool
+    """Whether a tool's answer was one that was kept."""
     hash: str
     """SHA-256 over the record, which holds the hash of the one before, in hex."""
 
@@ -152,5 +156,7 @@ def line_of(row: AuditRow, entry: AuditEntry) -> AuditLine:
         entry=entry.entry,
         entry_hash=entry.entry_hash,
         marks=entry.marks,
+        driver=entry.driver,
+        is_cached=entry.is_cached,
         hash=digest(row.record),
     )

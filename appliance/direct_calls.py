@@ -89,7 +89,7 @@ async def call_directly(
         rules=appliance.rule_book.own,
         is_dry=is_dry,
     )
-    return await appliance.tool_calls.call(asked, lambda _name: found)
+    return (await appliance.tool_calls.call(asked, lambda _name: found)).output
 
 
 def _found(appliance: "Appliance", name: str) -> "Tool":

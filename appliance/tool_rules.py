@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 from appliance.loader import load_tools
+from appliance.loading.tool_security import policy_of
 from appliance.loading.tool_specs import rate_of, schema_of, specs_of
 from runtime.domain.canonical import Json
 from runtime.domain.tool import SecurityLevel, ToolSpec
@@ -50,7 +51,8 @@ def rule_book(data: Path) -> RuleBook:
 def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
     """What a checked document says of tools; None: nothing."""
     registry, tenants = _mapping(document.get("tool_registry")), _mapping(document.get("tenants"))
-    if not registry and not tenants:
+    security = _mapping(document.get("tool_security"))
+    if not registry and not tenants and not security:
         return None
     rbac = registry.get("rbac")
     return ToolRules(
@@ -64,6 +66,12 @@ def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
             for name, each in tenants.items()
             if "tool_allowlist" in _mapping(_mapping(each).get("security_policy"))
         },
+        restricted=frozenset(
+            name
+            for name, each in tenants.items()
+            if _mapping(_mapping(each).get("security_policy")).get("network_policy") == "restricted"
+        ),
+        policy=policy_of(security, set_by=source) if security else None,
     )
 
 

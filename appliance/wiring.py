@@ -20,6 +20,7 @@ from appliance.forecasts import PlanView, plan_view
 from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
+from appliance.private_paths import private_paths
 from appliance.ram_folder import RamFolder
 from appliance.release import version
 from appliance.repair import mend
@@ -72,6 +73,7 @@ from runtime.store.rates import Rates
 from runtime.store.tickets import Tickets
 from runtime.tools.call import ToolCalls
 from runtime.tools.context import Means
+from runtime.tools.profiles import Profiles
 from runtime.tools.registry import ToolServices
 
 MEMORY_FILE = "memory.db"
@@ -341,7 +343,10 @@ class Appliance:
                 run=self.sandboxes.run,
                 clock=self.clock,
             ),
-            is_air_gapped=self.settings.mode == "air_gapped",
+            profiles=Profiles(
+                is_air_gapped=self.settings.mode == "air_gapped", private=private_paths(self.settings, os.environ)
+            ),
+            mask=self.known.mask,
         )
 
     async def _kept(self, run: RunId, value: Json) -> Json:
@@ -415,9 +420,9 @@ class Appliance:
         return spec.cost_usd_micros if own is None else own
 
     def _tool_price(self, workflow: Workflow, tool: str) -> int:
-        """Micro-dollars of a call: as the settings say, else the workflow."""
+        """Micro-dollars of a call: as the settings say, else the workflow, else whoever declares the tool."""
         own = self.prices.per_call("tool", tool)
-        return price_of_tool(workflow.document, tool) if own is None else own
+        return price_of_tool(workflow.document, tool) or self.toolboxes.of(workflow).price(tool) if own is None else own
 
     async def _note_over_budget(self, sender: Sender, bound: CostBound, budget: str) -> None:
         kind, _, name = bound.item.partition(":")

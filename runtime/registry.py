@@ -11,6 +11,7 @@ KINDS = {
     "agent.http": "runtime.agents.http:HttpAgent",
     "agent.custom": "runtime.agents.custom:CustomAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
+    "tool.code": "runtime.tools.code:CodeTool",
     "tool.mcp": "runtime.tools.mcp.tool:McpTool",
     "tool.ticket": "runtime.tools.tickets:TicketTool",
 }

@@ -17,7 +17,6 @@ from appliance.loading.keys import (
     TOOL_REGISTRY,
     TOOL_SECURITY,
     TRIGGERS,
-    WORKFLOW_TOOL_REGISTRY,
     inactive,
     json_schema,
     template,
@@ -91,14 +90,17 @@ _KEYS: dict[str, Shape] = {
     "triggers": TRIGGERS,
     "policies": POLICIES,
     "memory": inactive(MEMORY),
-    "tool_security": inactive(TOOL_SECURITY),
-    "tool_registry": WORKFLOW_TOOL_REGISTRY,
+    "tool_security": TOOL_SECURITY,
+    "tool_registry": TOOL_REGISTRY,
     "input_schema": json_schema,
     "output": template,
 }
 _WORKFLOW = record("a workflow", _KEYS, required=("name", "agents"))
 _STORED = record("a workflow", {**_KEYS, "files": anything}, required=("name", "agents"))
 
+_TOOLS = record(
+    "a document of tools", {"tool_registry": TOOL_REGISTRY, "tool_security": TOOL_SECURITY, "tenants": TENANTS}
+)
 _FRAGMENTS: dict[str, Shape] = {
     "planner": planner(is_lenient=True),
     "memory": MEMORY,
@@ -145,7 +147,7 @@ def read_fragment(node: Node, kind: str, reading: Reading) -> None:
 
 def read_tools(node: Node, reading: Reading) -> Json:
     """The normalised rules for tools of a whole appliance; usable when the report has no errors."""
-    return record("a document of tools", {"tool_registry": TOOL_REGISTRY, "tenants": TENANTS})(node, Place(reading))
+    return _TOOLS(node, Place(reading))
 
 
 def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:

@@ -192,6 +192,7 @@ _TRIGGERS: dict[str, Shape] = {
 TRIGGERS = list_of(record("a trigger", _TRIGGERS), what="a list of triggers such as {http_endpoint: {path: /chat}}")
 
 _AUDIT_LEVEL = choice("none", "basic", "full")
+_RESOURCE_LIMITS = record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration})
 TOOL_SECURITY = record(
     "tool_security",
     {
@@ -200,14 +201,18 @@ TOOL_SECURITY = record(
         "network_allow": texts,
         "filesystem_access": choice("none", "read_only", "custom"),
         "filesystem_allow": texts,
-        "resource_limits": record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration}),
-        "audit_level": _AUDIT_LEVEL,
+        "resource_limits": _RESOURCE_LIMITS,
+        "audit_level": inactive(_AUDIT_LEVEL),
     },
 )
 _LEVEL = choice("low", "medium", "high")
 _TOOL: dict[str, Shape] = {
+    "version": text,
     "permissions": texts,
     "rate_limit": rate,
+    "idempotent": boolean,
+    "cache": duration,
+    "resource_limits": _RESOURCE_LIMITS,
     "security_level": _LEVEL,
     "timeout": duration,
     "input_schema": json_schema,
@@ -231,8 +236,6 @@ def _tool_registry(more: Mapping[str, Shape], rbac: Shape) -> Shape:
 
 
 TOOL_REGISTRY = _tool_registry(_TOOL, _RBAC)
-WORKFLOW_TOOL_REGISTRY = _tool_registry({**_TOOL, "permissions": inactive(texts)}, _RBAC)
-"""In a workflow; what a tool needs is not looked at yet."""
 TENANTS = mapping_of(
     record(
         "a tenant",

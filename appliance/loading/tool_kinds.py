@@ -7,10 +7,14 @@ kind is imported to check a definition.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.shapes import Shape, record
+from appliance.loading.shapes import Shape, choice, record, text
 from runtime.domain.canonical import Json
+from runtime.domain.tool import ToolSpec
+from runtime.errors import Invalid
 
 Needs = Callable[[Mapping[str, Json]], tuple[str, ...]]
 """The checked keys of a tool → the permissions that it cannot do without, each with its target."""
@@ -19,6 +23,11 @@ Needs = Callable[[Mapping[str, Json]], tuple[str, ...]]
 def needs_nothing(config: Mapping[str, Json]) -> tuple[str, ...]:
     """Of kinds that stay inside the appliance."""
     return ()
+
+
+def as_declared(spec: ToolSpec) -> ToolSpec:
+    """Of kinds that add nothing to what a definition says."""
+    return spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +39,69 @@ class ToolKind:
     required: tuple[str, ...] = ()
     """Those of them that it cannot do without."""
     needs: Needs = needs_nothing
+    check: Callable[[Mapping[str, Json], Node, Place], None] | None = None
+    """Reports what is wrong between its keys; None: each stands for itself."""
+    complete: Callable[[ToolSpec], ToolSpec] = as_declared
+    """What follows from its keys beside permissions: schemas that nobody wrote, whether its code is trusted."""
+
+
+def _project_file(node: Node, place: Place) -> Json:
+    """A file of the project, which becomes part of the definition."""
+    found = text(node, place)
+    if isinstance(found, str):
+        try:
+            place.reading.files.keep(found)
+        except Invalid as error:
+            place.error(error.code, error.message, node)
+    return found
+
+
+def _check_code(found: Mapping[str, Json], node: Node, place: Place) -> None:
+    if {"code", "file"} <= found.keys():
+        place.error("key.conflict", "'code' and 'file' both say what runs; keep one", node)
+
+
+def _complete_code(spec: ToolSpec) -> ToolSpec:
+    """Code that comes with each call is nobody's that is known, and says what it is given."""
+    if spec.config.keys() & {"code", "file"}:
+        return spec
+    given: dict[str, Json] = {
+        "type": "object",
+        "properties": {"code": {"type": "string"}, "input": {}},
+        "required": ["code"],
+        "additionalProperties": False,
+    }
+    schema = given if spec.input_schema == ToolSpec(id="", kind="").input_schema else spec.input_schema
+    return replace(spec, is_trusted=False, input_schema=schema)
 
 
 TOOL_KINDS: dict[str, ToolKind] = {
+    "code": ToolKind(
+        keys={"language": choice("python", "bash", "javascript"), "code": text, "file": _project_file},
+        required=("language",),
+        check=_check_code,
+        complete=_complete_code,
+    ),
     "ticket": ToolKind(),
 }
 
 
 def tool(common: Mapping[str, Shape]) -> Shape:
     """A tool: the keys of every tool, and those of its type."""
-    shapes = {kind: _shape(common, each) for kind, each in TOOL_KINDS.items()}
+    shapes = {name: _shape(common, kind) for name, kind in TOOL_KINDS.items()}
     other = _shape(common, ToolKind())
 
     def shape(node: Node, place: Place) -> Json:
-        kind = node.member("type")
-        return shapes.get(str(kind.value) if kind else "", other)(node, place)
+        said = node.member("type")
+        name = said.value if said is not None and isinstance(said.value, str) else ""
+        found = shapes.get(name, other)(node, place)
+        if isinstance(found, dict):
+            check = TOOL_KINDS[name].check if name in TOOL_KINDS else None
+            if check is not None:
+                check(found, node, place)
+            if "cache" in found and not found.get("idempotent"):
+                place.error("tool.cache", "only the answers of a tool with 'idempotent: true' may be given again", node)
+        return found
 
     return shape
 

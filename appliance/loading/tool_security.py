@@ -6,8 +6,8 @@ What the block leaves out is denied, or left to the defaults of the compiler.
 from collections.abc import Mapping
 from typing import Literal
 
+from appliance.loading.tool_specs import limits_of
 from runtime.domain.canonical import Json
-from runtime.domain.units import milliseconds, size_bytes
 from runtime.policies.exec_profile import SANDBOXES, Limits, ToolPolicy
 
 _NETWORK: dict[str, Literal["custom", "allow_all"]] = {"custom": "custom", "allow_all": "allow_all"}
@@ -24,17 +24,8 @@ def policy_of(block: Mapping[str, Json], *, set_by: str) -> ToolPolicy:
         network_allow=_texts(block.get("network_allow")),
         filesystem=_FILESYSTEM.get(str(filesystem), "none"),
         filesystem_allow=_texts(block.get("filesystem_allow")),
-        limits=_limits(limits) if isinstance(limits, dict) else Limits(),
+        limits=limits_of(limits) if isinstance(limits, dict) else Limits(),
         set_by=f"tool_security of {set_by}",
-    )
-
-
-def _limits(given: Mapping[str, Json]) -> Limits:
-    cpu = given.get("cpu")
-    return Limits(
-        memory_bytes=size_bytes(given["memory"]) if "memory" in given else None,
-        cpu_share=float(cpu) if isinstance(cpu, int | float) else None,
-        timeout_ms=milliseconds(given["timeout"]) if "timeout" in given else None,
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, CostBound, Sender
+from runtime.domain.event import ToolUse
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused
 from runtime.policies.permissions import Caller, ToolRules
 from runtime.ports import HttpAccess, ModelAccess, Task, Tool
-from runtime.tools.call import Asked, Reserve, ToolCalls, nothing_reserved
+from runtime.tools.call import Asked, AsKept, Reserve, ToolCalls, as_it_is, nothing_reserved
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Those that have no effect (RFC 9110, 9.2.1)."""
@@ -72,13 +73,16 @@ class AgentContext:
         tool_price: Callable[[str], int] = lambda _tool: 0,
         reserve: Reserve = nothing_reserved,
         tool_calls: ToolCalls | None = None,
+        uses: list[ToolUse] | None = None,
+        as_kept: AsKept = as_it_is,
         rules: Sequence[ToolRules] = (),
         is_dry: bool = False,
         memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
     ) -> None:
         """`tool_price`: micro-dollars of a call to a tool, `memory_price` of an operation on memory.
-        `tool_calls`: makes the calls. `rules`: who may call what. `is_dry`: nothing may have an effect: tools are not
-        called, and requests that may have one are refused."""
+        `tool_calls`: makes the calls. `uses` is told of each. `as_kept`: what of the run its journal may have.
+        `rules`: who may call what. `is_dry`: nothing may have an effect: tools are not called, and requests that may
+        have one are refused."""
         self._memory_price = memory_price
         self._task = task
         self._spec = spec
@@ -88,6 +92,8 @@ class AgentContext:
         self._reserve = reserve
         self._rules = rules
         self._tool_calls = tool_calls or ToolCalls(reserve=reserve)
+        self._uses = [] if uses is None else uses
+        self._as_kept = as_kept
         self._calls: Counter[str] = Counter()
         self.folder = folder
         self.models: ModelAccess = ModelsFor(models, sender)
@@ -118,10 +124,10 @@ class AgentContext:
             rules=self._rules,
             is_dry=self._is_dry,
         )
-        answer = await self._tool_calls.call(asked, self._find)
+        result = await self._tool_calls.call(asked, self._find, note=self._uses.append, as_kept=self._as_kept)
         if self._is_dry:
             self.rehearsed.append(tool)
-        return answer
+        return result.output
 
     def _find(self, tool: str) -> Tool:
         found = self._tools.get(tool)

@@ -74,7 +74,11 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     entry_hash: str = ""
     """Its hash in hex; of `run.finished` SHA-256 over the hashes of all entries up to it."""
     marks: dict[str, str] = {}
-    """What can be compared without being read: a definition's hash, salted hashes of settings."""
+    """What can be compared without being read: a definition's hash, salted hashes of settings, arguments."""
+    driver: str = ""
+    """The sandbox that held a tool; empty: it ran inside the appliance."""
+    is_cached: bool = False
+    """Whether a tool's answer was one that was kept."""
 
 
 def tool_entry(
@@ -86,8 +90,13 @@ def tool_entry(
     profile: str = "",
     outcome: str = "",
     size_bytes: int = 0,
+    usd_micros: int = 0,
+    arguments: str = "",
+    driver: str = "",
+    is_cached: bool = False,
 ) -> AuditEntry:
     """The line of a call of a tool. `passage`: what joins its lines. `profile`: what it ran under.
+    `arguments`: their hash.
 
     `tool.called` is recorded before the tool does anything, `tool.settled` when it has ended, and `tool.refused`,
     with the code as `outcome`, in place of both.
@@ -101,4 +110,8 @@ def tool_entry(
         policy=profile,
         outcome=outcome,
         size_bytes=size_bytes,
+        usd_micros=usd_micros,
+        marks={"arguments": arguments} if arguments else {},
+        driver=driver,
+        is_cached=is_cached,
     )

@@ -104,6 +104,23 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What it supposes; None: it is a run like any other."""
 
 
+class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One call of a tool that a step made, as the journal tells of it: never what it was given or answered."""
+
+    tool: str
+    outcome: str
+    """`ok`, `not_called` in a what-if, or the code of the refusal or the failure."""
+    arguments: str = ""
+    """SHA-256 of the canonical arguments, of a minimised run as they would be kept; empty: they are no JSON."""
+    profile: str = ""
+    """Hash of the profile that it ran under; empty: it was refused before there was one."""
+    driver: str = ""
+    """The sandbox that held it; empty: it ran inside the appliance."""
+    is_cached: bool = False
+    cost_usd_micros: int = 0
+    wall_ms: int = 0
+
+
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """An agent answered."""
 
@@ -117,6 +134,8 @@ class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     """What answered and why it can be believed: backend, model, engine fingerprint, scores."""
     reused: Reused | None = None
     """Where the answer was taken from, in a run that asks what would have been; None: the agent was asked."""
+    calls: tuple[ToolUse, ...] = ()
+    """The tools that the agent called, in order."""
 
 
 class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -130,6 +149,8 @@ class StepFailed(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     duration_ms: int = 0
     reused: Reused | None = None
     """Where the failure was taken from; None: it happened in this run."""
+    calls: tuple[ToolUse, ...] = ()
+    """The tools that the agent had called by then, in order."""
 
 
 class SubrunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -68,6 +68,8 @@ class ExecProfile(msgspec.Struct, frozen=True, kw_only=True):
     filesystem: Literal["none", "read_only", "scratch"] = "none"
     ro_paths: tuple[str, ...] = ()
     """Absolute, resolved; never within the appliance's own data."""
+    rw_paths: tuple[str, ...] = ()
+    """The same, to be written, of tools that the appliance itself carries out; no program in a sandbox has any."""
     scratch_bytes: int = 0
     """Size of its own empty folder, gone when it ends."""
     env: dict[str, str] = {}

@@ -36,12 +36,16 @@ class ToolSpec(msgspec.Struct, frozen=True, kw_only=True):
     permissions: tuple[str, ...] = ()
     """What it needs, as `AREA.VERB` with an optional `:TARGET`: `network.http:api.internal`, `files.read:handbook`,
     `files.write:reports`, `process.spawn`, `database.read`, `secrets.use:smtp-password`. What is not here is denied."""
+    withheld: tuple[str, ...] = ()
+    """What it cannot do without and its own declaration leaves out; a call is refused for it."""
     cost_usd_micros: int = 0
     """Of one call."""
     rate_limit: RateLimit | None = None
     timeout_ms: int = 30_000
     is_idempotent: bool = False
     """Whether a second call with equal arguments changes nothing: only then may an answer be kept and given again."""
+    cache_ms: int = 0
+    """For how long the answer of an idempotent tool may be given again; 0: it is not kept."""
     security_level: SecurityLevel = "low"
     is_trusted: bool = False
     """Whether its code came with the appliance or from the operator's own project; foreign code is not."""
@@ -65,9 +69,9 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
 
     output: Json
     profile_id: str = ""
-    """Hash of the profile it ran under; empty: it ran inside the appliance and reached nothing but its own tables."""
+    """Hash of the profile that it ran under."""
     driver: str = ""
-    """The sandbox that held it; empty as above."""
+    """The sandbox that held it; empty where nothing was started."""
     is_cached: bool = False
     cost_usd_micros: int = 0
     wall_ms: int = 0

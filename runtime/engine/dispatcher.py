@@ -7,6 +7,7 @@ An agent is made when a definition first needs it and serves every run of that d
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import UNSET
@@ -19,7 +20,7 @@ from runtime.costs.tally import Tallies
 from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
-from runtime.domain.event import NO_USAGE, WHAT_IF, ErrorInfo, Event, StepFailed, StepSucceeded, Usage
+from runtime.domain.event import NO_USAGE, WHAT_IF, ErrorInfo, Event, StepFailed, StepSucceeded, ToolUse, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.plan import PLANNING
@@ -112,11 +113,12 @@ class Dispatcher:
         """Try the step once; the event says how it ended. Cancelling this stops the agent."""
         agent = step.agent or AgentId(state_of(step.step))
         number, started_us = step.attempt, self._clock.now_us()
+        uses: list[ToolUse] = []
         self._tallies.open(state.run, step.step)
         try:
             desk = await self._desk(workflow, agent)
             async with desk.bulkhead.turn():
-                result = await self._act(workflow, state, step, desk)
+                result = await self._act(workflow, state, step, desk, uses)
         except AgentFlowError as error:
             failure = ErrorInfo(
                 _cut(error.code, MAX_CODE_CHARS), _cut(error.message, MAX_MESSAGE_CHARS), error.retryable
@@ -136,11 +138,14 @@ class Dispatcher:
                 usage=self._used(state, step, result),
                 duration_ms=(self._clock.now_us() - started_us) // 1_000,
                 evidence=result.evidence,
+                calls=tuple(uses),
             )
         finally:
             used = self._tallies.close(state.run, step.step)
         duration_ms = (self._clock.now_us() - started_us) // 1_000
-        return StepFailed(step=step.step, error=failure, attempt=number, usage=used, duration_ms=duration_ms)
+        return StepFailed(
+            step=step.step, error=failure, attempt=number, usage=used, duration_ms=duration_ms, calls=tuple(uses)
+        )
 
     def loads(self) -> list[AgentLoad]:
         """How busy every agent is that a run has needed since the start."""
@@ -166,7 +171,9 @@ class Dispatcher:
             if isinstance(ready, Desk):
                 await _stop(ready.agent)
 
-    async def _act(self, workflow: Workflow, state: RunState, step: StepState, desk: Desk) -> StepResult:
+    async def _act(
+        self, workflow: Workflow, state: RunState, step: StepState, desk: Desk, uses: list[ToolUse]
+    ) -> StepResult:
         data, given = scope(state, desk.names), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
@@ -185,6 +192,8 @@ class Dispatcher:
             tool_price=lambda tool: self._tool_price(workflow, tool),
             reserve=self._reserve,
             tool_calls=self._tool_calls,
+            uses=uses,
+            as_kept=partial(self._as_kept, state),
             rules=self._tool_rules(workflow),
             memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
@@ -218,6 +227,12 @@ class Dispatcher:
         restored = await self._minimiser.restored(of_run(state.tenant, state.run), [data, given])
         assert isinstance(restored, list), "restoring keeps the shape"
         return restored[0], restored[1]  # type: ignore[return-value]  # it keeps the shape
+
+    async def _as_kept(self, state: RunState, value: Json) -> Json:
+        """Something of a run as its journal may have it."""
+        if not state.is_minimised or self._minimiser is None:
+            return value
+        return await self._minimiser.kept(of_run(state.tenant, state.run), value)
 
     async def _desk(self, workflow: Workflow, agent: AgentId) -> Desk:
         key = (workflow.hash, agent)

@@ -28,6 +28,14 @@ SANDBOXES: dict[str, Isolation] = {
 PRIVATE_ROOTS = ("/proc", "/sys", "/dev", "/run", "/var/run", "/boot")
 """Never given to a program, whoever asks."""
 
+SPAWN = "process.spawn"
+SCRATCH = "scratch"
+"""The target of `files.write` that means an empty folder of the program's own."""
+
+OWN_AREAS = frozenset({"database", "k8s", "mcp", "notify", "search", "tickets"})
+"""Areas of permissions that the appliance itself carries out, in its own tables or through its own doors; programs in
+a sandbox get none of them."""
+
 ALL: frozenset[Guarantee] = frozenset(
     {
         "net_deny", "fs_deny", "mem_total", "cpu_total", "wall", "pids", "disk", "no_host_pid", "no_daemon",
@@ -82,6 +90,9 @@ class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
     set_by: str = ""
 
 
+NO_POLICY = ToolPolicy(set_by="no document has tool_security, and without one nothing is allowed")
+
+
 class TenantRule(msgspec.Struct, frozen=True, kw_only=True):
     """What a tenant may give its tools."""
 
@@ -116,6 +127,8 @@ class Denial(msgspec.Struct, frozen=True):
     permission: str
     rule: str
     """What denies it, in words for an operator."""
+    set_by: str = ""
+    """Where that stands."""
 
 
 def compile_profile(
@@ -124,25 +137,29 @@ def compile_profile(
     *,
     tenant: TenantRule,
     role: RoleRule,
-    policy: ToolPolicy,
+    policies: Sequence[ToolPolicy],
     is_air_gapped: bool,
     places: Places = Places(),  # noqa: B008  # frozen
 ) -> tuple[ExecProfile, tuple[Denial, ...]]:
-    """The profile of one call, and what the tool asked for in vain."""
+    """The profile of one call, and what the tool asked for in vain.
+
+    `policies`: those of every document that has one; all of them must allow a thing. None: everything is denied.
+    """
+    policies = tuple(policies) or (NO_POLICY,)
     asked = sorted(set(tool.permissions))
     denials: list[Denial] = []
     granted: list[tuple[str, str]] = []
     for permission in asked:
-        reason = _reason_against(permission, tool, tenant=tenant, role=role)
-        if not reason:
-            reason = _rule_against(permission, policy, tenant, places, is_air_gapped=is_air_gapped)
-        if reason:
-            denials.append(Denial(permission, reason))
+        denial = _denial(
+            permission, tool, program, tenant=tenant, role=role, policies=policies, places=places, sealed=is_air_gapped
+        )
+        if denial is not None:
+            denials.append(denial)
         else:
             area, _, target = permission.partition(":")
             granted.append((area, target))
-    limits = narrowest([tool_limits(tool), role.limits, tenant.limits, policy.limits])
-    profile = _profile(tool, program, granted, limits, tenant=tenant, policy=policy, places=places)
+    limits = narrowest([tool_limits(tool), role.limits, tenant.limits, *(policy.limits for policy in policies)])
+    profile = _profile(tool, program, granted, limits, tenant=tenant, policies=policies, places=places)
     return msgspec.structs.replace(profile, profile_id=profile_id(profile)), tuple(denials)
 
 
@@ -189,23 +206,27 @@ def _profile(
     limits: Limits,
     *,
     tenant: TenantRule,
-    policy: ToolPolicy,
+    policies: Sequence[ToolPolicy],
     places: Places,
 ) -> ExecProfile:
     of: dict[str, list[str]] = {}
     for area, target in granted:
         of.setdefault(area.partition(".")[0] if area.startswith("network.") else area, []).append(target)
     paths = tuple(sorted({places.folders.get(name, name) for name in of.get("files.read", ())}))
-    has_scratch = "files.write" in of
+    written = of.get("files.write", [])
+    has_scratch = SCRATCH in written
+    rw_paths = tuple(sorted({places.folders.get(name, name) for name in written if name != SCRATCH}))
     hosts = tuple(sorted(set(of.get("network", ()))))
     timeout_ms = max(limits.timeout_ms or 0, 1)
     share = limits.cpu_share or 0.0
     output_bytes = limits.output_bytes or 0
-    isolation = policy.isolation_min if tool.is_trusted else _stronger(policy.isolation_min, "namespace")
+    isolation: Isolation = "process" if tool.is_trusted else "namespace"
+    for policy in policies:
+        isolation = max(isolation, policy.isolation_min, key=ISOLATIONS.index)
     return ExecProfile(
         tool=tool.id,
         tenant=tenant.id,
-        policy_version=digest(msgspec.to_builtins(policy)),
+        policy_version=digest([msgspec.to_builtins(policy) for policy in policies]),
         isolation_min=isolation,
         runtime=program.runtime,
         argv=program.argv,
@@ -214,6 +235,7 @@ def _profile(
         egress_allow=hosts,
         filesystem="scratch" if has_scratch else "read_only" if paths else "none",
         ro_paths=paths,
+        rw_paths=rw_paths,
         scratch_bytes=(limits.scratch_bytes or 0) if has_scratch else 0,
         env={name: program.env[name] for name in sorted(program.env)},
         secrets=tuple(sorted(set(of.get("secrets.use", ())))),
@@ -222,38 +244,60 @@ def _profile(
         cpu_share=share,
         timeout_ms=timeout_ms,
         pids_max=limits.pids_max or 0,
-        allows_subprocess="process.spawn" in of,
+        allows_subprocess=SPAWN in of,
         stdout_max_bytes=output_bytes,
         stderr_max_bytes=min(output_bytes, 2**16),
     )
 
 
-def _reason_against(permission: str, tool: ToolSpec, *, tenant: TenantRule, role: RoleRule) -> str:
-    """Who does not pass a permission on; empty: nobody minds."""
+def _denial(
+    permission: str,
+    tool: ToolSpec,
+    program: Program,
+    *,
+    tenant: TenantRule,
+    role: RoleRule,
+    policies: Sequence[ToolPolicy],
+    places: Places,
+    sealed: bool,
+) -> Denial | None:
+    """Who does not pass a permission on, or does not allow it; None: everybody does."""
+    if permission in tool.withheld:
+        return Denial(permission, "its own permissions do not name it", tool.set_by)
     if tenant.tools is not None and not any(fnmatchcase(tool.id, each) for each in tenant.tools):
-        return f"tool_allowlist of tenant {tenant.id!r} does not name the tool"
+        return Denial(permission, f"tool_allowlist of tenant {tenant.id!r} does not name the tool")
     if role.permissions is not None and not any(fnmatchcase(permission, each) for each in role.permissions):
-        return f"permissions of role {role.id!r} do not name it"
-    return ""
-
-
-def _rule_against(
-    permission: str, policy: ToolPolicy, tenant: TenantRule, places: Places, *, is_air_gapped: bool
-) -> str:
-    """The rule of the policy that denies a permission; empty: none does."""
+        return Denial(permission, f"permissions of role {role.id!r} do not name it")
     area, _, target = permission.partition(":")
     if area.startswith("network.") and target:
-        if is_air_gapped:
-            return "the appliance is air-gapped"
+        if sealed:
+            return Denial(permission, "the appliance is air-gapped")
         if not tenant.allows_network:
-            return f"network_policy of tenant {tenant.id!r} is restricted"
+            return Denial(permission, f"network_policy of tenant {tenant.id!r} is restricted")
+    is_inside = program.runtime == "inside"
+    for policy in policies:
+        rule = _rule_against(area, target, policy, places, is_inside=is_inside)
+        if rule:
+            return Denial(permission, rule, policy.set_by)
+    return None
+
+
+def _rule_against(area: str, target: str, policy: ToolPolicy, places: Places, *, is_inside: bool) -> str:
+    """The rule of one policy that denies a permission; empty: none does."""
+    if area.startswith("network.") and target:
         return _network_rule(target, policy)
     if area == "files.read" and target:
         return _reading_rule(target, policy, places)
-    if area == "files.write" and target == "scratch":
-        is_open = policy.filesystem == "custom" and "scratch" in policy.filesystem_allow
+    if area == "files.write" and target == SCRATCH:
+        is_open = policy.filesystem == "custom" and SCRATCH in policy.filesystem_allow
         return "" if is_open else f"filesystem_access is {policy.filesystem}, without scratch"
-    if permission == "process.spawn" or (area == "secrets.use" and target):
+    if area == "files.write" and target and is_inside:
+        if policy.filesystem != "custom":
+            return f"filesystem_access is {policy.filesystem}, and writing takes custom"
+        return _reading_rule(target, policy, places)
+    if (area, target) == (SPAWN, "") or (area == "secrets.use" and target):
+        return ""
+    if is_inside and area.partition(".")[0] in OWN_AREAS:
         return ""
     return "no sandbox can give this: it is unknown, or names no target"
 
@@ -277,10 +321,6 @@ def _reading_rule(target: str, policy: ToolPolicy, places: Places) -> str:
     if is_private(path, places.private):
         return "no such folder is named here, or it is the appliance's or the system's own"
     return ""
-
-
-def _stronger(one: Isolation, other: Isolation) -> Isolation:
-    return max(one, other, key=ISOLATIONS.index)
 
 
 def _overlaps(path: str, root: str) -> bool:

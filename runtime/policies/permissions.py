@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from runtime.domain.canonical import Json
 from runtime.domain.tool import SECURITY_LEVELS, RateLimit, SecurityLevel
 from runtime.errors import Refused
+from runtime.policies.exec_profile import ToolPolicy
 
 DEFAULT_ROLE = "default"
 """The role of callers that have none, where it is declared."""
@@ -49,6 +50,10 @@ class ToolRules(msgspec.Struct, frozen=True, kw_only=True):
     """None: it says nothing of roles, so none is needed."""
     tenants: dict[str, tuple[str, ...]] = {}
     """Tenant → the names or patterns of the tools that it may use; others may use all."""
+    restricted: frozenset[str] = frozenset()
+    """Tenants whose tools have no network."""
+    policy: ToolPolicy | None = None
+    """Its `tool_security`; None: it has none."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,10 +83,10 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What to change so that it allows the call."""
 
 
-def rulings(tool: str, caller: Caller, rules: Sequence[ToolRules]) -> list[Ruling]:
-    """What every rule says, in order; a call is allowed when all of them allow it."""
+def rulings(tool: str, caller: Caller, rules: Sequence[ToolRules], *, level: SecurityLevel = "low") -> list[Ruling]:
+    """What every rule says, in order; a call is allowed when all of them allow it. `level`: the tool's own."""
     found = [] if caller.agent_tools is None else [_of_agent(tool, caller, caller.agent_tools)]
-    level = level_of(tool, rules)
+    level = max(level, level_of(tool, rules), key=SECURITY_LEVELS.index)
     for document in rules:
         if document.roles is not None:
             found.extend(_of_roles(tool, level, caller, document, document.roles))
@@ -91,9 +96,9 @@ def rulings(tool: str, caller: Caller, rules: Sequence[ToolRules]) -> list[Rulin
     return [replace(ruling, code="", grant="") if ruling.is_allowed else ruling for ruling in found]
 
 
-def check(tool: str, caller: Caller, rules: Sequence[ToolRules]) -> None:
+def check(tool: str, caller: Caller, rules: Sequence[ToolRules], *, level: SecurityLevel = "low") -> None:
     """Raise Refused for the first rule that does not allow the call: which, where it stands, how to grant it."""
-    for ruling in rulings(tool, caller, rules):
+    for ruling in rulings(tool, caller, rules, level=level):
         if not ruling.is_allowed:
             who = f"agent {caller.agent!r} of workflow {caller.workflow!r}" if caller.agent else "the caller"
             raise Refused(

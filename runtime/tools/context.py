@@ -61,6 +61,8 @@ class CallContext:
         self.profile = profile
         self.sender = sender
         self.clock = means.clock
+        self.driver = ""
+        """The sandbox that held the program; empty: none was started."""
         self.http: HttpAccess = _Http(means.http, profile, sender)
         self.mail: MailAccess = _Mail(means.mail, profile, sender)
 
@@ -72,7 +74,9 @@ class CallContext:
         if self._means.run is None:
             raise Unavailable("tool.no_sandbox", f"tool {self.profile.tool!r} runs a program, and nothing runs any")
         secrets = {name: await self.reveal(name) for name in self.profile.secrets}
-        return await self._means.run(self.profile, program, stdin=stdin, secrets=secrets)
+        outcome = await self._means.run(self.profile, program, stdin=stdin, secrets=secrets)
+        self.driver = outcome.driver
+        return outcome
 
     async def reveal(self, secret: str, *, host: str = "") -> str:
         """The value of a secret that the profile names. Raises Refused for another, and as the store does."""

@@ -71,6 +71,13 @@ class Toolbox(Mapping[str, Tool]):
             raise KeyError(name)
         return servers.spec(name)
 
+    def price(self, name: str) -> int:
+        """Micro-dollars of a call, as the tool itself is declared; 0 for one that is not there."""
+        try:
+            return self.spec(name).cost_usd_micros
+        except KeyError:
+            return 0
+
     def __getitem__(self, name: str) -> Tool:
         """The tool. Raises KeyError, and NotFound for a kind that this version does not have."""
         spec = self.spec(name)

@@ -14,6 +14,7 @@ from appliance.cli.command import ANYWHERE
 from appliance.cli.root import af
 from appliance.config.known import OTHER_VARIABLES, SETTINGS
 from appliance.loader import check_bytes
+from appliance.loading.tool_kinds import TOOL_KINDS, own_keys
 from appliance.telemetry.metrics import Metrics
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
@@ -174,7 +175,15 @@ def test_every_key_of_a_definition_is_explained() -> None:
     """Keys without effect too: their author wonders why nothing happens."""
     known = {key for probe in (PROBE, TREE_PROBE, TENANT_PROBE) for key in _known_keys(probe)}
     assert {"version", "handler", "wait_for", "threshold", "max_attempts", "tool_allowlist", "success_policy"} <= known
-    _expect_nothing(_missing("workflows.md", sorted(known)))
+    absent = {finding.rpartition(" ")[2].strip("'") for finding in _missing("workflows.md", sorted(known))}
+    _expect_nothing(_missing("tools.md", sorted(absent)))
+
+
+def test_every_key_of_a_tool_is_explained() -> None:
+    """Each type has keys of its own, which no other page has."""
+    _expect_nothing(
+        _missing("tools.md", sorted({*TOOL_KINDS, *(key for name in TOOL_KINDS for key in own_keys(name))}))
+    )
 
 
 @pytest.mark.parametrize("page", ["getting-started.md", "workflows.md", "trees.md", "agents.md"])

@@ -24,6 +24,7 @@ from runtime.domain.event import (
     StepSucceeded,
     SubrunStarted,
     TimerFired,
+    ToolUse,
     Usage,
     WhatIf,
 )
@@ -49,6 +50,20 @@ _WHAT_IFS = st.none() | st.builds(
     live_tools=st.booleans(),
     values=VALUES,
 )
+_CALLS = st.lists(
+    st.builds(
+        ToolUse,
+        tool=TEXTS,
+        outcome=TEXTS,
+        arguments=TEXTS,
+        profile=TEXTS,
+        driver=TEXTS,
+        is_cached=st.booleans(),
+        cost_usd_micros=_COUNTS,
+        wall_ms=_COUNTS,
+    ),
+    max_size=2,
+).map(tuple)
 _MEMORIES = st.builds(TreeMemory, TEXTS, st.lists(st.lists(_COUNTS, min_size=3, max_size=3), max_size=3))
 
 BODIES: st.SearchStrategy[Body] = st.one_of(
@@ -70,9 +85,17 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         duration_ms=_COUNTS,
         evidence=st.none() | st.dictionaries(TEXTS, VALUES, max_size=2),
         reused=_REUSED,
+        calls=_CALLS,
     ),
     st.builds(
-        StepFailed, step=_STEPS, error=_ERRORS, attempt=_ATTEMPTS, usage=_USAGES, duration_ms=_COUNTS, reused=_REUSED
+        StepFailed,
+        step=_STEPS,
+        error=_ERRORS,
+        attempt=_ATTEMPTS,
+        usage=_USAGES,
+        duration_ms=_COUNTS,
+        reused=_REUSED,
+        calls=_CALLS,
     ),
     st.builds(SubrunStarted, step=_STEPS, run=TEXTS.map(RunId)),
     st.builds(

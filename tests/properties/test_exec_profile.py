@@ -71,7 +71,7 @@ def test_a_profile_is_never_wider_than_any_input(
 ) -> None:
     """Intersection is the one promise that makes four people's rules safe to put together."""
     profile, denials = compile_profile(
-        tool, PROGRAM, tenant=tenant, role=role, policy=policy, is_air_gapped=is_air_gapped, places=PLACES
+        tool, PROGRAM, tenant=tenant, role=role, policies=(policy,), is_air_gapped=is_air_gapped, places=PLACES
     )
     for each in (tenant.limits, role.limits, policy.limits, CEILING):
         for name, given_value in (
@@ -107,7 +107,7 @@ def test_equal_permissions_give_equal_profiles(tool: ToolSpec, policy: ToolPolic
     shuffled = msgspec.structs.replace(tool, permissions=tuple(reversed(tool.permissions)) * 2)
     one, other = (
         compile_profile(
-            each, PROGRAM, tenant=TenantRule(id="t"), role=RoleRule(id="r"), policy=policy, is_air_gapped=False
+            each, PROGRAM, tenant=TenantRule(id="t"), role=RoleRule(id="r"), policies=(policy,), is_air_gapped=False
         )[0]
         for each in (tool, shuffled)
     )
@@ -120,9 +120,9 @@ def test_equal_permissions_give_equal_profiles(tool: ToolSpec, policy: ToolPolic
 def test_another_rule_never_gives_more(tool: ToolSpec, policy: ToolPolicy) -> None:
     """Taking a permission or a limit away can only take away from the profile."""
     free = {"tenant": TenantRule(id="t"), "role": RoleRule(id="r"), "is_air_gapped": False, "places": PLACES}
-    wide, _ = compile_profile(tool, PROGRAM, policy=policy, **free)  # type: ignore[arg-type]  # by their names
+    wide, _ = compile_profile(tool, PROGRAM, policies=(policy,), **free)  # type: ignore[arg-type]  # by their names
     fewer = msgspec.structs.replace(tool, permissions=tool.permissions[1:], timeout_ms=max(tool.timeout_ms // 2, 1))
-    narrow, _ = compile_profile(fewer, PROGRAM, policy=policy, **free)  # type: ignore[arg-type]  # by their names
+    narrow, _ = compile_profile(fewer, PROGRAM, policies=(policy,), **free)  # type: ignore[arg-type]  # by their names
     assert set(narrow.ro_paths) <= set(wide.ro_paths)
     assert set(narrow.egress_allow) <= set(wide.egress_allow)
     assert narrow.timeout_ms <= wide.timeout_ms
@@ -134,7 +134,7 @@ def test_where_nobody_says_the_default_counts() -> None:
     """A tool that asks for nothing gets nothing, and little time for it."""
     tool = ToolSpec(id="a", kind="tool.code")
     profile, denials = compile_profile(
-        tool, PROGRAM, tenant=TenantRule(id="t"), role=RoleRule(id="r"), policy=ToolPolicy(), is_air_gapped=False
+        tool, PROGRAM, tenant=TenantRule(id="t"), role=RoleRule(id="r"), policies=(), is_air_gapped=False
     )
     assert () == denials
     assert ("deny_all", "none", (), (), False) == (

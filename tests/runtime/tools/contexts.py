@@ -25,7 +25,7 @@ def context(
         program,
         tenant=TenantRule(id=sender.tenant),
         role=RoleRule(id=sender.role),
-        policy=policy,
+        policies=(policy,),
         is_air_gapped=False,
         places=places,
     )

@@ -18,7 +18,8 @@ from runtime.ports import ToolContext
 from runtime.store.journal import journal_database
 from runtime.store.lock import hold
 from runtime.store.rates import Rates
-from runtime.tools.call import MAX_BYTES, Asked, ToolCalls
+from runtime.tools.call import Asked, ToolCalls
+from runtime.tools.checks import MAX_BYTES
 
 
 class Echo:
@@ -83,7 +84,8 @@ async def test_what_is_wrong_gives_one_clear_error(call: Asked, answer: object, 
 
 async def test_a_call_that_only_rehearses_has_no_effect() -> None:
     tool = Echo()
-    assert {"dry_run": True} == await ToolCalls().call(replace(asked(n=1), is_dry=True), lambda _name: tool)
+    result = await ToolCalls().call(replace(asked(n=1), is_dry=True), lambda _name: tool)
+    assert {"dry_run": True} == result.output
     assert [] == tool.keys
 
 
@@ -105,4 +107,4 @@ async def test_a_rate_holds_over_a_restart(tmp_path: Path) -> None:
                     places.append(str(error.facts["rule"]))
             await database.stop()
     assert ["ok", "ok", "tool.rate_limited", "tool.rate_limited"] == codes
-    assert 2 * ["tool_registry.tools.echo.rate_limit of tools.yaml"] == places
+    assert 2 * ["tool_registry.tools.echo of tools.yaml"] == places

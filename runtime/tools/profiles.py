@@ -1,0 +1,77 @@
+"""The profile of each call: compiled anew from the tool, whoever calls and every document's policy; never stored."""
+
+import os
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from runtime.domain.egress import Sender
+from runtime.domain.exec_profile import INSIDE, ExecProfile
+from runtime.domain.tool import ToolCall, ToolSpec
+from runtime.errors import Refused
+from runtime.policies.exec_profile import (
+    Denial,
+    Places,
+    RoleRule,
+    TenantRule,
+    ToolPolicy,
+    compile_profile,
+)
+from runtime.policies.permissions import ToolRules
+from runtime.ports import ProgramTool, Tool
+
+SERVERS = ToolPolicy(
+    network="allow_all", filesystem="custom", filesystem_allow=("/",), set_by="mcp.servers of the settings"
+)
+"""Of tools of servers, where no document has `tool_security`: the operator has granted what the server reaches."""
+
+
+class Profiles:
+    """Compiles the profiles of one appliance."""
+
+    def __init__(self, *, is_air_gapped: bool = False, private: Sequence[str] = ()) -> None:
+        """`private`: absolute paths that are given to nobody."""
+        self._is_air_gapped = is_air_gapped
+        self._private = tuple(os.path.realpath(path) for path in private)
+
+    def of(self, tool: Tool, call: ToolCall, sender: Sender, *, role: str, rules: Sequence[ToolRules]) -> ExecProfile:
+        """What the call may do. Raises Refused for what the tool needs and a rule denies; Invalid for its program."""
+        spec = _bounded(tool.spec, rules)
+        policies = [document.policy for document in rules if document.policy is not None]
+        profile, denials = compile_profile(
+            spec,
+            tool.program(call) if isinstance(tool, ProgramTool) else INSIDE,
+            tenant=TenantRule(
+                id=sender.tenant, allows_network=all(sender.tenant not in document.restricted for document in rules)
+            ),
+            role=RoleRule(id=role),
+            policies=policies or ([SERVERS] if spec.kind == "tool.mcp" else []),
+            is_air_gapped=self._is_air_gapped,
+            places=self._places(spec, policies),
+        )
+        if denials:
+            raise _refusal(spec, denials[0])
+        return profile
+
+    def _places(self, spec: ToolSpec, policies: Sequence[ToolPolicy]) -> Places:
+        """Where the folders that are named lie, with every link resolved."""
+        wanted = [each.partition(":")[2] for each in spec.permissions if each.startswith("files.")]
+        named = {each for each in (*wanted, *(path for policy in policies for path in policy.filesystem_allow))}
+        folders = {each: os.path.realpath(each) for each in named if os.path.isabs(each)}
+        return Places(folders=folders, private=self._private)
+
+
+def _bounded(spec: ToolSpec, rules: Sequence[ToolRules]) -> ToolSpec:
+    """The tool with the shortest time that a document gives it."""
+    told = [document.tools[spec.id].timeout_ms for document in rules if spec.id in document.tools]
+    return replace(spec, timeout_ms=min([spec.timeout_ms, *(each for each in told if each is not None)]))
+
+
+def _refusal(spec: ToolSpec, denial: Denial) -> Refused:
+    place = f" ({denial.set_by})" if denial.set_by else ""
+    return Refused(
+        "tool.denied",
+        f"tool {spec.id!r} needs {denial.permission}, and {denial.rule}{place}. To grant it, change that rule; "
+        "the keys of tool_security are in the manual's page on tools",
+        rule=denial.rule,
+    )

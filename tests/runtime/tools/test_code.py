@@ -1,0 +1,120 @@
+"""Programs as tools: they run in a sandbox, and whatever they do ends in an answer or in one clear error."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from runtime.domain.canonical import Json
+from runtime.domain.exec_profile import ExecProfile, Outcome
+from runtime.domain.ids import RunId
+from runtime.domain.tool import ToolCall, ToolSpec
+from runtime.engine.clock import ManualClock
+from runtime.errors import AgentFlowError, Invalid, Unavailable
+from runtime.ports import ProgramTool
+from runtime.sandbox.bubblewrap import Bubblewrap
+from runtime.sandbox.registry import Sandboxes
+from runtime.tools.code import CodeTool
+from runtime.tools.context import Means
+from runtime.tools.registry import ToolServices
+from tests.contracts.test_sandbox import PROBED
+from tests.runtime.tools.contexts import context
+
+
+@pytest.fixture
+async def sandboxes() -> Sandboxes:
+    driver = PROBED.setdefault(Bubblewrap, Bubblewrap())
+    report = await driver.probe()
+    if not report.is_usable:
+        pytest.skip(f"{report.driver}: {report.reason}")
+    return Sandboxes([driver])
+
+
+async def kept(run: RunId, value: Json) -> Json:
+    return value
+
+
+def tool(timeout_ms: int = 5_000, **config: Json) -> CodeTool:
+    given: dict[str, Json] = {"language": "python", **config}
+    spec = ToolSpec(id="t", kind="tool.code", timeout_ms=timeout_ms, config=given, is_trusted=True)
+    return CodeTool(spec, ToolServices(clock=ManualClock(), kept=kept))
+
+
+async def called(made: CodeTool, sandboxes: Sandboxes, **arguments: Json) -> Json:
+    call = ToolCall(tool="t", arguments=arguments, idempotency_key="k")
+    program = made.program(call)
+    return await made.call(call, context(made.spec, means=Means(run=sandboxes.run), program=program))
+
+
+async def test_a_program_reads_its_arguments_and_prints_its_answer(sandboxes: Sandboxes) -> None:
+    code = "import json, sys\nprint(json.dumps(sorted(json.load(sys.stdin)['names'])))"
+    assert ["a", "ü"] == await called(tool(code=code), sandboxes, names=["ü", "a"])
+    assert [1, 2] == await called(tool(language="bash", code="echo '[1, 2]'"), sandboxes)
+
+
+async def test_code_of_a_call_answers_with_what_it_printed(sandboxes: Sandboxes) -> None:
+    """Its own faults are its answer, for whoever wrote it to read."""
+    code = "import sys\nprint(sys.stdin.read())\nraise ValueError('mine')"
+    answer = await called(tool(), sandboxes, code=code, input={"n": 1})
+    assert isinstance(answer, dict)
+    assert (1, '{"n":1}\n', True) == (answer["exit_code"], answer["stdout"], "mine" in str(answer["stderr"]))
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "words"),
+    [
+        ({"code": "x = 'DE00'\nraise KeyError(x)"}, "code.failed", "raised KeyError in line 2"),
+        ({"code": "import sys\nsys.exit(3)"}, "code.failed", "exit code 3"),
+        ({"code": "import os\nos.kill(os.getpid(), 9)"}, "code.failed", "signal 9"),
+        ({"code": "print('hello')"}, "tool.output_not_json", "6 bytes that are no JSON"),
+        ({"code": "print('NaN')"}, "tool.output_not_json", "no JSON"),
+        ({"code": "pass"}, "tool.output_not_json", "printed nothing"),
+        ({"language": "bash", "code": "printf 'ab\\377'"}, "tool.output_not_json", "no UTF-8 to stdout, at byte 2"),
+        ({"code": "while True: print('x' * 65536)"}, "tool.output_too_large", "printed over 1,048,576 bytes"),
+        ({"code": "import time\ntime.sleep(60)"}, "tool.timeout", "took over 0.8 s and was ended"),
+        ({"code": "x = bytes(2**30)"}, "code.failed", "MemoryError in line 1"),
+        ({"language": "javascript", "code": "1"}, "sandbox.none_holds", "no sandbox here may run 't' (javascript)"),
+    ],
+)
+async def test_whatever_a_program_does_is_one_clear_error(
+    sandboxes: Sandboxes, config: dict[str, Json], code: str, words: str
+) -> None:
+    """5 GB, bytes, nothing, for ever: nothing of what it was given is in the message."""
+    made = tool(800 if "sleep" in str(config) else 10_000, **config)
+    with pytest.raises(AgentFlowError) as error:
+        await called(made, sandboxes, iban="DE00")
+    assert (code, True, False) == (error.value.code, words in error.value.message, "DE00" in error.value.message)
+
+
+async def test_cpu_time_is_a_limit_of_its_own(sandboxes: Sandboxes) -> None:
+    """A program that may use a tenth of a core is ended after a tenth of its time."""
+    made = tool(timeout_ms=9_000, resource_limits={"cpu_share": 0.1}, code="while True: pass")
+    with pytest.raises(AgentFlowError) as error:
+        await called(made, sandboxes)
+    assert error.value.code in ("code.limit", "tool.timeout")
+
+
+async def test_the_profile_says_which_program_it_was() -> None:
+    """Another program is another profile, so the audit log tells them apart."""
+    made = tool()
+    assert isinstance(made, ProgramTool)
+    programs = {
+        made.program(ToolCall(tool="t", arguments={"code": code}, idempotency_key="k")).sha256 for code in ("1", "2")
+    }
+    assert 2 == len(programs)
+    with pytest.raises(Invalid, match="needs 'code'"):
+        made.program(ToolCall(tool="t", arguments={}, idempotency_key="k"))
+
+
+async def test_a_driver_that_vanishes_is_no_fault_of_the_tool() -> None:
+    """The step may be tried again; nothing weaker is."""
+
+    async def vanishing(
+        profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+    ) -> Outcome:
+        raise Unavailable("sandbox.driver_vanished", "gone")
+
+    made = tool(code="print(1)")
+    call = ToolCall(tool="t", arguments={}, idempotency_key="k")
+    with pytest.raises(AgentFlowError) as error:
+        await made.call(call, context(made.spec, means=Means(run=vanishing), program=made.program(call)))
+    assert ("sandbox.driver_vanished", True) == (error.value.code, error.value.retryable)
