@@ -1,6 +1,7 @@
 """What leaves the appliance: its policy as the settings say it, and what agents and tools send, cleared."""
 
 import asyncio
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -15,9 +16,11 @@ from redaction.guard import Guard
 from redaction.passage import Passage
 from redaction.policy import EgressPolicy, redaction_of
 from redaction.presets import RedactionPolicy
+from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE, CostBound, Destination, Outbound, Sender
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.mail import Mail, MailReply, check_mail
+from runtime.domain.sql import SqlQuery, SqlReply, check_statement
 from runtime.errors import AgentFlowError
 from runtime.policies.residency import DATA_CLASSES, SITE
 
@@ -104,6 +107,35 @@ class GuardedMail:
             except AgentFlowError as error:
                 passage.spent = CostBound() if is_uncharged(error) else bound
                 raise
+
+
+class GuardedSql:
+    """Implements SqlAccess."""
+
+    def __init__(self, guard: Guard, reveal: Reveal, prices: PriceTable) -> None:
+        """A question is the tool `sql/HOST:PORT` to prices, budgets and reports. `reveal`: for the door alone."""
+        self._guard = guard
+        self._reveal = reveal
+        self._prices = prices
+
+    async def send(self, query: SqlQuery, *, sender: Sender = APPLIANCE) -> SqlReply:
+        """Ask one statement. Raises Refused, Unavailable, StepFailure or Invalid."""
+        from redaction.doors.sql import SqlDoor  # brings asyncpg
+
+        check_statement(query.statement, query.parameters)
+        host = place_of(query.server.host, query.server.port)
+        destination = Destination("sql", self._guard.zone_of(host), host)
+        bound = CostBound(usd_micros=self._prices.per_request(host, "sql"), item=f"tool:sql/{host}", payee=host)
+        query = replace(query, holder=sender.tenant)  # never whom the caller says
+        outbound = Outbound(destination=destination, payload=query, sender=sender, bound=bound)
+        async with self._guard.passage(outbound) as passage:
+            try:
+                reply = await SqlDoor(reveal=self._reveal).send(passage.cleared)
+            except AgentFlowError as error:
+                passage.spent = CostBound() if is_uncharged(error) else bound
+                raise
+            rows = passage.payload(cast("Json", reply.rows))
+            return replace(reply, rows=cast("list[list[Json]]", rows))
 
 
 def _restored(reply: HttpReply, passage: Passage[HttpRequest]) -> bytes:

@@ -15,7 +15,7 @@ from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
-from appliance.egress import GuardedHttp, GuardedMail, egress_policy
+from appliance.egress import GuardedHttp, GuardedMail, GuardedSql, egress_policy
 from appliance.forecasts import PlanView, plan_view
 from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
@@ -339,6 +339,7 @@ class Appliance:
             means=Means(
                 http=http,
                 mail=GuardedMail(self._guard, self.secrets.reveal, self.prices),
+                sql=GuardedSql(self._guard, self.secrets.reveal, self.prices),
                 reveal=self.secrets.reveal,
                 run=self.sandboxes.run,
                 clock=self.clock,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from redaction.known import KnownSecrets
 from redaction.letters import masked_mail, redacted_mail, size_of_mail
 from redaction.placeholders import read_json
+from redaction.queries import masked_query, redacted_query, size_of_query
 from redaction.redactor import Acted, Redactor
 from redaction.work import Work, text_of
 from runtime.domain.canonical import Json
@@ -20,6 +21,7 @@ from runtime.domain.envelope import Envelope
 from runtime.domain.forward import Forward, StreamAsked
 from runtime.domain.http import HttpRequest
 from runtime.domain.mail import Mail
+from runtime.domain.sql import SqlQuery
 from runtime.errors import Invalid
 
 Payload = TypeVar("Payload")
@@ -61,6 +63,8 @@ def size_of(payload: object) -> int:
             return len(payload.url) + headers + len(payload.body)
         case Mail():
             return size_of_mail(payload)
+        case SqlQuery():
+            return size_of_query(payload)
         case _:
             return _size_of_json(payload)
 
@@ -106,6 +110,8 @@ def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Pa
             done = payload  # names out of the settings
         case Mail():
             done = redacted_mail(payload, work)
+        case SqlQuery():
+            done = redacted_query(payload, work)
         case _:
             done = msgspec.convert(work.value(msgspec.to_builtins(payload)), type(payload))
     return cast("Payload", done), Looked(tuple(work.findings))
@@ -133,6 +139,8 @@ def masked(payload: Payload, known: KnownSecrets) -> tuple[Payload, int]:
             done = _masked_http(payload, mask)
         case Mail():
             done = masked_mail(payload, mask)
+        case SqlQuery():
+            done = masked_query(payload, mask)
         case _:
             plain: Json = msgspec.to_builtins(payload)
             found = known.mask(plain)

@@ -16,6 +16,7 @@ EgressMode = Literal["air_gapped", "restricted", "connected"]
 DEFAULT_REDACTION: tuple[tuple[str, RedactionPolicy | None], ...] = (
     (LOCAL, None),
     ("http/site", PRESETS["secrets-only"]),
+    ("sql/site", PRESETS["secrets-only"]),
     ("telemetry/site", PRESETS["secrets-only"]),
     ("*", PRESETS["default"]),
 )

@@ -24,6 +24,7 @@ from runtime.domain.mail import Mail, MailReply
 from runtime.domain.memory import Collection, Document, MemoryQuery, Recalled
 from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
+from runtime.domain.sql import SqlQuery, SqlReply
 from runtime.domain.subject import EVERYTHING
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.workflow import AgentSpec
@@ -86,6 +87,13 @@ class MailAccess(Protocol):
 
     async def send(self, mail: Mail, *, sender: Sender = APPLIANCE) -> MailReply:
         """Hand one mail in. Raises Refused (policy), Unavailable, StepFailure (turned away) or Invalid."""
+
+
+class SqlAccess(Protocol):
+    """Databases as a tool reaches them: cleared by the guard, asked by the door."""
+
+    async def send(self, query: SqlQuery, *, sender: Sender = APPLIANCE) -> SqlReply:
+        """Ask one statement. Raises Refused (policy, operation), Unavailable, StepFailure or Invalid."""
 
 
 class Egress(Protocol):
@@ -410,6 +418,8 @@ class ToolContext(Protocol):
     """Cleared by the guard and sent by the door, to the hosts of the profile's `egress_allow` alone."""
     mail: MailAccess
     """The same for mail."""
+    sql: SqlAccess
+    """The same for databases."""
     clock: Clock
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:

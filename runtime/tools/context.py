@@ -11,8 +11,9 @@ from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.mail import Mail, MailReply
 from runtime.domain.secret import Reference
+from runtime.domain.sql import SqlQuery, SqlReply
 from runtime.errors import Refused, Unavailable
-from runtime.ports import Clock, HttpAccess, MailAccess
+from runtime.ports import Clock, HttpAccess, MailAccess, SqlAccess
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -48,6 +49,7 @@ class Means:
 
     http: HttpAccess | None = None
     mail: MailAccess | None = None
+    sql: SqlAccess | None = None
     reveal: Reveal | None = None
     run: RunProgram | None = None
     clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
@@ -65,6 +67,7 @@ class CallContext:
         """The sandbox that held the program; empty: none was started."""
         self.http: HttpAccess = _Http(means.http, profile, sender)
         self.mail: MailAccess = _Mail(means.mail, profile, sender)
+        self.sql: SqlAccess = _Sql(means.sql, profile, sender)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program under the profile, handing it the secrets that are in it.
@@ -123,6 +126,22 @@ class _Mail:
         if self._mail is None:
             raise Unavailable("tool.no_mail", f"tool {self._profile.tool!r} sends mail, and nothing sends any here")
         return await self._mail.send(mail, sender=self._sender)
+
+
+class _Sql:
+    """The databases of a profile, on behalf of the call's sender. Implements SqlAccess."""
+
+    def __init__(self, sql: SqlAccess | None, profile: ExecProfile, sender: Sender) -> None:
+        self._sql = sql
+        self._profile = profile
+        self._sender = sender
+
+    async def send(self, query: SqlQuery, *, sender: Sender = APPLIANCE) -> SqlReply:
+        """Ask one statement; the sender is the call's, whatever a tool says. Raises Refused for another server."""
+        _check_host(self._profile, place_of(query.server.host, query.server.port), "sql")
+        if self._sql is None:
+            raise Unavailable("tool.no_sql", f"tool {self._profile.tool!r} asks a database, and nothing asks any here")
+        return await self._sql.send(query, sender=self._sender)
 
 
 def _check_host(profile: ExecProfile, host: str, way: str) -> None:

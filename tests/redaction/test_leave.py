@@ -145,6 +145,8 @@ async def test_a_refusal_names_the_rule_and_where_it_is_set() -> None:
         ("http", "site", "secrets-only"),
         ("model", "site", "default"),
         ("mail", "site", "default"),
+        ("sql", "site", "secrets-only"),
+        ("sql", "cloud:eu", "default"),
         ("http", "cloud:eu", "default"),
         ("model", "cloud:us", "phi"),
     ],
