@@ -7,6 +7,7 @@ text `area.what` counts when some code is known to have its area.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import TypeGuard, get_args
 
 from appliance.config.known import SETTINGS
@@ -15,7 +16,7 @@ from runtime.domain.audit import AuditEvent
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
 from runtime.registry import KINDS
-from tests.architecture.source import shipped_files, tree
+from tests.architecture.source import nodes, shipped_files
 
 CODE = re.compile(r"[a-z_]+\.[a-z0-9_]+")
 FILE = re.compile(r".*\.(csv|css|db|gguf|js|json|jsonl|log|onnx|py|sock|sql|txt|yaml)")
@@ -26,6 +27,7 @@ DEPTH = 4
 """Levels of the tree of errors below its root, or more."""
 
 
+@cache
 def raised_codes() -> tuple[set[str], set[str]]:
     """The codes as they stand, and a regular expression for each that is put together while running."""
     places = _places_of_code()
@@ -36,16 +38,19 @@ def raised_codes() -> tuple[set[str], set[str]]:
     return codes - _lookalikes(), {_pattern(value) for value in given if isinstance(value, ast.JoinedStr)}
 
 
-def _modules() -> Iterator[ast.Module]:
+Nodes = tuple[ast.AST, ...]
+
+
+def _modules() -> Iterator[Nodes]:
     """What is shipped, without the projects of users that come with it."""
-    return (tree(path) for path in shipped_files() if "templates" not in path.parts)
+    return (nodes(path) for path in shipped_files() if "templates" not in path.parts)
 
 
 def _places_of_code() -> dict[str, int]:
     """Functions and classes that take a `code`, by name, and its place among their arguments."""
     places = {ROOT_ERROR: 0}
     for module in _modules():
-        for node in ast.walk(module):
+        for node in module:
             names = _parameters(node)
             if "code" in names:
                 places[node.name] = names.index("code")  # type: ignore[attr-defined]  # what has parameters has a name
@@ -70,30 +75,28 @@ def _parameters(node: ast.AST) -> list[str]:
 def _add_heirs(places: dict[str, int]) -> None:
     """Errors that leave their constructor to the base."""
     for module in _modules():
-        for node in ast.walk(module):
+        for node in module:
             if isinstance(node, ast.ClassDef) and not any(map(_is_constructor, node.body)):
                 for base in node.bases:
-                    if ast.unparse(base) in places:
-                        places.setdefault(node.name, places[ast.unparse(base)])
+                    if _last_name(base) in places:
+                        places.setdefault(node.name, places[_last_name(base)])
 
 
-def _given(module: ast.Module, places: dict[str, int]) -> Iterator[ast.Constant | ast.JoinedStr]:
+def _given(module: Nodes, places: dict[str, int]) -> Iterator[ast.Constant | ast.JoinedStr]:
     """Texts that are given as a code."""
-    for node in ast.walk(module):
+    for node in module:
         if not isinstance(node, ast.Call):
             continue
-        place = places.get(ast.unparse(node.func).rpartition(".")[2], len(node.args))
+        place = places.get(_last_name(node.func), len(node.args))
         for value in (*node.args[place : place + 1], *(each.value for each in node.keywords if each.arg == "code")):
             if _is_code(value):
                 yield value
 
 
-def _texts(module: ast.Module) -> Iterator[str]:
+def _texts(module: Nodes) -> Iterator[str]:
     """Every text, but for the key paths that `place.child` is given."""
-    paths = {
-        id(value) for node in ast.walk(module) if isinstance(node, ast.Call) and _is_child(node) for value in node.args
-    }
-    for node in ast.walk(module):
+    paths = {id(value) for node in module if isinstance(node, ast.Call) and _is_child(node) for value in node.args}
+    for node in module:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in paths:
             yield node.value
 
@@ -103,10 +106,8 @@ def _lookalikes() -> set[str]:
     ids = {
         str(node.value.value)
         for module in _modules()
-        for node in ast.walk(module)
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.Constant)
-        and ast.unparse(node.targets[0]) == "id"
+        for node in module
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and _last_name(node.targets[0]) == "id"
     }
     entries = {body.TYPE for body in (*EVENTS, *COMMANDS)} | set(get_args(AuditEvent))
     spans = {str(value) for name, value in vars(conventions).items() if name.isupper()}
@@ -130,6 +131,10 @@ def _is_constructor(node: ast.AST) -> bool:
 
 def _is_child(call: ast.Call) -> bool:
     return isinstance(call.func, ast.Attribute) and call.func.attr == "child"
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _is_name(node: ast.AST) -> bool:

@@ -30,19 +30,24 @@ def tree(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_bytes(), filename=str(path))
 
 
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of that tree; walking is what guards spend their time with."""
+    return tuple(ast.walk(tree(path)))
+
+
 def imported(path: Path) -> Iterator[tuple[str, int]]:
     """Each module that `path` names in an import anywhere in the file, and the line; imports of strings included."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         match node:
             case ast.Import(names=names):
                 yield from ((alias.name, node.lineno) for alias in names)
             case ast.ImportFrom(module=str(module), names=names, level=0):
                 yield module, node.lineno
                 yield from ((f"{module}.{alias.name}", node.lineno) for alias in names)
-            case ast.Call(func=function, args=[ast.Constant(value=str(module)), *_]) if ast.unparse(function) in (
-                "import_module",
-                "importlib.import_module",
-                "__import__",
+            case ast.Call(
+                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                args=[ast.Constant(value=str(module)), *_],
             ):
                 yield module, node.lineno
 

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.architecture.source import is_inside, shipped_files, tree
+from tests.architecture.source import is_inside, nodes, shipped_files
 
 BANNED = {
     "datetime.now",
@@ -33,7 +33,7 @@ def test_only_the_clock_reads_time_and_chance() -> None:
 
 
 def _uses(path: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         match node:
             case ast.Attribute() if _ending(ast.unparse(node)) in BANNED:
                 yield ast.unparse(node), node.lineno

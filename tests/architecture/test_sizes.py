@@ -2,7 +2,7 @@
 
 import ast
 
-from tests.architecture.source import ROOT, all_files, tree
+from tests.architecture.source import ROOT, all_files, nodes
 
 MAX_FILE_LINES = 500
 MAX_FUNCTION_LINES = 60
@@ -20,7 +20,7 @@ def test_functions_stay_readable() -> None:
     long = [
         f"{path}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines"
         for path in all_files()
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > MAX_FUNCTION_LINES
