@@ -32,6 +32,7 @@ MAX_DEPTH = 8
 NAMED = 3
 """Runs with the same signature that are named."""
 MAX_DIFFERENCES = 6
+MAX_NEXT = 3
 
 Definitions = Callable[[DefinitionHash], Awaitable[Workflow | None]]
 """The definition of a hash; None where it is no longer here."""
@@ -113,6 +114,8 @@ class WhyView(msgspec.Struct, frozen=True, kw_only=True):
     signature: SignatureView | None
     succeeded: int
     """Runs that it was held beside."""
+    beside: list[RunId]
+    """The newest of them."""
     differences: list[DifferenceView]
     """The most telling ones first."""
     changes: list[str]
@@ -146,11 +149,12 @@ async def why_view(store: StateStore, definitions: Definitions, run: RunId) -> W
         pauses=[_link_view(link) for link in cause.pauses],
         signature=await _signature(store, state, cause),
         succeeded=len(succeeded),
+        beside=[each.run for each in succeeded[:NAMED]],
         differences=[_difference_view(each) for each in found[:MAX_DIFFERENCES]],
         changes=await _changes(definitions, state, succeeded),
         meaning=meaning,
         advice=advice,
-        next=list(next_commands(cause)),
+        next=_beside(list(next_commands(cause)), run, succeeded),
     )
 
 
@@ -252,6 +256,14 @@ async def _others(store: StateStore, state: RunState, status: str, limit: int) -
     return [summary for summary in found if summary.run != state.run and summary.tenant == state.tenant][:limit]
 
 
+def _beside(commands: list[NextView], run: RunId, succeeded: Sequence[RunState]) -> list[NextView]:
+    """With a look at a run that succeeded, where there is one and room."""
+    if not succeeded or len(commands) >= MAX_NEXT:
+        return commands
+    command = f"runs compare {succeeded[0].run} {run}"
+    return [*commands, NextView(command=command, why="beside the newest one that succeeded")]
+
+
 async def _state(store: StateStore, run: RunId) -> RunState:
     return fold(run, await entries_of(store, run))
 
@@ -285,6 +297,7 @@ def _no_failure(state: RunState) -> WhyView:
         pauses=[],
         signature=None,
         succeeded=0,
+        beside=[],
         differences=[],
         changes=[],
         meaning=f"it waits for signal {', '.join(awaited)}" if awaited else "",

@@ -14,20 +14,22 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 from runtime.errors import AgentFlowError, Invalid
-from tui.board import FILTERS, Board
+from tui.board import FILTERS, Board, Filter
 from tui.client import Client
 from tui.keys import Keys
 from tui.lines import Line, wrap
 from tui.link import Link, Watch
 from tui.panels.runs import short
-from tui.panels.why import why_lines
 from tui.polled import Polled
-from tui.screens.asking import Asked, Picked, Shown, given
+from tui.screens.asking import Asked, Picked, given
 from tui.screens.chat import ChatScreen
+from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.run import RunScreen
 from tui.screens.time_travel import TimeTravelScreen
 from tui.screens.views import ViewScreen
+from tui.screens.what_if import WhatIfScreen
+from tui.screens.why import WhyScreen
 from tui.shapes import PlanShape
 from tui.themes import THEMES
 
@@ -120,6 +122,12 @@ class Dashboard(App[None]):
             yield SystemCommand("Answer what waits", "a run that waits for a person", screen.action_answer)
             yield SystemCommand("Why", "why the chosen run failed", screen.action_why)
             yield SystemCommand("Time travel", "the chosen run at any point", screen.action_travel)
+            yield SystemCommand("What if", "suppose something else of the chosen run", screen.action_suppose)
+            yield SystemCommand("Mark to compare", "the chosen run", screen.action_mark)
+            yield SystemCommand("Compare", "two runs side by side", screen.action_compare)
+        if isinstance(screen, RunScreen | TimeTravelScreen):
+            yield SystemCommand("Why", "why this run failed", screen.action_why)
+            yield SystemCommand("What if", "suppose something else of this run", screen.action_suppose)
         yield SystemCommand("Chat with a workflow", "ask it, and see what it does", self.chat)
         yield SystemCommand("Quit", "leave; runs go on", self.action_quit)
 
@@ -141,8 +149,13 @@ class Dashboard(App[None]):
     def look_at(self, run: str) -> None:
         """Follow this run from now on."""
         if run and (self.followed is None or self.followed.log.run != run):
-            self.followed, self.shape = Watch(self.client, run), None
-            self.run_worker(self._follow(self.followed), group="watch", exclusive=True)
+            self.follow(Watch(self.client, run))
+
+    def follow(self, watch: Watch) -> None:
+        """Follow it again, where another run was looked at meanwhile."""
+        if watch is not self.followed:
+            self.followed, self.shape = watch, None
+            self.run_worker(self._follow(watch), group="watch", exclusive=True)
 
     async def _follow(self, watch: Watch) -> None:
         await asyncio.sleep(LOOK_S)
@@ -167,12 +180,32 @@ class Dashboard(App[None]):
         if self.followed is not None:
             self.push_screen(RunScreen(self.followed))
 
-    def travel(self, run: str) -> None:
-        """One run at any point of its journal."""
+    def travel(self, run: str, seq: int = 0) -> None:
+        """One run at any point of its journal; `seq`: to begin with, 0 for the last one."""
         self.look_at(run)
         if self.followed is not None:
-            self.push_screen(TimeTravelScreen(self.followed))
+            self.push_screen(TimeTravelScreen(self.followed, seq))
             self.run_worker(self._read(self.followed), group="read", exclusive=True)
+
+    def suppose(self, run: str, seq: int | None = None) -> None:
+        """What if? `seq`: the entry that is looked at, None where none is."""
+        self.look_at(run)
+        if self.followed is not None:
+            self.push_screen(WhatIfScreen(self.followed, seq))
+            self.run_worker(self._read(self.followed), group="read", exclusive=True)
+
+    def compare(self, left: str, right: str) -> None:
+        """Two runs side by side."""
+        self.push_screen(CompareScreen(left, right))
+
+    def to_list(self, view: str, chosen: Filter = "all", *, only: str = "") -> None:
+        """Back to the first screen, to a view of it; `only`: with the cursor on this run, and its calls alone."""
+        while not isinstance(self.screen, DashboardScreen):
+            self.pop_screen()
+        self.screen.choose_filter(chosen)
+        if only:
+            self.screen.only(only)
+        self.screen.go(view)
 
     async def _read(self, watch: Watch) -> None:
         """Keys are meant for the entries, so they wait until those are here that are known of."""
@@ -241,8 +274,7 @@ class Dashboard(App[None]):
         except AgentFlowError as error:
             self.complain("No cause can be told", error)
             return
-        lines = why_lines(why, min(74, self.size.width - 8))
-        self.push_screen(Shown(f"Why {short(run)} failed" if why.first else short(run), lines))
+        self.push_screen(WhyScreen(why))
 
     def glance(self, runs: Sequence[str]) -> None:
         """Ask what runs do of which nothing was heard since the screens were opened."""

@@ -13,8 +13,9 @@ from runtime.domain.units import USD_MICROS
 from tui.shapes import Glance, RunLine, Told
 from tui.words import micros
 
-Filter = Literal["all", "open", "waiting", "failed", "succeeded"]
-FILTERS: tuple[Filter, ...] = ("all", "open", "waiting", "failed", "succeeded")
+Filter = Literal["all", "open", "waiting", "failed", "succeeded", "what-if"]
+FILTERS: tuple[Filter, ...] = ("all", "open", "waiting", "failed", "succeeded", "what-if")
+"""What-ifs have not happened: they are listed by themselves, and counted nowhere."""
 _TAKES: dict[str, frozenset[str]] = {
     "open": frozenset({"new", "running", "waiting"}),
     "waiting": frozenset({"waiting"}),
@@ -42,6 +43,7 @@ class Run(msgspec.Struct):
     """Code of what it failed with."""
     tokens: int = 0
     cost_usd: float = 0.0
+    is_what_if: bool = False
 
 
 class Board:
@@ -51,6 +53,7 @@ class Board:
         self._runs: dict[str, Run] = {}
         self._listed: dict[tuple[Filter, str], list[Run]] = {}
         self._order: list[Run] | None = None
+        self.what_ifs = 0
         self.counts: dict[str, int] = {}
         """Runs by status."""
         self.newest: deque[Told] = deque(maxlen=NEWEST)
@@ -79,6 +82,7 @@ class Board:
                         created_us=micros(line.created_at),
                         updated_us=micros(line.updated_at),
                         entries=line.entries,
+                        is_what_if=line.kind == "what_if",
                     )
                 )
             elif line.entries > known.entries:
@@ -93,7 +97,8 @@ class Board:
         self._count(at_us)
         known = self._runs.get(told.run)
         if known is None:
-            known = Run(told.run, "", "", "running", at_us, at_us, 0)
+            is_what_if = "what_if" in told.data
+            known = Run(told.run, "", "", "running", at_us, at_us, 0, is_what_if=is_what_if)
             self._add(known)
         if told.seq > known.entries:
             known.entries, known.updated_us = told.seq, at_us
@@ -111,6 +116,7 @@ class Board:
     def forget(self) -> None:
         """Begin anew: the server's data are others."""
         self._runs.clear()
+        self.what_ifs = 0
         self.counts.clear()
         self.newest.clear()
         self._heard.clear()
@@ -120,7 +126,7 @@ class Board:
     def listed(self, chosen: Filter = "all", search: str = "") -> list[Run]:
         """Runs that a filter and a search take, newest first; every word must be in id, workflow, state or error."""
         key = (chosen, search.casefold().strip())
-        if key == ("all", ""):
+        if key == ("all", "") and not self.what_ifs:
             return self._sorted()
         if key not in self._listed:
             self._listed[key] = [run for run in self._sorted() if _takes(run, *key)]
@@ -137,7 +143,8 @@ class Board:
 
     def _add(self, run: Run) -> None:
         self._runs[run.run] = run
-        self.counts[run.status] = self.counts.get(run.status, 0) + 1
+        self.what_ifs += run.is_what_if
+        self._counted(run, 1)
         if self._order and run.created_us >= self._order[0].created_us:
             self._order = [run, *self._order]  # whoever draws the list that was has it still
         else:
@@ -145,9 +152,13 @@ class Board:
 
     def _set_status(self, run: Run, status: str) -> None:
         if status != run.status:
-            self.counts[run.status] -= 1
-            self.counts[status] = self.counts.get(status, 0) + 1
+            self._counted(run, -1)
             run.status = status
+            self._counted(run, 1)
+
+    def _counted(self, run: Run, by: int) -> None:
+        if not run.is_what_if:
+            self.counts[run.status] = self.counts.get(run.status, 0) + by
 
     def _changed(self) -> None:
         self.version += 1
@@ -208,7 +219,9 @@ _CHANGES = {
 
 
 def _takes(run: Run, chosen: Filter, search: str) -> bool:
-    if chosen != "all" and run.status not in _TAKES[chosen]:
+    if run.is_what_if != (chosen == "what-if"):
+        return False
+    if chosen in _TAKES and run.status not in _TAKES[chosen]:
         return False
     if not search:
         return True

@@ -14,6 +14,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.journal import Entry
 from tui import shapes
 from tui.journal import entry_of
+from tui.supposing import Comparison
 
 Shape = TypeVar("Shape")
 
@@ -23,6 +24,7 @@ Follow = Callable[[str, int | None], AsyncIterator[tuple[int, str, bytes]]]
 """(target, number of the last event seen) → (number, type, data) of each event; a comment is (-1, "", its text)."""
 
 PAGE = 1_000
+KINDS = "&kind=run&kind=imported&kind=what_if"
 
 
 class Client:
@@ -36,7 +38,7 @@ class Client:
 
     async def runs(self, at: str = "") -> shapes.RunPage:
         """The newest runs, or the page at a path that an earlier one gave."""
-        return await self._read(at or f"/v1/runs?limit={PAGE}", shapes.RunPage)
+        return await self._read(at or f"/v1/runs?limit={PAGE}{KINDS}", shapes.RunPage)
 
     async def run(self, run: str) -> shapes.RunDocument:
         """One run."""
@@ -84,6 +86,16 @@ class Client:
     async def why(self, run: str) -> shapes.Why:
         """Why a run failed."""
         return await self._read(f"/v1/runs/{quote(run, safe='')}/why", shapes.Why)
+
+    async def compare(self, left: str, right: str) -> Comparison:
+        """Two runs beside each other."""
+        target = f"/v1/runs/{quote(left, safe='')}/compare?{urlencode({'other': right})}"
+        return await self._read(target, Comparison)
+
+    async def what_if(self, run: str, supposed: Json) -> shapes.RunDocument:
+        """Run a run again with something changed; durable when this returns. Raises Invalid for what cannot be."""
+        target = f"/v1/runs/{quote(run, safe='')}/what-if"
+        return _shaped(await self._ask("POST", target, supposed), shapes.RunDocument)
 
     async def glances(self, runs: Sequence[str]) -> list[shapes.Glance]:
         """What so many runs do, or failed with."""

@@ -17,6 +17,8 @@ class RunLine(msgspec.Struct, frozen=True):
     created_at: str
     updated_at: str
     entries: int
+    kind: str = "run"
+    """`what_if`, `imported`, or `run`."""
 
 
 class RunPage(msgspec.Struct, frozen=True):
@@ -292,6 +294,9 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
 class WhyLink(msgspec.Struct, frozen=True, kw_only=True):
     """Something that went wrong on the way to a failure."""
 
+    run_id: str = ""
+    workflow: str = ""
+    at: str = ""
     step: str = ""
     agent: str = ""
     seq: int = 0
@@ -309,6 +314,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True):
     since: int = 0
     looked_at: int = 0
     first_at: str | None = None
+    runs: list[str] = []
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -334,8 +340,11 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     first: WhyLink | None = None
     chain: list[WhyLink] = []
+    pauses: list[WhyLink] = []
     signature: Signature | None = None
     succeeded: int = 0
+    beside: list[str] = []
+    """The newest runs that it was held beside."""
     differences: list[Difference] = []
     changes: list[str] = []
     meaning: str = ""

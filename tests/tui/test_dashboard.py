@@ -11,6 +11,7 @@ from tui.screens.dashboard import DashboardScreen
 from tui.screens.help import Help
 from tui.screens.run import RunScreen
 from tui.screens.time_travel import TimeTravelScreen
+from tui.screens.why import WhyScreen
 
 
 async def test_runs_are_listed_and_change_while_they_are_watched(served: Served) -> None:
@@ -295,11 +296,11 @@ async def test_what_happened_before_is_told_too_and_why(served: Served) -> None:
         await seen.until(lambda: "break  model.broken" in seen.lines("runs"), "the failure")
         assert "person: resolved" in seen.lines("runs")
         await seen.press("w")
-        await seen.until(lambda: isinstance(seen.app.screen, Shown), "why")
+        await seen.until(lambda: isinstance(seen.app.screen, WhyScreen), "why")
         assert "the first cause" in seen.text()
         assert "model.broken" in seen.text()
         await seen.press("escape", "enter", "w")
-        await seen.until(lambda: isinstance(seen.app.screen, Shown), "why of the open run")
+        await seen.until(lambda: isinstance(seen.app.screen, WhyScreen), "why of the open run")
 
 
 async def test_a_call_is_shown_in_full(served: Served) -> None:

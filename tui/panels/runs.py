@@ -1,6 +1,6 @@
 """The list of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tui.board import Board, Filter, Run
 from tui.lines import Column, Line, Source, Span, listed
@@ -19,15 +19,21 @@ WORDS_FROM = 72
 EMPTY = "No run yet. Press c to chat with a workflow, or start one:  af run WORKFLOW --input JSON"
 
 
-def runs_source(runs: Sequence[Run], now_us: int, *, is_filtered: bool) -> Source:
-    """The list."""
+def runs_source(runs: Sequence[Run], now_us: int, *, is_filtered: bool, marked: Sequence[str] = ()) -> Source:
+    """The list; runs that are marked have a letter."""
+    letters = dict(zip(marked, "AB", strict=False))
     empty = "No run is like that. Esc clears the search, f changes the filter." if is_filtered else EMPTY
-    return listed(COLUMNS, runs, lambda run: _cells(run, now_us), lambda run: run.run, empty=empty)
+    return listed(COLUMNS, runs, lambda run: _cells(run, now_us, letters), lambda run: run.run, empty=empty)
 
 
-def summary(board: Board, shown: int, chosen: Filter, search: str, *, width: int = 80) -> Line:
+def summary(
+    board: Board, shown: int, chosen: Filter, search: str, *, marked: Sequence[str] = (), width: int = 80
+) -> Line:
     """`12 of 10,000 · open · "card"`, and how many there are of each state, in words where there is room."""
-    line: Line = [(f"{shown:,}", "strong"), (f" of {len(board):,} runs", "")]
+    if marked:
+        return _marked(marked)
+    known = board.what_ifs if chosen == "what-if" else len(board) - board.what_ifs
+    line: Line = [(f"{shown:,}", "strong"), (f" of {known:,} runs", "")]
     if chosen != "all":
         line.append((f" · {chosen}", "warn"))
     if search:
@@ -40,17 +46,26 @@ def summary(board: Board, shown: int, chosen: Filter, search: str, *, width: int
     return line
 
 
+def _marked(marked: Sequence[str]) -> Line:
+    """What is marked to be compared, and what to do next."""
+    line: Line = []
+    for letter, run in zip("AB", marked, strict=False):
+        line += [(f"[{letter}] ", "warn"), (short(run), "strong"), ("  ", "")]
+    other = "" if len(marked) > 1 else " with the run that the cursor is on"
+    return [*line, (f"v compares{other}, m marks, Esc forgets", "dim")]
+
+
 def short(run: str) -> str:
     """The end of a run's id: ids of one second begin alike."""
     return f"…{run[-10:]}" if len(run) > 11 else run
 
 
-def _cells(run: Run, now_us: int) -> Sequence[Span]:
+def _cells(run: Run, now_us: int, letters: Mapping[str, str]) -> Sequence[Span]:
     mark, style = sign(run.status)
     where = f"{run.doing}  {run.error}" if run.error else run.doing
     return (
         (f"{mark} {run.status}", style),
-        (run.workflow, "strong"),
+        (f"[{letters[run.run]}] {run.workflow}", "warn") if run.run in letters else (run.workflow, "strong"),
         (where, "bad" if run.error else ""),
         (count(run.tokens) if run.tokens else "", "dim"),
         (str(run.entries), "dim"),

@@ -68,14 +68,22 @@ class Slider(Lines):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, has_cursor=False)
         self._entries: Sequence[Entry] = ()
+        self._asked = 0
 
     def over(self, entries: Sequence[Entry]) -> None:
         """Slide over these; at the last one it stays at the last one."""
         was_last = self.seq >= len(self._entries)
         self._entries = entries
-        if was_last:
+        if self._asked:
+            self.ask(self._asked)
+        elif was_last:
             self.seq = len(entries)
         self._draw()
+
+    def ask(self, seq: int) -> None:
+        """To an entry, once it is there."""
+        self._asked = seq if seq > len(self._entries) else 0
+        self.go_to(seq)
 
     def watch_seq(self) -> None:
         """Draw it, and tell."""

@@ -23,9 +23,18 @@ class Asked(ModalScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
     def __init__(
-        self, title: str, lines: Sequence[Line], *, hint: str, button: str, may_be_empty: bool = False
+        self,
+        title: str,
+        lines: Sequence[Line],
+        *,
+        hint: str,
+        button: str,
+        may_be_empty: bool = False,
+        value: str = "",
     ) -> None:
+        """`value`: what stands in the line already."""
         super().__init__()
+        self._value = value
         self._title, self._lines = title, lines
         self._hint, self._button, self._may_be_empty = hint, button, may_be_empty
 
@@ -37,7 +46,7 @@ class Asked(ModalScreen[str | None]):
             text.can_focus = False
             text.styles.height = min(len(self._lines), max(1, self.app.size.height - 12))
             yield text
-            yield Input(placeholder=self._hint)
+            yield Input(self._value, placeholder=self._hint)
             with Horizontal(classes="buttons"):
                 yield Button(f"{self._button}  ⏎", id="yes", variant="primary")
                 yield Button("Back  Esc", id="no")

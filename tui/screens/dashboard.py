@@ -47,9 +47,12 @@ class DashboardScreen(ViewScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/", tooltip="search runs; Esc clears"),
-        Binding("f", "filter", "Filter", tooltip="all, open, waiting, failed or succeeded runs"),
+        Binding("f", "filter", "Filter", tooltip="all, open, waiting, failed, succeeded runs, what-ifs"),
         Binding("t", "travel", "Time travel", tooltip="the run at any point of its journal"),
         Binding("w", "why", "Why", tooltip="why the run that the cursor is on failed"),
+        Binding("s", "suppose", "What if", show=False, tooltip="suppose something else of the run, and run it"),
+        Binding("m", "mark", "Mark", show=False, tooltip="mark a run, to be compared with another"),
+        Binding("v", "compare", "Compare", show=False, tooltip="two runs side by side: m marks one or both of them"),
         Binding("c", "chat", "Chat", tooltip="chat with a workflow"),
         Binding("a", "answer", "Answer", tooltip="answer what waits for a person"),
         Binding("x", "cancel", "Cancel", show=False, tooltip="stop the run that the cursor is on"),
@@ -67,6 +70,8 @@ class DashboardScreen(ViewScreen):
         self.collection = ""
         self._asked = ""
         self._is_only = False
+        self.marked: list[str] = []
+        """Runs to be compared, at most two."""
         self._ticks = 0
         self._glanced: set[str] = set()
 
@@ -78,7 +83,9 @@ class DashboardScreen(ViewScreen):
 
     def panels(self) -> Iterable[Panel]:
         """In the order of their numbers."""
-        yield Panel("runs", "Runs", 1, Bar(id="counts", has_cursor=False), Lines(id="runs", classes="main"))
+        runs = Panel("runs", "Runs", 1, Bar(id="counts", has_cursor=False), Lines(id="runs", classes="main"))
+        runs.border_subtitle = "Enter opens · s what if · m marks · v compares"
+        yield runs
         yield Panel("timeline", "Timeline", 2, Lines(id="timeline", classes="main", has_cursor=False))
         yield Panel("plan", "Plan", 3, Lines(id="plan", classes="main", has_cursor=False))
         yield Panel("agents", "Agents", 4, Lines(id="agents", classes="main"))
@@ -94,7 +101,9 @@ class DashboardScreen(ViewScreen):
         app = self.board_app
         second = app.now_us() // 1_000_000
         self.query_one("#bar", Bar).say(self._head())
-        self.draw("runs", (app.board.version, self.filter, self.search, second), lambda _: self._runs())
+        self.draw(
+            "runs", (app.board.version, self.filter, self.search, second, tuple(self.marked)), lambda _: self._runs()
+        )
         watch = app.followed
         live = 0 if watch is None or watch.is_whole else app.now_us() // 250_000
         of_run = (watch and watch.log.run, watch and watch.version, app.shape is not None)
@@ -147,10 +156,12 @@ class DashboardScreen(ViewScreen):
         app = self.board_app
         shown = app.board.listed(self.filter, self.search)
         counts = self.query_one("#counts", Bar)
-        counts.say(summary(app.board, len(shown), self.filter, self.search, width=counts.size.width))
+        line = summary(app.board, len(shown), self.filter, self.search, marked=self.marked, width=counts.size.width)
+        counts.say(line)
         if not app.link.has_listed and not shown:
             return fixed([], empty="Listing the runs …" if not app.link.problem else app.link.problem)
-        return runs_source(shown, app.now_us(), is_filtered=self.filter != "all" or bool(self.search))
+        is_filtered = self.filter != "all" or bool(self.search)
+        return runs_source(shown, app.now_us(), is_filtered=is_filtered, marked=self.marked)
 
     def _timeline(self, width: int) -> Source:
         watch = self.board_app.followed
@@ -257,6 +268,34 @@ class DashboardScreen(ViewScreen):
         """Why the chosen run failed."""
         self.board_app.explain(self.query_one("#runs", Lines).key)
 
+    def action_suppose(self) -> None:
+        """What if something had been otherwise in the chosen run?"""
+        if key := self.query_one("#runs", Lines).key:
+            self.board_app.suppose(key)
+
+    def action_mark(self) -> None:
+        """Mark the chosen run, or mark it no longer; a third one takes the place of the second."""
+        key = self.query_one("#runs", Lines).key
+        if key in self.marked:
+            self.marked.remove(key)
+        elif key:
+            self.marked = [*self.marked[:1], key]
+        self.go("runs")
+
+    def action_compare(self) -> None:
+        """The two that are marked; one and the chosen run; without one, say how."""
+        chosen = [*self.marked, self.query_one("#runs", Lines).key]
+        if not self.marked or not chosen[1] or chosen[0] == chosen[1]:
+            self.notify("m marks a run, v compares it with the one that the cursor is on.", timeout=4)
+        else:
+            self.board_app.compare(chosen[0], chosen[1])
+
+    def on_screen_resume(self) -> None:
+        """Another run may have been looked at meanwhile."""
+        if self._is_ready:
+            self.board_app.look_at(self.query_one("#runs", Lines).key)
+        super().on_screen_resume()
+
     def action_chat(self) -> None:
         """Chat with a workflow."""
         self.board_app.chat()
@@ -274,6 +313,13 @@ class DashboardScreen(ViewScreen):
     def action_cancel(self) -> None:
         """Stop the chosen run, once it is said why."""
         self.board_app.cancel(self.query_one("#runs", Lines).key)
+
+    def only(self, run: str) -> None:
+        """The cursor on this run, and its calls alone."""
+        self.query_one("#runs", Lines).choose_key(run)
+        self.board_app.look_at(run)
+        self._is_only = False
+        self.action_only()
 
     def action_only(self) -> None:
         """Calls of the chosen run, or of all."""
@@ -305,5 +351,5 @@ class DashboardScreen(ViewScreen):
         """Esc: clear the search and the filter, then go to the list."""
         search = self.query_one("#search", Input)
         search.value, search.display = "", False
-        self.search, self.filter = "", "all"
+        self.search, self.filter, self.marked = "", "all", []
         self.go("runs")

@@ -33,8 +33,9 @@ class RunScreen(ViewScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t", "travel", "Time travel", tooltip="the run at any point of its journal"),
         Binding("w", "why", "Why", tooltip="why the run failed"),
+        Binding("s", "suppose", "What if", tooltip="suppose something else of it, and run it"),
         Binding("a", "answer", "Answer", tooltip="answer what the run waits for"),
-        Binding("x", "cancel", "Cancel", tooltip="stop the run"),
+        Binding("x", "cancel", "Cancel", show=False, tooltip="stop the run"),
         Binding("i", "whole", "Input, answer", tooltip="what the run was given and has answered"),
         Binding("y", "copy", "Copy id", show=False, tooltip="copy the run's id"),
     ]
@@ -128,8 +129,19 @@ class RunScreen(ViewScreen):
         self.board_app.explain(self.followed.log.run)
 
     def action_travel(self) -> None:
-        """The run at any point."""
-        self.board_app.travel(self.followed.log.run)
+        """The run at any point; at the entry that is looked at, where there is one."""
+        kind, key = self._detail
+        self.board_app.travel(self.followed.log.run, int(key) if kind == "entry" and key else 0)
+
+    def action_suppose(self) -> None:
+        """What if something had been otherwise?"""
+        kind, key = self._detail
+        self.board_app.suppose(self.followed.log.run, int(key) if kind == "entry" and key else None)
+
+    def on_screen_resume(self) -> None:
+        """Another run may have been looked at meanwhile."""
+        self.board_app.follow(self.followed)
+        super().on_screen_resume()
 
     def action_answer(self) -> None:
         """Answer what the run waits for."""

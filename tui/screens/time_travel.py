@@ -44,14 +44,24 @@ class TimeTravelScreen(ViewScreen):
         Binding("less_than_sign", "to_end(0)", "First", show=False, key_display="<", tooltip="the first entry"),
         Binding("greater_than_sign", "to_end(1)", "Last", show=False, key_display=">", tooltip="the last entry"),
         Binding("f", "failure", "Failure", tooltip="the next failure"),
-        Binding("p", "play", "Play", tooltip="from here to the end, two entries a second"),
+        Binding("s", "suppose", "What if", tooltip="suppose something else from this entry on, and run it"),
+        Binding("w", "why", "Why", tooltip="why the run failed"),
+        Binding("p", "play", "Play", show=False, tooltip="from here to the end, two entries a second"),
         Binding("y", "copy", "Copy id", show=False, tooltip="copy the run's id"),
     ]
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, seq: int = 0) -> None:
+        """`seq`: the entry to begin with; 0: the last one."""
         super().__init__()
+        self._first_seq = seq
         self.followed = watch
         self._playing: Timer | None = None
+
+    def on_mount(self) -> None:
+        """Begin where that was asked for."""
+        super().on_mount()
+        if self._first_seq:
+            self.query_one("#slider", Slider).ask(self._first_seq)
 
     def heads(self) -> Iterable[Widget]:
         """The slider, and the entry where it is."""
@@ -136,6 +146,14 @@ class TimeTravelScreen(ViewScreen):
             self.notify("No step of this run has failed.", timeout=3)
             return
         self.query_one("#slider", Slider).go_to(next((seq for seq in failed if seq > self.seq), failed[0]))
+
+    def action_suppose(self) -> None:
+        """What if it had gone on otherwise from here?"""
+        self.board_app.suppose(self.followed.log.run, self.seq)
+
+    def action_why(self) -> None:
+        """Why the run failed."""
+        self.board_app.explain(self.followed.log.run)
 
     def action_play(self) -> None:
         """Play, or stop."""
