@@ -79,6 +79,8 @@ async def test_search_and_filter_narrow_the_list(served: Served) -> None:
             assert f"1 of 3 runs · {chosen}" in seen.lines("counts")
             assert workflow in seen.lines("runs")
         await seen.press("f")
+        assert "0 of 0 runs · what-if" in seen.lines("counts")
+        await seen.press("f")
         assert "3 of 3 runs" in seen.lines("counts")
 
 
