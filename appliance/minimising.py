@@ -17,7 +17,7 @@ from redaction.presets import RedactionPolicy
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.egress import Destination, Sender
 from runtime.domain.ids import RunId, TenantId
-from runtime.domain.journal import rfc3339, write
+from runtime.domain.journal import Entry, rfc3339, write
 from runtime.domain.memory import Collection
 from runtime.domain.minimise import of_collection, of_run
 from runtime.domain.run import RunState, fold
@@ -121,16 +121,21 @@ class Minimising:
         await self.vaults.stop()
 
     async def restored_state(self, engine: Engine, run: RunId, *, tenant: TenantId, actor: str) -> RunState:
-        """A run with the values that its pseudonyms stand for, for somebody of its tenant; the audit log says so first.
+        """A run with the values that its pseudonyms stand for; as `restored_entries`."""
+        return fold(run, await self.restored_entries(engine, run, tenant=tenant, actor=actor))
+
+    async def restored_entries(self, engine: Engine, run: RunId, *, tenant: TenantId, actor: str) -> list[Entry]:
+        """A run's journal with the values that its pseudonyms stand for, for somebody of its tenant; the audit log says
+        so first.
 
         Raises NotFound for a run of another tenant, and where the vault is gone.
         """
         state = await engine.state(run)
         if state.tenant != tenant:
             raise NotFound("run.not_found", f"tenant {tenant!r} has no run {run!r}", run=run)
-        if not state.is_minimised:
-            return state
         entries = await engine.entries(run)
+        if not state.is_minimised:
+            return entries
         if not self.vaults.has(tenant) and any(_PSEUDONYM.search(write(run, entry).data) for entry in entries):
             raise NotFound(
                 "vault.missing",
@@ -138,7 +143,7 @@ class Minimising:
                 f"Put vault-{tenant}.db back from a backup, with its key",
             )
         await self._tell("vault.restored", tenant=tenant, actor=actor, run=run)
-        return fold(run, await engine.restored(run))
+        return await engine.restored(run)
 
     async def held(self, tenant: TenantId) -> VaultView:
         """How much the tenant's vault holds of each run and collection; nothing where there is no vault."""

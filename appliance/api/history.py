@@ -25,6 +25,9 @@ class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(max_length=64, description="An entry's sequence number or an RFC 3339 instant; absent: the last entry."),
     ] = ""
+    restore: Annotated[
+        bool, Meta(description="With what pseudonyms of a minimised run stand for; the audit log says who looked.")
+    ] = False
 
 
 @get(
@@ -40,11 +43,15 @@ class StateQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ),
 )
 async def show_state(run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> StateView:
-    """Of a minimised run with its pseudonyms."""
+    """Of a minimised run with its pseudonyms, unless `restore` asks for what they stand for."""
     query, run = read_query(request, StateQuery), RunId(run_id)
     summary = await service.store.run(run)
     workflow = await service.appliance.workflows.pinned(summary.definition)
-    return state_view(run, await service.engine.entries(run), query.at, workflow)
+    engine, who = service.engine, request.user
+    if query.restore:
+        restored = service.appliance.minimising.restored_entries
+        return state_view(run, await restored(engine, run, tenant=who.tenant, actor=who.actor), query.at, workflow)
+    return state_view(run, await engine.entries(run), query.at, workflow)
 
 
 @get(

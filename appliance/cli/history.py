@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from appliance.cli.context import Af
     from appliance.history import StateView
     from runtime.domain.history import Change
+    from runtime.domain.ids import RunId
+    from runtime.domain.journal import Entry
 
 MAX_CHANGES = 20
 NOTHING = "–"
@@ -21,8 +23,11 @@ NOTHING_NEW: tuple[object, ...] = (msgspec.UNSET, None, "", 0, [], {})
 """What is not worth a line where there was nothing before."""
 
 
-async def show_at(af: "Af", name: str, at: str, *, is_full: bool) -> None:
-    """Show a run at `at`: a sequence number, an instant, or a local time of the day or date on which the run began."""
+async def show_at(af: "Af", name: str, at: str, *, is_full: bool, is_restored: bool = False) -> None:
+    """Show a run at `at`: a sequence number, an instant, or a local time of the day or date on which the run began.
+
+    `is_restored`: with what its pseudonyms stand for; the audit log says that somebody looked.
+    """
     from appliance.cli.entries import entry_line
     from appliance.cli.journal import entries, find_run, open_journal, pinned, reading_catalogue
     from appliance.history import state_view
@@ -31,9 +36,21 @@ async def show_at(af: "Af", name: str, at: str, *, is_full: bool) -> None:
         run = await find_run(store, name)
         summary, journal = await store.run(run), await entries(store, run)
         workflow = await pinned(reading_catalogue(store, af.settings.data), summary.definition)
-    view = state_view(run, journal, point(at, summary.created_us), workflow)
-    af.terminal.say(state_report(view, entry_line(journal[view.seq - 1]), is_full=is_full, me=af.me))
+    when = point(at, summary.created_us)
+    view = await _restored(af, run, journal, when) if is_restored else state_view(run, journal, when, workflow)
+    entry = journal[view.seq - 1]
+    told = msgspec.structs.replace(entry, body=msgspec.convert(view.entry.data, type(entry.body)))
+    af.terminal.say(state_report(view, entry_line(told), is_full=is_full, me=af.me))
     af.terminal.document(view)
+
+
+async def _restored(af: "Af", run: "RunId", journal: "list[Entry]", at: str) -> "StateView":
+    from appliance.cli.hosts import open_runs
+    from appliance.cli.progress import RunProgress
+    from runtime.domain.run import fold
+
+    async with open_runs(af.settings, "af runs show", known=af.known, progress=RunProgress(af.terminal).work) as opened:
+        return await opened.restored_at(fold(run, journal), at)
 
 
 def point(text: str, started_us: int) -> str:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -19,6 +19,7 @@ from appliance.auth.callers import Caller
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
 from appliance.direct_calls import ToolList, ToolView, call_directly, tool_view
 from appliance.forecasts import PlanView
+from appliance.history import StateView, state_view
 from appliance.suppositions import Supposition, suppose
 from appliance.views import RunView, run_view
 from redaction.doors.local import LocalDoor, Reply
@@ -158,6 +159,12 @@ class LocalRuns:
             await minimising.restored_state(self._engine, state.run, tenant=state.tenant, actor=ACTOR)
         )
 
+    async def restored_at(self, state: RunState, at: str) -> StateView:
+        """The same at a point of its journal."""
+        restored = self._appliance.minimising.restored_entries
+        entries = await restored(self._engine, state.run, tenant=state.tenant, actor=ACTOR)
+        return state_view(state.run, entries, at, await self._appliance.workflows.pinned(state.definition))
+
 
 class ServedRuns:
     """Runs that a server works on."""
@@ -276,6 +283,11 @@ class ServedRuns:
         """The same with what pseudonyms stand for. Raises NotFound."""
         reply = await self._call("GET", f"/v1/runs/{state.run}?restore=true")
         return msgspec.json.decode(reply.body, type=RunView)
+
+    async def restored_at(self, state: RunState, at: str) -> StateView:
+        """The same at a point of its journal."""
+        target = f"/v1/runs/{state.run}/state?{urlencode({'at': at, 'restore': 'true'})}"
+        return msgspec.json.decode((await self._call("GET", target)).body, type=StateView)
 
     async def _call(
         self, method: str, target: str, body: Json = None, headers: Mapping[str, str] | None = None

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtime.domain.event import RunStarted
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, read
 from runtime.domain.run import RunState, apply
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 Store = Journal | VolatileStore
 
 NEWEST = "last"
-"""Stands for the run that was started last, what-ifs and imported ones left out."""
+"""Stands for the run that somebody started last: no run of a step, no what-if, and none that was imported."""
 FULL_LENGTH = 28
 PAGE = 500
 POLL_S = 0.1
@@ -64,10 +65,25 @@ async def find_run(store: Store, given: str) -> RunId:
 
 
 async def _newest(store: Store) -> RunId:
-    """The run that was started last: no what-if, and none that came from elsewhere."""
-    if newest := await store.runs(kinds=("run",), limit=1):
-        return newest[0].run
+    """The run that somebody started last. One of a step only where its own run is no longer here."""
+    newest: RunId | None = None
+    before: RunId | None = None
+    while page := await store.runs(kinds=("run",), limit=PAGE, before=before):
+        newest = newest or page[0].run
+        for summary in page:
+            if not await _is_part(store, summary.run):
+                return summary.run
+        before = page[-1].run
+    if newest is not None:
+        return newest
     raise NotFound("run.none", "there are no runs here yet; start one: af run support --input '{…}'")
+
+
+async def _is_part(store: Store, run: RunId) -> bool:
+    """Whether it is the run of a step of another one."""
+    first = next(iter(await store.read(run, limit=1)), None)
+    started = read(first).body if first is not None else None
+    return isinstance(started, RunStarted) and started.parent is not None
 
 
 async def run_ids(store: Store) -> AsyncIterator[RunId]:

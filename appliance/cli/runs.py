@@ -72,6 +72,7 @@ def list_runs(af: Af, statuses: tuple[str, ...], workflow: str, kinds: tuple[str
         af runs show last --json
         af runs show last --at 7
         af runs show last --at 14:03:12.5
+        af runs show last --at 7 --restore
     """,
 )
 @click.argument("run", type=RUN)
@@ -88,9 +89,7 @@ def show_run(af: Af, run: str, *, at: str | None, is_full: bool, is_restored: bo
     if at is not None:
         from appliance.cli.history import show_at
 
-        if is_restored:
-            raise click.UsageError("--at shows what the journal holds, so it does not go with --restore")
-        af.run(show_at(af, run, at, is_full=is_full))
+        af.run(show_at(af, run, at, is_full=is_full, is_restored=is_restored))
         return
     af.run((_show_restored if is_restored else _show)(af, run, is_full=is_full))
 

@@ -54,6 +54,12 @@ async def test_a_run_is_shown_with_pseudonyms_unless_somebody_asks(minimised: Ap
     restored = (await minimised.client.get(f"/v1/runs/{run}?restore=true")).json()
     assert f"to {MAIL}" == restored["output"]["answer"]
     assert [("vault.restored", "first", run)] == await audited(minimised)
+    then = [
+        (await minimised.client.get(f"/v1/runs/{run}/state?at=1{query}")).json()["entry"]["data"]["input"]["text"]
+        for query in ("", "&restore=true")
+    ]
+    assert (False, True) == tuple(MAIL in text for text in then)
+    assert [("vault.restored", "first", run)] * 2 == await audited(minimised)
 
 
 async def test_a_caller_that_waits_may_ask_for_the_values(minimised: Api) -> None:

@@ -116,6 +116,17 @@ def test_who_asks_for_the_values_gets_them_and_is_written_down(af: Af, run: str)
     assert MAIL not in audited.out
 
 
+def test_the_values_are_shown_at_any_point_to_who_asks(af: Af, run: str) -> None:
+    """The entry's line, what it changed and the run as it then was; the audit log says so each time."""
+    at = ("runs", "show", run, "--at", "1", "--full")
+    plain, restored = af(*at), af(*at, "--restore")
+    assert (MAIL in plain.out, MAIL in restored.out) == (False, True), restored.err
+    told = af("runs", "show", run, "--at", "1", "--restore", "--json").document
+    assert MAIL in str(told["entry"])
+    lines = af("audit", "list", "--run", run, "--json").out
+    assert 2 == lines.count('"vault.restored"')
+
+
 def test_a_lost_vault_is_named_and_nothing_else_breaks(af: Af, run: str, data_folder: Path) -> None:
     """Exit code 2 and what to do; the run goes on with what there is."""
     for path in (*data_folder.glob("vault-*"), data_folder / KEY_FILE):

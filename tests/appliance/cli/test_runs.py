@@ -152,3 +152,13 @@ def test_a_backup_holds_the_runs(af: Af, waiting: str, tmp_path: Path) -> None:
 def test_nothing_to_back_up_is_said(af: Af, tmp_path: Path) -> None:
     """Rather than an empty file that looks like a backup."""
     assert 2 == af("backup", tmp_path / "copy.db").code
+
+
+def test_the_last_run_is_the_one_that_somebody_started(af: Af, tmp_path: Path) -> None:
+    """Not that of a step, which began later; unless that is all there is."""
+    inner = "{name: inner, agents: {say: {type: llm, prompt: x, model: {provider: scripted, answers: [hello]}}}}"
+    (tmp_path / "outer.yaml").write_text(f"name: outer\nagents:\n  part: {{type: workflow, workflow: {inner}}}\n")
+    outer = af("run", tmp_path / "outer.yaml", "--input", "{}", "--json").document["run_id"]
+    newest, before = af("runs", "list", "--json").document["runs"]  # type: ignore[misc]
+    assert ("inner", outer) == (newest["workflow"], before["run_id"])
+    assert outer == af("runs", "show", "last", "--json").document["run_id"]
