@@ -17,7 +17,7 @@ COLORS = {
 }
 
 
-def entry_line(entry: Entry) -> str:
+def entry_line(entry: Entry, *, is_full: bool = False) -> str:
     """`14:03:12.345    4  step.succeeded  search  80 ms  {"hits": …`; events bright, commands indented."""
     kind = entry.body.TYPE
     color = COLORS.get(kind)
@@ -25,4 +25,5 @@ def entry_line(entry: Entry) -> str:
         color = {"succeeded": "green", "failed": "red"}.get(entry.body.status, "yellow")
     name = kind if isinstance(entry.body, EVENTS) else f"  {kind}"
     head = f"{click.style(clock_time(entry.at_us), dim=True)} {entry.seq:>4}  {click.style(f'{name:<18}', fg=color)}"
-    return f"{head} {clip(printable(told(entry.body)), max(20, columns() - 38))}".rstrip()
+    said = printable(told(entry.body))
+    return f"{head} {said if is_full else clip(said, max(20, columns() - 38))}".rstrip()

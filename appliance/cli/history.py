@@ -40,7 +40,7 @@ async def show_at(af: "Af", name: str, at: str, *, is_full: bool, is_restored: b
     view = await _restored(af, run, journal, when) if is_restored else state_view(run, journal, when, workflow)
     entry = journal[view.seq - 1]
     told = msgspec.structs.replace(entry, body=msgspec.convert(view.entry.data, type(entry.body)))
-    af.terminal.say(state_report(view, entry_line(told), is_full=is_full, me=af.me))
+    af.terminal.say(state_report(view, entry_line(told, is_full=is_full), is_full=is_full, me=af.me))
     af.terminal.document(view)
 
 

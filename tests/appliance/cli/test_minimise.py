@@ -118,9 +118,9 @@ def test_who_asks_for_the_values_gets_them_and_is_written_down(af: Af, run: str)
 
 def test_the_values_are_shown_at_any_point_to_who_asks(af: Af, run: str) -> None:
     """The entry's line, what it changed and the run as it then was; the audit log says so each time."""
-    at = ("runs", "show", run, "--at", "1", "--full")
-    plain, restored = af(*at), af(*at, "--restore")
-    assert (MAIL in plain.out, MAIL in restored.out) == (False, True), restored.err
+    said = next(at for seq in range(1, 9) if "<EMAIL_1_" in af(*(at := ("runs", "show", run, "--at", str(seq)))).out)
+    assert MAIL not in af(*said).out
+    assert MAIL in af(*said, "--restore", "--full").out
     told = af("runs", "show", run, "--at", "1", "--restore", "--json").document
     assert MAIL in str(told["entry"])
     lines = af("audit", "list", "--run", run, "--json").out
