@@ -16,8 +16,9 @@ from tui.app import Dashboard
 from tui.client import Client
 from tui.lines import fixed, plain
 from tui.panels.drawn import Lines
+from tui.themes import THEMES
 
-NARROW, WIDE = (80, 24), (200, 60)
+NARROW, MIDDLE, WIDE = (80, 24), (120, 36), (200, 60)
 OUT = Path(__file__).parents[2] / "build" / "screens"
 """Where pictures of every screen are left; nothing of it is kept."""
 
@@ -66,6 +67,14 @@ class Seen:
         found = self.app.screen.query(f"#{name}").results(Lines)
         source = next((lines.source for lines in found), fixed([]))
         return plain(source.line(index, 200) for index in range(source.count)) or source.empty
+
+    async def save_all(self, size: str, name: str) -> None:
+        """The screen in every theme."""
+        for theme in THEMES:
+            self.app.theme = theme.name
+            await self.pilot.pause(0.2)
+            self.save(f"{size}-{theme.name[3:]}-{name}")
+        self.app.theme = THEMES[0].name
 
     def save(self, name: str) -> Path:
         """The screen as SVG that loads nothing from anywhere."""

@@ -15,10 +15,12 @@ from runtime.domain.memory import Collection, Document, Passage
 from tests.appliance.api.serving import Served
 from tests.contracts.test_memory_store import vector
 from tests.tui.chromium import chromium, draw_all
-from tests.tui.screens import NARROW, OUT, WIDE, Seen, ask, dashboard
+from tests.tui.screens import MIDDLE, NARROW, OUT, WIDE, Seen, ask, dashboard
 from tui.screens.asking import Asked
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.run import RunScreen
+from tui.screens.time_travel import TimeTravelScreen
+from tui.screens.why import WhyScreen
 from tui.themes import THEMES
 
 VIEWS = {
@@ -60,9 +62,9 @@ async def _tour(seen: Seen, tag: str, *, is_wide: bool) -> None:
             continue
         await seen.until(lambda name=name: bool(seen.lines(name)), name)  # type: ignore[misc]
         await seen.pilot.pause(0.3)
-        seen.save(f"{tag}-{name}")
+        await seen.save_all(tag, name)
     await seen.press("question_mark")
-    seen.save(f"{tag}-help")
+    await seen.save_all(tag, "help")
     await seen.press("escape")
     await seen.until(lambda: isinstance(app.screen, DashboardScreen), "the dashboard")
     await _tour_of_runs(seen, tag)
@@ -76,10 +78,28 @@ async def _tour_of_runs(seen: Seen, tag: str) -> None:
     await seen.until(lambda: "✗ failed" in seen.lines("steps"), "the failed run")
     await seen.press("enter")
     await seen.pilot.pause(0.3)
-    seen.save(f"{tag}-run")
+    await seen.save_all(tag, "run")
     await seen.press("t", "f")
     await seen.until(lambda: "entry 3 of 4" in seen.lines("where"), "the failure")
-    seen.save(f"{tag}-time-travel")
+    await seen.save_all(tag, "time-travel")
+    await seen.press("w")
+    await seen.until(lambda: isinstance(app.screen, WhyScreen), "why")
+    await seen.save_all(tag, "why")
+    await seen.press("escape", "s", "down", "enter", *'{"text": "by hand"}')
+    await seen.save_all(tag, "what-if-value")
+    await seen.press("enter")
+    await seen.save_all(tag, "what-if")
+    await seen.press("r")
+    await seen.until(lambda: "B ✓ succeeded" in seen.lines("sides"), "the end of the what-if")
+    await seen.pilot.pause(0.3)
+    await seen.save_all(tag, "compare")
+    for key, name in (("2", "compare-both"), ("3", "compare-differences"), ("4", "compare-cost")):
+        if app.screen.has_class("-wide"):
+            break
+        await seen.press(key)
+        await seen.save_all(tag, name)
+    await seen.press("escape", "escape")
+    await seen.until(lambda: isinstance(app.screen, TimeTravelScreen), "the slider again")
     for screen in (RunScreen, DashboardScreen):
         await seen.press("escape")
         await seen.until(lambda screen=screen: isinstance(app.screen, screen), screen.__name__)  # type: ignore[misc]
@@ -90,40 +110,35 @@ async def _tour_of_questions(seen: Seen, tag: str) -> None:
     app = seen.app
     await seen.press("c")
     await seen.until(lambda: app.screen.focused is not None and "ask" in seen.text(), "workflows")
-    seen.save(f"{tag}-workflows")
+    await seen.save_all(tag, "workflows")
     await seen.press("enter")
     await seen.type("is anybody there?")
     await seen.press("enter")
     await seen.until(lambda: "waits for resolved" in seen.lines("talk"), "chat")
-    seen.save(f"{tag}-chat")
+    await seen.save_all(tag, "chat")
     await seen.press("escape")
     await seen.until(lambda: isinstance(app.screen, DashboardScreen), "the dashboard again")
     await seen.press("8")
     await seen.press("enter")
     await seen.until(lambda: isinstance(app.screen, Asked), "asked")
-    seen.save(f"{tag}-answer")
+    await seen.save_all(tag, "answer")
     await seen.press("escape")
     await seen.until(lambda: isinstance(app.screen, DashboardScreen), "not answered")
     await seen.press("ctrl+p")
     await seen.pilot.pause(0.4)
-    seen.save(f"{tag}-palette")
+    await seen.save_all(tag, "palette")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["80x24", "200x60"])
+@pytest.mark.parametrize("size", [NARROW, MIDDLE, WIDE], ids=["80x24", "120x36", "200x60"])
 async def test_every_screen_is_pictured(served: Served, size: tuple[int, int]) -> None:
-    """In the dark theme the whole tour, and the first screen in the others; no picture loads anything."""
+    """The whole tour, in each theme; no picture loads anything."""
     await _life(served)
     tag = f"{size[0]}x{size[1]}"
     async with dashboard(served, size=size) as seen:
-        await _tour(seen, f"{tag}-dark", is_wide=size == WIDE)
-        await seen.press("escape", "1")
-        for theme in ("light", "contrast"):
-            seen.app.theme = f"af-{theme}"
-            await seen.pilot.pause(0.3)
-            seen.save(f"{tag}-{theme}-runs")
+        await _tour(seen, tag, is_wide=size == WIDE)
     pictures = sorted(OUT.glob(f"{tag}-*.svg"))
-    assert len(pictures) >= 10
+    assert len(pictures) >= 3 * 14
     for picture in pictures:
         assert [] == re.findall(r"url\((?!#)|https?://(?!www\.w3\.org)", picture.read_text())
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,6 +160,6 @@ def test_the_last_run_is_the_one_that_somebody_started(af: Af, tmp_path: Path) -
     inner = "{name: inner, agents: {say: {type: llm, prompt: x, model: {provider: scripted, answers: [hello]}}}}"
     (tmp_path / "outer.yaml").write_text(f"name: outer\nagents:\n  part: {{type: workflow, workflow: {inner}}}\n")
     outer = af("run", tmp_path / "outer.yaml", "--input", "{}", "--json").document["run_id"]
-    newest, before = af("runs", "list", "--json").document["runs"]  # type: ignore[misc]
-    assert ("inner", outer) == (newest["workflow"], before["run_id"])
+    lines: Any = af("runs", "list", "--json").document["runs"]
+    assert ("inner", outer) == (lines[0]["workflow"], lines[1]["run_id"])
     assert outer == af("runs", "show", "last", "--json").document["run_id"]
