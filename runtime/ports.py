@@ -111,6 +111,9 @@ class StepContext(Protocol):
     folder: str
     """The definition's own files, read-only, as they were when the definition was stored."""
 
+    def offered(self) -> Sequence[ToolSpec]:
+        """The tools of the agent's `tools:` list that are there, in its order; a call shows whether it is allowed."""
+
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other."""
 

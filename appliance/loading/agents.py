@@ -38,6 +38,9 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
+CALLERS = ("custom", "llm")
+"""Types that call tools."""
+
 _KEYS: dict[str, Shape] = {
     "id": name,
     "type": text,
@@ -178,7 +181,7 @@ def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     tools = found.get("tools")
     if not isinstance(tools, list) or not tools:
         return
-    if kind != "custom" and kind not in PLANNED_AGENTS:
+    if kind not in CALLERS and kind not in PLANNED_AGENTS:
         message = f"an agent of type {kind!r} calls no tools in this version"
         place.child("tools").warn("agent.tools", message, node.find(("tools",))[0])
 

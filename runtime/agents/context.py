@@ -9,8 +9,9 @@ from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, CostBound, Sender
 from runtime.domain.event import ToolUse
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec
-from runtime.errors import Refused
+from runtime.errors import NotFound, Refused
 from runtime.policies.permissions import Caller, ToolRules
 from runtime.ports import HttpAccess, ModelAccess, Task, Tool
 from runtime.tools.call import Asked, AsKept, Reserve, ToolCalls, as_it_is, nothing_reserved
@@ -102,6 +103,10 @@ class AgentContext:
         self.rehearsed: list[str] = []
         """Tools that were not called because nothing may have an effect."""
 
+    def offered(self) -> Sequence[ToolSpec]:
+        """The tools of the agent's `tools:` list that are there."""
+        return [found.spec for name in self._spec.tools if (found := self._there(name)) is not None]
+
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other, and where a rule or budget says no.
 
@@ -128,6 +133,12 @@ class AgentContext:
         if self._is_dry:
             self.rehearsed.append(tool)
         return result.output
+
+    def _there(self, tool: str) -> Tool | None:
+        try:
+            return self._tools.get(tool)
+        except NotFound:  # of a kind that this version does not have
+            return None
 
     def _find(self, tool: str) -> Tool:
         found = self._tools.get(tool)

@@ -6,16 +6,22 @@ from typing import cast
 
 from runtime.agents.evidence import evidence_of
 from runtime.agents.templates import Template
+from runtime.agents.tool_loop import DEFAULT_TURNS, converse, used
 from runtime.domain.canonical import Json, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
-from runtime.domain.event import Usage
 from runtime.domain.workflow import AgentSpec, ModelSpec
 from runtime.errors import Invalid, StepFailure
 from runtime.ports import StepContext, StepResult, Task
 
+MAX_TURNS = 100
+"""As many as an agent may ask for."""
+
 
 class LlmAgent:
-    """Asks a chat model. Its output is `{text}`, or the object that `output_schema` describes."""
+    """Asks a chat model, and makes the calls of tools that it asks for.
+
+    Its output is `{text}`, or the object that `output_schema` describes.
+    """
 
     def __init__(self, spec: AgentSpec) -> None:
         self._spec = spec
@@ -29,13 +35,21 @@ class LlmAgent:
         """Nothing to release."""
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
-        """Ask the model once."""
-        reply = await ctx.models.complete(self.request(task.data, task.input))
-        return StepResult(
-            output=self._output(reply),
-            usage=Usage() if reply.usage == "kept" else Usage(reply.input_tokens, reply.output_tokens),
-            evidence=evidence_of(reply),
-        )
+        """Ask the model: once, or, where the agent has tools, until it answers without calling one."""
+        request = self.request(task.data, task.input)
+        if self._spec.tools:
+            reply, usage = await converse(request, ctx, agent=self._spec.id, turns=self._turns())
+        else:
+            reply = await ctx.models.complete(request)
+            usage = used(reply)
+        return StepResult(output=self._output(reply), usage=usage, evidence=evidence_of(reply))
+
+    def _turns(self) -> int:
+        turns = self._spec.config.get("max_turns", DEFAULT_TURNS)
+        if type(turns) is not int or not 1 <= turns <= MAX_TURNS:
+            message = f"agent {self._spec.id!r}: config.max_turns is a whole number from 1 to {MAX_TURNS}"
+            raise Invalid("llm.max_turns", message)
+        return turns
 
     @property
     def names(self) -> frozenset[str]:

@@ -74,3 +74,28 @@ def test_a_tool_that_is_wrong_is_named_with_its_line(af: Af, desk: Path) -> None
         "expected one of python, bash" in found.err + found.out,
         "idempotent: true" in found.err + found.out,
     )
+
+
+def test_a_model_calls_a_tool_and_replay_asks_nobody_again(af: Af, tmp_path: Path) -> None:
+    """The calls stand in the journal; a replay decides from them."""
+    path = tmp_path / "front.yaml"
+    path.write_text("""
+name: front
+agents:
+  answer:
+    type: llm
+    prompt: "Help: {{ input.message }}"
+    tools: [create_ticket]
+    model:
+      provider: scripted
+      name: front
+      answers: [{tool_calls: [{name: create_ticket, arguments: {subject: card}}]}, I have opened a ticket.]
+""")
+    assert 0 == af("validate", path).code
+    run = af("run", path, "--input", '{"message": "my card"}', "--json").document
+    assert ({"text": "I have opened a ticket."}, "succeeded") == (run["output"], run["status"])
+    [done] = [json.loads(line) for line in af("logs", "last", "--json").out.splitlines() if "step.succeeded" in line]
+    assert [("create_ticket", "ok")] == [(each["tool"], each["outcome"]) for each in done["data"]["calls"]]
+    assert 0 == af("replay", "last", "--check").code
+    events = [line["event"] for line in af("audit", "list", "--event", "tool.", "--json").document["lines"]]  # type: ignore[attr-defined]
+    assert ["tool.settled", "tool.called"] == events, "nothing was called again"

@@ -1,11 +1,13 @@
 """Tasks and contexts, for tests of one agent by itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId
+from runtime.domain.tool import ToolSpec
 from runtime.ports import HttpAccess, ModelAccess, Task
 
 
@@ -33,6 +35,10 @@ class Context:
         self.models = models
         self.http = http or _NoHttp()
         self.folder = str(folder)
+
+    def offered(self) -> Sequence[ToolSpec]:
+        """None."""
+        return ()
 
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> NoReturn:
         raise AssertionError(f"the agent called tool {tool!r}")
