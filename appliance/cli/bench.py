@@ -342,6 +342,33 @@ def bench_soak(af: Af, *, minutes: float, at_once: int) -> int:
     return 0 if all(goal.is_met for goal in found.goals) else 1
 
 
+@bench.command(
+    "sandbox",
+    examples="""
+        af bench sandbox
+        af bench sandbox --battery --json
+    """,
+)
+@click.option(
+    "--rounds", type=click.IntRange(1, 1_000), metavar="N", default=20, show_default=True, help="Starts of each."
+)
+@click.option("--battery", is_flag=True, help="Also try to get out of each, and count what does.")
+@pass_af
+def bench_sandbox(af: Af, *, rounds: int, battery: bool) -> int:
+    """Measure what a start of a small program costs in each sandbox, in turns with a bare interpreter.
+
+    With --battery it tries to get out of each sandbox in many ways; the programs are harmless where they are held.
+    Exit code 1 when a promise is not kept.
+    """
+    from appliance.bench.sandbox import bench as measure
+
+    with StatusLine(af.terminal) as line:
+        found = measure(rounds=rounds, with_battery=battery, report=lambda text: line.show(f"▸ {text} …"))
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
 def _draw(af: Af, found: "Result") -> None:
     names = list(found.rows)
     figures = list(dict.fromkeys(figure for row in found.rows.values() for figure in row))

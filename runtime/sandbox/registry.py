@@ -3,6 +3,7 @@
 Never tries a weaker one after a failure.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Outcome
@@ -15,22 +16,22 @@ class Sandboxes:
     """Drivers in the order in which they are asked."""
 
     def __init__(self, drivers: Sequence[Sandbox]) -> None:
-        self._drivers = tuple(drivers)
+        self.drivers = tuple(drivers)
 
     async def stop(self) -> None:
         """End what drivers keep running. Safe to call twice."""
-        for driver in self._drivers:
+        for driver in self.drivers:
             await driver.stop()
 
     async def reports(self) -> tuple[DriverReport, ...]:
-        """What each driver found out about itself here."""
-        return tuple([await driver.probe() for driver in self._drivers])
+        """What each driver found out about itself here; all of them try at once."""
+        return tuple(await asyncio.gather(*(driver.probe() for driver in self.drivers)))
 
     async def choose(self, profile: ExecProfile) -> Sandbox:
         """The first driver that is strong enough and holds all that is needed. Raises Unavailable, saying why none."""
         least = ISOLATIONS.index(profile.isolation_min)
         reasons = []
-        for driver in self._drivers:
+        for driver in self.drivers:
             report = await driver.probe()
             missing = sorted(required(profile) - driver.enforces(profile))
             if ISOLATIONS.index(driver.isolation) < least:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.bench.hostile import ATTEMPTS
 from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.errors import Refused, Unavailable
 from runtime.policies.exec_profile import required
@@ -20,7 +21,6 @@ from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.bundles import Folder
 from runtime.sandbox.gvisor import Gvisor
 from runtime.sandbox.process import Process
-from tests.runtime.sandbox.hostile import ATTEMPTS
 
 PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
 

@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.bench.hostile import ATTEMPTS
 from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.sandbox import kernel, landlock, pythons, seccomp
 from runtime.sandbox.process import Process
-from tests.runtime.sandbox.hostile import ATTEMPTS
 
 PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
 PLAIN_USER = 65_533

@@ -1,4 +1,7 @@
-"""Attempts to get out of a sandbox: each prints OUT when it got what it was not given."""
+"""Attempts to get out of a sandbox: each prints OUT when it got what it was not given.
+
+Harmless where they are held, and nowhere else: they are never run without a sandbox.
+"""
 
 _TRY = """
 import ctypes, os, sys
