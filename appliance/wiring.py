@@ -169,7 +169,7 @@ class Appliance:
             prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
-        self.sandboxes = sandboxes()
+        self.sandboxes = sandboxes(settings.sandbox)
         """What programs of tools run in; each driver tries itself when a call first needs one."""
         self.threats = Watch()
         """Looks at every line of the audit log that is written here."""

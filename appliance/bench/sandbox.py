@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 
 from appliance.bench.engine import Goal, Result
 from appliance.bench.hostile import ATTEMPTS
-from appliance.sandboxes import sandboxes
 from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Sandbox
 from runtime.sandbox import pythons
+from runtime.sandbox.registry import Sandboxes
 
 PROGRAM = b"import json, sys\nasked = json.load(sys.stdin)\nprint(json.dumps({'answer': asked['number'] * 2}))\n"
 STDIN = b'{"number": 21}'
@@ -26,13 +26,12 @@ _AT_ONCE = 2
 _SETTLED_WITHIN_S = 60
 
 
-def bench(*, rounds: int, with_battery: bool, report: Callable[[str], None]) -> Result:
+def bench(*, every: Sandboxes, rounds: int, with_battery: bool, report: Callable[[str], None]) -> Result:
     """Start one small program so many times in every sandbox of this machine, in turns with a bare interpreter."""
-    return asyncio.run(_bench(rounds, with_battery, report))
+    return asyncio.run(_bench(every, rounds, with_battery, report))
 
 
-async def _bench(rounds: int, with_battery: bool, report: Callable[[str], None]) -> Result:
-    every = sandboxes()
+async def _bench(every: Sandboxes, rounds: int, with_battery: bool, report: Callable[[str], None]) -> Result:
     try:
         notes: list[str] = []
         usable = []

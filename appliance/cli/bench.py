@@ -361,9 +361,11 @@ def bench_sandbox(af: Af, *, rounds: int, battery: bool) -> int:
     Exit code 1 when a promise is not kept.
     """
     from appliance.bench.sandbox import bench as measure
+    from appliance.sandboxes import sandboxes
 
+    every = sandboxes(af.settings.sandbox)
     with StatusLine(af.terminal) as line:
-        found = measure(rounds=rounds, with_battery=battery, report=lambda text: line.show(f"▸ {text} …"))
+        found = measure(every=every, rounds=rounds, with_battery=battery, report=lambda text: line.show(f"▸ {text} …"))
     _draw(af, found)
     af.terminal.document(found)
     return 0 if all(goal.is_met for goal in found.goals) else 1

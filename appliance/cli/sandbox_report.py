@@ -11,12 +11,13 @@ from appliance.sandboxes import sandboxes
 from runtime.domain.exec_profile import DriverReport
 from runtime.policies.exec_profile import ALL
 from runtime.ports import Sandbox
+from runtime.sandbox.registry import Sandboxes
 
 
 def try_sandboxes(af: Af) -> int:
     """Probe every sandbox and show what came of it."""
     with StatusLine(af.terminal) as line:
-        reports = asyncio.run(_reports(line))
+        reports = asyncio.run(_reports(sandboxes(af.settings.sandbox), line))
     guarantees = sorted(ALL)
     names = [report.driver.removeprefix("sandbox.") for report in reports]
     rows = [
@@ -33,9 +34,8 @@ def try_sandboxes(af: Af) -> int:
     return 0 if is_held else 4
 
 
-async def _reports(line: StatusLine) -> list[DriverReport]:
+async def _reports(every: Sandboxes, line: StatusLine) -> list[DriverReport]:
     """All of them try at once; the line says who still does."""
-    every = sandboxes()
     trying = [driver.id for driver in every.drivers]
 
     async def report(driver: Sandbox) -> DriverReport:

@@ -18,6 +18,7 @@ from models.servers import ModelServer, check_servers
 from redaction.persist import Written
 from runtime.audit.levels import LEVELS
 from runtime.domain.secret import is_reference
+from runtime.policies.exec_profile import SANDBOXES
 from runtime.policies.residency import CLOUD_PREFIX, UNKNOWN, is_zone, is_zone_pattern
 
 Value: TypeAlias = (
@@ -32,6 +33,7 @@ Value: TypeAlias = (
 )
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
+SANDBOX_ORDER: Final = ["wasm", "bubblewrap", "gvisor", "docker", "process"]
 FEATURES: Final = ("cloud", "openbao")
 DESTINATION_KINDS: Final = ("model", "http", "telemetry")
 
@@ -170,6 +172,14 @@ def features(value: object) -> list[str]:
     unknown = next((name for name in found if name not in FEATURES), None)
     if unknown is not None:
         raise ValueError(f"names of features: {', '.join(FEATURES)}")
+    return found
+
+
+def sandbox_names(value: object) -> list[str]:
+    """Names of sandboxes, each once."""
+    found = names(value)
+    if not set(found) <= SANDBOXES.keys() or len(set(found)) < len(found):
+        raise ValueError(f"names of sandboxes, each once: {', '.join(SANDBOXES)}")
     return found
 
 
@@ -341,6 +351,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
     Setting("mcp.tools", names, [], "patterns of tools that other programs may call, over MCP and HTTP; empty: none"),
     Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
+    Setting(
+        "sandbox.order", sandbox_names, SANDBOX_ORDER, "sandboxes that may run programs, in the order they are asked"
+    ),
+    Setting(
+        "sandbox.docker_image", text, "", "image of this machine's engine for the sandbox docker; empty: it is left out"
+    ),
     Setting("telemetry.otlp_url", optional_url, "", "collector of OpenTelemetry that gets traces (OTLP over HTTP)"),
     Setting("telemetry.key", secret, "", "its key, as secret://NAME"),
     Setting("mcp.servers", mcp_servers, [], "servers of tools over MCP that may be used here, and what each is given"),

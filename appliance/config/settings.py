@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from appliance.config.costs import BudgetLine
-from appliance.config.known import SETTINGS
+from appliance.config.known import SANDBOX_ORDER, SETTINGS
 from appliance.config.sources import resolve
 from models.servers import ModelServer
 from runtime.audit.levels import Level
@@ -112,6 +112,15 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A file or folder outside the data folder that gets a copy of each checkpoint; empty: none."""
 
 
+class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What programs of tools are run in."""
+
+    order: tuple[str, ...] = tuple(SANDBOX_ORDER)
+    """The drivers that may run any, in the order in which they are asked."""
+    docker_image: str = ""
+    """The image that `docker` takes; empty: it is not used."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, checked."""
 
@@ -153,6 +162,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     durability: Durability = "full"
     models: ModelSettings = ModelSettings()
     secrets: SecretSettings = SecretSettings()
+    sandbox: SandboxSettings = SandboxSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"

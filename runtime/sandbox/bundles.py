@@ -13,6 +13,7 @@ from pathlib import Path
 
 from runtime.domain.canonical import Json, encode
 from runtime.domain.exec_profile import ExecProfile
+from runtime.sandbox import seccomp
 
 _PREFIX = "agentflow-sandbox-"
 _NOBODY = 65_534
@@ -141,6 +142,37 @@ def _process(profile: ExecProfile, python: str, *, cwd: str) -> dict[str, Json]:
 
 def _mount(destination: str, kind: str, source: str, *options: str) -> dict[str, Json]:
     return {"destination": destination, "type": kind, "source": source, "options": list[Json](options)}
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that made a folder is gone, or the folder is."""
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def calls_refused(*, allows_subprocess: bool) -> bytes:
+    """The profile of system calls that an engine takes: as `_REFUSED`, for a kernel that counts tasks itself."""
+    refused = {*seccomp.WAYS_AROUND, *seccomp.TRACING, *seccomp.BEYOND_A_PROGRAM, "socket"}
+    rules: list[Json] = [
+        {"names": list[Json](sorted(refused)), "action": "SCMP_ACT_ERRNO"},
+        {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+    ]
+    if not allows_subprocess:
+        thread: Json = {"index": 0, "value": 0x0001_0000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+        rules += [
+            {"names": ["fork", "vfork"], "action": "SCMP_ACT_ERRNO"},
+            {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "args": [thread]},
+        ]
+    return encode({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": rules})
 
 
 def _sweep(left: Path) -> None:

@@ -140,6 +140,7 @@ AUDIT = {
 
 
 MODEL_SERVERS = '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'
+SANDBOXES = {"sandbox.order": "process,gvisor", "sandbox.docker_image": "tools:1", "mcp.tools": "search*"}
 TOOL_SERVERS = '[{"name": "files", "command": ["node", "server.js"], "reads": ["/srv"]}]'
 
 
@@ -177,7 +178,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "telemetry.otlp_url": "http://127.0.0.1:4318",
         "telemetry.key": "secret://collector",
     }
-    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS}
+    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES
     egress = {
         "features": "cloud",
         "cloud_hosts": '{"api.example.com:443": "cloud:eu"}',
