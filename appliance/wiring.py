@@ -31,6 +31,7 @@ from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.tool_rules import RuleBook, rule_book
 from appliance.toolboxes import Toolboxes
+from appliance.uplink import uplink_of
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
@@ -268,6 +269,7 @@ class Appliance:
         )
         self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
         self._open_traces(data, audit)
+        self._open_uplink()
         self.engine = Engine(
             store=self.store,
             definitions=self.workflows.ready,
@@ -373,6 +375,10 @@ class Appliance:
             clock=self.clock,
         )
         self._opened.push_async_callback(self.traces.stop)
+
+    def _open_uplink(self) -> None:
+        self.uplink = uplink_of(self, self._guard)
+        self._opened.push_async_callback(self.uplink.stop)
 
     async def _open_workflows(self, data: Path, key: Key | None) -> None:
         self.workflows = WorkflowCatalogue(

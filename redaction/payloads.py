@@ -18,7 +18,7 @@ from redaction.work import Work, text_of
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, ToolCall, ToolOffer
 from runtime.domain.envelope import Envelope
-from runtime.domain.forward import Forward, StreamAsked
+from runtime.domain.forward import Anchored, Forward, StreamAsked
 from runtime.domain.http import HttpRequest
 from runtime.domain.mail import Mail
 from runtime.domain.sql import SqlQuery
@@ -87,7 +87,7 @@ def is_bare(payload: object) -> bool:
     match payload:
         case Forward():
             return all(each.payload is None for each in payload.envelopes)
-        case StreamAsked():
+        case StreamAsked() | Anchored():
             return True
         case _:
             return False
@@ -106,8 +106,8 @@ def redacted(redactor: Redactor, payload: Payload, destination: str) -> tuple[Pa
             done = _http(payload, work)
         case Forward():
             done = replace(payload, envelopes=tuple(_envelope(each, work) for each in payload.envelopes))
-        case StreamAsked():
-            done = payload  # names out of the settings
+        case StreamAsked() | Anchored():
+            done = payload  # names out of the settings, and hashes
         case Mail():
             done = redacted_mail(payload, work)
         case SqlQuery():

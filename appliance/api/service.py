@@ -18,6 +18,7 @@ from appliance.readiness import Readiness
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
+from appliance.uplink import figures
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
 
@@ -40,6 +41,7 @@ class Service:
         self.metrics = Metrics(version)
         self.metrics.egress.read = appliance.egress_counts
         self.metrics.threats.read = lambda: appliance.threats.counts
+        self.metrics.uplink.read = lambda: figures(appliance.uplink.view) if self.has_started else ()
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""
@@ -111,6 +113,7 @@ class Service:
         await self._tell_of_keys()
         await self.tail.start(self.store)
         await self.appliance.traces.start()
+        await self.appliance.uplink.start()
         self.has_started = True
         self.metrics.ready.set(1)
         self.lifecycle.ready()
@@ -128,6 +131,7 @@ class Service:
         await self.mcp.stop()
         if self.has_started:  # an appliance that could not open its folder has none
             await self.appliance.traces.stop()
+            await self.appliance.uplink.stop()
         await self.tail.stop()
         while self._telling:
             await asyncio.wait(self._telling)

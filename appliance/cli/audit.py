@@ -73,13 +73,14 @@ def show_audit(af: Af, seq: int, tenant: str) -> None:
     examples="""
         af audit verify
         af audit verify --anchor /mnt/stick --json
+        af audit verify --anchor uplink
         af audit verify --key 'agentflow.local/audit/…+1a2b3c4d+AT…'
     """,
 )
 @click.option(
     "--anchor",
     type=click.Path(path_type=Path),
-    help="Checkpoints that were kept outside: a file, or a folder; otherwise the setting audit.anchor.",
+    help="Checkpoints that were kept outside: a file, a folder, or `uplink`; otherwise the setting audit.anchor.",
 )
 @click.option("--key", "vkey", metavar="VKEY", help="Who signed, as `af audit key` printed it; otherwise the key here.")
 @click.option("--tenant", metavar="TENANT", help="Only this chain.")

@@ -10,11 +10,13 @@ from appliance.audit_keys import AuditKeys
 from appliance.cli.audit_log import open_log
 from appliance.cli.context import Af
 from runtime.audit.note import NoteKey, key_of, parsed, text_of
-from runtime.domain.ids import DEFAULT_TENANT
+from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import Corrupt, NotFound
 from runtime.store.audit_check import ChainReport, check, tenants
 from runtime.store.signing import verify_ed25519
 from runtime.store.verification import verify_rows
+
+UPLINK = "uplink"
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +36,9 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
     """Check the chains of a data folder, or one of them, and then the journal. Raises what a missing anchor or a
     verifier's key that is none raises."""
     keys, notes = AuditKeys(af.settings), list[str]()
+    fetched = await _kept_elsewhere(af, tenant) if str(anchor) == UPLINK else None
     place = anchor or (Path(af.settings.audit.anchor).expanduser() if af.settings.audit.anchor else None)
-    if anchor is not None and not anchor.exists():
+    if fetched is None and anchor is not None and not anchor.exists():
         raise NotFound("audit.no_anchor", f"{anchor} does not exist; `af audit anchor --to {anchor}` makes it")
     if place is None:
         notes.append(
@@ -45,7 +48,9 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
     entries, journal = 0, None
     async with open_log(af) as log:
         names = [] if log is None else [name for name in await log.aside(tenants) if tenant in (None, name)]
-        kept = {} if place is None else _kept_outside(Anchor(place), keys, [*names, tenant or DEFAULT_TENANT])
+        kept = fetched
+        if kept is None:
+            kept = {} if place is None else _kept_outside(Anchor(place), keys, [*names, tenant or DEFAULT_TENANT])
         for name in names + [name for name in kept if name not in names and tenant in (None, name)]:
             key = _key(keys, name, vkey, notes)
             work = partial(check, tenant=name, key=key, verify=verify_ed25519, outside=kept.get(name))
@@ -62,6 +67,25 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
         journal=journal,
         notes=notes,
     )
+
+
+async def _kept_elsewhere(af: Af, tenant: str | None) -> dict[str, str]:
+    """Checkpoints that the uplink's stream keeps, of the tenants that the log has, or of the one."""
+    from appliance.cli.uplink import Served, opened
+    from appliance.uplink_anchor import KeptNote, anchored_note
+
+    async with open_log(af) as log:
+        heads = [str(head.tenant) for head in await log.heads()] if log else []
+    found: dict[str, str] = {}
+    async with opened(af, "af audit verify") as door:
+        for name in [tenant] if tenant else dict.fromkeys([*heads, DEFAULT_TENANT]):
+            if isinstance(door, Served):
+                note = (await door.ask(KeptNote, "POST", "/anchored", {"tenant": name})).note
+            else:
+                note = await anchored_note(door.uplink, TenantId(name))
+            if note is not None:
+                found[name] = note
+    return found
 
 
 def _kept_outside(anchor: Anchor, keys: AuditKeys, names: list[str]) -> dict[str, str]:

@@ -68,10 +68,15 @@ def export(af: Af, *, tiles: Path, tenant: str) -> None:
     examples="""
         af audit anchor --to /mnt/stick/default.checkpoint
         af audit anchor --to /mnt/stick
+        af audit anchor --to uplink
     """,
 )
 @click.option(
-    "--to", "place", type=click.Path(path_type=Path), required=True, help="A file for one chain, or a folder for all."
+    "--to",
+    "place",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A file for one chain, a folder for all, or `uplink`: the broker's stream.",
 )
 @click.option("--tenant", metavar="TENANT", help="Only this chain; otherwise all, or `default` for a file.")
 @pass_af
@@ -80,7 +85,10 @@ def anchor(af: Af, *, place: Path, tenant: str | None) -> None:
 
     A checkpoint that is there is replaced by a later one of the same log alone. `af audit verify --anchor` compares.
     """
-    af.run(_anchor(af, place.expanduser().absolute(), tenant))
+    if str(place) == "uplink":
+        af.run(_anchor_uplink(af, tenant))
+    else:
+        af.run(_anchor(af, place.expanduser().absolute(), tenant))
 
 
 @click.command(cls=Command, examples="af audit key --tenant acme")
@@ -171,6 +179,28 @@ async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
             af.terminal.say(f"{name}: {size:,} records, signed, kept in {file}")
     for each in told:  # behind the checkpoint, which cannot tell of itself
         await note(af.settings, each)
+    af.terminal.document({"anchors": kept})
+
+
+async def _anchor_uplink(af: Af, tenant: str | None) -> None:
+    from appliance.cli.uplink import Served, opened
+    from appliance.uplink_anchor import AnchorView, anchor_tenant
+    from runtime.domain.ids import DEFAULT_TENANT, TenantId
+
+    async with open_log(af) as log:
+        heads = [str(head.tenant) for head in await log.heads()] if log else []
+    kept = []
+    async with opened(af, "af audit anchor") as found:
+        for name in [tenant] if tenant else heads or [DEFAULT_TENANT]:
+            if isinstance(found, Served):
+                view = await found.ask(AnchorView, "POST", "/checkpoints", {"tenant": name})
+            else:
+                view = await anchor_tenant(found, TenantId(name), actor="cli")
+            again = "" if view.is_new else ", as it was already"
+            af.terminal.say(
+                f"{name}: {view.records:,} records, signed, kept by {view.host} in {view.stream} at {view.seq}{again}"
+            )
+            kept.append(view)
     af.terminal.document({"anchors": kept})
 
 

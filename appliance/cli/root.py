@@ -35,6 +35,7 @@ COMMANDS = {
     "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
+    "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
     "tools": Lazy("appliance.cli.tools", "Show who may call which tool, and why.", OPERATE),
     "secrets": Lazy("appliance.cli.secrets", "Keep keys and passwords encrypted, by name.", OPERATE),

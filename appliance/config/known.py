@@ -4,6 +4,7 @@ One table, so that the settings struct, `af config`, the environment and the man
 """
 
 import json
+import re
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Final, TypeAlias, get_args
@@ -17,7 +18,10 @@ from models.routing import check_routes
 from models.servers import ModelServer, check_servers
 from redaction.persist import Written
 from runtime.audit.levels import LEVELS
+from runtime.domain.forward import is_broker
 from runtime.domain.secret import is_reference
+from runtime.domain.subject import checked_filter, checked_subject
+from runtime.errors import Invalid
 from runtime.policies.exec_profile import SANDBOXES
 from runtime.policies.residency import CLOUD_PREFIX, UNKNOWN, is_zone, is_zone_pattern
 
@@ -35,7 +39,9 @@ Value: TypeAlias = (
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 SANDBOX_ORDER: Final = ["wasm", "bubblewrap", "gvisor", "docker", "process"]
 FEATURES: Final = ("cloud", "openbao")
-DESTINATION_KINDS: Final = ("model", "http", "telemetry")
+DESTINATION_KINDS: Final = ("model", "http", "telemetry", "bus")
+
+_STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -88,6 +94,39 @@ def http_url(value: object) -> str:
 def optional_url(value: object) -> str:
     """The same, or nothing."""
     return "" if value == "" else http_url(value)
+
+
+def broker(value: object) -> str:
+    """The address of a NATS broker, or nothing."""
+    if value == "":
+        return ""
+    if not isinstance(value, str) or not is_broker(value):
+        raise ValueError("an address such as nats://10.0.0.5:4222 or tls://broker.example:4222, without a password")
+    return value
+
+
+def filters(value: object) -> list[str]:
+    """Filters of subjects."""
+    found = names(value)
+    try:
+        return [checked_filter(each) for each in found]
+    except Invalid:
+        raise ValueError("filters of subjects such as runs.> or runs.support.*.step.failed") from None
+
+
+def subject(value: object) -> str:
+    """What a subject may begin with."""
+    try:
+        return checked_subject(text(value))
+    except Invalid:
+        raise ValueError("tokens with dots between them, such as site1.agentflow") from None
+
+
+def stream(value: object) -> str:
+    """The name of a stream."""
+    if not isinstance(value, str) or not _STREAM.fullmatch(value):
+        raise ValueError("a name such as AGENTFLOW, of letters, digits, - and _")
+    return value
 
 
 def secret(value: object) -> str:
@@ -359,6 +398,19 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("telemetry.otlp_url", optional_url, "", "collector of OpenTelemetry that gets traces (OTLP over HTTP)"),
     Setting("telemetry.key", secret, "", "its key, as secret://NAME"),
+    Setting("uplink.url", broker, "", "NATS broker that gets what runs say: nats://HOST:PORT or tls://HOST:PORT"),
+    Setting("uplink.subjects", filters, ["runs.>"], "which subjects of the bus it gets"),
+    Setting("uplink.payloads", filters, [], "of which of them the payload goes along; otherwise who, what and when"),
+    Setting("uplink.stream", stream, "AGENTFLOW", "the stream of JetStream that keeps them"),
+    Setting("uplink.prefix", subject, "agentflow", "put before each subject; one of its own for each site"),
+    Setting(
+        "uplink.credentials",
+        secret,
+        "",
+        "who this is to the broker, as secret://NAME: creds, password or token",
+    ),
+    Setting("uplink.credentials_file", text, "", "the same as a creds file, mode 0600"),
+    Setting("uplink.ca_file", text, "", "PEM file with who may vouch for the broker; empty: the system's"),
     Setting("mcp.servers", mcp_servers, [], "servers of tools over MCP that may be used here, and what each is given"),
     Setting("log_level", one_of("debug", "info", "warning", "error"), "info", "least level kept in logs/af.log"),
 )

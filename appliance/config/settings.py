@@ -97,6 +97,27 @@ class TelemetrySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Its key, as `secret://NAME`; sent as a bearer token."""
 
 
+class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where what runs say goes, beside this appliance."""
+
+    url: str = ""
+    """A NATS broker; empty: nowhere."""
+    subjects: tuple[str, ...] = ("runs.>",)
+    """Filters of what it gets."""
+    payloads: tuple[str, ...] = ()
+    """Filters of what goes with its payload."""
+    stream: str = "AGENTFLOW"
+    """The stream that keeps it."""
+    prefix: str = "agentflow"
+    """Put before each subject, with a dot between."""
+    credentials: str = ""
+    """Who this is to the broker, as `secret://NAME`."""
+    credentials_file: str = ""
+    """The same as a file."""
+    ca_file: str = ""
+    """Who may vouch for the broker; empty: the system's authorities."""
+
+
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How the audit log is kept."""
 
@@ -164,6 +185,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secrets: SecretSettings = SecretSettings()
     sandbox: SandboxSettings = SandboxSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
+    uplink: UplinkSettings = UplinkSettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

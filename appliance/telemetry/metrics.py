@@ -1,11 +1,11 @@
 """The page that Prometheus reads. Counts start at zero with the process; labels never hold data of a run."""
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -53,6 +53,8 @@ class Metrics:
         self._registry.register(self.egress)
         self.threats = ThreatCounts()
         self._registry.register(self.threats)
+        self.uplink = UplinkFigures()
+        self._registry.register(self.uplink)
 
     def page(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
@@ -101,3 +103,28 @@ class ThreatCounts(Collector):
         for kind, count in self.read().items():
             family.add_metric([kind], count)
         yield family
+
+
+class UplinkFigures(Collector):
+    """How far the uplink has come, as it counts it itself; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Iterable[tuple[str, float]]] = tuple
+        """What is counted, by the end of its metric's name."""
+
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
+        """Read when it is asked for."""
+        for name, value in self.read():
+            whole = f"agentflow_uplink_{name}"
+            if name.endswith("_total"):
+                yield CounterMetricFamily(whole.removesuffix("_total"), _UPLINK[name], value=value)
+            else:
+                yield GaugeMetricFamily(whole, _UPLINK[name], value=value)
+
+
+_UPLINK = {
+    "sent_total": "Envelopes that the broker has acknowledged since the start.",
+    "withheld_total": "Envelopes that policy did not let leave, since the start.",
+    "waiting": "Entries of the journal that the broker has not acknowledged yet.",
+    "up": "0 while the broker is away, or takes nothing.",
+}

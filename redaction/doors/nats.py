@@ -7,12 +7,10 @@ message is kept is waited for. With `tls://` a broker that offers no TLS gets no
 
 import asyncio
 import logging
-import re
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -21,7 +19,7 @@ from redaction.doors.nats_credentials import Credentials, credentials_of, read_c
 from redaction.doors.reaching import Resolve, Reveal, system_resolve
 from runtime.domain.egress import Cleared
 from runtime.domain.envelope import Envelope, write
-from runtime.domain.forward import Forward, StreamAsked, StreamView, Taken
+from runtime.domain.forward import Anchored, Broker, Forward, StreamAsked, StreamView, Taken, broker_of
 from runtime.domain.ids import DEFAULT_TENANT
 from runtime.domain.secret import reference_of
 from runtime.errors import AgentFlowError, Invalid, NotFound, Refused, Unavailable
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from nats.js.api import PubAck
     from nats.js.errors import APIError
 
-DEFAULT_PORT = 4222
 DUPLICATE_WINDOW_S = 24 * 3_600.0
 """Of a stream that is made here."""
 PING_S = 20
@@ -60,8 +57,7 @@ class NatsServer(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def host(self) -> str:
         """`name:port`. Raises Invalid."""
-        name, port, _ = _parsed(self.url)
-        return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+        return broker_of(self.url).host
 
 
 class NatsDoor:
@@ -89,8 +85,16 @@ class NatsDoor:
         After an error some may be kept all the same: publishing them again is safe, as their ids are equal. Raises
         Refused (`nats.too_large` with the `id`, `nats.denied`), NotFound (no such stream) or Unavailable.
         """
-        forward = cleared.payload
-        client = await self._connected(cleared.destination.host)
+        return await self._publish(cleared.payload, cleared.destination.host)
+
+    async def anchor(self, cleared: Cleared[Anchored]) -> Taken:
+        """The same for a checkpoint."""
+        held = cleared.payload
+        forward = Forward(envelopes=(held.envelope,), prefix=held.prefix, stream=held.stream)
+        return (await self._publish(forward, cleared.destination.host))[0]
+
+    async def _publish(self, forward: Forward, host: str) -> Sequence[Taken]:
+        client = await self._connected(host)
         stream = client.jetstream(timeout=self._server.timeout_s)
         contents = [(envelope, write(envelope)) for envelope in forward.envelopes]
         _require_room(contents, client.max_payload)
@@ -190,34 +194,30 @@ class NatsDoor:
             return self._client
 
     async def _connect(self) -> "Client":
-        name, port, is_tls = _parsed(self._server.url)
-        addresses = await self._addresses(name, port)
+        await asyncio.to_thread(_load)
+        broker = broker_of(self._server.url)
+        addresses = await self._addresses(broker.name, broker.port)
         credentials = await self._credentials()
-        tls = self._tls() if is_tls else None
+        tls = await asyncio.to_thread(self._tls) if broker.is_tls else None
         for number, address in enumerate(addresses, 1):
             try:
                 with self._in_our_words(""):
                     async with asyncio.timeout(self._server.timeout_s):
-                        return await self._opened(address, port, name, tls=tls, credentials=credentials)
+                        return await self._opened(address, broker, tls=tls, credentials=credentials)
             except Unavailable:
                 if number == len(addresses):
                     raise
         raise AssertionError("a name that was resolved has an address")
 
     async def _opened(
-        self, address: str, port: int, name: str, *, tls: ssl.SSLContext | None, credentials: Credentials
+        self, address: str, broker: Broker, *, tls: ssl.SSLContext | None, credentials: Credentials
     ) -> "Client":
-        client = _client(requires_tls=tls is not None, host=self._server.host)
         self._closed, self._complaint = asyncio.Event(), None
-        closed = self._closed
-
-        async def on_closed() -> None:
-            closed.set()
-
+        client = _client(requires_tls=tls is not None, host=self._server.host, on_lost=self._closed.set)
         host = f"[{address}]" if ":" in address else address
         try:
             await client.connect(
-                servers=[f"nats://{host}:{port}"],
+                servers=[f"nats://{host}:{broker.port}"],
                 name="agentflow",
                 allow_reconnect=False,  # by whoever has leave, to the address that was checked
                 connect_timeout=max(1, round(self._server.timeout_s)),
@@ -225,9 +225,8 @@ class NatsDoor:
                 max_outstanding_pings=2,
                 pending_size=_PUBLISHING_BYTES,
                 error_cb=self._noted,
-                closed_cb=on_closed,
                 tls=tls,
-                tls_hostname=name if tls is not None else None,
+                tls_hostname=broker.name if tls is not None else None,
                 user=credentials.user or None,
                 password=credentials.password or None,
                 token=credentials.token or None,
@@ -303,9 +302,17 @@ class NatsDoor:
             raise _explained(host, error) from None
 
 
-def _client(*, requires_tls: bool, host: str) -> "Client":
-    """A client that goes nowhere but where it is told to, and says who it is to nobody without TLS where TLS is due."""
-    from nats.aio.client import Client  # 0.2 s that an appliance without an uplink need not pay
+def _load() -> None:
+    """Import the library: a fifth of a second that the event loop, and an appliance without an uplink, need not pay."""
+    import nats.js.errors  # noqa: F401  # with everything else
+
+
+def _client(*, requires_tls: bool, host: str, on_lost: Callable[[], None]) -> "Client":
+    """A client that goes nowhere but where it is told to, and says who it is to nobody without TLS where TLS is due.
+
+    `on_lost` is called as soon as the connection is gone; the library's own callback waits for what it still has open.
+    """
+    from nats.aio.client import Client
 
     class OneServer(Client):
         async def _process_info(self, info: dict[str, object], initial_connection: bool = False) -> None:
@@ -319,6 +326,10 @@ def _client(*, requires_tls: bool, host: str) -> "Client":
                 raise Unavailable("nats.tls", f"{host} takes TLS alone; write tls:// in its URL", retryable=False)
             known = {name: value for name, value in info.items() if name != "connect_urls"}
             await super()._process_info(known, initial_connection)
+
+        async def _process_op_err(self, e: Exception) -> None:
+            on_lost()
+            await super()._process_op_err(e)
 
     return OneServer()
 
@@ -378,26 +389,3 @@ def _explained(host: str, error: Exception) -> AgentFlowError:
     if isinstance(error, ConnectionRefusedError):
         return Unavailable("nats.unreachable", f"no connection to {host}: nobody listens there")
     return Unavailable("nats.broken", f"the connection to {host} broke off ({type(error).__name__})")
-
-
-_HOST = re.compile(r"[A-Za-z0-9._:-]+")
-
-
-def _parsed(url: str) -> tuple[str, int, bool]:
-    """Name, port, and whether TLS is due."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORT
-    except ValueError:
-        raise _bad_url() from None
-    is_plain = not (parts.username or parts.password or parts.query or parts.fragment or parts.path.strip("/"))
-    if parts.scheme not in ("nats", "tls") or not parts.hostname or not is_plain or not _HOST.fullmatch(parts.hostname):
-        raise _bad_url()
-    return parts.hostname, port, parts.scheme == "tls"
-
-
-def _bad_url() -> Invalid:
-    return Invalid(
-        "nats.bad_url",
-        "the address of a broker is nats://HOST:PORT or tls://HOST:PORT, without a name or password in it",
-    )

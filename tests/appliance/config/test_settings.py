@@ -139,6 +139,16 @@ AUDIT = {
 }
 
 
+UPLINK = {
+    "uplink.url": "tls://broker.example:4222",
+    "uplink.subjects": "runs.>,orders.*",
+    "uplink.payloads": "runs.*.*.run.finish",
+    "uplink.stream": "SITE-1",
+    "uplink.prefix": "site1.agentflow",
+    "uplink.credentials": "secret://uplink",
+    "uplink.credentials_file": "/run/uplink.creds",
+    "uplink.ca_file": "/run/ca.pem",
+}
 MODEL_SERVERS = '[{"name": "vllm", "url": "http://127.0.0.1:8000/v1", "models": ["a/b-1.5"]}]'
 SANDBOXES = {"sandbox.order": "process,gvisor", "sandbox.docker_image": "tools:1", "mcp.tools": "search*"}
 TOOL_SERVERS = '[{"name": "files", "command": ["node", "server.js"], "reads": ["/srv"]}]'
@@ -151,6 +161,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     texts = {
         "drain_s": "1.5",
         "mcp.workflows": "support,desk-*",
+        "mcp.tools": "search",
         "names_workers": "2",
         "models.threads": "4",
         "models.isolation": "thread",
@@ -177,6 +188,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "secrets.cache_s": "0",
         "telemetry.otlp_url": "http://127.0.0.1:4318",
         "telemetry.key": "secret://collector",
+        **UPLINK,
     }
     lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES
     egress = {

@@ -1,0 +1,408 @@
+"""What runs say, forwarded to a broker elsewhere over a link that may be away for days.
+
+Entries of the journal become envelopes, pass the guard, and are published by the door; the place up to which the broker
+has acknowledged everything is kept on the disk, so the journal itself is what waits. An envelope is sent at least once,
+under an id that is always the same. Never holds up the engine, and never says more than policy lets it: what may not
+leave is counted and passed over, what cannot leave now waits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from appliance.config.settings import Settings
+from appliance.uplink_policy import Leave, UplinkPolicy
+from redaction.doors.nats import NatsDoor, NatsServer
+from redaction.guard import Guard
+from runtime.domain.egress import Destination, Outbound, Sender
+from runtime.domain.envelope import Envelope, message
+from runtime.domain.event import RunMigrated
+from runtime.domain.forward import Anchored, Forward, StreamAsked, StreamView, Taken, broker_of
+from runtime.domain.ids import TenantId
+from runtime.domain.journal import Row, rfc3339
+from runtime.domain.subject import token
+from runtime.errors import AgentFlowError, Invalid, Refused
+from runtime.policies.residency import LOCAL
+from runtime.ports import Clock, StateStore
+from runtime.store.private_file import write_private
+
+if TYPE_CHECKING:
+    from appliance.wiring import Appliance
+
+CURSOR_FILE = "uplink.json"
+AT_ONCE = 200
+AT_ONCE_BYTES = 524_288
+"""Entries of one batch, and about how much they may say: a megabyte is what a broker takes at once."""
+QUEUED = 1_000
+FIRST_WAIT_US, LAST_WAIT_US = 500_000, 30_000_000
+CHECKPOINTS = "audit.checkpoint"
+"""Subjects of checkpoints: this, and the tenant."""
+_TOO_MUCH = ("egress.too_large", "nats.too_large", "redaction.blocked")
+"""Refusals of what is said, not of the place: less of it may leave."""
+
+log = logging.getLogger(__name__)
+
+
+class _Cursor(msgspec.Struct, frozen=True):
+    sent: int
+
+
+class UplinkView(msgspec.Struct, frozen=True, kw_only=True):
+    """How the uplink is."""
+
+    host: str
+    """Empty: there is none."""
+    state: str
+    """`off`, `connected`, `idle` (nothing was to be sent yet, or lately),
+    `waiting` (the broker is away, or does not take what is sent), `not served` (no `af serve` has the data folder)."""
+    stream: str = ""
+    prefix: str = ""
+    position: int = 0
+    """The entry of the journal up to which everything was acknowledged."""
+    waiting: int = 0
+    """Entries behind it."""
+    sent: int = 0
+    """Envelopes acknowledged since the start."""
+    duplicates: int = 0
+    """Of them those that the stream had already."""
+    withheld: int = 0
+    """Those that policy does not let leave."""
+    without_payload: int = 0
+    """Those whose payload was left out, though settings send it along."""
+    last_sent_at: str = ""
+    fault: str = ""
+    """Why nothing leaves now; empty: nothing is wrong."""
+    fault_code: str = ""
+    since: str = ""
+    """Since when."""
+
+
+class Uplink:
+    """The uplink of one appliance."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        destination: Destination | None,
+        store: StateStore,
+        policy: UplinkPolicy,
+        guard: Guard,
+        door: NatsDoor,
+        clock: Clock,
+    ) -> None:
+        """`destination`: None where no broker is set."""
+        self._settings = settings.uplink
+        self._mode = settings.mode
+        self._where = destination
+        self._cursor = settings.data / CURSOR_FILE
+        self._store = store
+        self._policy = policy
+        self._guard = guard
+        self._door = door
+        self._clock = clock
+        self._tasks: list[asyncio.Task[None]] = []
+        self._view = UplinkView(host="", state="off")
+        if destination is not None:
+            host, given = destination.host, settings.uplink
+            self._view = UplinkView(host=host, state="idle", stream=given.stream, prefix=given.prefix)
+
+    @property
+    def view(self) -> UplinkView:
+        """How it is now."""
+        is_well = self._view.state == "connected" and not self._door.is_connected
+        return replace(self._view, state="idle") if is_well else self._view
+
+    async def start(self) -> None:
+        """Forward from now on what was not forwarded yet; nothing where no broker is set.
+
+        Raises Refused in an appliance that is air-gapped: whoever set both does not mean one of them.
+        """
+        if self._where is None:
+            return
+        require_link(self._mode)
+        waiting: asyncio.Queue[tuple[int, Row]] = asyncio.Queue(QUEUED)
+        position = await self._begin()
+        self._tasks = [
+            asyncio.create_task(self._follow(position, waiting), name="uplink-follow"),
+            asyncio.create_task(self._forward_for_ever(waiting), name="uplink-send"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop forwarding; what was not acknowledged is at the next start. Safe to call twice."""
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._door.stop()
+
+    async def look(self, *, create: bool = False) -> StreamView:
+        """Ask the broker for the stream. Raises Invalid without one, Refused, NotFound and Unavailable."""
+        subjects = (f"{self._settings.prefix}.>",) if create else ()
+        asked = StreamAsked(stream=self._settings.stream, create_for=subjects)
+        outbound = Outbound(destination=self._destination(), payload=asked, sender=Sender(purpose="af uplink"))
+        async with self._guard.passage(outbound) as passage:
+            return await self._door.look(passage.cleared)
+
+    async def anchor(self, tenant: TenantId, note: str, size: int, digest: str) -> Taken:
+        """Have the stream keep a checkpoint. Raises as `look` does."""
+        envelope = message(
+            f"{CHECKPOINTS}.{token(tenant)}",
+            {"note": note},
+            id=f"checkpoint/{size}/{digest[:32]}",
+            at_us=self._clock.now_us(),
+            tenant=tenant,
+            type=CHECKPOINTS,
+        )
+        held = Anchored(envelope=envelope, prefix=self._settings.prefix, stream=self._settings.stream)
+        sender = Sender(purpose="af audit anchor", tenant=tenant)
+        outbound = Outbound(destination=self._destination(), payload=held, sender=sender)
+        async with self._guard.passage(outbound) as passage:
+            return await self._door.anchor(passage.cleared)
+
+    async def anchored(self, tenant: TenantId) -> bytes | None:
+        """The newest checkpoint that the stream keeps, as an envelope; None where it keeps none. Raises as `look`."""
+        subject = f"{self._settings.prefix}.{CHECKPOINTS}.{token(tenant)}"
+        asked = StreamAsked(stream=self._settings.stream, subject=subject)
+        sender = Sender(purpose="af audit verify", tenant=tenant)
+        outbound = Outbound(destination=self._destination(), payload=asked, sender=sender)
+        async with self._guard.passage(outbound) as passage:
+            return await self._door.newest(passage.cleared)
+
+    def _destination(self) -> Destination:
+        """Raises Invalid where there is none."""
+        if self._where is None:
+            raise Invalid("uplink.none", "no broker is set: af config set uplink.url nats://HOST:4222")
+        return self._where
+
+    async def _begin(self) -> int:
+        """The place up to which everything was acknowledged; the journal's end where nothing ever was."""
+        head = await self._store.head()
+        kept = read_cursor(self._cursor)
+        if kept is not None and kept > head:
+            log.warning("the journal ends before entry %d, up to which the uplink has come: it was restored", kept)
+        position = head if kept is None else min(kept, head)
+        self._keep(position)
+        self._view = replace(self._view, waiting=head - position)
+        return position
+
+    def _keep(self, position: int) -> None:
+        write_private(self._cursor, msgspec.json.encode(_Cursor(position)))
+        self._view = replace(self._view, position=position)
+
+    async def _follow(self, cursor: int, waiting: asyncio.Queue[tuple[int, Row]]) -> None:
+        while True:
+            try:
+                async for position, row in self._store.follow(cursor):
+                    await waiting.put((position, row))
+                    cursor = position
+            except AgentFlowError as error:
+                log.error("the journal could not be followed from %d: %s", cursor, error)
+            await self._clock.sleep_until(self._clock.now_us() + FIRST_WAIT_US)
+
+    async def _forward_for_ever(self, waiting: asyncio.Queue[tuple[int, Row]]) -> None:
+        while True:
+            rows = [await waiting.get()]
+            size = len(rows[0][1].data)
+            while len(rows) < AT_ONCE and size < AT_ONCE_BYTES and not waiting.empty():
+                rows.append(waiting.get_nowait())
+                size += len(rows[-1][1].data)
+            for leave, envelopes in await self._groups([row for _, row in rows]):
+                await self._until_taken(leave, envelopes)
+            await self._until_kept(rows[-1][0])
+            await self._count_waiting()
+
+    async def _groups(self, rows: Sequence[Row]) -> list[tuple[Leave, list[Envelope]]]:
+        """Envelopes that may leave, by on whose behalf they do; those of a run in order."""
+        groups: dict[int, tuple[Leave, list[Envelope]]] = {}
+        for row in rows:
+            if row.type == RunMigrated.TYPE:
+                self._policy.forget(row.run)
+            leave = await self._until_known(row)
+            envelope = None if leave is None else leave.envelope(row)
+            if leave is not None and envelope is not None:
+                groups.setdefault(id(leave), (leave, []))[1].append(envelope)
+        return list(groups.values())
+
+    async def _until_known(self, row: Row) -> Leave | None:
+        """What may leave of a run; a store that fails is asked again."""
+        while True:
+            try:
+                return await self._policy.of_run(row.run)
+            except AgentFlowError as error:
+                await self._wait(error, FIRST_WAIT_US)
+
+    async def _until_taken(self, leave: Leave, envelopes: list[Envelope]) -> None:
+        wait_us = FIRST_WAIT_US
+        while envelopes:
+            try:
+                await self._send(leave.sender, envelopes)
+                return
+            except Refused as refused:
+                if refused.code in _TOO_MUCH:
+                    envelopes = await self._lessened(leave, envelopes, refused)
+                    continue
+                if self._is_forbidden(leave):
+                    self._withhold(envelopes, refused)
+                    return
+                await self._wait(refused, wait_us)
+            except AgentFlowError as error:
+                await self._wait(error, wait_us)
+            except Exception as error:  # whatever it is, the journal waits, and the task must not end
+                log.exception("the uplink failed")
+                await self._wait(
+                    AgentFlowError("uplink.failed", f"the uplink failed with {type(error).__name__}"), wait_us
+                )
+            wait_us = min(2 * wait_us, LAST_WAIT_US)
+
+    def _is_forbidden(self, leave: Leave) -> bool:
+        """Whether the run's own policy says no, where the appliance's says yes: waiting changes nothing."""
+        destination = self._destination()
+        try:
+            self._guard.check(destination, Sender())
+        except Refused:
+            return False
+        try:
+            self._guard.check(destination, leave.sender)
+        except Refused:
+            return True
+        return False
+
+    async def _lessened(self, leave: Leave, envelopes: list[Envelope], refused: Refused) -> list[Envelope]:
+        """What is tried next: half of them; of one its facts alone; and then nothing."""
+        if len(envelopes) > 1:
+            half = len(envelopes) // 2
+            await self._until_taken(leave, envelopes[:half])
+            return envelopes[half:]
+        if envelopes[0].payload is None:
+            self._withhold(envelopes, refused)
+            return []
+        self._view = replace(self._view, without_payload=self._view.without_payload + 1)
+        log.warning("%s leaves without its payload: %s", envelopes[0].id, refused)
+        return [bare(envelopes[0])]
+
+    async def _send(self, sender: Sender, envelopes: Sequence[Envelope]) -> None:
+        forward = Forward(envelopes=tuple(envelopes), prefix=self._settings.prefix, stream=self._settings.stream)
+        outbound = Outbound(destination=self._destination(), payload=forward, sender=sender)
+        async with self._guard.passage(outbound) as passage:
+            taken = await self._door.publish(passage.cleared)
+        if self._view.fault:
+            log.info("the uplink is well again: %s takes what it is sent", self._view.host)
+        self._view = replace(
+            self._view,
+            state="connected",
+            sent=self._view.sent + len(taken),
+            duplicates=self._view.duplicates + sum(each.is_duplicate for each in taken),
+            last_sent_at=rfc3339(self._clock.now_us()),
+            fault="",
+            fault_code="",
+            since="",
+        )
+
+    async def _until_kept(self, position: int) -> None:
+        """Write down how far it has come; a disk that is full is waited for, as everything else waits for it too."""
+        while True:
+            try:
+                self._keep(position)
+                return
+            except AgentFlowError as error:
+                await self._wait(error, FIRST_WAIT_US)
+
+    def _withhold(self, envelopes: Sequence[Envelope], refused: Refused) -> None:
+        self._view = replace(self._view, withheld=self._view.withheld + len(envelopes))
+        log.info("%d envelopes of %s do not leave: %s", len(envelopes), envelopes[0].run, refused)
+
+    async def _wait(self, error: AgentFlowError, wait_us: int) -> None:
+        if error.code != self._view.fault_code:
+            log.warning("the uplink waits: %s", error)
+            self._view = replace(self._view, since=rfc3339(self._clock.now_us()))
+        self._view = replace(self._view, state="waiting", fault=error.message, fault_code=error.code)
+        with suppress(AgentFlowError):
+            await self._count_waiting()
+        await self._clock.sleep_until(self._clock.now_us() + wait_us)
+
+    async def _count_waiting(self) -> None:
+        self._view = replace(self._view, waiting=max(0, await self._store.head() - self._view.position))
+
+
+def uplink_of(appliance: "Appliance", guard: Guard) -> Uplink:
+    """The uplink that the settings of an appliance say, not started."""
+    settings, store = appliance.settings, appliance.store
+    given = settings.uplink
+    host = broker_of(given.url).host if given.url else ""
+    destination = Destination("bus", guard.zone_of(host), host) if host else None
+    server = NatsServer(
+        url=given.url,
+        credentials=given.credentials,
+        credentials_file=given.credentials_file,
+        ca_file=given.ca_file,
+    )
+    policy = UplinkPolicy(
+        store,
+        appliance.workflows,
+        guard,
+        destination or Destination("bus", LOCAL),
+        subjects=given.subjects,
+        payloads=given.payloads,
+    )
+    door = NatsDoor(server, reveal=appliance.secrets.reveal)
+    return Uplink(
+        settings, destination=destination, store=store, policy=policy, guard=guard, door=door, clock=appliance.clock
+    )
+
+
+def require_link(mode: str) -> None:
+    """Raise Refused where the appliance is air-gapped."""
+    if mode == "air_gapped":
+        raise Refused(
+            "uplink.air_gapped",
+            "uplink.url is set, and this appliance is air-gapped: nothing leaves it. Unset one of them: "
+            "af config unset uplink.url, or af config set mode restricted",
+        )
+
+
+def idle_view(settings: Settings, head: int) -> UplinkView:
+    """How the uplink of a data folder is that nobody serves."""
+    if not settings.uplink.url:
+        return UplinkView(host="", state="off")
+    kept = read_cursor(settings.data / CURSOR_FILE)
+    position = head if kept is None else min(kept, head)
+    return UplinkView(
+        host=broker_of(settings.uplink.url).host,
+        state="not served",
+        stream=settings.uplink.stream,
+        prefix=settings.uplink.prefix,
+        position=position,
+        waiting=head - position,
+    )
+
+
+def bare(envelope: Envelope) -> Envelope:
+    """Who, what and when, without what was said."""
+    return replace(envelope, payload=None)
+
+
+def read_cursor(path: Path) -> int | None:
+    """The place that is kept; None where there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_Cursor).sent
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def figures(view: UplinkView) -> Iterator[tuple[str, float]]:
+    """What is counted of it, by the end of its metric's name; nothing where there is none."""
+    if view.state == "off":
+        return
+    yield "sent_total", view.sent
+    yield "withheld_total", view.withheld
+    yield "waiting", view.waiting
+    yield "up", float(view.state != "waiting")
