@@ -36,6 +36,7 @@ WAITING_FILE = "audit.waiting"
 ROUTE = "/v1/audit/notes"
 
 Noted = Literal[
+    "config.changed",
     "secret.set",
     "secret.rotated",
     "secret.removed",

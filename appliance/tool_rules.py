@@ -1,6 +1,7 @@
 """Who may call which tool, as the operator's `tools.yaml` and each workflow's `tool_registry` say it."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -11,41 +12,83 @@ from runtime.domain.canonical import Json
 from runtime.domain.tool import SecurityLevel, ToolSpec
 from runtime.domain.units import milliseconds, usd_micros
 from runtime.domain.workflow import Workflow
+from runtime.errors import AgentFlowError
 from runtime.policies.permissions import RoleRule, ToolRule, ToolRules
 
 FILE = "tools.yaml"
 """In the data folder: `tool_registry` and `tenants`, over every workflow."""
 
 
-class RuleBook:
-    """The rules of one data folder; the operator's are read once."""
+log = logging.getLogger(__name__)
 
-    def __init__(self, own: ToolRules | None, specs: Sequence[ToolSpec] = ()) -> None:
-        self._own = own
-        self.specs = tuple(specs)
-        """The tools that the operator declares."""
+
+class RuleBook:
+    """The rules of one data folder. The operator's file is read again when it has changed; one with errors is
+    complained of, and what it said before holds."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises InvalidDefinition, with every problem of the file, and Invalid."""
+        self._path = path
+        self._own: ToolRules | None = None
+        self._specs: tuple[ToolSpec, ...] = ()
         self._known: dict[str, tuple[ToolRules, ...]] = {}
+        self._stamp = (0, 0)
+        self._read(_stamp_of(path))
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The tools that the operator declares; the same tuple until the file changes."""
+        self._look()
+        return self._specs
+
+    @property
+    def own(self) -> tuple[ToolRules, ...]:
+        """The operator's rules alone."""
+        self._look()
+        return () if self._own is None else (self._own,)
 
     def of(self, workflow: Workflow) -> tuple[ToolRules, ...]:
         """The operator's rules, then the workflow's own."""
+        self._look()
         if workflow.hash not in self._known:
             of_workflow = rules_of(workflow.document, f"workflow {workflow.name!r}")
             self._known[workflow.hash] = tuple(rules for rules in (self._own, of_workflow) if rules is not None)
         return self._known[workflow.hash]
 
-    @property
-    def own(self) -> tuple[ToolRules, ...]:
-        """The operator's rules alone."""
-        return () if self._own is None else (self._own,)
+    def _look(self) -> None:
+        stamp = _stamp_of(self._path)
+        if stamp == self._stamp:
+            return
+        try:
+            self._read(stamp)
+        except AgentFlowError as error:
+            self._stamp = stamp
+            log.error("%s has changed and is not taken; the rules before hold: %s", self._path, error.message)
+        else:
+            log.info("%s has changed and was read again", self._path)
+
+    def _read(self, stamp: tuple[int, int]) -> None:
+        document = load_tools(self._path) if stamp != _ABSENT else {}
+        self._own = rules_of(document, str(self._path))
+        self._specs = tuple(specs_of(document, str(self._path)))
+        self._known = {}
+        self._stamp = stamp
+
+
+_ABSENT = (0, 0)
+
+
+def _stamp_of(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return _ABSENT
+    return found.st_mtime_ns, found.st_size
 
 
 def rule_book(data: Path) -> RuleBook:
     """The rules of a data folder. Raises InvalidDefinition, with every problem of its file, and Invalid."""
-    path = data / FILE
-    if not path.exists():
-        return RuleBook(None)
-    document = load_tools(path)
-    return RuleBook(rules_of(document, str(path)), specs_of(document, str(path)))
+    return RuleBook(data / FILE)
 
 
 def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:

@@ -1,6 +1,6 @@
 """The tools that each definition has: those of the appliance, of `tools.yaml`, of its own, and of servers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 from appliance.loading.tool_specs import specs_of
@@ -11,23 +11,32 @@ from runtime.tools.registry import Toolbox, ToolServices
 
 
 class Toolboxes:
-    """One toolbox for each definition, made when it first needs one."""
+    """One toolbox for each definition, made when it first needs one, and anew when the operator's tools change."""
 
-    def __init__(self, services: ToolServices, own: Sequence[ToolSpec] = ()) -> None:
+    def __init__(self, services: ToolServices, own: Callable[[], tuple[ToolSpec, ...]] = tuple) -> None:
         """`own`: what `tools.yaml` declares; a definition's tool of the same name does not take its place."""
         self._services = services
-        self._own = tuple(own)
+        self._own = own
+        self._read: tuple[ToolSpec, ...] = own()
+        self._of_none = Toolbox(services, self._read)
         self._known: dict[DefinitionHash, Toolbox] = {}
 
     @property
     def own(self) -> Toolbox:
         """Those of no definition."""
-        return Toolbox(self._services, self._own)
+        self._look()
+        return self._of_none
 
     def of(self, workflow: Workflow) -> Toolbox:
         """The tools of a definition."""
+        self._look()
         if workflow.hash not in self._known:
             declared = specs_of(workflow.document, f"workflow {workflow.name!r}")
             services = replace(self._services, folder=workflow.folder)
-            self._known[workflow.hash] = Toolbox(services, (*declared, *self._own))
+            self._known[workflow.hash] = Toolbox(services, (*declared, *self._read))
         return self._known[workflow.hash]
+
+    def _look(self) -> None:
+        found = self._own()
+        if found is not self._read:
+            self._read, self._of_none, self._known = found, Toolbox(self._services, found), {}

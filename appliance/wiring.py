@@ -333,7 +333,7 @@ class Appliance:
             memory=self.memory,
             servers=self.tool_servers.servers,
         )
-        self.toolboxes = Toolboxes(services, self.rule_book.specs)
+        self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs)
         self.tool_calls = ToolCalls(
             reserve=self._reserve,
             record=self.record,

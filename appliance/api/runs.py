@@ -15,7 +15,7 @@ from appliance.api.bodies import ApiRequest, read_json, read_query
 from appliance.api.idempotency import KEY_PATTERN, key_of
 from appliance.api.operations import Header, describes
 from appliance.api.service import Service
-from appliance.auth.callers import Caller
+from appliance.auth.callers import LOCAL_CALLER, Caller
 from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
@@ -38,6 +38,9 @@ class CreateRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Meta(description=f"Seconds to wait until the run is final or waits; true: {DEFAULT_WAIT_S}."),
     ] = False
     preflight: Annotated[bool, Meta(description="Keep with the run what it is expected to take.")] = False
+    role: Annotated[str, Meta(max_length=100, description="The role to ask for it in; over the UNIX socket alone.")] = (
+        ""
+    )
     restore: Annotated[
         bool, Meta(description="With `wait`: answer with what pseudonyms of a minimised run stand for.")
     ] = False
@@ -114,9 +117,10 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     asked = await read_json(request, CreateRun)
     key = key_of(request.headers.get("idempotency-key"))
     workflow = await service.appliance.workflows.find(asked.workflow)
-    submitted = await service.submissions.submit(
-        workflow, asked.input, request.user, key, with_estimate=asked.preflight
-    )
+    caller = request.user
+    if caller == LOCAL_CALLER and asked.role:
+        caller = msgspec.structs.replace(caller, role=asked.role)
+    submitted = await service.submissions.submit(workflow, asked.input, caller, key, with_estimate=asked.preflight)
     headers = {"location": f"/v1/runs/{submitted.run}"}
     if submitted.is_replay:
         headers["idempotency-replayed"] = "true"

@@ -76,10 +76,10 @@ class LocalRuns:
         return Target(workflow.name, workflow.hash)
 
     async def submit(
-        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False
+        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False, role: str = ""
     ) -> RunId:
         """Start a run, or find the one that `key` stands for; durable when this returns. `with_estimate`: with what it
-        is expected to take."""
+        is expected to take. `role`: in which it is asked for."""
         scoped = None if key is None else _scoped(key)
         if scoped is not None and (known := await self.store.run_by_key(scoped)) is not None:
             return known
@@ -87,7 +87,9 @@ class LocalRuns:
         estimate = None
         if with_estimate or self._appliance.settings.preflight == "always":
             estimate = await self._appliance.estimate(workflow, given, tenant=DEFAULT_TENANT)
-        return await self._engine.submit(workflow, given, actor=ACTOR, estimate=estimate, idempotency_key=scoped)
+        return await self._engine.submit(
+            workflow, given, actor=ACTOR, role=role, estimate=estimate, idempotency_key=scoped
+        )
 
     async def forecast(self, target: Target, given: Json) -> PlanView:
         """What a run will take. Raises Invalid for an input that the workflow does not take."""
@@ -192,12 +194,13 @@ class ServedRuns:
         return Target(shown["name"], DefinitionHash(shown["definition_hash"]))
 
     async def submit(
-        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False
+        self, target: Target, given: Json, *, key: str | None = None, with_estimate: bool = False, role: str = ""
     ) -> RunId:
         """Start a run, or find the one that `key` stands for; durable when this returns. `with_estimate`: with what it
-        is expected to take."""
+        is expected to take. `role`: in which it is asked for."""
         headers = {"idempotency-key": key} if key else {}
-        body: Json = {"workflow": target.definition, "input": given, **({"preflight": True} if with_estimate else {})}
+        more: dict[str, Json] = {**({"preflight": True} if with_estimate else {}), **({"role": role} if role else {})}
+        body: Json = {"workflow": target.definition, "input": given, **more}
         while True:
             try:
                 reply = await self._call("POST", "/v1/runs", body, headers)

@@ -37,7 +37,7 @@ COMMANDS = {
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
     "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
-    "tools": Lazy("appliance.cli.tools", "Show who may call which tool, and why.", OPERATE),
+    "tools": Lazy("appliance.cli.tools", "Show, grant and call tools, and say who may and why.", OPERATE),
     "secrets": Lazy("appliance.cli.secrets", "Keep keys and passwords encrypted, by name.", OPERATE),
     "vault": Lazy("appliance.cli.vault", "Count, purge and erase what pseudonyms stand for.", OPERATE),
     "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),

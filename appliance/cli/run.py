@@ -25,11 +25,14 @@ _REFUSING = (
     "egress.",
     "redaction.blocked",
     "model.all_refused",
+    "tool.denied",
+    "tool.host_not_granted",
     "tool.not_for_level",
     "tool.not_for_role",
     "tool.not_for_tenant",
     "tool.not_granted",
     "tool.rate_limited",
+    "tool.secret_not_granted",
 )
 """How the codes of errors begin by which policy says no."""
 
@@ -39,12 +42,16 @@ _REFUSING = (
     examples="""
         af run support --input '{"message": "My card was swallowed, what now?"}'
         af run ./my-desk --input @question.json --json | jq .output
+        af run support --as support_agent --input @question.json
         af run support --inputs questions.jsonl --concurrency 8 > answers.jsonl
         af run support --inputs questions.jsonl --resume > answers.jsonl
     """,
 )
 @click.argument("workflow", type=WORKFLOW)
 @click.option("--input", "given", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
+@click.option(
+    "--as", "role", metavar="ROLE", default="", help="The role to ask in, by which tools and budgets are granted."
+)
 @click.option("--inputs", metavar="FILE", type=click.Path(path_type=Path), help="A run for every line of JSON in FILE.")
 @click.option(
     "--concurrency",
@@ -73,6 +80,7 @@ def run(
     workflow: str,
     *,
     given: str | None,
+    role: str,
     inputs: Path | None,
     concurrency: int,
     resume: bool,
@@ -89,14 +97,14 @@ def run(
     {"input", "run_id", "status", "output"}.
     """
     if inputs is not None:
-        if given is not None or not wait or restore:
-            raise click.UsageError("--inputs goes with none of --input, --no-wait and --restore")
+        if given is not None or not wait or restore or role:
+            raise click.UsageError("--inputs goes with none of --input, --as, --no-wait and --restore")
         from appliance.cli.batch import Batch, run_batch
 
         return af.run_sealed(run_batch(af, Batch(workflow, inputs, concurrency, is_resumed=resume)))
     if resume or jsonl:
         raise click.UsageError("--resume and --jsonl go with --inputs FILE")
-    asked = _Asked(workflow, read_input(given), wait, timeout_ms, restore, with_estimate)
+    asked = _Asked(workflow, read_input(given), role, wait, timeout_ms, restore, with_estimate)
     return af.run_sealed(_run_one(af, asked))
 
 
@@ -110,6 +118,7 @@ def exit_code(view: "RunView") -> int:
 class _Asked(NamedTuple):
     workflow: str
     given: "Json"
+    role: str
     wait: bool
     timeout_ms: int | None
     restore: bool
@@ -125,7 +134,7 @@ async def _run_one(af: Af, asked: _Asked) -> int:
     try:
         async with open_runs(af.settings, "af run", known=af.known, progress=progress.work) as runs:
             target = await runs.target(asked.workflow)
-            submitted = await runs.submit(target, asked.given, with_estimate=asked.with_estimate)
+            submitted = await runs.submit(target, asked.given, with_estimate=asked.with_estimate, role=asked.role)
             af.parting = f"run {submitted} keeps what it has done; go on with: {af.me} runs resume {submitted}"
             if not asked.wait:
                 return await _leave(af, runs, submitted)

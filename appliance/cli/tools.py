@@ -1,4 +1,4 @@
-"""`af tools`: which tools there are rules for, and who may call them. Reads files alone and calls nothing."""
+"""`af tools list|show|why`: which tools there are, and who may call them. Reads files alone and calls nothing."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,8 @@ import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
+from appliance.cli.tool_use import call, grant
+from runtime.domain.tool import SECURITY_LEVELS, ToolSpec
 from runtime.errors import NotFound
 
 if TYPE_CHECKING:
@@ -17,21 +19,21 @@ if TYPE_CHECKING:
     from runtime.policies.permissions import ToolRules
 
 REFUSED = 3
-BUILT_IN = ("create_ticket",)
-"""Tools of the appliance itself; those of MCP servers are listed by `af mcp`."""
 
 
 class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one tool before anybody calls it."""
 
     name: str
-    is_built_in: bool
+    type: str
+    """What runs it; empty: nobody declares it, and there are only rules for it."""
+    description: str
     level: str
     rate_limits: list[str]
     roles: list[str]
     """Those that may call it; empty where no document declares roles, so that none is needed."""
     set_by: list[str]
-    """The documents that say something of it."""
+    """Who declares it, and the documents that have rules for it."""
 
 
 @click.group(
@@ -39,11 +41,14 @@ class ToolView(msgspec.Struct, frozen=True, kw_only=True):
     examples="""
         af tools list
         af tools list --workflow ./my-desk --json
+        af tools show create_ticket
         af tools why create_ticket --as clerk
+        af tools grant create_ticket --to clerk
+        af tools call create_ticket --as clerk --input '{"subject": "Card lost"}'
     """,
 )
 def tools() -> None:
-    """Show who may call which tool.
+    """Show tools, say who may call which and why, grant them, call them.
 
     The rules stand in tools.yaml of the data folder, for every workflow, and in each workflow's tool_registry; a call
     takes the consent of all of them.
@@ -59,23 +64,58 @@ _WORKFLOW = click.option(
 @_WORKFLOW
 @pass_af
 def list_(af: Af, where: Path | None) -> None:
-    """List the tools that are built in or that a document has rules for."""
+    """List the tools that are here: built in, declared, approved of servers; and those that only have rules."""
     from appliance.cli.terminal import printable, table
 
-    _, rules = _read(af, where)
-    views = [_view(name, rules) for name in _names(rules)]
+    found = _read(af, where)
+    views = [_view(name, found) for name in found.names()]
+    needs_role = any(each.roles is not None for each in found.rules)
     rows = [
         (
             printable(view.name),
+            view.type or "nobody declares it",
             view.level,
             ", ".join(view.rate_limits) or "–",
-            printable(", ".join(view.roles)) if any(each.roles is not None for each in rules) else "any",
-            "yes" if view.is_built_in else "no",
+            printable(", ".join(view.roles)) or "none" if needs_role else "any",
+            printable(", ".join(view.set_by)),
         )
         for view in views
     ]
-    af.terminal.say(table(("TOOL", "LEVEL", "RATE", "ROLES", "BUILT IN"), rows))
+    af.terminal.say(table(("TOOL", "TYPE", "LEVEL", "RATE", "ROLES", "SET BY"), rows))
     af.terminal.document(views)
+
+
+@tools.command(
+    "show",
+    examples="""
+        af tools show create_ticket
+        af tools show invoice_total --workflow ./my-desk --as clerk --json
+    """,
+)
+@click.argument("tool")
+@click.option("--as", "role", metavar="ROLE", default="", help="The role whose call it is; none without it.")
+@click.option("--tenant", default="default", show_default=True, help="Whose call.")
+@_WORKFLOW
+@pass_af
+def show(af: Af, tool: str, *, role: str, tenant: str, where: Path | None) -> None:
+    """Show a tool: what it takes and answers, what it costs, what it needs, and what a call may reach here."""
+    from appliance.cli.tool_page import page
+    from appliance.tool_listing import reach
+    from runtime.policies.permissions import Caller
+
+    found = _read(af, where)
+    spec = found.specs.get(tool)
+    if spec is None:
+        raise NotFound("tool.unknown", f"there is no tool {tool[:100]!r} here; there are: {', '.join(found.specs)}")
+    profile, denials = reach(spec, Caller(tenant=tenant, role=role), found.rules, af.settings)
+    af.terminal.say(page(spec, profile, denials))
+    af.terminal.document(
+        {
+            "tool": msgspec.to_builtins(spec),
+            "profile": None if denials else msgspec.to_builtins(profile),
+            "denied": msgspec.to_builtins(denials),
+        }
+    )
 
 
 @tools.command(
@@ -94,9 +134,11 @@ def list_(af: Af, where: Path | None) -> None:
 def why(af: Af, tool: str, *, role: str, tenant: str, agent: str, where: Path | None) -> int:
     """Say what every rule makes of a call of TOOL, and how to grant it; exit code 3 when one refuses it."""
     from appliance.cli.terminal import printable
+    from appliance.tool_listing import verdicts
     from runtime.policies.permissions import Caller, rulings
 
-    workflow, rules = _read(af, where)
+    known = _read(af, where)
+    workflow, rules = known.workflow, known.rules
     spec = _agent(workflow, agent)
     caller = Caller(
         tenant=tenant,
@@ -106,7 +148,8 @@ def why(af: Af, tool: str, *, role: str, tenant: str, agent: str, where: Path | 
         agent_tools=spec.tools if spec else None,
         workflow=workflow.name if workflow else "",
     )
-    found = rulings(tool, caller, rules)
+    there = known.specs.get(tool)
+    found = rulings(tool, caller, rules) if there is None else verdicts(there, caller, rules, af.settings)
     is_allowed = all(ruling.is_allowed for ruling in found)
     for ruling in found:
         mark = click.style("✓", fg="green") if ruling.is_allowed else click.style("✗", fg="red")
@@ -115,28 +158,43 @@ def why(af: Af, tool: str, *, role: str, tenant: str, agent: str, where: Path | 
             af.terminal.say(f"  to grant it: {printable(ruling.grant)}")
     if not found:
         af.terminal.say("no rule says anything of it, so any caller may call it")
-    if tool not in _names(rules):
-        af.terminal.say(f"there is no tool {tool!r} among those that are built in or named by a document")
+    if there is None:
+        af.terminal.say(f"there is no tool {tool!r} here: it is not built in, declared, or approved of a server")
     af.terminal.document(
         {
             "tool": tool,
             "is_allowed": is_allowed,
-            "is_known": tool in _names(rules),
+            "is_known": there is not None,
             "rulings": msgspec.to_builtins(found),
         }
     )
     return 0 if is_allowed else REFUSED
 
 
-def _read(af: Af, where: Path | None) -> "tuple[Workflow | None, Sequence[ToolRules]]":
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    """The tools and rules of a data folder, and of a workflow."""
+
+    workflow: "Workflow | None"
+    rules: "Sequence[ToolRules]"
+    specs: "dict[str, ToolSpec]"
+
+    def names(self) -> list[str]:
+        """Also of tools that only have rules."""
+        return sorted({*self.specs, *(name for document in self.rules for name in document.tools)})
+
+
+def _read(af: Af, where: Path | None) -> _Known:
     from appliance.loader import load
+    from appliance.tool_listing import every_tool
     from appliance.tool_rules import rule_book
 
     book = rule_book(af.data_folder)
-    if where is None:
-        return None, book.own
-    workflow = load(where, aliases=af.settings.models.answered)
-    return workflow, book.of(workflow)
+    workflow = None if where is None else load(where, aliases=af.settings.models.answered)
+    return _Known(
+        workflow=workflow,
+        rules=book.own if workflow is None else book.of(workflow),
+        specs=every_tool(af.settings, book, workflow),
+    )
 
 
 def _agent(workflow: "Workflow | None", name: str) -> "AgentSpec | None":
@@ -148,24 +206,30 @@ def _agent(workflow: "Workflow | None", name: str) -> "AgentSpec | None":
     return agents[name]
 
 
-def _names(rules: "Sequence[ToolRules]") -> list[str]:
-    return sorted({*BUILT_IN, *(name for document in rules for name in document.tools)})
-
-
-def _view(name: str, rules: "Sequence[ToolRules]") -> ToolView:
+def _view(name: str, known: _Known) -> ToolView:
     from runtime.policies.permissions import Caller, level_of, rulings
 
+    rules, spec = known.rules, known.specs.get(name)
+    own = "low" if spec is None else spec.security_level
+    level = max(own, level_of(name, rules), key=SECURITY_LEVELS.index)
     limits = [found.rate_limit for document in rules if (found := document.tools.get(name)) is not None]
     roles = sorted({role for document in rules for role in document.roles or ()})
+    said = [document.source for document in rules if name in document.tools]
+    declared = [spec.set_by] if spec is not None and not any(spec.set_by.endswith(source) for source in said) else []
     return ToolView(
         name=name,
-        is_built_in=name in BUILT_IN,
-        level=level_of(name, rules),
+        type=spec.kind.removeprefix("tool.") if spec is not None else "",
+        description=spec.description if spec is not None else "",
+        level=level,
         rate_limits=[f"{limit.calls:,} in {limit.per_ms / 1_000:g} s" for limit in limits if limit is not None],
         roles=[
             role
             for role in roles
-            if all(each.is_allowed for each in rulings(name, Caller(tenant="", role=role), rules))
+            if all(each.is_allowed for each in rulings(name, Caller(tenant="", role=role), rules, level=level))
         ],
-        set_by=[document.source for document in rules if name in document.tools],
+        set_by=[*declared, *said],
     )
+
+
+tools.add_command(call)
+tools.add_command(grant)

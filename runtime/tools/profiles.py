@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from runtime.domain.egress import Sender
-from runtime.domain.exec_profile import INSIDE, ExecProfile
+from runtime.domain.exec_profile import INSIDE, ExecProfile, Program
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.errors import Refused
 from runtime.policies.exec_profile import (
@@ -36,22 +36,27 @@ class Profiles:
 
     def of(self, tool: Tool, call: ToolCall, sender: Sender, *, role: str, rules: Sequence[ToolRules]) -> ExecProfile:
         """What the call may do. Raises Refused for what the tool needs and a rule denies; Invalid for its program."""
-        spec = _bounded(tool.spec, rules)
+        program = tool.program(call) if isinstance(tool, ProgramTool) else INSIDE
+        profile, denials = self.compiled(tool.spec, program, tenant=sender.tenant, role=role, rules=rules)
+        if denials:
+            raise _refusal(tool.spec, denials[0])
+        return profile
+
+    def compiled(
+        self, spec: ToolSpec, program: Program, *, tenant: str, role: str, rules: Sequence[ToolRules]
+    ) -> tuple[ExecProfile, tuple[Denial, ...]]:
+        """The profile of a call, and what the tool needs in vain."""
+        spec = _bounded(spec, rules)
         policies = [document.policy for document in rules if document.policy is not None]
-        profile, denials = compile_profile(
+        return compile_profile(
             spec,
-            tool.program(call) if isinstance(tool, ProgramTool) else INSIDE,
-            tenant=TenantRule(
-                id=sender.tenant, allows_network=all(sender.tenant not in document.restricted for document in rules)
-            ),
+            program,
+            tenant=TenantRule(id=tenant, allows_network=all(tenant not in document.restricted for document in rules)),
             role=RoleRule(id=role),
             policies=policies or ([SERVERS] if spec.kind == "tool.mcp" else []),
             is_air_gapped=self._is_air_gapped,
             places=self._places(spec, policies),
         )
-        if denials:
-            raise _refusal(spec, denials[0])
-        return profile
 
     def _places(self, spec: ToolSpec, policies: Sequence[ToolPolicy]) -> Places:
         """Where the folders that are named lie, with every link resolved."""

@@ -6,7 +6,7 @@ approved it as it describes itself today. Descriptions are foreign text: shown a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -60,6 +60,16 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     """Tools that cannot be used, and why."""
 
 
+def approved_specs(servers: Iterable[McpServer], approvals: Approvals) -> list[ToolSpec]:
+    """Every approved tool of these servers that may be called. Asks no server."""
+    return [
+        spec_of(server, approval.descriptor)
+        for server in servers
+        for approval in approvals.of(server.name).values()
+        if is_taken(server, approval.tool) and missing_grant(server, approval.descriptor) is None
+    ]
+
+
 class McpServers:
     """The declared servers of one appliance."""
 
@@ -89,12 +99,7 @@ class McpServers:
 
     def specs(self) -> list[ToolSpec]:
         """Every approved tool that may be called, as the registry knows it. Asks no server."""
-        return [
-            spec_of(server, approval.descriptor)
-            for server in self.declared.values()
-            for approval in self._approvals.of(server.name).values()
-            if is_taken(server, approval.tool) and missing_grant(server, approval.descriptor) is None
-        ]
+        return approved_specs(self.declared.values(), self._approvals)
 
     def spec(self, name: str) -> ToolSpec:
         """A tool by `SERVER.TOOL`, also one that may not be called: the refusal of the call says why. Raises KeyError

@@ -99,3 +99,15 @@ agents:
     assert 0 == af("replay", "last", "--check").code
     events = [line["event"] for line in af("audit", "list", "--event", "tool.", "--json").document["lines"]]  # type: ignore[attr-defined]
     assert ["tool.settled", "tool.called"] == events, "nothing was called again"
+
+
+def test_a_run_in_a_role_may_call_what_the_role_may(af: Af, desk: Path, data_folder: Path) -> None:
+    data_folder.mkdir(parents=True, exist_ok=True)
+    (data_folder / "tools.yaml").write_text(
+        "tool_registry: {rbac: {roles: {clerk: {allowed_tools: [create_ticket]}}}}\n"
+    )
+    desk.write_text(DESK.replace("[total, loud, run]", "[create_ticket]"))
+    ticket = calls("create_ticket", {"subject": "card"})
+    assert 0 == af("run", desk, "--as", "clerk", "--input", ticket).code
+    refused = af("run", desk, "--input", ticket, "--json")
+    assert (3, "tool.not_for_role") == (refused.code, refused.document["error"]["code"])  # type: ignore[index]

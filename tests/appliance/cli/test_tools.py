@@ -26,3 +26,57 @@ def test_the_list_names_tools_and_no_kinds(tmp_path: Path) -> None:
     said = ended.stderr + ended.stdout
     assert "create_ticket" in said
     assert "mcp" not in said
+
+
+def said(*arguments: str, folder: Path) -> tuple[int, str]:
+    """The exit code of a command, and what it wrote."""
+    ended = CliRunner().invoke(af, ["tools", *arguments, "--data", str(folder)], obj=Af(), standalone_mode=False)
+    code = ended.return_value if ended.exception is None else getattr(ended.exception, "exit_code", 99)
+    return int(code or 0), ended.stderr + ended.stdout + str(ended.exception or "")
+
+
+def test_a_grant_is_written_told_and_holds(tmp_path: Path) -> None:
+    """Granted, explained and called in the same role; refused in another; the audit log has the change."""
+    (tmp_path / "tools.yaml").write_text(RULES)
+    ticket = ("--input", '{"subject": "card"}', "--json")
+    assert 3 == said("call", "create_ticket", "--as", "clerk", *ticket, folder=tmp_path)[0]
+    assert RULES == (tmp_path / "tools.yaml").read_text()
+    code, told = said("grant", "create_ticket", "--to", "clerk", "--dry-run", folder=tmp_path)
+    assert (0, RULES, True) == (code, (tmp_path / "tools.yaml").read_text(), "would be" in told)
+    code, told = said("grant", "create_ticket", "--to", "clerk", folder=tmp_path)
+    assert (0, True) == (code, "role 'clerk' may call 'create_ticket'" in told)
+    assert 0 == said("why", "create_ticket", "--as", "clerk", folder=tmp_path)[0]
+    code, told = said("call", "create_ticket", "--as", "clerk", *ticket, folder=tmp_path)
+    assert (0, True) == (code, "T-000001" in told)
+    assert 3 == said("call", "create_ticket", "--as", "nobody", *ticket, folder=tmp_path)[0]
+    lines = CliRunner().invoke(af, ["audit", "list", "--json", "--data", str(tmp_path)], obj=Af()).stdout
+    assert "tool_registry.rbac.roles.clerk.allowed_tools" in lines
+
+
+def test_what_a_tool_needs_is_part_of_why(tmp_path: Path) -> None:
+    """The answer of `why` is that of the call, also where no role is in the way."""
+    declared = "tool_registry: {tools: {ssl: {type: code, language: python, permissions: ['files.read:/etc/ssl']}}}\n"
+    (tmp_path / "tools.yaml").write_text(declared)
+    code, told = said("why", "ssl", folder=tmp_path)
+    assert (3, True) == (code, "it needs files.read:/etc/ssl, and filesystem_access is none" in told)
+    assert "denied" in said("show", "ssl", folder=tmp_path)[1]
+    (tmp_path / "tools.yaml").write_text(declared + "tool_security: {filesystem_access: read_only}\n")
+    assert 0 == said("why", "ssl", folder=tmp_path)[0]
+    code, told = said("show", "ssl", folder=tmp_path)
+    assert (0, True, True) == (code, "/etc/ssl" in told, "python in a sandbox, namespace at least" in told)
+    assert "code" in said("list", folder=tmp_path)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "nope"), "tool.unknown"),
+        (("call", "nope"), "tool.unknown"),
+        (("call", "create_ticket", "--input", "[1]"), "tool.arguments"),
+        (("call", "create_ticket", "--input", "{"), "json."),
+        (("grant", "a b", "--to", "x"), "tools.name"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_error_of_input(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
+    ended, told = said(*arguments, folder=tmp_path)
+    assert (2, True) == (ended, code in told)
