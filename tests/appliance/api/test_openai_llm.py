@@ -1,8 +1,11 @@
 """The command `llm` of Simon Willison, a process of its own with a folder of its own, over a served appliance."""
 
 import asyncio
+import json
 import os
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +14,7 @@ import pytest
 from tests.appliance.api.serving import Served
 from tests.appliance.api.tooling import Tooling, tooling_gateway
 
-PROGRAM = Path(sys.executable).with_name("llm")
+PROGRAM = Path(__file__).with_name("llm_command.py")
 FUNCTION = '''\
 def weather(city: str, days: int) -> str:
     """Tells it."""
@@ -19,25 +22,43 @@ def weather(city: str, days: int) -> str:
 '''
 
 
+Command = subprocess.Popen[str]
+
+
 class Home(NamedTuple):
     """The folder in which `llm` keeps its settings."""
 
+    command: Command
     folder: Path
     model: Tooling
 
     async def run(self, *arguments: str, code: int = 0) -> str:
         """What one invocation prints."""
         environment = {"LLM_USER_PATH": str(self.folder), "PATH": os.environ["PATH"], "HOME": str(self.folder)}
-        process = await asyncio.create_subprocess_exec(
-            PROGRAM, *arguments, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=-1, stderr=-1
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert code == process.returncode, err.decode()
-        return (out if code == 0 else err).decode().strip()
+        said, out, err = await asyncio.to_thread(self._ask, [arguments, environment])
+        assert code == said, err
+        return (out if code == 0 else err).strip()
+
+    def _ask(self, question: object) -> tuple[int, str, str]:
+        assert self.command.stdin is not None
+        assert self.command.stdout is not None
+        print(json.dumps(question), file=self.command.stdin, flush=True)
+        code, out, err = json.loads(self.command.stdout.readline())
+        return code, out, err
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[Command]:
+    with subprocess.Popen(
+        [sys.executable, PROGRAM], env={"PATH": os.environ["PATH"]}, stdin=-1, stdout=-1, text=True
+    ) as running:
+        yield running
+        assert running.stdin is not None
+        running.stdin.close()
 
 
 @pytest.fixture
-def llm(served: Served, tmp_path: Path) -> Home:
+def llm(command: Command, served: Served, tmp_path: Path) -> Home:
     served.appliance.models = tooling_gateway(model := Tooling())
     folder = tmp_path / "llm"
     folder.mkdir()
@@ -57,7 +78,7 @@ def llm(served: Served, tmp_path: Path) -> Home:
   api_key_name: agentflow
 """
     )
-    return Home(folder, model)
+    return Home(command, folder, model)
 
 
 @pytest.mark.parametrize("how", [[], ["--no-stream"]], ids=["stream", "whole"])
