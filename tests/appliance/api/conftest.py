@@ -1,26 +1,12 @@
 """The API over an appliance of the test's own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from redaction.names.host import NamesHost
 from tests.appliance.api.serving import Api, Served, open_api, open_server
-
-
-class _SharedNames(NamesHost):
-    """One worker for every appliance of a session: it takes seconds to start, and keeps nothing between texts."""
-
-    def stop(self) -> None:
-        """Stay: the next appliance needs it, too."""
-
-
-@pytest.fixture(scope="session")
-def names() -> Iterator[NamesHost]:
-    host = _SharedNames()
-    yield host
-    NamesHost.stop(host)
 
 
 @pytest.fixture(autouse=True)

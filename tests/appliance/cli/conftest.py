@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 
 from appliance.cli.main import run
+from redaction.names.host import NamesHost
 
 GREET = """
 name: greet
@@ -58,6 +59,18 @@ class Said(NamedTuple):
 
 
 Af = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def _one_worker_for_names(names: NamesHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("appliance.wiring", "redaction.names.host"):
+        monkeypatch.setattr(f"{place}.NamesHost", lambda **_: names)
+
+
+@pytest.fixture
+def own_names(_one_worker_for_names: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command starts a worker of its own, as the program does."""
+    monkeypatch.setattr("redaction.names.host.NamesHost", NamesHost)
 
 
 @pytest.fixture

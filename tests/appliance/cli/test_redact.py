@@ -81,6 +81,7 @@ def test_each_line_has_a_decision_of_its_own(af: Af, stdin: type[_Stdin]) -> Non
     ] == [json.loads(line) for line in said.out.splitlines()]
 
 
+@pytest.mark.usefixtures("own_names")
 def test_names_are_found_where_the_policy_wants_them(af: Af, stdin: type[_Stdin]) -> None:
     """The model is the real one, in its own process; stdout holds the text alone."""
     text = "Yesterday Xiulan Zhao flew to Chicago.\n"
@@ -101,6 +102,7 @@ def test_thousands_of_lines_come_out_in_order(af: Af, stdin: type[_Stdin]) -> No
     assert list(range(600)) == [each["id"] for each in said]
 
 
+@pytest.mark.usefixtures("own_names")
 def test_a_line_that_cannot_be_looked_through_is_blocked(
     af: Af, stdin: type[_Stdin], monkeypatch: pytest.MonkeyPatch
 ) -> None:
