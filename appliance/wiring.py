@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.audit_keys import AuditKeys
 from appliance.audit_notes import take_in
+from appliance.bus import BusDesk
 from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
@@ -116,6 +117,7 @@ class Appliance:
     tickets: Tickets
     workflows: WorkflowCatalogue
     engine: Engine
+    bus_desk: BusDesk
     preflights: Preflights
     traces: Traces
     minimising: Minimising
@@ -306,6 +308,10 @@ class Appliance:
         self._opened.push_async_callback(self._guard.written)
         if self._is_writer:
             await self._open_budgets(journal)
+        self.bus_desk = BusDesk(self.store.messages, self.clock, self.record)
+        if self._is_writer:
+            await self.bus_desk.open()
+            self._opened.push_async_callback(self.bus_desk.bus.stop)
         return audit
 
     async def _open_audit(self, audit: AuditLog) -> None:

@@ -35,7 +35,7 @@ TAKING_A_RUN = (
     "ask_what_if",
     "compare_runs",
 )
-TAGS = ("runs", "workflows", "models", "egress", "costs", "panels", "tools", "mcp", "vault", "health", "manual")
+TAGS = ("runs", "workflows", "models", "egress", "costs", "panels", "tools", "mcp", "bus", "vault", "health", "manual")
 DESCRIPTION = """\
 Runs teams of AI agents as deterministic, replayable workflows on one server with no internet.
 

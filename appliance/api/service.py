@@ -40,6 +40,7 @@ class Service:
         self.lifecycle = lifecycle
         self.metrics = Metrics(version)
         self.metrics.egress.read = appliance.egress_counts
+        self.metrics.bus.read = lambda: appliance.bus_desk.bus.counts()
         self.metrics.threats.read = lambda: appliance.threats.counts
         self.metrics.uplink.read = lambda: figures(appliance.uplink.view) if self.has_started else ()
         self.version = version

@@ -307,6 +307,45 @@ def bench_audit(af: Af, *, records: int) -> int:
 
 
 @bench.command(
+    "bus",
+    examples="""
+        af bench bus
+        af bench bus --rate 1000 --seconds 10 --json
+    """,
+)
+@click.option(
+    "--rate", type=click.IntRange(10, 100_000), metavar="N", default=1_000, show_default=True, help="Messages a second."
+)
+@click.option(
+    "--seconds", type=click.FloatRange(1), metavar="N", default=5.0, show_default=True, help="Length of each pass."
+)
+@click.option(
+    "--passes", type=click.IntRange(1, 20), metavar="N", default=3, show_default=True, help="The median of so many."
+)
+@click.option("--dir", "folder", type=click.Path(path_type=Path), help="Where to write; otherwise in the data folder.")
+@pass_af
+def bench_bus(af: Af, *, rate: int, seconds: float, passes: int, folder: Path | None) -> int:
+    """Measure how long an entry takes from its append to a subscriber, durable in between, against the bare disk.
+
+    Exit code 1 when a promise is not kept. A busy machine or disk moves times, hardly the ratios.
+    """
+    from appliance.bench.bus import bench as measure
+
+    place = folder or af.settings.data / "bench"
+    place.mkdir(parents=True, exist_ok=True)
+    found = measure(
+        rate=rate,
+        seconds=seconds,
+        passes=passes,
+        folder=place,
+        report=lambda text: af.terminal.note(f"▸ {text} …"),
+    )
+    _draw(af, found)
+    af.terminal.document(found)
+    return 0 if all(goal.is_met for goal in found.goals) else 1
+
+
+@bench.command(
     "soak",
     examples="""
         af bench soak --minutes 1

@@ -34,6 +34,7 @@ COMMANDS = {
     "encrypt": Lazy("appliance.cli.encrypt", "Encrypt a data folder that is plain.", OPERATE),
     "costs": Lazy("appliance.cli.costs", "Show what was spent, and what is left.", OPERATE),
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
+    "bus": Lazy("appliance.cli.bus", "Show messages and who takes them; retry, replay.", OPERATE),
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
     "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),

@@ -1,12 +1,14 @@
 """The page that Prometheus reads. Counts start at zero with the process; labels never hold data of a run."""
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
+
+from runtime.bus.local import ConsumerView
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 REQUEST_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60)
@@ -55,6 +57,8 @@ class Metrics:
         self._registry.register(self.threats)
         self.uplink = UplinkFigures()
         self._registry.register(self.uplink)
+        self.bus = BusCounts()
+        self._registry.register(self.bus)
 
     def page(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
@@ -128,3 +132,24 @@ _UPLINK = {
     "waiting": "Entries of the journal that the broker has not acknowledged yet.",
     "up": "0 while the broker is away, or takes nothing.",
 }
+
+
+class BusCounts(Collector):
+    """How the consumers of the bus keep up, as the bus knows it itself."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Sequence[ConsumerView]] = list
+        """Every named consumer."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Two gauges, read when they are asked for."""
+        labels = ["tenant", "consumer"]
+        lag = GaugeMetricFamily(
+            "agentflow_bus_lag", "Positions between what a consumer has settled and the bus's head.", labels=labels
+        )
+        dead = GaugeMetricFamily("agentflow_bus_dead_letters", "Dead letters of a consumer.", labels=labels)
+        for view in self.read():
+            lag.add_metric([view.tenant, view.name], view.lag)
+            dead.add_metric([view.tenant, view.name], view.dead)
+        yield lag
+        yield dead

@@ -6,9 +6,10 @@ that does not is behind, holds nothing but a bounded window, and reads what foll
 """
 
 import asyncio
+import itertools
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -37,9 +38,22 @@ class Course:
     """A consumer at work; one that has a name is kept in the store."""
 
     def __init__(
-        self, store: BusStore, clock: Clock, *, tenant: TenantId, name: str, wanted: str, terms: Terms, start: int
+        self,
+        store: BusStore,
+        clock: Clock,
+        *,
+        tenant: TenantId,
+        name: str,
+        wanted: str,
+        terms: Terms,
+        start: int,
+        on_letter: Callable[[], Awaitable[None]],
     ) -> None:
-        """`name`: empty for one that is forgotten when it ends. `start`: the position that it has come to."""
+        """`name`: empty for one that is forgotten when it ends. `start`: the position that it has come to.
+
+        `on_letter`: called when there is one dead letter more, or less.
+        """
+        self._on_letter = on_letter
         self.tenant, self.name, self.wanted, self.terms = tenant, name, wanted, terms
         self.taken = self.dropped = 0
         """Messages since the start."""
@@ -51,7 +65,8 @@ class Course:
         """What is not settled, by position, in their order."""
         self._size = 0
         self._lanes: dict[str, deque[_Job]] = {}
-        self._ready: asyncio.Queue[deque[_Job]] = asyncio.Queue()
+        self._ready: asyncio.PriorityQueue[tuple[int, int, deque[_Job]]] = asyncio.PriorityQueue()
+        self._turns = itertools.count()
         self._is_live = False
         self._newest = start
         self._news, self._progress = asyncio.Event(), asyncio.Event()
@@ -168,8 +183,14 @@ class Course:
         job.lane = lane
         if (waiting := self._lanes.get(lane)) is None:
             waiting = self._lanes[lane] = deque()
-            self._ready.put_nowait(waiting)
-        waiting.append(job)
+            waiting.append(job)
+            self._next(waiting)
+        else:
+            waiting.append(job)
+
+    def _next(self, lane: "deque[_Job]") -> None:
+        """Have the head of a lane handed over; the oldest of all lanes is first."""
+        self._ready.put_nowait((lane[0].posted.position, next(self._turns), lane))
 
     async def _catch_up(self) -> None:
         while True:
@@ -194,7 +215,7 @@ class Course:
 
     async def _work(self, receive: Receive) -> None:
         while True:
-            lane = await self._ready.get()
+            _, _, lane = await self._ready.get()
             job = lane[0]
             try:
                 refusal = await self._hand_over(receive, job)
@@ -207,7 +228,7 @@ class Course:
                     return
             except asyncio.CancelledError:
                 if lane and lane[0] is job:  # somebody else's now
-                    self._ready.put_nowait(lane)
+                    self._next(lane)
                 raise
 
     async def _hand_over(self, receive: Receive, job: "_Job") -> "_Refusal | None":
@@ -239,7 +260,7 @@ class Course:
             log.error("consumer %r of the bus cannot note what it did not take: %s", self.name, error)
             is_over = False
         if not is_over:
-            asyncio.get_running_loop().call_later(self.terms.wait_s(job.deliveries), self._ready.put_nowait, lane)
+            asyncio.get_running_loop().call_later(self.terms.wait_s(job.deliveries), self._next, lane)
             return
         job.letter = None  # it is one again, or for the first time
         await self._settle(lane, job)
@@ -247,6 +268,7 @@ class Course:
     async def _give_up(self, failure: Failure) -> None:
         if self.name:
             await self._store.bury(self.tenant, self.name, failure, at_us=self._clock.now_us())
+            await self._on_letter()
         self.dropped += 1
         log.warning(
             "message %d is a dead letter of consumer %r after %d deliveries: %s",
@@ -260,11 +282,12 @@ class Course:
         if job.letter is not None:
             with suppress(AgentFlowError):  # it is delivered once more then
                 await self._store.resolve(self.tenant, job.letter.id)
+                await self._on_letter()
         lane.popleft()
         if self._open.pop(job.posted.position, None) is not None:
             self._size -= job.posted.size
         if lane:
-            self._ready.put_nowait(lane)
+            self._next(lane)
         else:
             del self._lanes[job.lane]
         self._progress.set()

@@ -53,6 +53,7 @@ class LocalBus:
         self._head = 0
         self._courses: list[Course] = []
         self._named: dict[tuple[TenantId, str], Course] = {}
+        self._states: dict[tuple[TenantId, str], ConsumerState] = {}
         self._takers: dict[tuple[TenantId, str], dict[int, Receive]] = {}
         self._opening = asyncio.Lock()
         self._is_open = False
@@ -61,6 +62,14 @@ class LocalBus:
         """Hand over what comes behind this position."""
         self._head = max(self._head, head)
         self._is_open = True
+
+    def counts(self) -> Sequence[ConsumerView]:
+        """Every named consumer as it is known here, without a look at the store."""
+        return [self._view(kept, self._head) for kept in self._states.values()]
+
+    async def refresh(self) -> None:
+        """Look into the store for `counts`."""
+        self._states = {(kept.tenant, kept.name): kept for kept in await self._store.consumers()}
 
     def deliver(self, batch: Batch) -> None:
         """Hand over what has just become durable; called in order, and never waits."""
@@ -170,6 +179,7 @@ class LocalBus:
                 self._courses.remove(course)
                 await course.stop()
             await self._store.move(tenant, name, cursor)
+            await self.refresh()
             if course is not None:
                 await self._begin(tenant, name, course.wanted, start=cursor, terms=course.terms)
 
@@ -197,6 +207,7 @@ class LocalBus:
         course = self._course(tenant, name, wanted, terms, kept.cursor)
         self._named[tenant, name] = course
         self._courses.append(course)
+        await self.refresh()
         await course.start(head=self._head)
         for member, receive in self._takers.get((tenant, name), {}).items():
             course.join(receive, as_member=member)
@@ -214,6 +225,7 @@ class LocalBus:
                 del self._named[tenant, name]
                 self._courses.remove(course)
                 await course.stop()
+                await self.refresh()
 
     async def _end(self, course: Course) -> None:
         if course in self._courses:
@@ -221,7 +233,16 @@ class LocalBus:
         await course.stop()
 
     def _course(self, tenant: TenantId, name: str, wanted: str, terms: Terms, start: int) -> Course:
-        return Course(self._store, self._clock, tenant=tenant, name=name, wanted=wanted, terms=terms, start=start)
+        return Course(
+            self._store,
+            self._clock,
+            tenant=tenant,
+            name=name,
+            wanted=wanted,
+            terms=terms,
+            start=start,
+            on_letter=self.refresh,
+        )
 
     def _view(self, kept: ConsumerState, head: int) -> ConsumerView:
         course = self._named.get((kept.tenant, kept.name))

@@ -39,6 +39,8 @@ AuditEvent = Literal[
     "audit.anchored",
     "mcp.approved",
     "mcp.revoked",
+    "bus.retried",
+    "bus.replayed",
 ]
 
 HERE: Final = Destination("", "local")

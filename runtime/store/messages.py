@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from runtime.domain.bus import Batch, ConsumerState
+from runtime.domain.bus import Batch, ConsumerState, Posted
 from runtime.domain.envelope import Envelope, hash_of, write
 from runtime.domain.ids import TenantId
+from runtime.domain.subject import INBOX, RUNS, WHAT_IF, token
 from runtime.errors import NotFound
 from runtime.store.count import Count, last_position
 from runtime.store.database import Database
@@ -16,6 +17,9 @@ from runtime.store.posts import page, posted_message
 
 if TYPE_CHECKING:
     import sqlite3
+
+
+MOST_SUBJECTS = 200
 
 
 class Messages(Letters):
@@ -48,6 +52,24 @@ class Messages(Letters):
     async def head(self) -> int:
         """See BusStore."""
         return await self._database.read(last_position)
+
+    async def follow(self, after: int) -> AsyncIterator[Posted]:
+        """Everything behind a position, of all tenants, then what comes as it becomes durable.
+
+        Ends when the database is stopped. In a process that only reads it comes at most a quarter of a second late.
+        """
+        while self._database.is_open:
+            commits = self._database.commits  # taken first: a commit during the read is then not slept through
+            batch = await self.page(after)
+            for posted in batch.posts:
+                yield posted
+            after = batch.upto
+            if not batch.posts:
+                await self._database.changed(commits)
+
+    async def subjects(self, tenant: TenantId) -> Sequence[tuple[str, int, int]]:
+        """What was published: a filter, how many messages, and when the last one was; the newest first."""
+        return await self._database.read(lambda connection: _subjects(connection, tenant))
 
     async def open_consumer(self, tenant: TenantId, name: str, wanted: str, *, start: int, at_us: int) -> ConsumerState:
         """See BusStore."""
@@ -108,6 +130,24 @@ class Messages(Letters):
         if batch is not None:
             for listener in self._listeners:
                 listener(batch)
+
+
+def _subjects(connection: sqlite3.Connection, tenant: str) -> Sequence[tuple[str, int, int]]:
+    runs = connection.execute(
+        "SELECT workflow, coalesce(origin.kind, 'run') AS kind, sum(seq), max(updated_us) FROM run "
+        "LEFT JOIN origin ON origin.run = run.key WHERE tenant = ? AND coalesce(origin.kind, '') <> 'imported' "
+        "GROUP BY workflow, kind",
+        (tenant,),
+    )
+    found = [
+        (f"{WHAT_IF if kind == 'what_if' else RUNS}.{token(workflow)}.>", count, last_us)
+        for workflow, kind, count, last_us in runs
+    ]
+    found += connection.execute(
+        "SELECT subject, count(*), max(at_us) FROM message WHERE tenant = ? AND subject NOT LIKE ? GROUP BY subject",
+        (tenant, f"{INBOX}.%"),
+    ).fetchall()
+    return sorted(found, key=lambda line: -line[2])[:MOST_SUBJECTS]
 
 
 def no_consumer(name: str) -> NotFound:

@@ -1,0 +1,178 @@
+"""`af bench bus`: how long an entry takes from its append to a subscriber's hands, durable in between.
+
+The floor is the same without journal and bus: one insert with its sync over the bare driver, then an asyncio.Queue.
+Both run in turns, so that a disk whose speed drifts moves them alike; each figure is the median of its turns. The floor
+does one at a time, as fast as the rate and the disk allow; what the bus gets comes at the rate whatever is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+
+from appliance.bench.engine import Goal, Result
+from runtime.bus.local import LocalBus
+from runtime.domain.bus import Delivery
+from runtime.domain.command import StartStep
+from runtime.domain.event import RunStarted, StepSucceeded
+from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, StepId
+from runtime.domain.journal import Body, Entry
+from runtime.engine.clock import SystemClock
+from runtime.engine.relay import Relay
+from runtime.store import driver
+from runtime.store.journal import Journal, journal_database
+from runtime.store.lock import hold
+
+RUNS = 100
+"""They take turns, so that no append waits for another of its own run."""
+OUTPUT = "x" * 200
+PATIENCE_S = 60
+_WARM_S = 0.3
+_FIGURES = ("p50 ms", "p99 ms")
+
+Report = Callable[[str], None]
+Say = Callable[[int], Coroutine[None, None, None]]
+Figures = dict[str, float]
+
+
+def bench(*, rate: int, seconds: float, passes: int, folder: Path, report: Report) -> Result:
+    """Measure so many turns of so many seconds."""
+    turns: dict[str, list[Figures]] = {"bus": [], "floor": []}
+    for number in range(passes):
+        for name, measure in (("floor", _floor), ("bus", _bus)):
+            report(f"pass {number + 1} of {passes}: {name}")
+            with tempfile.TemporaryDirectory(dir=folder) as place:
+                turns[name].append(asyncio.run(measure(Path(place), rate, seconds)))
+    rows = {
+        name: {figure: statistics.median(turn[figure] for turn in measured) for figure in measured[0]}
+        for name, measured in turns.items()
+    }
+    pairs = list(zip(turns["bus"], turns["floor"], strict=True))
+    for figure in _FIGURES:
+        ratio = statistics.median(own[figure] / bare[figure] for own, bare in pairs)
+        rows["bus"][f"{figure.removesuffix(' ms')} ÷ floor"] = ratio
+    own = rows["bus"]
+    goals = [
+        Goal(name="ms from append to handler, p50", value=own["p50 ms"], limit=0.3),
+        Goal(name="ms from append to handler, p99", value=own["p99 ms"], limit=5),
+        Goal(name="messages a second", value=own["messages a second"], limit=0.95 * rate, at_least=True),
+        Goal(name="messages lost or out of order", value=own["lost or out of order"], limit=0),
+    ]
+    bare = rows["floor"]["p50 ms"]
+    note = f"the disk alone takes {bare:.2f} ms for half of all syncs here: read the ratios to the floor"
+    return Result(rows=rows, goals=goals, notes=[note] if bare > 0.2 else [])
+
+
+class _Watched:
+    """What was appended when, and how long it took to arrive."""
+
+    def __init__(self) -> None:
+        self.hops: list[float] = []
+        self.under_way: dict[tuple[RunId, int], float] = {}
+        self.wrong = 0
+        self._last: dict[RunId, int] = {}
+
+    async def take(self, delivery: Delivery) -> None:
+        """The subscriber's handler."""
+        at, envelope = time.perf_counter(), delivery.envelope
+        began = self.under_way.pop((envelope.run, envelope.seq), None)
+        if began is None or envelope.seq <= self._last.get(envelope.run, 0):
+            self.wrong += 1
+            return
+        self._last[envelope.run] = envelope.seq
+        self.hops.append(at - began)
+
+    async def all_taken(self) -> None:
+        """Wait for what is under way."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.under_way:
+                await asyncio.sleep(0.01)
+
+
+async def _bus(folder: Path, rate: int, seconds: float) -> Figures:
+    clock, watched = SystemClock(), _Watched()
+    runs = [RunId(f"r-{number:026d}") for number in range(RUNS)]
+    with hold(folder, what="bench", now_us=0) as lock:
+        database = journal_database(folder, lock=lock)
+        await database.start()
+        journal = Journal(database)
+        bus = LocalBus(journal.messages, clock)
+        await Relay(journal.messages, bus.begin, bus.deliver).start()
+        started = RunStarted(workflow="bench", definition=DefinitionHash("sha256:" + "0" * 64), input=None)
+        begun: tuple[Body, ...] = (started, StartStep(step=StepId("draft")))
+        for run in runs:
+            await journal.append(run, 0, [Entry(seq, clock.now_us(), body) for seq, body in enumerate(begun, 1)])
+
+        async def say(number: int) -> None:
+            run, seq = runs[number % RUNS], 3 + number // RUNS
+            watched.under_way[run, seq] = time.perf_counter()
+            body = StepSucceeded(step=StepId("draft"), output=OUTPUT)
+            await journal.append(run, seq - 1, [Entry(seq, clock.now_us(), body)])
+
+        await bus.subscribe(DEFAULT_TENANT, "runs.*.*.step.succeeded", watched.take, consumer="bench")
+        per_s, cpu_s = await _at_rate(say, rate, seconds)
+        await watched.all_taken()
+        await bus.stop()
+        await database.stop()
+    measured = _figures(watched.hops[int(rate * _WARM_S) :], per_s, cpu_s)
+    return measured | {"lost or out of order": float(watched.wrong)}
+
+
+async def _floor(folder: Path, rate: int, seconds: float) -> Figures:
+    connection = driver.open_raw(folder / "floor.db")
+    connection.execute("CREATE TABLE entry(seq INTEGER PRIMARY KEY, at REAL, data TEXT)")
+    queue: asyncio.Queue[float] = asyncio.Queue()
+    taken = asyncio.Event()
+    hops: list[float] = []
+
+    async def take() -> None:
+        while True:
+            began = await queue.get()
+            hops.append(time.perf_counter() - began)
+            taken.set()
+
+    taking = asyncio.create_task(take())
+    total, first, cpu = int(rate * seconds), time.perf_counter(), time.process_time()
+    for number in range(total):
+        await asyncio.sleep(max(0.0, first + number / rate - time.perf_counter()))
+        taken.clear()
+        began = time.perf_counter()
+        connection.execute("INSERT INTO entry VALUES(?,?,?)", (number, began, OUTPUT))
+        queue.put_nowait(began)
+        await taken.wait()
+    spent, cpu_spent = time.perf_counter() - first, time.process_time() - cpu
+    taking.cancel()
+    connection.close()
+    return _figures(hops[int(rate * _WARM_S) :], total / spent, cpu_spent / total)
+
+
+async def _at_rate(say: Say, rate: int, seconds: float) -> tuple[float, float]:
+    """Say something so often, whoever is still at it; how many a second, and the CPU seconds of each."""
+    saying: set[asyncio.Task[None]] = set()
+    total, number = int(rate * seconds), 0
+    began, cpu = time.perf_counter(), time.process_time()
+    while number < total:
+        due = min(total, int((time.perf_counter() - began) * rate) + 1)
+        for turn in range(number, due):
+            task = asyncio.create_task(say(turn))
+            saying.add(task)
+            task.add_done_callback(saying.discard)
+        number = due
+        await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+    await asyncio.gather(*saying)
+    return total / (time.perf_counter() - began), (time.process_time() - cpu) / total
+
+
+def _figures(hops: list[float], per_s: float, cpu_s: float) -> Figures:
+    measured = sorted(hops)
+    return {
+        "p50 ms": measured[len(measured) // 2] * 1e3,
+        "p99 ms": measured[len(measured) * 99 // 100] * 1e3,
+        "worst ms": measured[-1] * 1e3,
+        "messages a second": per_s,
+        "µs of CPU per message": cpu_s * 1e6,
+    }
