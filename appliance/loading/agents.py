@@ -7,6 +7,7 @@ from appliance.loading.handlers import keep_handler
 from appliance.loading.keys import AGENT_MEMORY, POLICIES, json_schema, method, retry, template, template_text
 from appliance.loading.models import chat_model
 from appliance.loading.node import Node
+from appliance.loading.own_plans import OWN_PLANS
 from appliance.loading.place import Place
 from appliance.loading.planners import planner
 from appliance.loading.shapes import (
@@ -158,9 +159,9 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
-    if kind == "fsm" and _part(found, "planner").get("type") != "behavior_tree":
+    if kind == "fsm" and _part(found, "planner").get("type") not in OWN_PLANS:
         _check_decides(found, node, place)
-    follows = _part(found, "planner").get("type") == "behavior_tree" and kind not in SUBRUN_AGENTS
+    follows = _part(found, "planner").get("type") in OWN_PLANS and kind not in SUBRUN_AGENTS
     if kind != "fsm" and "planner" in found and not follows:
         message = f"an agent of type {kind!r} does not follow a planner of its own in this version"
         place.child("planner").warn("agent.planner", message, node.find(("planner",))[0])

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from appliance.loading.own_plans import own_tree, planned_by
+from appliance.loading.own_plans import own_plan, planned_by
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
 from appliance.loading.subworkflows import mapped_agents
@@ -79,7 +79,7 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
     for name, each in _mapping(document["agents"]).items():
         found = _mapping(each)
         agents[AgentId(name)] = spec = agent_of(name, found)
-        if spec.type not in SUBRUN_AGENTS and own_tree(found) is None:
+        if spec.type not in SUBRUN_AGENTS and own_plan(found) is None:
             continue
         agents[AgentId(name)] = msgspec.structs.replace(
             spec,
@@ -96,9 +96,9 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
 
 
 def _inner_of(name: str, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
-    """The workflow that an agent runs: another one, of a map over an agent that agent alone, or what its tree plans."""
+    """The workflow that an agent runs: another one, of a map over an agent that agent alone, or what it plans."""
     found = _mapping(_mapping(outer["agents"])[name])
-    if own_tree(found) is not None:
+    if own_plan(found) is not None:
         inner = planned_by(name, outer, files)
     else:
         inner = _mapping(found.get("workflow")) or _alone(_text(found.get("agent")), outer, files)

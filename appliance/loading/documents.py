@@ -23,7 +23,7 @@ from appliance.loading.keys import (
 )
 from appliance.loading.llm_planner import LLM_KEYS, check_llm
 from appliance.loading.node import Node
-from appliance.loading.own_plans import check_own_trees
+from appliance.loading.own_plans import check_own_plans
 from appliance.loading.place import Machine, Place, Reading
 from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner
 from appliance.loading.replanning import check_replan
@@ -164,7 +164,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
     check_tools(agents if isinstance(agents, dict) else {}, _declared(found), node, place)
     check_maps(agents if isinstance(agents, dict) else {}, node, place)
-    check_own_trees(found, node, place)
+    check_own_plans(found, node, place)
     _choose_planner(found, names, node, place)
     check_replan(found, node, place)
     for machine in reading.machines:

@@ -51,6 +51,9 @@ def _askers(document: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:
     for name, agent in agents.items() if isinstance(agents, dict) else ():
         if isinstance(agent, dict) and ("model" in agent or agent.get("type") == "llm"):
             yield name, agent
+        own = agent.get("planner") if isinstance(agent, dict) else None
+        if isinstance(own, dict) and "model" in own:
+            yield f"{name}.{PLANNING}", own
     planner = document.get("planner")
     if isinstance(planner, dict) and "model" in planner:
         yield PLANNING, planner

@@ -1,10 +1,11 @@
-"""Agents that follow a behaviour tree of their own: the work of each is a run of its own, which its tree plans.
+"""Agents that follow a plan of their own, a behaviour tree or a model's: the work of each is a run of its own.
 
-The tree's actions are agents of the workflow; the agent's own name stands for what it does itself, without the tree.
+The plan's agents are agents of the workflow; the agent's own name stands for what it does itself, without the plan.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
+from appliance.loading.llm_planner import check_llm
 from appliance.loading.node import Node
 from appliance.loading.place import Place
 from runtime.domain.canonical import Json
@@ -14,13 +15,17 @@ from runtime.registry import SUBRUN_AGENTS
 Document = dict[str, Json]
 
 
-def own_tree(agent: Json) -> Document | None:
-    """The checked tree that an agent follows; None where it follows none, or one whose file is missing."""
+OWN_PLANS = ("behavior_tree", "llm")
+"""The types of planners that plan the work of one agent."""
+
+
+def own_plan(agent: Json) -> Document | None:
+    """The checked planner that an agent follows; None where it follows none, or a tree whose file is missing."""
     found = _mapping(agent)
     plan = _mapping(found.get("planner"))
-    if plan.get("type") != "behavior_tree" or found.get("type") in SUBRUN_AGENTS:
+    if plan.get("type") not in OWN_PLANS or found.get("type") in SUBRUN_AGENTS:
         return None
-    return _mapping(plan.get("definition")) or None
+    return plan if plan["type"] == "llm" or _mapping(plan.get("definition")) else None
 
 
 def leaves(definition: Mapping[str, Json]) -> Iterator[Document]:
@@ -35,33 +40,41 @@ def leaves(definition: Mapping[str, Json]) -> Iterator[Document]:
         below += reversed(nodes)
 
 
-def acting(definition: Mapping[str, Json]) -> list[str]:
-    """The agents of a tree's actions, each once."""
-    named = (leaf.get("agent") for leaf in leaves(definition))
+def acting(plan: Mapping[str, Json], agents: Collection[str]) -> list[str]:
+    """The agents of a plan, each once: a tree's actions; those that a model may name, and of its machines' states."""
+    if plan.get("type") == "llm":
+        named: list[Json] = [*_list(plan.get("agents"))]
+        for machine in ("execution", "fallback"):
+            states = _mapping(_mapping(_mapping(plan.get(machine)).get("definition")).get("states"))
+            for state, found in states.items():
+                agent = _mapping(found).get("agent")
+                named += [agent] if agent is not None else [state] if state in agents else []
+    else:
+        named = [leaf.get("agent") for leaf in leaves(_mapping(plan.get("definition")))]
     return list(dict.fromkeys(name for name in named if isinstance(name, str)))
 
 
-def named_by_trees(agents: Mapping[str, Json]) -> frozenset[str]:
-    """The agents that work in other agents' trees; they are no steps of their own unless the plan says so."""
-    trees = ((name, own_tree(agent)) for name, agent in agents.items())
-    return frozenset(each for name, tree in trees if tree is not None for each in acting(tree) if each != name)
+def named_by_plans(agents: Mapping[str, Json]) -> frozenset[str]:
+    """The agents that work in other agents' plans; they are no steps of their own unless the plan says so."""
+    plans = ((name, own_plan(agent)) for name, agent in agents.items())
+    return frozenset(each for name, plan in plans if plan is not None for each in acting(plan, agents) if each != name)
 
 
 def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document:
-    """The workflow that an agent's own tree plans."""
+    """The workflow that an agent's own planner plans."""
     agents = _mapping(outer["agents"])
     own = _mapping(agents[name])
-    tree = own_tree(own)
-    assert tree is not None, "the caller has looked"
+    plan = own_plan(own)
+    assert plan is not None, "the caller has looked"
     chosen: Document = {}
-    for each in _closure(acting(tree), name, agents):
+    for each in _closure(acting(plan, agents), name, agents):
         agent = {key: value for key, value in _mapping(agents[each]).items() if each != name or key != "planner"}
         chosen[each] = _without_replan(agent)
     planned: Document = {
         "version": outer["version"],
         "name": name,
         "agents": chosen,
-        "planner": {"type": "behavior_tree", "definition": tree},
+        "planner": plan,
     }
     policies = {**_mapping(outer.get("policies")), **_mapping(own.get("policies"))}
     policies.pop("replan", None)
@@ -72,28 +85,45 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
     return planned
 
 
-def check_own_trees(found: Document, node: Node, place: Place) -> None:
-    """Report trees of agents that name nobody, lead back to themselves, or reach further than the workflow."""
+def check_own_plans(found: Document, node: Node, place: Place) -> None:
+    """Report plans of agents that name nobody, lead back to themselves, or reach further than the workflow."""
     agents = _mapping(found.get("agents"))
     for name, agent in agents.items():
-        tree = own_tree(agent)
-        if tree is None:
+        plan = own_plan(agent)
+        if plan is None:
             continue
         here = place.child("agents").child(name).child("planner")
         at = node.find(("agents", name, "planner"))[0]
-        for each in acting(tree):
+        called = "tree" if plan["type"] == "behavior_tree" else "plan"
+        if plan["type"] == "llm":
+            _check_llm(plan, name, agents, node, place)
+        for each in acting(plan, agents):
             if each not in agents:
-                message = f"agent {each!r}, which the tree of agent {name!r} names, is not defined"
+                message = f"agent {each!r}, which the {called} of agent {name!r} names, is not defined"
                 hint = did_you_mean(here.guess(each, agents)) or f"define agent {each!r} beside {name!r}"
                 here.refuse("agent.undefined", message, at, hint)
         circle = _circle(name, agents)
         if circle:
-            message = f"the tree of agent {name!r} leads back to it: {' → '.join(circle)}"
-            here.error("workflow.cyclic", message, at, "an agent's tree names the agent itself for its own work alone")
+            message = f"the {called} of agent {name!r} leads back to it: {' → '.join(circle)}"
+            here.error(
+                "workflow.cyclic", message, at, f"an agent's {called} names the agent itself for its own work alone"
+            )
         wider = _wider(_mapping(found.get("policies")), _mapping(_mapping(agent).get("policies")))
         if wider:
-            message = f"its tree may reach {', '.join(wider)}, which the workflow that it is a part of may not"
+            message = f"its {called} may reach {', '.join(wider)}, which the workflow that it is a part of may not"
             here.error("workflow.wider", message, at, "leave 'residency' out there, or widen it here")
+
+
+def _check_llm(plan: Document, name: str, agents: Document, node: Node, place: Place) -> None:
+    """What a model may plan for one agent is said: all agents of the workflow would lead back to it."""
+    at, here = node.find(("agents", name))[0], place.child("agents").child(name)
+    named = acting(plan, agents)
+    if not named:
+        message = f"the plan of agent {name!r} has nobody to name: a model's own plan says whom it may choose from"
+        here.child("planner").error(
+            "key.missing", message, node.find(("agents", name, "planner"))[0], "add agents: a list of agent names"
+        )
+    check_llm(plan, named, at, here)
 
 
 def _closure(names: list[str], owner: str, agents: Document) -> list[str]:
@@ -107,14 +137,14 @@ def _closure(names: list[str], owner: str, agents: Document) -> list[str]:
         reached[name] = None
         agent = _mapping(agents[name])
         ahead += [str(agent[key]) for key in ("fallback_agent", "agent") if isinstance(agent.get(key), str)]
-        tree = None if name == owner else own_tree(agent)
-        ahead += [] if tree is None else acting(tree)
+        plan = None if name == owner else own_plan(agent)
+        ahead += [] if plan is None else acting(plan, agents)
     return list(reached)
 
 
 def _circle(name: str, agents: Document) -> list[str]:
-    """The way from an agent's tree through those of others back to it; empty where there is none."""
-    ways = [[name, each] for each in acting(own_tree(agents[name]) or {}) if each != name]
+    """The way from an agent's plan through those of others back to it; empty where there is none."""
+    ways = [[name, each] for each in acting(own_plan(agents[name]) or {}, agents) if each != name]
     seen: set[str] = set()
     while ways:
         way = ways.pop()
@@ -124,7 +154,7 @@ def _circle(name: str, agents: Document) -> list[str]:
             continue
         seen.add(way[-1])
         agent = _mapping(agents.get(way[-1]))
-        following = [*acting(own_tree(agent) or {}), agent.get("fallback_agent"), agent.get("agent")]
+        following = [*acting(own_plan(agent) or {}, agents), agent.get("fallback_agent"), agent.get("agent")]
         ways += [[*way, each] for each in following if isinstance(each, str) and each != way[-1]]
     return []
 

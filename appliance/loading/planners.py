@@ -97,7 +97,7 @@ TREE = tree_shape(condition)
 def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
     """A planner in any form, read as `{type, …}`; `is_lenient` for one that the workflow does not follow itself.
 
-    `of_agent`: of an agent, whose own plan no model makes.
+    `of_agent`: of an agent, where a model's plan is followed all the same.
     """
     types = PLANNER_TYPES[:3] if is_lenient else PLANNER_TYPES
 
@@ -111,8 +111,6 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
         kind = choice(*types)(node.value["type"], place.child("type"))
         if not isinstance(kind, str):
             return None
-        if of_agent and kind == "llm":
-            _refuse_of_agent(kind, node, place)
         match kind:
             case "fsm":
                 return _machine_planner(node, place, is_lenient=is_lenient)
@@ -120,7 +118,8 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
                 tree = tree_shape(condition, is_lenient=is_lenient)
                 return _definition_planner(node, place, kind, TREE_KEYS, tree, is_lenient=is_lenient)
             case "llm":
-                return llm_shape(partial(_machine_planner, is_lenient=is_lenient))(node, place)
+                # an agent's own machine may only decide; those of a model's plan run agents, as a workflow's do
+                return llm_shape(partial(_machine_planner, is_lenient=is_lenient and not of_agent))(node, place)
         return FEEDBACK(node, place) if kind == "sequential_with_feedback" else _SEQUENCE(node, place)
 
     return shape
@@ -131,12 +130,6 @@ _SEQUENCE = record(
     {"type": text, "agents": list_of(name, what="a list of agent names", least=1)},
     required=("agents",),
 )
-
-
-def _refuse_of_agent(kind: str, node: Node, place: Place) -> None:
-    message = f"a planner of type {kind!r} plans a workflow; an agent's own is checked and kept, but not followed"
-    hint = "make it the workflow's planner, with its agents among the workflow's"
-    place.child("type").add("planner.not_active", message, node, hint, "refusal", line=node.key_line("type"))
 
 
 def _machine_planner(node: Node, place: Place, *, is_lenient: bool) -> Json:

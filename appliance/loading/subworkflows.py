@@ -12,7 +12,7 @@ import msgspec
 from appliance.loading.files import ProjectFiles
 from appliance.loading.keys import template
 from appliance.loading.node import Node
-from appliance.loading.own_plans import named_by_trees
+from appliance.loading.own_plans import named_by_plans
 from appliance.loading.place import Place, Reading
 from appliance.loading.shapes import Shape, name, ratio, wrong
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
@@ -83,7 +83,7 @@ def mapped_agents(agents: Json) -> frozenset[str]:
     so."""
     found = agents if isinstance(agents, dict) else {}
     mapped = {str(agent["agent"]) for agent in found.values() if isinstance(agent, dict) and "agent" in agent}
-    return named_by_trees(found) | mapped
+    return named_by_plans(found) | mapped
 
 
 def check_maps(agents: dict[str, Json], node: Node, place: Place) -> None:

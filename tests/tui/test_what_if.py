@@ -128,7 +128,12 @@ def test_two_runs_side_by_side() -> None:
         Comparison,
     )  # fmt: skip
     head = plain(side_lines(view, 76))
-    for word in ("A ✗ failed", "B ✓ succeeded", "what-if of r-a from entry 4", "entry 5 of A (step.failed send)"):
+    for word in (
+        "A ✗ failed",
+        "B ✓ succeeded",
+        "what-if of r-a from entry 4",
+        "they part: A entry 5 step.failed send  B entry 6 step.succeeded send",
+    ):
         assert word in head
     assert "B costs $0.25 more than A, with 3 tokens more" in head
     source = pairs_source(view, 76)

@@ -105,9 +105,9 @@ def _parting(view: Comparison) -> Line:
     found = view.parting
     if found is None:
         return [("  ", ""), ("the same in every entry" if view.is_equal else "the same so far", "dim")]
-    mine = f"entry {found.left_seq} of A ({found.left})" if found.left_seq else "the end of A"
-    theirs = f"entry {found.right_seq} of B ({found.right})" if found.right_seq else "the end of B"
-    return [("  they part at ", "dim"), (mine, ""), (" and ", "dim"), (theirs, "")]
+    mine = [("entry ", "dim"), (f"{found.left_seq} {found.left}", "")] if found.left_seq else [("its end", "")]
+    theirs = [("entry ", "dim"), (f"{found.right_seq} {found.right}", "")] if found.right_seq else [("its end", "")]
+    return [("  they part: A ", "dim"), *mine, ("  B ", "dim"), *theirs]
 
 
 def _difference(view: Comparison) -> Line:

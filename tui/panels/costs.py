@@ -22,6 +22,7 @@ ESTIMATES = (
     Column("", 11, from_width=50),
 )
 MOST = 12
+OPEN = ("new", "running", "waiting")
 
 
 def cost_lines(costs: Costs, width: int) -> list[Line]:
@@ -111,7 +112,7 @@ def _estimates(estimates: Sequence[Estimated], width: int) -> Iterator[Line]:
             (run.workflow, ""),
             (count(run.tokens_p50), "dim"),
             (count(run.tokens), ""),
-            ("open" if off is None else f"{off:+.0%}", style),
+            (f"{off:+.0%}" if off is not None else "open" if run.status in OPEN else "–", style),
             (bars, "dim"),
         )
         yield row(ESTIMATES, cells, width)

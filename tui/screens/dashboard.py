@@ -47,7 +47,7 @@ class DashboardScreen(ViewScreen):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/", tooltip="search runs; Esc clears"),
-        Binding("f", "filter", "Filter", tooltip="all, open, waiting, failed, succeeded runs, what-ifs"),
+        Binding("f", "filter", "Filter", tooltip="all, open, waiting, failed, succeeded, what-ifs"),
         Binding("t", "travel", "Time travel", tooltip="the run at any point of its journal"),
         Binding("w", "why", "Why", tooltip="why the run that the cursor is on failed"),
         Binding("s", "suppose", "What if", show=False, tooltip="suppose something else of the run, and run it"),

@@ -125,7 +125,8 @@ class ViewScreen(Screen[None]):
         """Heads, tabs, views, keys."""
         yield Bar(id="bar", has_cursor=False)
         yield from self.heads()
-        yield Tabs(id="tabs", has_cursor=False)
+        if len(self.VIEWS) > 1:
+            yield Tabs(id="tabs", has_cursor=False)
         yield Container(*self.panels(), id="views")
         yield Footer(show_command_palette=False)
 

@@ -230,3 +230,54 @@ def test_a_run_that_waits_for_a_persons_plan_says_why_and_how(af: Af, planned: P
     assert "runs signal" in shown.out
     assert '{"steps": [{"agent": "…"}]}' in shown.out
     assert "schema" in str(af("runs", "show", "last", "--json").document["steps"][-1]["why"])  # type: ignore[index]
+
+
+def _own(plan: object, *more: str) -> str:
+    """A workflow with an agent whose work a model plans."""
+    planner = [f"model: {scripted(plan)}", *more]
+    return f"""
+name: desk
+agents:
+  deploy:
+    type: llm
+    prompt: x
+    model: {{provider: scripted, answers: {{'.*': done}}}}
+    planner: {{type: llm, {", ".join(planner)}}}
+  check: {ANSWERING.replace("TEXT", "fine")}
+"""
+
+
+def test_a_model_plans_the_work_of_one_agent(af: Af, tmp_path: Path) -> None:
+    """In a run of its own; the agent's own name is what it does itself, and replay asks nobody."""
+    plan = {"steps": [{"name": "look", "agent": "check"}, {"name": "act", "agent": "deploy"}]}
+    (tmp_path / "desk.yaml").write_text(_own(plan, "agents: [check, deploy]"))
+    said = af("run", tmp_path / "desk.yaml", "--input", "{}", "--json").document
+    assert ("succeeded", {"text": "done"}) == (said["status"], said["output"])
+    assert ["deploy"] == [step["step"] for step in said["steps"]]  # type: ignore[attr-defined]
+    part = said["steps"][0]["runs"][0]  # type: ignore[index]
+    steps = af("runs", "show", part, "--json").document["steps"]
+    assert ["plan", "look", "act"] == [step["step"] for step in steps]  # type: ignore[attr-defined]
+    assert 0 == af("replay", "--all", "--check").code
+    assert "deploy.plan" in af("what-if", "last", "--model", "nobody=scripted/x").err
+
+
+def test_a_bad_plan_of_one_agent_falls_to_its_machine(af: Af, tmp_path: Path) -> None:
+    """Whose states run agents of the workflow, and are checked as the workflow's are."""
+    machine = "fallback: {states: {check: {on_success: done}}, initial_state: check, final_states: [done]}"
+    (tmp_path / "desk.yaml").write_text(_own({"steps": "none"}, machine))
+    said = af("run", tmp_path / "desk.yaml", "--input", "{}", "--json").document
+    assert ("succeeded", {"text": "fine"}) == (said["status"], said["output"])
+    (tmp_path / "desk.yaml").write_text(_own({}, machine.replace("check: {on", "chek: {on")))
+    refused = af("validate", tmp_path / "desk.yaml")
+    assert (2, True) == (refused.code, "desk.yaml:8" in refused.out)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [("max_steps: 2", "key.missing"), ("agents: [chek]", "agent.undefined"), ("agents: [plan]", "planner.name_taken")],
+)
+def test_what_a_model_may_plan_for_one_agent_is_said(af: Af, tmp_path: Path, more: str, code: str) -> None:
+    """All agents of the workflow would lead back to it; the line is named."""
+    (tmp_path / "desk.yaml").write_text(_own({}, more))
+    said = af("validate", tmp_path / "desk.yaml")
+    assert (2, True) == (said.code, f"[{code}] agents.deploy" in said.out), said.out

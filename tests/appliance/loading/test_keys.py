@@ -155,7 +155,6 @@ def test_refusals_name_the_setting_that_lifts_them() -> None:
         ("{type: rag}", "agent.no_folder"),
         ("{type: llm, model: {provider: ollama, model: m}}", "model.provider"),
         ("{type: llm, planner: {type: fsm, definition: gone.yaml}}", "planner.no_file"),
-        ("{type: llm, planner: {type: llm, model: m}}", "planner.not_active"),
         ("{type: rag, memory: {long_term: {backend: pinecone, folder: f}}}", "memory.remote"),
         (
             "{type: fsm, planner: {type: fsm, initial_state: s, states: {s: {wait_for: p, on_success: t}, t: {}}}}",
