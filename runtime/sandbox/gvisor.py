@@ -19,7 +19,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, children, pythons, refusals, users
 from runtime.sandbox.bundles import Folder, bundle
-from runtime.sandbox.streams import Call, Pipes
+from runtime.sandbox.streams import Call, Pipes, by_cpu
 
 _TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "prlimit": "util-linux"}
 _PLATFORMS = ("systrap", "ptrace")
@@ -152,7 +152,7 @@ class Gvisor:
             stderr=bytes(call.stderr),
             is_truncated=call.killed_for == "output",
             is_timed_out=call.killed_for == "time",
-            killed_for=call.killed_for or ("cpu" if code in (-signal.SIGKILL, -signal.SIGXCPU) else ""),
+            killed_for=call.killed_for or by_cpu(code, child.cpu_ms, profile),
             wall_ms=int((time.monotonic() - began) * 1_000),
             cpu_ms=child.cpu_ms,
             driver=self.id,

@@ -18,7 +18,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, forks, pythons, refusals, users
 from runtime.sandbox.forked import SECRETS, SECRETS_VARIABLE
-from runtime.sandbox.streams import Call, Pipes, memory_file
+from runtime.sandbox.streams import Call, Pipes, by_cpu, memory_file
 
 _TRY_AGAIN_S = 0.002
 
@@ -158,16 +158,16 @@ def _outcome(call: Call, said: Mapping[str, Json], profile: ExecProfile, *, wall
         reason = said.get("failed", "it ended before the program did; the program may have run in part")
         raise Unavailable("sandbox.driver_vanished", f"{Process.id}: {reason}")
     code = os.waitstatus_to_exitcode(status)
-    killed_for = call.killed_for
+    killed_for, cpu_ms = call.killed_for, int(str(said.get("cpu_ms", 0)))
     return Outcome(
         exit_code=-signal.SIGKILL if killed_for else code,
         stdout=bytes(call.stdout),
         stderr=bytes(call.stderr),
         is_truncated=killed_for == "output",
         is_timed_out=killed_for == "time",
-        killed_for=killed_for or ("cpu" if code in (-signal.SIGXCPU, -signal.SIGKILL) else ""),
+        killed_for=killed_for or by_cpu(code, cpu_ms, profile),
         wall_ms=wall_ms,
-        cpu_ms=int(str(said.get("cpu_ms", 0))),
+        cpu_ms=cpu_ms,
         memory_bytes=int(str(said.get("memory_bytes", 0))),
         driver=Process.id,
         profile_id=profile.profile_id,

@@ -9,10 +9,12 @@ def readable() -> str:
     """One that every user can read, with its library: the appliance's own, or the system's; empty where none can be."""
     base = getattr(sys, "_base_executable", sys.executable)
     for path in (os.path.realpath(base), os.path.realpath("/usr/bin/python3")):
-        if os.path.exists(path) and all(os.stat(each).st_mode & 0o005 == 0o005 for each in _way(path)):
+        if is_for_everyone(path):
             return path
     return ""
 
 
-def _way(path: str) -> list[str]:
-    return [path, *map(str, Path(path).parents)]
+def is_for_everyone(path: str) -> bool:
+    """Whether every user can read and run a program, as the folders on the way to it let them."""
+    way = [path, *map(str, Path(path).parents)]
+    return os.path.exists(path) and all(os.stat(each).st_mode & 0o005 == 0o005 for each in way)

@@ -6,6 +6,7 @@ Whoever uses it says how the program is killed and how its end is known; nothing
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
@@ -16,7 +17,7 @@ SETTLED_WITHIN_S = 5.0
 """How long the end of all of a program's processes may take once they are killed."""
 BLOCK = 65_536
 
-Limit = Literal["", "time", "output", "cancelled"]
+Limit = Literal["", "time", "output", "cpu", "cancelled"]
 
 
 class Pipes:
@@ -117,6 +118,12 @@ class Call:
                     self.kill("output")
         finally:
             transport.close()
+
+
+def by_cpu(exit_code: int, cpu_ms: int, profile: ExecProfile) -> Literal["", "cpu"]:
+    """Whether the kernel ended a program for its CPU time: the second signal for that is one that others send, too."""
+    is_over = cpu_ms >= profile.cpu_ms
+    return "cpu" if exit_code == -signal.SIGXCPU or (exit_code == -signal.SIGKILL and is_over) else ""
 
 
 @contextlib.contextmanager

@@ -150,7 +150,7 @@ async def test_containers_of_a_killed_appliance_are_removed(tmp_path: Path) -> N
     abandoned.mkdir()
     (abandoned / "lock").touch()
     driver = _driver(tmp_path, {**WORKS, "ps": [0, f"c1 {abandoned}\nc2 {tmp_path / 'gone'}\n", ""]})
-    await driver.probe()
+    driver._sweep()
     removed = [words[2] for words in _asked(tmp_path) if words[0] == "rm" and not words[2].startswith("agentflow-")]
     assert ["c1", "c2"] == removed
     await driver.stop()
