@@ -1,6 +1,7 @@
 """The sandbox drivers of an appliance, in the order in which they are asked."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from appliance.config.settings import SandboxSettings
 from runtime.ports import Sandbox
@@ -9,14 +10,24 @@ from runtime.sandbox.docker import Docker
 from runtime.sandbox.gvisor import Gvisor
 from runtime.sandbox.process import Process
 from runtime.sandbox.registry import Sandboxes
+from runtime.sandbox.wasm.driver import Wasm
+
+COMPILED = "wasm"
+"""Folder of the data folder that holds the machine code of modules."""
 
 
-def sandboxes(settings: SandboxSettings) -> Sandboxes:
+def sandboxes(settings: SandboxSettings, data: Path) -> Sandboxes:
     """Every driver that the settings name; each tries itself on this machine when it is first asked."""
     made: dict[str, Callable[[], Sandbox]] = {
         "bubblewrap": Bubblewrap,
         "gvisor": Gvisor,
         "docker": lambda: Docker(image=settings.docker_image),
+        "wasm": lambda: wasm(data),
         "process": Process,
     }
     return Sandboxes([made[name]() for name in settings.order if name in made])
+
+
+def wasm(data: Path) -> Wasm:
+    """The one whose compiled modules are in a data folder, or nowhere for long where there is none."""
+    return Wasm(data / COMPILED if data.is_dir() else None)

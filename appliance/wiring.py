@@ -172,7 +172,7 @@ class Appliance:
             prices=self.prices,
             counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
         )
-        self.sandboxes = sandboxes(settings.sandbox)
+        self.sandboxes = sandboxes(settings.sandbox, settings.data)
         """What programs of tools run in; each driver tries itself when a call first needs one."""
         self.threats = Watch()
         """Looks at every line of the audit log that is written here."""

@@ -402,7 +402,7 @@ def bench_sandbox(af: Af, *, rounds: int, battery: bool) -> int:
     from appliance.bench.sandbox import bench as measure
     from appliance.sandboxes import sandboxes
 
-    every = sandboxes(af.settings.sandbox)
+    every = sandboxes(af.settings.sandbox, af.data_folder)
     with StatusLine(af.terminal) as line:
         found = measure(every=every, rounds=rounds, with_battery=battery, report=lambda text: line.show(f"▸ {text} …"))
     _draw(af, found)

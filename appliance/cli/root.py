@@ -39,6 +39,7 @@ COMMANDS = {
     "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),
     "tools": Lazy("appliance.cli.tools", "Show, grant and call tools, and say who may and why.", OPERATE),
+    "wasm": Lazy("appliance.cli.wasm", "Make WebAssembly ready, and try modules.", OPERATE),
     "secrets": Lazy("appliance.cli.secrets", "Keep keys and passwords encrypted, by name.", OPERATE),
     "vault": Lazy("appliance.cli.vault", "Count, purge and erase what pseudonyms stand for.", OPERATE),
     "bench": Lazy("appliance.cli.bench", "Measure this machine.", OPERATE),

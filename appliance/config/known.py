@@ -37,7 +37,7 @@ Value: TypeAlias = (
 )
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
-SANDBOX_ORDER: Final = ["wasm", "bubblewrap", "gvisor", "docker", "process"]
+SANDBOX_ORDER: Final = ["bubblewrap", "gvisor", "docker", "wasm", "process"]
 FEATURES: Final = ("cloud", "openbao")
 DESTINATION_KINDS: Final = ("model", "http", "telemetry", "bus")
 

@@ -33,11 +33,15 @@ class Sandboxes:
         reasons = []
         for driver in self.drivers:
             report = await driver.probe()
-            missing = sorted(required(profile) - driver.enforces(profile))
+            held = driver.enforces(profile)
+            missing = sorted(required(profile) - held)
             if ISOLATIONS.index(driver.isolation) < least:
                 reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
             elif not report.is_usable:
                 reasons.append(f"{driver.id}: {report.reason}")
+            elif not held:
+                told = report.facts.get(profile.runtime)
+                reasons.append(f"{driver.id} does not run {profile.runtime} here{f' ({told})' if told else ''}")
             elif missing:
                 reasons.append(f"{driver.id} cannot hold {', '.join(missing)}")
             else:
