@@ -152,6 +152,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     at: str
     verdict: str
     outcome: str
+    why: str = ""
+    """What the manual says of the code of a refusal or failure."""
     kind: str
     target: str
     zone: str

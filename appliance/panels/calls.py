@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from appliance.causes import manual_of
 from runtime.audit.record import AuditRow
 from runtime.domain.canonical import Json
 from runtime.domain.ids import TenantId
@@ -33,6 +34,8 @@ class CallView(msgspec.Struct, frozen=True, kw_only=True):
     """`allowed`, `refused`, or `failed` when it was allowed and did not go well."""
     outcome: str
     """`ok`, or the code of the refusal or the failure; empty while it is under way."""
+    why: str
+    """What the manual says of that code, and what to do; empty where it says nothing."""
     kind: str
     """`model`, `http`, `tool`, …"""
     target: str
@@ -105,6 +108,7 @@ def _call(lines: Sequence[tuple[AuditRow, Mapping[str, Json]]]) -> CallView:
         at=rfc3339(begun.at_us),
         verdict=_verdict(str(last["event"]), outcome),
         outcome=outcome,
+        why=_why(outcome),
         kind=str(destination.get("kind") or str(first["event"]).partition(".")[0]),
         target=str(first.get("subject") or destination.get("host") or destination.get("zone") or ""),
         zone=str(destination.get("zone") or ""),
@@ -128,6 +132,11 @@ def _verdict(event: str, outcome: str) -> str:
     if event.endswith(".refused"):
         return "refused"
     return "allowed" if outcome in ("", "ok") else "failed"
+
+
+def _why(code: str) -> str:
+    meaning, advice = manual_of(code)
+    return f"{meaning}; {advice}" if meaning and advice not in ("", "nothing") else meaning
 
 
 def _part(entry: Mapping[str, Json], name: str) -> Mapping[str, Json]:

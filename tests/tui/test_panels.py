@@ -3,7 +3,7 @@
 import msgspec
 
 from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, Replan, StartStep
-from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFailed, StepSucceeded, Usage
+from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFailed, StepSucceeded, ToolUse, Usage
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, envelope_of, write
 from runtime.domain.tree import TreeMemory
@@ -178,6 +178,21 @@ def test_one_run_in_full() -> None:
     assert "    signal.awaited" not in plain([journal.line(6, 80)])
 
 
+def test_the_tools_of_a_step_are_told_with_what_held_them() -> None:
+    """Of every attempt: what came of each call, its profile, its sandbox, its time and cost."""
+    uses = (
+        ToolUse(tool="look_up", outcome="ok", profile="sha256:0123456789", driver="gvisor", wall_ms=12),
+        ToolUse(tool="pay", outcome="ok", profile="sha256:0123456789", is_cached=True, cost_usd_micros=20),
+        ToolUse(tool="drop", outcome="tool.not_granted"),
+    )
+    log = _log(2)
+    log.take(Entry(3, SECOND, StepSucceeded(step=StepId("classify"), output=1, calls=uses)))
+    said = plain(step_lines(log.state, "classify", 76, log.entries))
+    assert "✓ look_up  gvisor  profile 01234567  12 ms" in said
+    assert "✓ pay  from the cache  profile 01234567  0 ms  $0.00002" in said
+    assert "⊘ drop  tool.not_granted" in said
+
+
 def test_every_entry_says_something_on_one_line() -> None:
     """A line break in an answer must not tear a list apart."""
     for _, body in LIFE:
@@ -215,6 +230,11 @@ def test_agents_servers_calls_costs_and_memory_say_what_they_know() -> None:
     )  # fmt: skip
     assert "⊘ refused" in plain([calls_source([call], 0).line(0, 120)])
     assert "gvisor" in plain(call_lines(call))
+    held = msgspec.structs.replace(call, verdict="allowed", outcome="ok", policy="sha256:0123456789")
+    assert "gvisor 01234567" in plain([calls_source([held], 0).line(0, 140)])
+    for facts, word in (({"driver": "gvisor", "is_cached": True}, "cache 01234567"), ({}, "inside 01234567")):
+        assert word in plain([calls_source([msgspec.structs.replace(held, facts=facts)], 0).line(0, 140)])
+    assert "from the cache    no" in plain(call_lines(held))
     costs = msgspec.convert(
         {
             "hours": [{"at": "x", "calls": 1, "tokens": 5, "cost_usd": 0.5}],

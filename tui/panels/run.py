@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.ids import state_of
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, StepState
@@ -62,8 +63,8 @@ def steps_source(state: RunState, now_us: int) -> Source:
     return listed(STEPS, list(state.steps.values()), lambda s: _cells(s, now_us), lambda s: s.step, empty=NO_STEP)
 
 
-def step_lines(state: RunState, step: str, width: int) -> list[Line]:
-    """One step in full; empty: the run's input and answer."""
+def step_lines(state: RunState, step: str, width: int, entries: Sequence[Entry] = ()) -> list[Line]:
+    """One step in full; empty: the run's input and answer. `entries`: where the tools stand that it called."""
     found = next((each for each in state.steps.values() if each.step == step), None)
     if found is None:
         return [*_part("input of the run", state.input, width), *_part("answer so far", state.output, width)]
@@ -77,7 +78,24 @@ def step_lines(state: RunState, step: str, width: int) -> list[Line]:
     if isinstance(found.runs, list):
         lines += [[("run of its own ", "dim"), (run, "")] for run in found.runs]
     lines += _part("answer", found.output, width)
+    lines += _calls(entries, step)
     return [*lines, *_part("evidence", found.evidence, width)]
+
+
+def _calls(entries: Sequence[Entry], step: str) -> list[Line]:
+    """The tools that the attempts at a step called: what came of it, under which profile, in which sandbox."""
+    ends = [each.body for each in entries if isinstance(each.body, StepSucceeded | StepFailed)]
+    lines: list[Line] = []
+    for call in (call for body in ends if body.step == step for call in body.calls):
+        is_well = call.outcome in ("ok", "not_called")
+        mark, style = sign("allowed" if is_well else "refused" if not call.profile else "failed")
+        cost = f"  {dollars(call.cost_usd_micros / USD_MICROS)}" if call.cost_usd_micros else ""
+        held = "from the cache" if call.is_cached else call.driver or ("inside the appliance" if call.profile else "")
+        profile = f"  profile {call.profile.removeprefix('sha256:')[:8]}" if call.profile else ""
+        outcome = "" if call.outcome == "ok" else f"  {call.outcome}"
+        lines.append([(f"{mark} {call.tool}", style), (outcome, "" if is_well else "bad"), (f"  {held}", "")])
+        lines[-1].append((f"{profile}  {span(call.wall_ms)}{cost}", "dim"))
+    return [[], [("tools", "head")], *lines] if lines else []
 
 
 def journal_source(entries: Sequence[Entry]) -> Source:

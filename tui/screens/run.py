@@ -95,7 +95,7 @@ class RunScreen(ViewScreen):
             entry = next((each for each in self.followed.log.entries if str(each.seq) == key), None)
             if entry is not None:
                 return entry_lines(entry, width)
-        return step_lines(self.followed.log.state, key, width)
+        return step_lines(self.followed.log.state, key, width, self.followed.log.entries)
 
     @on(Lines.Moved, "#steps")
     def _on_step(self, event: Lines.Moved) -> None:

@@ -280,4 +280,5 @@ def test_what_a_model_may_plan_for_one_agent_is_said(af: Af, tmp_path: Path, mor
     """All agents of the workflow would lead back to it; the line is named."""
     (tmp_path / "desk.yaml").write_text(_own({}, more))
     said = af("validate", tmp_path / "desk.yaml")
-    assert (2, True) == (said.code, f"[{code}] agents.deploy" in said.out), said.out
+    assert f"[{code}] agents.deploy" in said.out
+    assert af("run", tmp_path / "desk.yaml", "--input", "{}").code in (2, 3)
