@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -22,7 +23,10 @@ from runtime.errors import AgentFlowError, Invalid, NotFound, StepFailure, Unava
 from tests.models.stand_in import Play, StandIn, send, stand_in
 from tests.models.stand_in_anthropic import anthropic as well
 
-pytest.importorskip("anthropic", reason="the extra is not installed: pip install 'agentflow-appliance[cloud]'")
+# asked without importing it, which takes seconds
+pytestmark = pytest.mark.skipif(
+    find_spec("anthropic") is None, reason="the extra is not installed: pip install 'agentflow-appliance[cloud]'"
+)
 
 KEY = "sk-of-the-settings"
 HELLO = ChatRequest(

@@ -42,7 +42,8 @@ class Seen:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
-        """Paste a text into what has the keyboard."""
+        """Paste a text into the field that has the keyboard, once one has: a screen that was just opened gives it."""
+        await self.until(lambda: isinstance(self.app.screen.focused, Input), "a field to type into")
         focused = self.app.screen.focused
         assert isinstance(focused, Input)
         focused.post_message(events.Paste(text))
