@@ -46,7 +46,8 @@ def imported(path: Path) -> Iterator[tuple[str, int]]:
                 yield module, node.lineno
                 yield from ((f"{module}.{alias.name}", node.lineno) for alias in names)
             case ast.Call(
-                func=ast.Name(id="import_module" | "__import__") | ast.Attribute(attr="import_module"),
+                func=ast.Name(id="import_module" | "__import__" | "find_spec")
+                | ast.Attribute(attr="import_module" | "find_spec"),
                 args=[ast.Constant(value=str(module)), *_],
             ):
                 yield module, node.lineno
