@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +15,10 @@ driver.install()  # before any test imports sqlite3: two SQLites in one process 
 
 # as the program sets it, before anything imports numpy
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# What runs in the background of a shell ignores Ctrl-C, and so would every program that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
