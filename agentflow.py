@@ -12,13 +12,12 @@ Keys are those of the definitions in YAML. Importing this loads nothing else; wh
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, Union, overload
 
 if TYPE_CHECKING:
     from appliance.loader import Checked
@@ -27,7 +26,7 @@ Value: TypeAlias = Union[bool, int, float, str, "Sequence[Value]", "Mapping[str,
 """What a key of a definition may hold."""
 Planner: TypeAlias = Mapping[str, Value]
 
-__all__ = ["Agent", "Planner", "Run", "Value", "Workflow", "llm", "machine", "sequence", "tree"]
+__all__ = ["Agent", "Planner", "Run", "Value", "Workflow", "llm", "machine", "sequence", "tool", "tree"]
 
 
 class Agent:
@@ -48,15 +47,18 @@ class Workflow:
         planner: Planner | None = None,
         *,
         folder: str | Path | None = None,
+        tools: Sequence[Callable[..., Value]] = (),
         **keys: Value,
     ) -> None:
         """`planner`: None runs the agents one after another. `folder`: where files lie that agents name, such as
-        handlers."""
+        handlers; None: where the first of `tools` stands. `tools`: functions marked with `@tool`, declared by their
+        names."""
         names = [agent.id for agent in agents]
         if len(names) > len(set(names)):
             raise ValueError(f"two agents are called {next(each for each in names if names.count(each) > 1)!r}")
         self.name = name
-        self._folder = None if folder is None else Path(folder)
+        files = [Path(function.__code__.co_filename).resolve() for function in tools]
+        self._folder = Path(folder).resolve() if folder is not None else files[0].parent if files else None
         self.document: dict[str, Value] = {
             "version": 1,
             "name": name,
@@ -64,6 +66,11 @@ class Workflow:
             **({} if planner is None else {"planner": planner}),
             **keys,
         }
+        if tools:
+            registry = dict(_mapping(self.document.get("tool_registry")))
+            own = {_name_of(each): _declared(each, file, self._folder) for each, file in zip(tools, files, strict=True)}
+            registry["tools"] = {**own, **_mapping(registry.get("tools"))}
+            self.document["tool_registry"] = registry
 
     def check(self) -> Checked:
         """The definition as the program reads it, with every problem that it has; nothing is raised for these."""
@@ -81,6 +88,8 @@ class Workflow:
         `data`: the data folder; None: that of `af`. Raises what `af run` refuses, such as a definition with errors or
         a data folder that a server has.
         """
+        import asyncio  # a worker that imports this for `tool` has no use for it
+
         return asyncio.run(self.run_async(input, data=data))
 
     async def run_async(self, input: Value = None, *, data: str | Path | None = None) -> Run:
@@ -121,6 +130,66 @@ class Run:
     """States in the order in which they were entered."""
     error: str
     """Empty where it has none."""
+
+
+Function = TypeVar("Function", bound="Callable[..., Value]")
+
+
+@overload
+def tool(function: Function, /) -> Function: ...
+
+
+@overload
+def tool(
+    *,
+    name: str = "",
+    description: str = "",
+    cost: float | str = 0,
+    rate_limit: str = "",
+    level: str = "low",
+    idempotent: bool = False,
+    cache: str = "",
+    timeout: str = "",
+    permissions: Sequence[str] = (),
+    version: str = "1",
+) -> Callable[[Function], Function]: ...
+
+
+def tool(function: Function | None = None, /, **options: Value) -> Function | Callable[[Function], Function]:
+    """Mark a typed function as a tool: its schemas come from its annotations, its description from its docstring.
+
+    ```python
+    @agentflow.tool(cost=0.001, rate_limit="100/hour", idempotent=True, cache="10m")
+    def calculate_total(lines: list[float], tax: float = 0.19) -> float:
+        return sum(lines) * (1 + tax)
+    ```
+
+    `level`: `low`, `medium` or `high`. An argument `ctx` has the idempotency key and the secrets. The file is read,
+    and not run, when a definition names it; so options are written out. The function stays what it is.
+    """
+
+    def marked(found: Function) -> Function:
+        found.__agentflow_tool__ = options  # type: ignore[attr-defined]  # a function takes attributes
+        return found
+
+    return marked if function is None else marked(function)
+
+
+def _name_of(function: Callable[..., Value]) -> str:
+    options = getattr(function, "__agentflow_tool__", None)
+    if options is None:
+        raise TypeError(f"{function.__name__} is no tool; mark it with @agentflow.tool")
+    return str(options.get("name") or function.__name__)
+
+
+def _declared(function: Callable[..., Value], file: Path, folder: Path | None) -> Mapping[str, Value]:
+    if folder is None or not file.is_relative_to(folder):
+        raise ValueError(f"{file.name} does not lie in {folder}, the folder of the definition")
+    return {"type": "function", "handler": f"{file.relative_to(folder).as_posix()}:{function.__name__}"}
+
+
+def _mapping(value: Value) -> Mapping[str, Value]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def sequence(*agents: str) -> Planner:

@@ -20,6 +20,13 @@ class Toolboxes:
         self._read: tuple[ToolSpec, ...] = own()
         self._of_none = Toolbox(services, self._read)
         self._known: dict[DefinitionHash, Toolbox] = {}
+        self._retired: list[Toolbox] = []
+        """Of what `tools.yaml` said before; their calls may still be under way."""
+
+    async def stop(self) -> None:
+        """Stop every tool. Safe to call twice."""
+        for toolbox in (*self._retired, self._of_none, *self._known.values()):
+            await toolbox.stop()
 
     @property
     def own(self) -> Toolbox:
@@ -39,4 +46,5 @@ class Toolboxes:
     def _look(self) -> None:
         found = self._own()
         if found is not self._read:
+            self._retired += [self._of_none, *self._known.values()]
             self._read, self._of_none, self._known = found, Toolbox(self._services, found), {}

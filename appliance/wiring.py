@@ -335,11 +335,13 @@ class Appliance:
         services = ToolServices(
             clock=self.clock,
             kept=self._kept,
+            confinement=seccomp.program(NO_NETWORK, families=()),
             tickets=self.tickets,
             memory=self.memory,
             servers=self.tool_servers.servers,
         )
         self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs)
+        self._opened.push_async_callback(self.toolboxes.stop)
         self.tool_calls = ToolCalls(
             reserve=self._reserve,
             record=self.record,

@@ -12,6 +12,7 @@ KINDS = {
     "agent.custom": "runtime.agents.custom:CustomAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
     "tool.code": "runtime.tools.code:CodeTool",
+    "tool.function": "runtime.tools.function:FunctionTool",
     "tool.mcp": "runtime.tools.mcp.tool:McpTool",
     "tool.ticket": "runtime.tools.tickets:TicketTool",
 }

@@ -21,7 +21,7 @@ def keep_handler(handler: str, files: ProjectFiles) -> None:
     name, _, function = handler.partition(":")
     if files.are_stored:
         return
-    module = _parse(name, files)
+    module = parse_module(name, files)
     defined = set(_defined(module))
     if function not in defined and "*" not in defined:
         hint = did_you_mean(nearest(function, defined))
@@ -38,12 +38,13 @@ def _keep_imports(name: str, module: ast.Module, files: ProjectFiles, seen: set[
                 continue
             seen.add(candidate)
             if candidate.endswith(".py"):
-                _keep_imports(candidate, _parse(candidate, files), files, seen)
+                _keep_imports(candidate, parse_module(candidate, files), files, seen)
             else:
                 files.keep(candidate)
 
 
-def _parse(name: str, files: ProjectFiles) -> ast.Module:
+def parse_module(name: str, files: ProjectFiles) -> ast.Module:
+    """A Python file of the project, parsed and never run. Raises Invalid and NotFound."""
     if PurePosixPath(name).suffix != ".py":
         raise Invalid("handler.not_python", f"{name!r} is not a Python file; a handler is written file.py:function")
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from appliance.loading.functions import completed
 from appliance.loading.node import Node
 from appliance.loading.place import Place
 from appliance.loading.shapes import Shape, choice, record, text
@@ -39,6 +40,8 @@ class ToolKind:
     required: tuple[str, ...] = ()
     """Those of them that it cannot do without."""
     needs: Needs = needs_nothing
+    expand: Callable[[Node, Place], Node] | None = None
+    """Adds keys that follow from others, before any is checked; None: nothing does."""
     check: Callable[[Mapping[str, Json], Node, Place], None] | None = None
     """Reports what is wrong between its keys; None: each stands for itself."""
     complete: Callable[[ToolSpec], ToolSpec] = as_declared
@@ -82,6 +85,7 @@ TOOL_KINDS: dict[str, ToolKind] = {
         check=_check_code,
         complete=_complete_code,
     ),
+    "function": ToolKind(keys={"handler": text}, required=("handler",), expand=completed),
     "ticket": ToolKind(),
 }
 
@@ -94,7 +98,8 @@ def tool(common: Mapping[str, Shape]) -> Shape:
     def shape(node: Node, place: Place) -> Json:
         said = node.member("type")
         name = said.value if said is not None and isinstance(said.value, str) else ""
-        found = shapes.get(name, other)(node, place)
+        expand = TOOL_KINDS[name].expand if name in TOOL_KINDS else None
+        found = shapes.get(name, other)(node if expand is None else expand(node, place), place)
         if isinstance(found, dict):
             check = TOOL_KINDS[name].check if name in TOOL_KINDS else None
             if check is not None:

@@ -30,9 +30,9 @@ from redaction.airgap.proof import Check, Probe, Proof
 from redaction.airgap.seal import seal
 from redaction.doors import attempts, relay
 from redaction.doors.attempts import Plan, Tried
-from runtime.agents import user_code
 from runtime.errors import Refused
 from runtime.sandbox import kernel, landlock
+from runtime.tools import user_code
 
 OUTSIDE: Final = ("192.0.2.1", "198.51.100.1", "2001:db8::1")
 """Addresses for documentation (RFC 5737, RFC 3849): nobody is there, so nobody is bothered should one get out."""

@@ -33,6 +33,8 @@ class ToolServices:
 
     clock: Clock
     kept: Kept
+    confinement: bytes = b""
+    """A seccomp program for the workers of the project's own code."""
     folder: str = ""
     """The files of the definition that declares the tool, as they were when it was stored; empty: of none."""
     tickets: Tickets | None = None
@@ -70,6 +72,14 @@ class Toolbox(Mapping[str, Tool]):
         if servers is None:
             raise KeyError(name)
         return servers.spec(name)
+
+    async def stop(self) -> None:
+        """Stop the tools that hold something, such as workers. Safe to call twice."""
+        made, self._made = self._made, {}
+        for tool in made.values():
+            stop = getattr(tool, "stop", None)
+            if stop is not None:
+                await stop()
 
     def price(self, name: str) -> int:
         """Micro-dollars of a call, as the tool itself is declared; 0 for one that is not there."""

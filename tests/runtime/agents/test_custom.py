@@ -177,7 +177,7 @@ async def test_a_worker_that_died_between_two_calls_fails_neither(project: Path)
     first = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]
     os.kill(int(str(first)), signal.SIGKILL)
     async with asyncio.timeout(10):
-        while agent._idle[0].is_alive:
+        while agent._workers._idle[0].is_alive:
             await asyncio.sleep(0)
     second = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]
     assert first != second

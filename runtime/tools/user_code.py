@@ -75,7 +75,7 @@ def main() -> None:
     place = wire.receive()
     try:
         _confine(bytes.fromhex(place["confinement"]))
-        module = _load(place["folder"], place["file"])
+        module = _load(place["folder"], place["file"], place.get("sdk", ""))
     except BaseException as error:  # whatever a module raises while it loads
         wire.send({"error": _failure(error, place["file"])})
         return
@@ -83,13 +83,34 @@ def main() -> None:
     while True:
         call = wire.receive()
         try:
-            answer = getattr(module, call["function"])(call["input"], Context(call["context"], wire))
-            wire.send({"result": answer})
+            wire.send({"result": _called(getattr(module, call["function"]), call, wire)})
         except SystemExit:
             raise
         except BaseException as error:  # the call failed; the worker goes on
             traceback.print_exc()
             wire.send({"error": _failure(error, place["file"])})
+
+
+def _called(function: Any, call: dict[str, Any], wire: Wire) -> Any:  # noqa: ANN401  # any function, any answer
+    """`f(input, ctx)` of an agent; `f(**input)` of a tool, with `ctx` where it takes one."""
+    context = Context(call["context"], wire)
+    if not call.get("by_name"):
+        return function(call["input"], context)
+    code = getattr(function, "__code__", None)
+    takes = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
+    return function(**call["input"], **({"ctx": context} if "ctx" in takes else {}))
+
+
+class _Sdk:
+    """Gives `import agentflow` to a project, in place of a package that is not there: the module of users, alone."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:  # noqa: ANN401  # as importlib has it
+        """The module, for its name and no other."""
+        found = name == "agentflow" and os.path.exists(self._path)
+        return importlib.util.spec_from_file_location(name, self._path) if found else None
 
 
 def _confine(program: bytes) -> None:
@@ -114,8 +135,9 @@ def _confine(program: bytes) -> None:
             raise OSError(ctypes.get_errno(), "the kernel takes no filter that keeps this off the network")
 
 
-def _load(folder: str, file: str) -> Any:  # noqa: ANN401  # a module
+def _load(folder: str, file: str, sdk: str) -> Any:  # noqa: ANN401  # a module
     sys.path.insert(0, folder)
+    sys.meta_path.append(_Sdk(sdk))
     sys.dont_write_bytecode = True
     spec = importlib.util.spec_from_file_location(
         "project_" + os.path.splitext(os.path.basename(file))[0], os.path.join(folder, file)
