@@ -8,12 +8,13 @@ from typing import cast
 from appliance.loader import load_tools
 from appliance.loading.tool_security import policy_of
 from appliance.loading.tool_specs import rate_of, schema_of, specs_of
+from runtime.audit.levels import Level
 from runtime.domain.canonical import Json
 from runtime.domain.tool import SecurityLevel, ToolSpec
 from runtime.domain.units import milliseconds, usd_micros
 from runtime.domain.workflow import Workflow
 from runtime.errors import AgentFlowError
-from runtime.policies.permissions import RoleRule, ToolRule, ToolRules
+from runtime.policies.permissions import RoleRule, ToolRule, ToolRules, audit_levels_of
 
 FILE = "tools.yaml"
 """In the data folder: `tool_registry` and `tenants`, over every workflow."""
@@ -51,7 +52,7 @@ class RuleBook:
         """The operator's rules, then the workflow's own."""
         self._look()
         if workflow.hash not in self._known:
-            of_workflow = rules_of(workflow.document, f"workflow {workflow.name!r}")
+            of_workflow = rules_of(workflow.document, f"workflow {workflow.name!r}", is_of_workflow=True)
             self._known[workflow.hash] = tuple(rules for rules in (self._own, of_workflow) if rules is not None)
         return self._known[workflow.hash]
 
@@ -91,7 +92,15 @@ def rule_book(data: Path) -> RuleBook:
     return RuleBook(data / FILE)
 
 
-def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
+def audit_levels(data: Path) -> dict[str, Level]:
+    """What the operator's file says of how much is audited. Raises as `rule_book` does."""
+    levels: dict[str, Level] = {}
+    for document in rule_book(data).own:
+        levels |= cast("dict[str, Level]", audit_levels_of(document))
+    return levels
+
+
+def rules_of(document: Mapping[str, Json], source: str, *, is_of_workflow: bool = False) -> ToolRules | None:
     """What a checked document says of tools; None: nothing."""
     registry, tenants = _mapping(document.get("tool_registry")), _mapping(document.get("tenants"))
     security = _mapping(document.get("tool_security"))
@@ -115,6 +124,13 @@ def rules_of(document: Mapping[str, Json], source: str) -> ToolRules | None:
             if _mapping(_mapping(each).get("security_policy")).get("network_policy") == "restricted"
         ),
         policy=policy_of(security, set_by=source) if security else None,
+        audit_level=str(security.get("audit_level", "")),
+        audited={
+            name: str(level)
+            for name, each in tenants.items()
+            if (level := _mapping(_mapping(each).get("security_policy")).get("audit_level"))
+        },
+        is_of_workflow=is_of_workflow,
     )
 
 
@@ -125,6 +141,7 @@ def _rule(found: Mapping[str, Json]) -> ToolRule:
         timeout_ms=milliseconds(found["timeout"]) if "timeout" in found else None,
         input_schema=schema_of(found.get("input_schema")),
         output_schema=schema_of(found.get("output_schema")),
+        audit_level=str(found.get("audit_level", "")),
     )
 
 

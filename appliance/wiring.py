@@ -30,7 +30,7 @@ from appliance.secrets import Secrets
 from appliance.settings_marks import changed_settings, keep_marks
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
-from appliance.tool_rules import RuleBook, rule_book
+from appliance.tool_rules import RuleBook, audit_levels, rule_book
 from appliance.toolboxes import Toolboxes
 from appliance.uplink import uplink_of
 from appliance.workflows import WorkflowCatalogue
@@ -48,7 +48,7 @@ from redaction.known import KnownSecrets
 from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.agents.context import ModelsFor
-from runtime.audit.levels import Levels
+from runtime.audit.levels import Level, Levels
 from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
@@ -301,7 +301,7 @@ class Appliance:
         await journal.start()
         self._journal = journal
         self._opened.push_async_callback(journal.stop)
-        self.audit = audit = AuditLog(journal, self.clock.now_us, Levels(settings.audit.levels))
+        self.audit = audit = AuditLog(journal, self.clock.now_us, Levels(self._audit_levels()))
         self.store, self.tickets = Journal(journal, audit.chains), Tickets(journal)
         if self._is_writer:
             await self._open_audit(audit)
@@ -383,6 +383,10 @@ class Appliance:
             clock=self.clock,
         )
         self._opened.push_async_callback(self.traces.stop)
+
+    def _audit_levels(self) -> dict[str, Level]:
+        """As the operator's `tools.yaml` says, and the settings before it."""
+        return {**(audit_levels(self.settings.data) if self._is_writer else {}), **self.settings.audit.levels}
 
     def _open_uplink(self) -> None:
         self.uplink = uplink_of(self, self._guard)

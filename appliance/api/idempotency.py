@@ -7,6 +7,8 @@ restarts, and what was asked for (workflow and input) stands in the run's first 
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -43,15 +45,23 @@ class Submissions:
         self._in_flight: set[str] = set()
 
     async def submit(
-        self, workflow: Workflow, input: Json, caller: Caller, key: str | None, *, with_estimate: bool = False
+        self,
+        workflow: Workflow,
+        input: Json,
+        caller: Caller,
+        key: str | None,
+        *,
+        with_estimate: bool = False,
+        traceparent: str = "",
     ) -> Submitted:
         """Start a run, or find the one that the key stands for. The run is durable when this returns.
 
         Raises HttpError 422 when the key stands for another request, Conflict while the first request with the
         key is still on its way to the disk.
         """
+        begin = partial(self._begin, workflow, input, caller, with_estimate=with_estimate, traceparent=traceparent)
         if key is None:
-            run = await self._begin(workflow, input, caller, None, with_estimate=with_estimate)
+            run = await begin(None)
             return Submitted(run, is_replay=False)
         scoped = f"{caller.tenant}/{key}"
         if scoped in self._in_flight:
@@ -61,22 +71,28 @@ class Submissions:
             )
         self._in_flight.add(scoped)
         try:
-            return await self._submit_once(workflow, input, caller, scoped, with_estimate=with_estimate)
+            return await self._submit_once(workflow, input, scoped, begin)
         finally:
             self._in_flight.discard(scoped)
 
     async def _submit_once(
-        self, workflow: Workflow, input: Json, caller: Caller, key: str, *, with_estimate: bool
+        self, workflow: Workflow, input: Json, key: str, begin: Callable[[str], Awaitable[RunId]]
     ) -> Submitted:
         known = await self._appliance.store.run_by_key(key)
         if known is not None:
             await self._expect_same(known, workflow, input)
             return Submitted(known, is_replay=True)
-        run = await self._begin(workflow, input, caller, key, with_estimate=with_estimate)
-        return Submitted(run, is_replay=False)
+        return Submitted(await begin(key), is_replay=False)
 
     async def _begin(
-        self, workflow: Workflow, input: Json, caller: Caller, key: str | None, *, with_estimate: bool
+        self,
+        workflow: Workflow,
+        input: Json,
+        caller: Caller,
+        key: str | None,
+        *,
+        with_estimate: bool,
+        traceparent: str,
     ) -> RunId:
         appliance = self._appliance
         estimate = None
@@ -89,6 +105,7 @@ class Submissions:
             actor=caller.actor,
             role=caller.role,
             estimate=estimate,
+            traceparent=traceparent,
             idempotency_key=key,
         )
 

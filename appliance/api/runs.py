@@ -20,6 +20,7 @@ from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus
+from runtime.domain.trace import context_of
 from runtime.engine.migrate import Migration
 from runtime.ports import RunKind
 
@@ -106,7 +107,10 @@ class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         headers={
             "Idempotency-Key": Header(
                 "A text of your own: a repeated request with it finds the first one's run.", KEY_PATTERN
-            )
+            ),
+            "traceparent": Header(
+                "W3C trace context: your trace gets a span of the run. One that can't be read counts as none.", ".*"
+            ),
         },
         run_at="/run_id",
         example={"workflow": "support", "input": {"message": "My card was swallowed by the machine."}},
@@ -120,7 +124,14 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     caller = request.user
     if caller == LOCAL_CALLER and asked.role:
         caller = msgspec.structs.replace(caller, role=asked.role)
-    submitted = await service.submissions.submit(workflow, asked.input, caller, key, with_estimate=asked.preflight)
+    submitted = await service.submissions.submit(
+        workflow,
+        asked.input,
+        caller,
+        key,
+        with_estimate=asked.preflight,
+        traceparent=context_of(request.headers.get("traceparent")),
+    )
     headers = {"location": f"/v1/runs/{submitted.run}"}
     if submitted.is_replay:
         headers["idempotency-replayed"] = "true"

@@ -202,11 +202,12 @@ TOOL_SECURITY = record(
         "filesystem_access": choice("none", "read_only", "custom"),
         "filesystem_allow": texts,
         "resource_limits": _RESOURCE_LIMITS,
-        "audit_level": inactive(_AUDIT_LEVEL),
+        "audit_level": _AUDIT_LEVEL,
     },
 )
 _LEVEL = choice("low", "medium", "high")
 _TOOL: dict[str, Shape] = {
+    "audit_level": _AUDIT_LEVEL,
     "version": text,
     "permissions": texts,
     "rate_limit": rate,

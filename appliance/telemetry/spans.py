@@ -62,7 +62,8 @@ def spans_of(
     started = entries[0].body
     assert isinstance(started, RunStarted), "a journal begins with it"
     steps = _steps(entries)
-    found = [_root(run, entries, started)]
+    root = _root(run, entries, started)
+    found = [root, *_in_callers_trace(run, root, started)]
     for step in steps.values():
         own = [call for call in calls if call.step == step.step]
         found.append(_step_span(run, step, started, agents.get(AgentId(step.agent))))
@@ -125,6 +126,8 @@ def _root(run: RunId, entries: Sequence[Entry], started: RunStarted) -> Span:
     }
     parent = started.parent
     links = () if parent is None else ((trace_id_of(parent.run), step_span_of(parent.run, parent.step)),)
+    if started.traceparent:
+        links = (*links, (started.traceparent.split("-")[1], span_id_of(run, "caller")))
     return Span(
         trace_id=trace_id_of(run),
         span_id=span_id_of(run),
@@ -135,6 +138,16 @@ def _root(run: RunId, entries: Sequence[Entry], started: RunStarted) -> Span:
         error=error,
         links=links,
     )
+
+
+def _in_callers_trace(run: RunId, root: Span, started: RunStarted) -> Iterator[Span]:
+    """The run as a span of the trace that whoever asked came with: its own trace stays what the run's id says."""
+    if started.traceparent:
+        _, trace, parent, _ = started.traceparent.split("-")
+        links = ((root.trace_id, root.span_id),)
+        yield msgspec.structs.replace(
+            root, trace_id=trace, span_id=span_id_of(run, "caller"), parent_id=parent, links=links
+        )
 
 
 def _step_span(run: RunId, step: _Step, started: RunStarted, spec: AgentSpec | None) -> Span:

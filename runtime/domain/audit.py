@@ -75,6 +75,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The entry of the run's journal that says the same; 0: none does."""
     entry_hash: str = ""
     """Its hash in hex; of `run.finished` SHA-256 over the hashes of all entries up to it."""
+    wanted: str = ""
+    """The level that the workflow asks for; it decides whether the line is written, and does not stand in it."""
     marks: dict[str, str] = {}
     """What can be compared without being read: a definition's hash, salted hashes of settings, arguments."""
     driver: str = ""
@@ -96,6 +98,7 @@ def tool_entry(
     arguments: str = "",
     driver: str = "",
     is_cached: bool = False,
+    wanted: str = "",
 ) -> AuditEntry:
     """The line of a call of a tool. `passage`: what joins its lines. `profile`: what it ran under.
     `arguments`: their hash.
@@ -116,4 +119,5 @@ def tool_entry(
         marks={"arguments": arguments} if arguments else {},
         driver=driver,
         is_cached=is_cached,
+        wanted=wanted,
     )

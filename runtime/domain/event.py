@@ -102,6 +102,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The step of another run that asked for this one; None: nobody but the actor did."""
     what_if: WhatIf | None = None
     """What it supposes; None: it is a run like any other."""
+    traceparent: str = ""
+    """The W3C trace context that whoever asked came with; empty: none."""
 
 
 class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

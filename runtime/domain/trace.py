@@ -3,6 +3,7 @@
 The same journal gives the same ids, so that what is exported twice is one trace.
 """
 
+import re
 from hashlib import sha256
 from typing import Literal
 
@@ -74,3 +75,18 @@ def traceparent(run: str, step: str) -> str:
 def traceparent_of_message(message: str) -> str:
     """The W3C trace context of a message that belongs to no run: a trace of its own, which follows from its id."""
     return f"00-{trace_id_of(message)}-{span_id_of(message)}-01"
+
+
+def context_of(header: str | None) -> str:
+    """The trace context that a request came with, as it is kept; empty for none, and for one that says nothing.
+
+    W3C: what cannot be read is treated as if it had not been sent. A later version is read as far as this one goes.
+    """
+    found = _TRACEPARENT.fullmatch((header or "").strip())
+    if found is None or found[1] == "ff" or (found[1] == "00" and found[5]):
+        return ""
+    trace, span, flags = found[2], found[3], found[4]
+    return f"00-{trace}-{span}-{flags}" if set(trace) != {"0"} and set(span) != {"0"} else ""
+
+
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)

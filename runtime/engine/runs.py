@@ -123,6 +123,7 @@ class Engine:
         actor: str = "",
         role: str = "",
         estimate: Estimate | None = None,
+        traceparent: str = "",
         idempotency_key: str | None = None,
     ) -> RunId:
         """Start a run; durable when this returns.
@@ -141,6 +142,7 @@ class Engine:
             minimised=self._is_minimised(workflow),
             role=role,
             estimate=estimate,
+            traceparent=traceparent,
         )
         return await self._submit(workflow, started, idempotency_key)
 

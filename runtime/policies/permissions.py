@@ -27,6 +27,8 @@ class ToolRule(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None = None
     input_schema: dict[str, Json] | None = None
     output_schema: dict[str, Json] | None = None
+    audit_level: str = ""
+    """How much the audit log tells of its calls; empty: nothing is said."""
 
 
 class RoleRule(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +56,12 @@ class ToolRules(msgspec.Struct, frozen=True, kw_only=True):
     """Tenants whose tools have no network."""
     policy: ToolPolicy | None = None
     """Its `tool_security`; None: it has none."""
+    audit_level: str = ""
+    """Of all its tools; empty: nothing is said."""
+    audited: dict[str, str] = {}
+    """Tenant → how much the audit log tells of it."""
+    is_of_workflow: bool = False
+    """Whether a workflow says so, rather than the operator."""
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,3 +182,21 @@ def _of_tenant(tool: str, caller: Caller, document: ToolRules) -> Ruling:
         code="tool.not_for_tenant",
         grant=f"add {tool!r} to it",
     )
+
+
+def audit_level_of(tool: str, rules: Sequence[ToolRules]) -> str:
+    """How much the workflow wants told of a tool's calls; empty: it says nothing."""
+    for document in rules:
+        if document.is_of_workflow:
+            rule = document.tools.get(tool)
+            return (rule.audit_level if rule else "") or document.audit_level
+    return ""
+
+
+def audit_levels_of(document: ToolRules) -> dict[str, str]:
+    """What an operator's document says of levels, by the names that the setting `audit.levels` has."""
+    return {
+        **({"*/*": document.audit_level} if document.audit_level else {}),
+        **document.audited,
+        **{f"*/{name}": rule.audit_level for name, rule in document.tools.items() if rule.audit_level},
+    }

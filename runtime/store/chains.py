@@ -54,6 +54,8 @@ class Chains:
         """Write a line; return its number, 0 where its level leaves it out."""
         if not self._levels.takes(entry):
             return 0
+        if entry.wanted:
+            entry = msgspec.structs.replace(entry, wanted="")
         detail = detail_of(entry, self._nonce(_NONCE_BYTES))
         return self.add_detail(connection, entry, detail, at_us)
 

@@ -21,7 +21,7 @@ from runtime.domain.event import ToolUse
 from runtime.domain.ids import TenantId
 from runtime.domain.tool import SECURITY_LEVELS, RateLimit, ToolCall, ToolResult, ToolSpec
 from runtime.errors import AgentFlowError, Invalid, Refused, StepFailure, Unavailable
-from runtime.policies.permissions import Caller, ToolRules, check, level_of, roles_of
+from runtime.policies.permissions import Caller, ToolRules, audit_level_of, check, level_of, roles_of
 from runtime.ports import Record, Tool, nothing_recorded
 from runtime.resilience import breaker
 from runtime.resilience.cache import Cache
@@ -304,13 +304,20 @@ def _refusal(asked: Asked, known: _Call, code: str) -> AuditEntry:
         profile=_profile_of(known),
         outcome=code,
         arguments=known.arguments,
+        wanted=audit_level_of(asked.tool, asked.rules),
     )
 
 
 def _beginning(asked: Asked, known: _Call) -> AuditEntry:
     profile = _profile_of(known)
     return tool_entry(
-        "tool.called", asked.tool, asked.sender, passage=known.passage, profile=profile, arguments=known.arguments
+        "tool.called",
+        asked.tool,
+        asked.sender,
+        passage=known.passage,
+        profile=profile,
+        arguments=known.arguments,
+        wanted=audit_level_of(asked.tool, asked.rules),
     )
 
 
@@ -326,6 +333,7 @@ def _end(asked: Asked, known: _Call) -> AuditEntry:
         usd_micros=known.spent_micros,
         driver=known.context.driver if known.context else "",
         is_cached=known.is_cached,
+        wanted=audit_level_of(asked.tool, asked.rules),
     )
 
 

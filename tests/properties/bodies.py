@@ -75,6 +75,7 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         tenant=TEXTS.map(TenantId),
         actor=TEXTS,
         what_if=_WHAT_IFS,
+        traceparent=TEXTS,
     ),
     st.builds(
         StepSucceeded,

@@ -173,7 +173,6 @@ def test_what_does_not_run_in_this_version_loads_and_is_refused(agent: str, code
         ("policies: {permissions: [read]}\n", "policies.permissions"),
         ("workflow: {cost_budget: 0.01}\n", "workflow.cost_budget"),
         ("triggers: [{slack_integration: {channel: x}}]\n", "triggers.0.slack_integration"),
-        ("tool_security: {audit_level: full}\n", "tool_security.audit_level"),
     ],
 )
 def test_what_has_no_effect_yet_is_a_warning(text: str, path: str) -> None:

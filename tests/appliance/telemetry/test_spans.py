@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from appliance.telemetry import conventions as c
@@ -12,7 +13,7 @@ from runtime.domain.command import FinishRun, StartStep
 from runtime.domain.event import ErrorInfo, Parent, RunStarted, StepFailed, StepSucceeded, SubrunStarted, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, read
-from runtime.domain.trace import Span, step_span_of, trace_id_of, traceparent
+from runtime.domain.trace import Span, context_of, step_span_of, trace_id_of, traceparent
 from runtime.domain.workflow import AgentSpec, ModelSpec
 from tests.histories.golden import FOLDER, rows_of
 from tests.shared import shared
@@ -186,3 +187,44 @@ def test_protobuf_says_the_same() -> None:
     assert (1, 1, 2 * SECOND * 1_000) == (draft.kind, len(draft.events), draft.end_time_unix_nano)
     attributes = {each.key: each.value for each in draft.attributes}
     assert ("draft", 10) == (attributes[c.AGENT_NAME].string_value, attributes[c.INPUT_TOKENS].int_value)
+
+
+CALLERS = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def test_the_callers_trace_gets_a_span_of_the_run() -> None:
+    """And the run's own trace stays what its id says, so that what was sent for it is found under one."""
+    first, *others = a_run()
+    started = msgspec.structs.replace(first.body, traceparent=f"00-{CALLERS}-00f067aa0ba902b7-01")
+    root, callers, *rest = spans_of(RUN, [msgspec.structs.replace(first, body=started), *others], agents={}, calls=[])
+    assert (CALLERS, "00f067aa0ba902b7", root.name, root.start_us, root.end_us, root.error) == (
+        callers.trace_id,
+        callers.parent_id,
+        callers.name,
+        callers.start_us,
+        callers.end_us,
+        callers.error,
+    )
+    assert ((root.trace_id, root.span_id),) == callers.links
+    assert (CALLERS, callers.span_id) in root.links
+    assert {trace_id_of(RUN)} == {root.trace_id, *(span.trace_id for span in rest)}
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        (f"00-{CALLERS}-00f067aa0ba902b7-01", f"00-{CALLERS}-00f067aa0ba902b7-01"),
+        (f" 00-{CALLERS}-00f067aa0ba902b7-00 ", f"00-{CALLERS}-00f067aa0ba902b7-00"),
+        (f"cc-{CALLERS}-00f067aa0ba902b7-01-what-comes", f"00-{CALLERS}-00f067aa0ba902b7-01"),
+        (f"00-{CALLERS}-00f067aa0ba902b7-01-x", ""),
+        (f"ff-{CALLERS}-00f067aa0ba902b7-01", ""),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", ""),
+        (f"00-{CALLERS}-{'0' * 16}-01", ""),
+        (f"00-{CALLERS.upper()}-00f067aa0ba902b7-01", ""),
+        ("nonsense", ""),
+        (None, ""),
+    ],
+)
+def test_a_context_that_says_nothing_counts_as_none(header: str | None, kept: str) -> None:
+    """As W3C has it; a request is not refused for its tracing."""
+    assert kept == context_of(header)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.audit.levels import Levels
 from runtime.audit.note import NoteKey
-from runtime.audit.record import AuditRow, Checking, detail_of, digest, row_of
+from runtime.audit.record import AuditRow, Checking, detail_of, digest, entry_in, row_of
 from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.canonical import encode
 from runtime.domain.command import FinishRun
@@ -279,6 +279,35 @@ async def test_levels_say_what_is_written(database: Database, levels: dict[str, 
     await log.append(AuditEntry(event="vault.erased"))
     records = [row.record.decode() for row in await log.read(DEFAULT_TENANT)]
     assert events == [record.split('"')[3] for record in records]
+
+
+@pytest.mark.parametrize(
+    ("levels", "wanted", "expected"),
+    [
+        ({}, "", "full"),
+        ({}, "basic", "basic"),
+        ({}, "none", "none"),
+        ({"*": "basic"}, "none", "basic"),
+        ({"*": "basic"}, "full", "full"),
+        ({"*/*": "basic"}, "", "basic"),
+        ({"*/*": "none", "*/search": "basic"}, "", "basic"),
+        ({"*/*": "none", "default": "full"}, "", "none"),
+        ({"default/*": "basic", "*/*": "none"}, "", "basic"),
+    ],
+)
+def test_a_workflow_may_ask_for_more(levels: dict[str, str], wanted: str, expected: str) -> None:
+    """And for less where the operator says nothing: who writes workflows does not switch the operator's log off."""
+    assert expected == Levels(levels).level("default", "search", wanted)  # type: ignore[arg-type]  # as above
+
+
+async def test_what_a_workflow_asks_for_does_not_stand_in_the_line(database: Database) -> None:
+    """It is no fact of the call."""
+    log = AuditLog(database, lambda: 5)
+    await log.append(tool_entry("tool.called", "search", Sender(), passage="p", wanted="basic"))
+    await log.append(tool_entry("tool.settled", "search", Sender(), passage="p", wanted="basic"))
+    rows = await log.read(DEFAULT_TENANT)
+    assert ["tool.called"] == [entry_in(row.detail).event for row in rows]
+    assert b"wanted" not in rows[0].detail
 
 
 async def old_format(database: Database, tenants: list[str]) -> list[bytes]:
