@@ -1,9 +1,9 @@
-"""What runs say, forwarded to a broker elsewhere over a link that may be away for days.
+"""What is said on the bus, forwarded to a broker elsewhere over a link that may be away for days.
 
-Entries of the journal become envelopes, pass the guard, and are published by the door; the place up to which the broker
-has acknowledged everything is kept on the disk, so the journal itself is what waits. An envelope is sent at least once,
-under an id that is always the same. Never holds up the engine, and never says more than policy lets it: what may not
-leave is counted and passed over, what cannot leave now waits.
+Entries of the journal and messages beside them are envelopes; they pass the guard, and are published by the door. The
+place up to which the broker has acknowledged everything is kept on the disk, so what the bus remembers is what waits.
+An envelope is sent at least once, under an id that is always the same. Never holds up the engine, and never says more
+than policy lets it: what may not leave is counted and passed over, what cannot leave now waits.
 """
 
 import asyncio
@@ -20,16 +20,17 @@ from appliance.config.settings import Settings
 from appliance.uplink_policy import Leave, UplinkPolicy
 from redaction.doors.nats import NatsDoor, NatsServer
 from redaction.guard import Guard
+from runtime.domain.bus import Posted
 from runtime.domain.egress import Destination, Outbound, Sender
 from runtime.domain.envelope import Envelope, message
 from runtime.domain.event import RunMigrated
 from runtime.domain.forward import Anchored, Forward, StreamAsked, StreamView, Taken, broker_of
 from runtime.domain.ids import TenantId
-from runtime.domain.journal import Row, rfc3339
+from runtime.domain.journal import rfc3339
 from runtime.domain.subject import token
 from runtime.errors import AgentFlowError, Invalid, Refused
 from runtime.policies.residency import LOCAL
-from runtime.ports import Clock, StateStore
+from runtime.ports import BusStore, Clock
 from runtime.store.private_file import write_private
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Uplink:
         settings: Settings,
         *,
         destination: Destination | None,
-        store: StateStore,
+        messages: BusStore,
         policy: UplinkPolicy,
         guard: Guard,
         door: NatsDoor,
@@ -102,7 +103,8 @@ class Uplink:
         self._mode = settings.mode
         self._where = destination
         self._cursor = settings.data / CURSOR_FILE
-        self._store = store
+        self._messages = messages
+        self._news = asyncio.Event()
         self._policy = policy
         self._guard = guard
         self._door = door
@@ -127,7 +129,7 @@ class Uplink:
         if self._where is None:
             return
         require_link(self._mode)
-        waiting: asyncio.Queue[tuple[int, Row]] = asyncio.Queue(QUEUED)
+        waiting: asyncio.Queue[tuple[int, Posted | None]] = asyncio.Queue(QUEUED)
         position = await self._begin()
         self._tasks = [
             asyncio.create_task(self._follow(position, waiting), name="uplink-follow"),
@@ -185,7 +187,7 @@ class Uplink:
 
     async def _begin(self) -> int:
         """The place up to which everything was acknowledged; the journal's end where nothing ever was."""
-        head = await self._store.head()
+        head = await self._messages.head()
         kept = read_cursor(self._cursor)
         if kept is not None and kept > head:
             log.warning("the journal ends before entry %d, up to which the uplink has come: it was restored", kept)
@@ -198,45 +200,61 @@ class Uplink:
         write_private(self._cursor, msgspec.json.encode(_Cursor(position)))
         self._view = replace(self._view, position=position)
 
-    async def _follow(self, cursor: int, waiting: asyncio.Queue[tuple[int, Row]]) -> None:
+    async def _follow(self, cursor: int, waiting: asyncio.Queue[tuple[int, Posted | None]]) -> None:
+        """Read on whenever something has become durable; a store that fails is asked again."""
+        self._messages.listen(lambda _batch: self._news.set())
         while True:
+            self._news.clear()
             try:
-                async for position, row in self._store.follow(cursor):
-                    await waiting.put((position, row))
-                    cursor = position
+                batch = await self._messages.page(cursor, limit=AT_ONCE)
             except AgentFlowError as error:
-                log.error("the journal could not be followed from %d: %s", cursor, error)
-            await self._clock.sleep_until(self._clock.now_us() + FIRST_WAIT_US)
+                log.error("the bus could not be followed from %d: %s", cursor, error)
+                await self._clock.sleep_until(self._clock.now_us() + FIRST_WAIT_US)
+                continue
+            for posted in batch.posts:
+                await waiting.put((posted.position, posted))
+            if batch.upto > cursor:
+                await waiting.put((batch.upto, None))  # what is for nobody has no post of its own
+                cursor = batch.upto
+            else:
+                await self._news.wait()
 
-    async def _forward_for_ever(self, waiting: asyncio.Queue[tuple[int, Row]]) -> None:
+    async def _forward_for_ever(self, waiting: asyncio.Queue[tuple[int, Posted | None]]) -> None:
         while True:
-            rows = [await waiting.get()]
-            size = len(rows[0][1].data)
-            while len(rows) < AT_ONCE and size < AT_ONCE_BYTES and not waiting.empty():
-                rows.append(waiting.get_nowait())
-                size += len(rows[-1][1].data)
-            for leave, envelopes in await self._groups([row for _, row in rows]):
+            taken = [await waiting.get()]
+            size = 0
+            while len(taken) < AT_ONCE and size < AT_ONCE_BYTES and not waiting.empty():
+                taken.append(waiting.get_nowait())
+                size += taken[-1][1].size if taken[-1][1] else 0
+            for leave, envelopes in await self._groups([posted for _, posted in taken if posted is not None]):
                 await self._until_taken(leave, envelopes)
-            await self._until_kept(rows[-1][0])
+            await self._until_kept(taken[-1][0])
             await self._count_waiting()
 
-    async def _groups(self, rows: Sequence[Row]) -> list[tuple[Leave, list[Envelope]]]:
+    async def _groups(self, posts: Sequence[Posted]) -> list[tuple[Leave, list[Envelope]]]:
         """Envelopes that may leave, by on whose behalf they do; those of a run in order."""
         groups: dict[int, tuple[Leave, list[Envelope]]] = {}
-        for row in rows:
-            if row.type == RunMigrated.TYPE:
-                self._policy.forget(row.run)
-            leave = await self._until_known(row)
-            envelope = None if leave is None else leave.envelope(row)
+        for posted in posts:
+            if not self._policy.wants(posted.subject):
+                continue
+            if posted.subject.endswith(f".{RunMigrated.TYPE}"):
+                self._policy.forget(posted.run)
+            leave = await self._until_known(posted)
+            try:
+                envelope = None if leave is None else leave.envelope(posted)
+            except AgentFlowError as error:  # it was damaged; those behind it are not
+                log.error("the uplink passes over entry %d: %s", posted.position, error)
+                self._view = replace(self._view, withheld=self._view.withheld + 1)
+                continue
             if leave is not None and envelope is not None:
                 groups.setdefault(id(leave), (leave, []))[1].append(envelope)
         return list(groups.values())
 
-    async def _until_known(self, row: Row) -> Leave | None:
-        """What may leave of a run; a store that fails is asked again."""
+    async def _until_known(self, posted: Posted) -> Leave | None:
+        """What may leave of it; a store that fails is asked again."""
         while True:
             try:
-                return await self._policy.of_run(row.run)
+                return await self._policy.of(posted)
             except AgentFlowError as error:
                 await self._wait(error, FIRST_WAIT_US)
 
@@ -330,7 +348,7 @@ class Uplink:
         await self._clock.sleep_until(self._clock.now_us() + wait_us)
 
     async def _count_waiting(self) -> None:
-        self._view = replace(self._view, waiting=max(0, await self._store.head() - self._view.position))
+        self._view = replace(self._view, waiting=max(0, await self._messages.head() - self._view.position))
 
 
 def uplink_of(appliance: "Appliance", guard: Guard) -> Uplink:
@@ -355,7 +373,13 @@ def uplink_of(appliance: "Appliance", guard: Guard) -> Uplink:
     )
     door = NatsDoor(server, reveal=appliance.secrets.reveal)
     return Uplink(
-        settings, destination=destination, store=store, policy=policy, guard=guard, door=door, clock=appliance.clock
+        settings,
+        destination=destination,
+        messages=store.messages,
+        policy=policy,
+        guard=guard,
+        door=door,
+        clock=appliance.clock,
     )
 
 

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from appliance.workflows import WorkflowCatalogue
 from redaction.guard import Guard
+from runtime.domain.bus import Posted
 from runtime.domain.egress import Destination, Sender
-from runtime.domain.envelope import Envelope, of_entry
+from runtime.domain.envelope import Envelope
 from runtime.domain.ids import RunId
-from runtime.domain.journal import Row
-from runtime.domain.subject import matches
+from runtime.domain.subject import INBOX, matches
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import sender_of
 from runtime.errors import AgentFlowError, NotFound, Refused
@@ -26,16 +26,12 @@ class Leave(msgspec.Struct, frozen=True, kw_only=True):
     """What may leave of one definition's runs of one tenant."""
 
     sender: Sender
-    workflow: str
-    subjects: tuple[str, ...]
     payloads: tuple[str, ...]
     """Filters; none where an agent's own rules keep what it says here."""
 
-    def envelope(self, row: Row) -> Envelope | None:
-        """An entry as it may be forwarded; None where nobody asked for it."""
-        made = of_entry(row, tenant=self.sender.tenant, workflow=self.workflow)
-        if not _chosen(self.subjects, made.subject):
-            return None
+    def envelope(self, posted: Posted) -> Envelope:
+        """A message as it may be forwarded. Raises Corrupt."""
+        made = posted.envelope()
         return made if _chosen(self.payloads, made.subject) else replace(made, payload=None)
 
 
@@ -61,8 +57,19 @@ class UplinkPolicy:
         self._runs: OrderedDict[RunId, Leave | None] = OrderedDict()
         self._leaves: dict[tuple[str, str], Leave] = {}
 
-    async def of_run(self, run: RunId) -> Leave | None:
-        """What may leave of a run; None for one that never was (a what-if, an import). Raises what the store does."""
+    def wants(self, subject: str) -> bool:
+        """Whether somebody asked for it; replies to requests are for who asked alone."""
+        return _chosen(self._subjects, subject) and not subject.startswith(f"{INBOX}.")
+
+    async def of(self, posted: Posted) -> Leave | None:
+        """What may leave of a message; None where its run never was (a what-if, an import). Raises what the store does.
+
+        A message that belongs to no run has no workflow's rules: whoever chose its subject knows what it holds.
+        """
+        run = posted.run
+        if not run:
+            sender = Sender(purpose="the uplink", tenant=posted.tenant)
+            return self._leaves.setdefault((posted.tenant, ""), Leave(sender=sender, payloads=self._payloads))
         if run not in self._runs:
             self._runs[run] = await self._looked_up(run)
             if len(self._runs) > KEPT_RUNS:
@@ -96,7 +103,7 @@ class UplinkPolicy:
     def _leave(self, sender: Sender, workflow: Workflow | None) -> Leave:
         if workflow is None:
             sender = replace(sender, data_class="unreadable")  # a class that no zone is open for
-            return Leave(sender=sender, workflow=sender.workflow, subjects=self._subjects, payloads=())
+            return Leave(sender=sender, payloads=())
         data_class = str(workflow.policies.get("data_class") or "")
         sender = replace(
             sender,
@@ -105,7 +112,7 @@ class UplinkPolicy:
             workflow_class=data_class,
         )
         payloads = self._payloads if self._all_agents_may(workflow) else ()
-        return Leave(sender=sender, workflow=sender.workflow, subjects=self._subjects, payloads=payloads)
+        return Leave(sender=sender, payloads=payloads)
 
     def _all_agents_may(self, workflow: Workflow) -> bool:
         """Whether no agent has rules of its own against the place: what it says turns up in others' inputs too."""

@@ -18,7 +18,7 @@ import pytest
 from appliance.cli.main import run as run_command
 from appliance.config.settings import UplinkSettings
 from runtime.audit.record import entry_in
-from runtime.domain.envelope import Envelope, read
+from runtime.domain.envelope import Envelope, message, read
 from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.errors import Refused
 from tests.appliance.api.serving import Api, open_api, open_server
@@ -94,7 +94,7 @@ async def until_empty(api: Api) -> None:
     deadline = time.monotonic() + SOON_S
     while True:
         view = api.service.appliance.uplink.view
-        if view.position == await api.service.store.head():
+        if view.position == await api.service.appliance.store.messages.head():
             return
         assert time.monotonic() < deadline, view
         await asyncio.sleep(0.02)
@@ -137,6 +137,20 @@ async def test_what_must_stay_stays(api: Api, broker: NatsServer) -> None:
         if (entry := entry_in(row.detail)).event == "egress.refused"
     ]
     assert {"egress.zone_refused"} == set(refused)
+
+
+async def test_messages_beside_runs_go_where_somebody_chose_them(data_folder: Path, broker: NatsServer) -> None:
+    """In the order of the bus; a reply is for who asked."""
+    chosen = uplink(broker, subjects=(">",), payloads=("orders.*",))
+    async with open_api(data_folder, uplink=chosen, redaction={"bus/*": _patterns(data_folder)}) as api:
+        await api.service.appliance.uplink.look(create=True)
+        for number, subject in enumerate(("orders.created", "stock.moved", "_inbox.x"), 1):
+            said = message(subject, {"n": number}, id=subject, at_us=1, tenant=DEFAULT_TENANT)
+            assert await api.service.appliance.store.messages.keep(said)
+        await until_empty(api)
+    assert [("orders.created", {"n": 1}), ("stock.moved", None)] == [
+        (each.subject, each.payload) for each in await arrived(broker)
+    ]
 
 
 async def test_the_link_may_be_away(api: Api, broker: NatsServer) -> None:
