@@ -64,6 +64,7 @@ HANDLERS = (
     backends.list_backends,
     egress.list_egress,
     audit.note_audit,
+    audit.erase_audit,
     uplink.show_uplink,
     uplink.try_uplink,
     uplink.anchor_uplink,

@@ -28,6 +28,7 @@ _PROOFS = "appliance.cli.audit_proofs"
         "export": Lazy(_PROOFS, "Write the log as tiles for public tools."),
         "anchor": Lazy(_PROOFS, "Keep a signed checkpoint outside."),
         "key": Lazy(_PROOFS, "Print whose signature checkpoints bear."),
+        "erase": Lazy("appliance.cli.audit_erase", "Erase what lines tell of, for good."),
     },
     examples="""
         af audit list --refused

@@ -10,6 +10,7 @@ bytes of the detail. The detail is the RFC 8785 form of `{"entry": {…}, "nonce
 has the record alone from guessing what the detail says. So a record never holds a name, and leaves may be published.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
@@ -23,6 +24,10 @@ from runtime.domain.journal import rfc3339
 from runtime.errors import Corrupt
 
 VERSION = 2
+ERASED = b""
+"""The detail of a record that was erased."""
+ERASURE = "data.erased"
+"""The action of the record that says so; its mark `lines` names the others."""
 FIRST_PREV = "0" * 64
 MAX_RECORD_BYTES = 65_535
 """What tlog-tiles have room for; a record has about 350."""
@@ -80,11 +85,37 @@ def entry_in(detail: bytes) -> AuditEntry:
 
 
 def entry_of(row: AuditRow) -> AuditEntry:
-    """What a row tells of. Raises Corrupt."""
+    """What a row tells of; of one whose detail was erased what its record says. Raises Corrupt."""
     try:
+        if row.detail == ERASED:
+            return _without_detail(record_in(row.record))
         return entry_in(row.detail)
     except (msgspec.MsgspecError, ValueError):
         raise unreadable(row.seq) from None
+
+
+def _without_detail(record: Record) -> AuditEntry:
+    return msgspec.convert({"event": record.action, "outcome": "erased", "sender": {"run": record.run}}, AuditEntry)
+
+
+def spans_of(seqs: Iterable[int]) -> str:
+    """Numbers of records in short: `3,7-9`."""
+    spans: list[list[int]] = []
+    for seq in sorted(set(seqs)):
+        if spans and seq == spans[-1][1] + 1:
+            spans[-1][1] = seq
+        else:
+            spans.append([seq, seq])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
+
+
+def seqs_in(spans: str) -> set[int]:
+    """The numbers again. Raises ValueError."""
+    found: set[int] = set()
+    for span in filter(None, spans.split(",")):
+        first, _, last = span.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
 
 
 def unreadable(seq: int) -> Corrupt:
@@ -124,6 +155,7 @@ class Checking:
     def __init__(self) -> None:
         self.tree = Growing()
         self.prev = FIRST_PREV
+        self._erased: set[int] = set()
 
     def fault(self, row: AuditRow) -> str:
         """Take the next record; what is wrong with it, empty when it fits. After a fault nothing more fits."""
@@ -141,8 +173,25 @@ class Checking:
             return f"record {seq} was changed: its place or version is another"
         if sha256(b"\x00" + record).digest() != leaf:
             return f"record {seq} was changed: its leaf is another"
-        if sha256(detail).hexdigest() != held.data_hash:
+        if detail == ERASED:
+            self._erased.add(seq)
+        elif sha256(detail).hexdigest() != held.data_hash:
             return f"record {seq}: its detail was changed"
+        elif held.action == ERASURE:
+            self._erased -= _named_by(detail)
         self.tree.append(leaf)
         self.prev = sha256(record).hexdigest()
         return ""
+
+    def taken(self) -> str:
+        """What is wrong when the end is reached: a detail that is gone without a word; empty: nothing."""
+        if not self._erased:
+            return ""
+        return f"record {min(self._erased)}: its detail was taken away, and no line behind it says that it was erased"
+
+
+def _named_by(detail: bytes) -> set[int]:
+    try:
+        return seqs_in(entry_in(detail).marks.get("lines", ""))
+    except (msgspec.MsgspecError, ValueError):
+        return set()

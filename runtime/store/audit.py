@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from runtime.audit.chain import FIRST_PREV, Line, first_break
 from runtime.audit.levels import EVERYTHING, Levels
 from runtime.audit.note import Checkpoint, NoteKey, Sign, signed
-from runtime.audit.record import AuditRow, entry_in
+from runtime.audit.record import ERASED, ERASURE, AuditRow, entry_in, record_in, spans_of
 from runtime.audit.tree import Growing
 from runtime.domain.audit import AuditEntry
+from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
-from runtime.errors import Corrupt, NotFound
+from runtime.errors import Corrupt, Invalid, NotFound
 from runtime.store.chains import Chains
 from runtime.store.database import Database
 
@@ -60,6 +61,17 @@ class AuditLog:
         """
         at_us = self._now_us()
         return await self._database.write(lambda connection: self.chains.add(connection, entry, at_us))
+
+    async def erase(self, tenant: TenantId, seqs: Sequence[int], *, actor: str) -> int:
+        """Erase what lines tell of, and write down that it was done; return how many there were.
+
+        The records stay, with the hashes of what they told of: the chain, the tree and proofs hold as before. Durable
+        when this returns. Raises NotFound for a line that is not there, Invalid for one that tells of an erasure.
+        """
+        at_us = self._now_us()
+        return await self._database.write(
+            lambda connection: erase(connection, self.chains, tenant, seqs, actor=actor, at_us=at_us)
+        )
 
     async def read(self, tenant: TenantId, *, after_seq: int = 0, limit: int = PAGE) -> Sequence[AuditRow]:
         """Lines of a tenant behind `after_seq`, in order."""
@@ -133,6 +145,35 @@ def checkpoints(connection: sqlite3.Connection, tenant: str) -> Sequence[Kept]:
         (tenant,),
     )
     return [Kept(*row) for row in rows.fetchall()]
+
+
+def erase(
+    connection: sqlite3.Connection, chains: Chains, tenant: TenantId, seqs: Sequence[int], *, actor: str, at_us: int
+) -> int:
+    """See AuditLog."""
+    where = "chain = (SELECT key FROM audit_chain WHERE tenant = ?) AND seq = ?"
+    connection.execute("PRAGMA secure_delete=ON")  # what was there is overwritten, and not only let go
+    told: list[int] = []
+    for seq in sorted(set(seqs)):
+        row = connection.execute(f"SELECT record, detail FROM audit_record WHERE {where}", (tenant, seq)).fetchone()
+        if row is None:
+            raise NotFound("audit.no_line", f"the audit log of tenant {tenant!r} has no line {seq}")
+        if record_in(bytes(row[0])).action == ERASURE:
+            raise Invalid("audit.not_erasable", f"line {seq} says what was erased, and stays")
+        if bytes(row[1]) != ERASED:
+            connection.execute(f"UPDATE audit_record SET detail = x'' WHERE {where}", (tenant, seq))
+            told.append(seq)
+    if told:
+        line = AuditEntry(
+            event="data.erased",
+            sender=Sender(tenant=tenant),
+            actor=actor,
+            subject="audit log",
+            found={"lines": len(told)},
+            marks={"lines": spans_of(told)},
+        )
+        chains.add(connection, line, at_us)
+    return len(told)
 
 
 def no_chain(tenant: str) -> NotFound:

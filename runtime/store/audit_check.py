@@ -107,6 +107,8 @@ class _Chain:
 
     def require_end(self, roots: Mapping[int, tuple[str, bytes]]) -> None:
         """That nothing was cut off, or added by the way. Raises _Fault."""
+        if fault := self.checking.taken():
+            raise _Fault(fault)
         size, tree = self.checking.tree.size, self.checking.tree
         beyond = [what for at, (what, _) in sorted(roots.items()) if at > size]
         if beyond:
