@@ -352,6 +352,7 @@ class Appliance:
                 sql=GuardedSql(self._guard, self.secrets.reveal, self.prices),
                 reveal=self.secrets.reveal,
                 run=self.sandboxes.run,
+                choose=self.sandboxes.choose,
                 clock=self.clock,
             ),
             profiles=Profiles(

@@ -32,12 +32,13 @@ class Sandboxes:
         least = ISOLATIONS.index(profile.isolation_min)
         reasons = []
         for driver in self.drivers:
+            if ISOLATIONS.index(driver.isolation) < least:
+                reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
+                continue
             report = await driver.probe()
             held = driver.enforces(profile)
             missing = sorted(required(profile) - held)
-            if ISOLATIONS.index(driver.isolation) < least:
-                reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
-            elif not report.is_usable:
+            if not report.is_usable:
                 reasons.append(f"{driver.id}: {report.reason}")
             elif not held:
                 told = report.facts.get(profile.runtime)

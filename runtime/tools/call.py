@@ -285,6 +285,7 @@ def _with_role_budgets(asked: Asked) -> Sender:
 async def _run(tool: Tool, asked: Asked, context: CallContext) -> Json:
     limit_ms = context.profile.timeout_ms
     grace_ms = 0 if context.profile.runtime == "inside" else GRACE_MS
+    await context.prepare()
     try:
         async with asyncio.timeout((limit_ms + grace_ms) / 1_000) as bound:
             return await tool.call(_call(asked), context)

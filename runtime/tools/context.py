@@ -52,6 +52,8 @@ class Means:
     sql: SqlAccess | None = None
     reveal: Reveal | None = None
     run: RunProgram | None = None
+    choose: Callable[[ExecProfile], Awaitable[object]] | None = None
+    """Finds the sandbox that `run` will take; the first time drivers try themselves, which takes seconds."""
     clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
 
 
@@ -68,6 +70,11 @@ class CallContext:
         self.http: HttpAccess = _Http(means.http, profile, sender)
         self.mail: MailAccess = _Mail(means.mail, profile, sender)
         self.sql: SqlAccess = _Sql(means.sql, profile, sender)
+
+    async def prepare(self) -> None:
+        """Have a sandbox ready, so that a call's time is the program's own. Raises Unavailable where none is."""
+        if self._means.choose is not None and self.profile.runtime != "inside":
+            await self._means.choose(self.profile)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program under the profile, handing it the secrets that are in it.

@@ -1,5 +1,6 @@
 """What a call passes beside the rules: its profile, answers that are kept, a tool that rests, secrets in answers."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -9,6 +10,7 @@ from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json, digest
 from runtime.domain.egress import APPLIANCE
 from runtime.domain.event import ToolUse
+from runtime.domain.exec_profile import ExecProfile, Program
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.domain.tool import RateLimit, ToolCall, ToolSpec
 from runtime.engine.clock import ManualClock
@@ -222,3 +224,26 @@ async def test_a_rate_that_only_the_tool_says_holds_and_one_said_twice_counts_on
     rule = ToolRules(source="w.yaml", tools={"t": ToolRule(rate_limit=RateLimit(1, 1_000))})
     await ToolCalls(take=take).call(asked(rule), lambda _name: tool)
     assert 2 * ["tool_registry.tools.t of w.yaml"] == taken
+
+
+class Programs(Counting):
+    """Needs a sandbox."""
+
+    def program(self, call: ToolCall) -> Program:
+        return Program(runtime="python")
+
+
+async def test_what_sandboxes_take_to_try_themselves_is_none_of_the_calls_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first call of a process would time out for what is the machine's work, not the program's."""
+    monkeypatch.setattr("runtime.tools.call.GRACE_MS", 0)
+    waited = []
+
+    async def choose(profile: ExecProfile) -> None:
+        waited.append(profile.runtime)
+        await asyncio.sleep(0.05)
+
+    calls = ToolCalls(means=Means(choose=choose))
+    answer = await calls.call(asked(), {"t": Programs(replace(SPEC, timeout_ms=10))}.__getitem__)
+    assert ({"n": 1}, ["python"]) == (answer.output, waited)
