@@ -489,6 +489,8 @@ class Appliance:
             parts = {"models": models, "memory": self.memory, "progress": self._progress, "folder": folder}
         if kind == "agent.rag":
             parts["minimiser"] = self.minimising.of_memory
+        if kind == "agent.wasm":
+            parts = {"folder": folder}
         if kind == "agent.custom":
             confinement = seccomp.program(NO_NETWORK, families=())
             parts = {"folder": folder, "confinement": confinement, "reveal": self.secrets.reveal}

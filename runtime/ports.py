@@ -117,6 +117,9 @@ class StepContext(Protocol):
     async def call_tool(self, tool: str, arguments: dict[str, Json]) -> Json:
         """Call a tool of the agent's `tools:` list. Raises Refused for any other."""
 
+    async def run_program(self, own: ToolSpec, runs: Program, content: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run the agent's own program in WebAssembly, under a tool's profile. Raises Refused, Unavailable, Invalid."""
+
     async def pay_for_memory(self, layer: str, operation: str) -> None:
         """Pay for an operation on a layer of memory before it is done. Raises Refused where no budget has room."""
 

@@ -10,6 +10,7 @@ KINDS = {
     "agent.ml_model": "runtime.agents.ml_model:MlModelAgent",
     "agent.http": "runtime.agents.http:HttpAgent",
     "agent.custom": "runtime.agents.custom:CustomAgent",
+    "agent.wasm": "runtime.agents.wasm:WasmAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
     "tool.code": "runtime.tools.code:CodeTool",
     "tool.function": "runtime.tools.function:FunctionTool",
@@ -18,7 +19,7 @@ KINDS = {
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""
-PLANNED_AGENTS = frozenset({"database", "human_task", "rules_engine", "vision_model", "web_search", "wasm"})
+PLANNED_AGENTS = frozenset({"database", "human_task", "rules_engine", "vision_model", "web_search"})
 """Agent types that load and validate but do not run yet."""
 
 

@@ -1,10 +1,20 @@
 """Agents: their keys, what each type cannot do without, and what this version does not run."""
 
 from collections.abc import Collection
+from pathlib import PurePosixPath
 
 from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler
-from appliance.loading.keys import AGENT_MEMORY, POLICIES, json_schema, method, retry, template, template_text
+from appliance.loading.keys import (
+    AGENT_MEMORY,
+    POLICIES,
+    RESOURCE_LIMITS,
+    json_schema,
+    method,
+    retry,
+    template,
+    template_text,
+)
 from appliance.loading.models import chat_model
 from appliance.loading.node import Node
 from appliance.loading.own_plans import OWN_PLANS
@@ -19,10 +29,12 @@ from appliance.loading.shapes import (
     name,
     record,
     text,
+    texts,
     tool_name,
     whole,
 )
 from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
+from runtime.agents.wasm import RUNTIMES
 from runtime.domain.canonical import Json
 from runtime.domain.secret import SCHEME
 from runtime.domain.spelling import did_you_mean
@@ -36,6 +48,10 @@ OWN_KEYS = {
     "method": "http",
     "headers": "http",
     "body": "http",
+    "module": "wasm",
+    "arguments": "wasm",
+    "permissions": "wasm",
+    "resource_limits": "wasm",
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
@@ -64,6 +80,10 @@ _KEYS: dict[str, Shape] = {
     "method": method,
     "headers": mapping_of(template_text, what="a mapping from header names to texts", key=None),
     "body": template,
+    "module": text,
+    "arguments": list_of(text, what="a list of texts"),
+    "permissions": texts,
+    "resource_limits": RESOURCE_LIMITS,
     **SUBRUN_KEYS,
 }
 _AGENT = record("an agent", _KEYS, required=("type",))
@@ -151,6 +171,9 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "custom" and not {"handler"} & (found.keys() | config.keys()):
         message = "an agent of type 'custom' runs a function of the project"
         place.refuse("agent.no_handler", message, node, "add handler: file.py:function")
+    if kind == "wasm" and not {"module"} & (found.keys() | config.keys()):
+        message = "an agent of type 'wasm' runs a module of the project"
+        place.refuse("agent.no_module", message, node, "add module: guests/count.wasm")
     if kind == "http" and not {"url"} & (found.keys() | config.keys()) and "endpoint" not in model:
         place.error("key.missing", "an agent of type 'http' needs 'url'", node)
     if kind == "ml_model" and len({"examples", "endpoint"} & model.keys()) != 1:
@@ -207,6 +230,8 @@ def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:
     named = (
         (("handler",), keep_handler),
         (("config", "handler"), keep_handler),
+        (("module",), _keep_module),
+        (("config", "module"), _keep_module),
         (("model", "examples"), _keep),
         (("memory", "long_term", "folder"), _keep),
     )
@@ -221,6 +246,12 @@ def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:
             for key in path:
                 at = at.child(key)
             at.error(error.code, error.message, node.find(path)[0])
+
+
+def _keep_module(file: str, files: ProjectFiles) -> None:
+    if PurePosixPath(file).suffix.lower() not in RUNTIMES:
+        raise Invalid("wasm.unknown_kind", f"{file!r} is run by nothing here: a module ends in {', '.join(RUNTIMES)}")
+    files.keep(file)
 
 
 def _keep(file: str, files: ProjectFiles) -> None:

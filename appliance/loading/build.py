@@ -9,6 +9,7 @@ from appliance.loading.own_plans import own_plan, planned_by
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
 from appliance.loading.subworkflows import mapped_agents
+from appliance.loading.tool_specs import limits_of
 from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json, digest
@@ -36,7 +37,7 @@ Document: TypeAlias = dict[str, Json]
 PLAN_TOKENS = 1_024
 """What an answer with a plan may take, where the model says nothing else."""
 _OWN_MODEL_KEYS = frozenset({"provider", "model", "kind", "temperature", "max_tokens", "seed"})
-_CONFIG_KEYS = ("handler", "url", "method", "headers", "body")
+_CONFIG_KEYS = ("handler", "url", "method", "headers", "body", "module", "arguments", "permissions")
 
 
 def workflow_of(
@@ -132,6 +133,8 @@ def agent_of(name: str, found: Document) -> AgentSpec:
     kind = _text(found["type"])
     fallback = found.get("fallback_agent")
     config = {**_mapping(found.get("config")), **{key: found[key] for key in _CONFIG_KEYS if key in found}}
+    if "resource_limits" in found:
+        config["resource_limits"] = msgspec.to_builtins(limits_of(_mapping(found["resource_limits"])))
     return AgentSpec(
         id=AgentId(name),
         type=kind,

@@ -192,7 +192,7 @@ _TRIGGERS: dict[str, Shape] = {
 TRIGGERS = list_of(record("a trigger", _TRIGGERS), what="a list of triggers such as {http_endpoint: {path: /chat}}")
 
 _AUDIT_LEVEL = choice("none", "basic", "full")
-_RESOURCE_LIMITS = record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration})
+RESOURCE_LIMITS = record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration})
 TOOL_SECURITY = record(
     "tool_security",
     {
@@ -201,7 +201,7 @@ TOOL_SECURITY = record(
         "network_allow": texts,
         "filesystem_access": choice("none", "read_only", "custom"),
         "filesystem_allow": texts,
-        "resource_limits": _RESOURCE_LIMITS,
+        "resource_limits": RESOURCE_LIMITS,
         "audit_level": _AUDIT_LEVEL,
     },
 )
@@ -213,7 +213,7 @@ _TOOL: dict[str, Shape] = {
     "rate_limit": rate,
     "idempotent": boolean,
     "cache": duration,
-    "resource_limits": _RESOURCE_LIMITS,
+    "resource_limits": RESOURCE_LIMITS,
     "security_level": _LEVEL,
     "timeout": duration,
     "input_schema": json_schema,

@@ -8,6 +8,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, CostBound, Sender
 from runtime.domain.event import ToolUse
+from runtime.domain.exec_profile import Outcome, Program
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec
@@ -147,6 +148,11 @@ class AgentContext:
                 "tool.unknown", f"no tool is called {tool!r} here; there are: {', '.join(sorted(self._tools))}"
             )
         return found
+
+    async def run_program(self, own: ToolSpec, runs: Program, content: bytes, *, stdin: bytes = b"") -> Outcome:
+        """Run a program of the agent's own; it can have no effect, so a what-if runs it too."""
+        profile = self._tool_calls.profiles.of_own(own, runs, self._sender, rules=self._rules)
+        return await self._tool_calls.run_own(profile, content, stdin=stdin, sender=self._sender)
 
     async def pay_for_memory(self, layer: str, operation: str) -> None:
         """Pay for an operation on a layer of memory before it is done. Raises Refused where no budget has room."""

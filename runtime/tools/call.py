@@ -18,6 +18,7 @@ from runtime.domain.canonical import Json, digest
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import CostBound, Sender
 from runtime.domain.event import ToolUse
+from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.domain.ids import TenantId
 from runtime.domain.tool import SECURITY_LEVELS, RateLimit, ToolCall, ToolResult, ToolSpec
 from runtime.errors import AgentFlowError, Invalid, Refused, StepFailure, Unavailable
@@ -111,10 +112,14 @@ class ToolCalls:
         self._record = record
         self._take = take
         self._means = means
-        self._profiles = profiles
+        self.profiles = profiles
         self._mask = mask
         self._cache = Cache()
         self._breakers: dict[tuple[str, str], breaker.Breaker] = {}
+
+    async def run_own(self, profile: ExecProfile, content: bytes, *, stdin: bytes, sender: Sender) -> Outcome:
+        """Run an agent's own program, under a profile of `Profiles.of_own`."""
+        return await CallContext(self._means, profile, sender).run(content, stdin=stdin)
 
     async def call(
         self,
@@ -150,7 +155,7 @@ class ToolCalls:
                 check(tool, asked.caller, asked.rules, level=found.spec.security_level)
             known.arguments = await _hash_of(asked, as_kept)
             check_arguments(found.spec, asked.rules, asked.arguments)
-            profile = self._profiles.of(found, _call(asked), sender, role=asked.caller.role, rules=asked.rules)
+            profile = self.profiles.of(found, _call(asked), sender, role=asked.caller.role, rules=asked.rules)
             known.context = context = CallContext(self._means, profile, sender)
             if asked.is_dry:
                 known.outcome = "not_called"

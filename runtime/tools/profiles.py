@@ -16,6 +16,7 @@ from runtime.policies.exec_profile import (
     TenantRule,
     ToolPolicy,
     compile_profile,
+    profile_id,
 )
 from runtime.policies.permissions import ToolRules
 from runtime.ports import ProgramTool, Tool
@@ -57,6 +58,25 @@ class Profiles:
             is_air_gapped=self._is_air_gapped,
             places=self._places(spec, policies),
         )
+
+    def of_own(self, own: ToolSpec, runs: Program, sender: Sender, *, rules: Sequence[ToolRules]) -> ExecProfile:
+        """What an agent's own program may do; nothing weaker than WebAssembly holds it. Raises Refused as `of`."""
+        policies = [document.policy for document in rules if document.policy is not None]
+        profile, denials = compile_profile(
+            own,
+            runs,
+            tenant=TenantRule(
+                id=sender.tenant, allows_network=all(sender.tenant not in document.restricted for document in rules)
+            ),
+            role=RoleRule(id=sender.role),
+            policies=policies,
+            is_air_gapped=self._is_air_gapped,
+            places=self._places(own, policies),
+        )
+        if denials:
+            raise _refusal(own, denials[0])
+        profile = replace(profile, isolation_min="wasm")
+        return replace(profile, profile_id=profile_id(profile))
 
     def _places(self, spec: ToolSpec, policies: Sequence[ToolPolicy]) -> Places:
         """Where the folders that are named lie, with every link resolved."""

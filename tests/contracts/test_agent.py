@@ -17,6 +17,7 @@ from runtime.agents.http import HttpAgent
 from runtime.agents.llm import LlmAgent
 from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
+from runtime.agents.wasm import WasmAgent
 from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, Sender
@@ -31,7 +32,7 @@ from tests.models.cleared import cleared
 from tests.runtime.agents.tasks import Context, task
 
 CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
-KINDS = ("custom", "fsm", "http", "llm", "ml_model", "rag")
+KINDS = ("custom", "fsm", "http", "llm", "ml_model", "rag", "wasm")
 
 
 class ScriptedModels(Gateway):
@@ -92,6 +93,9 @@ def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Ag
             (folder / "articles" / "a.md").write_text("# Cards\n\nA lost card is frozen in the app.\n")
             long_term = AgentSpec(id=agent, type=kind, memory={"long_term": {"folder": "articles"}})
             return RagAgent(long_term, folder=str(folder), models=models, memory=memory)
+        case "wasm":
+            (folder / "echo.js").write_text("std.out.puts(std.in.readAsString())")
+            return WasmAgent(AgentSpec(id=agent, type=kind, config={"module": "echo.js"}), folder=str(folder))
         case _:
             rows = [f"where is my card {n},cards\nsend money to {n},transfers\n" for n in range(5)]
             (folder / "examples.csv").write_text("text,label\n" + "".join(rows))

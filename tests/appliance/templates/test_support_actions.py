@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 import yaml
@@ -191,6 +191,9 @@ class Host:
     models = cast(ModelAccess, None)
     http = cast(HttpAccess, None)
     folder = str(SUPPORT)
+
+    async def run_program(self, own: object, runs: object, content: bytes, *, stdin: bytes = b"") -> NoReturn:
+        raise AssertionError("the agent has no program of its own")
 
     async def pay_for_memory(self, layer: str, operation: str) -> None:
         """It costs nothing here."""

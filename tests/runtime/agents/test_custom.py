@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -62,6 +63,9 @@ class Host:
     models = None
     http = None
     folder = ""
+
+    async def run_program(self, own: object, runs: object, content: bytes, *, stdin: bytes = b"") -> NoReturn:
+        raise AssertionError("the agent has no program of its own")
 
     async def pay_for_memory(self, layer: str, operation: str) -> None:
         """It costs nothing here."""
