@@ -9,6 +9,11 @@ from runtime.domain.tool import ToolSpec
 from runtime.policies.exec_profile import Denial
 
 _MIB = 2**20
+PLACES = {
+    "tool.function": "in a worker process of the project's code, without a network",
+    "tool.mcp": "in its server",
+}
+"""Where tools run that have no sandbox of their own."""
 
 
 def page(spec: ToolSpec, profile: ExecProfile, denials: Sequence[Denial]) -> str:
@@ -24,20 +29,18 @@ def page(spec: ToolSpec, profile: ExecProfile, denials: Sequence[Denial]) -> str
         ("rate", "any" if limit is None else f"{limit.calls:,} calls in {limit.per_ms / 1_000:g} s"),
         ("answers kept", f"for {spec.cache_ms / 1_000:g} s" if spec.is_idempotent and spec.cache_ms else "no"),
         ("needs", ", ".join(spec.permissions) or "nothing beyond the appliance"),
-        *_reach(profile, denials),
+        *_reach(spec.kind, profile, denials),
     ]
     head = [printable(spec.id), *([f"  {printable(spec.description)}"] if spec.description else [])]
     return "\n".join([*head, *(f"  {name:<13} {printable(said)}" for name, said in rows)])
 
 
-def _reach(profile: ExecProfile, denials: Sequence[Denial]) -> list[tuple[str, str]]:
+def _reach(kind: str, profile: ExecProfile, denials: Sequence[Denial]) -> list[tuple[str, str]]:
     if denials:
         return [("denied", f"{each.permission}: {each.rule} ({each.set_by or 'tool_security'})") for each in denials]
-    place = (
-        "inside the appliance"
-        if profile.runtime == "inside"
-        else f"{profile.runtime} in a sandbox, {profile.isolation_min} at least"
-    )
+    place = f"{profile.runtime} in a sandbox, {profile.isolation_min} at least"
+    if profile.runtime == "inside":
+        place = PLACES.get(kind, "inside the appliance")
     limits = f"{profile.timeout_ms / 1_000:g} s"
     if profile.runtime != "inside":
         limits += f", {profile.memory_bytes // _MIB:,} MiB, {profile.cpu_share:g} cores, {profile.pids_max} processes"

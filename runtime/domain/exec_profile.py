@@ -47,8 +47,9 @@ INSIDE = Program(runtime="inside")
 """Of tools that start nothing."""
 
 
-class ExecProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one program is given."""
+class ExecProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that one program is given. What is at its default has no part in the hash, so that a field that is
+    added later leaves the hashes of the journals as they are."""
 
     profile_id: str = ""
     """`sha256:…` of the canonical JSON of the other fields."""

@@ -44,7 +44,7 @@ ALL: frozenset[Guarantee] = frozenset(
 )  # fmt: skip
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The most that somebody allows; None: they do not say."""
 
     memory_bytes: int | None = None
@@ -76,7 +76,7 @@ CEILING = Limits(
 """More than anybody may say."""
 
 
-class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True):
+class ToolPolicy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The `tool_security` block, read."""
 
     isolation_min: Isolation = "process"

@@ -151,7 +151,8 @@ def _of_roles(
                 is_allowed=False,
                 why="no role was given" if none_given else f"there is no role {role!r}",
                 code="tool.not_for_role",
-                grant=f"declare role {role!r} there with allowed_tools: [{tool}]",
+                grant=("ask in a role (af run --as ROLE), or " if none_given else "")
+                + f"declare role {role!r} there with allowed_tools: [{tool}]",
             )
             continue
         pattern = next((each for each in rule.allowed_tools if fnmatchcase(tool, each)), "")

@@ -56,6 +56,18 @@ async def _is_supposed(play: Play) -> None:
 
 
 KINDS: Mapping[str, Scenario] = {
+    "tools": Scenario(
+        definition="""
+name: golden
+agents:
+  find: {type: llm, prompt: x, tools: [look_up, look_up]}
+  send: {type: llm, prompt: x, tools: [look_up, mail]}
+planner: {type: sequential, agents: [find, send]}
+""",
+        given=QUESTION,
+        answers={"find": [{"text": "Here."}], "send": [{"text": "Sent."}]},
+        course=_settles,
+    ),
     "what_if": Scenario(
         definition="""
 name: golden

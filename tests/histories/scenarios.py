@@ -5,7 +5,7 @@ the same bytes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,14 +20,17 @@ from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Row
 from runtime.domain.minimise import Holder
 from runtime.domain.run import RunState
+from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.clock import ManualClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import StepFailure
-from runtime.ports import StepContext, StepResult, Task
+from runtime.ports import StepContext, StepResult, Task, ToolContext
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import hold
+from runtime.tools.call import ToolCalls
+from runtime.tools.context import Means
 
 NEVER = StepFailure("never", "the agent does not answer")
 BROKEN = StepFailure("model.refused", "the model does not answer this")
@@ -138,8 +141,9 @@ async def play(scenario: Scenario, folder: Path) -> Recorded:
 class _Scripted:
     """Answers as the scenario says."""
 
-    def __init__(self, outcomes: list[Json | StepFailure]) -> None:
+    def __init__(self, outcomes: list[Json | StepFailure], calls: Sequence[str]) -> None:
         self._outcomes = outcomes
+        self._calls = calls
         self._turn = 0
 
     async def start(self) -> None:
@@ -151,6 +155,8 @@ class _Scripted:
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         outcome = self._outcomes[min(self._turn, len(self._outcomes) - 1)]
         self._turn += 1
+        for tool in self._calls:
+            await ctx.call_tool(tool, {"topic": "cards", "score": 1.0})
         if outcome is NEVER:
             await asyncio.Event().wait()
         if isinstance(outcome, StepFailure):
@@ -180,16 +186,26 @@ class _Planning:
         raise BROKEN
 
 
+class LookUp:
+    """A tool that answers what it is given, and whose answers are kept."""
+
+    spec = ToolSpec(id="look_up", kind="tool.look_up", is_idempotent=True, cache_ms=60_000, set_by="golden")
+
+    async def call(self, call: ToolCall, ctx: ToolContext) -> Json:
+        return call.arguments
+
+
 def _engine(store: Journal, clock: ManualClock, workflow: Workflow, scenario: Scenario) -> Engine:
     async def pinned(definition: DefinitionHash) -> Workflow:
         return next(each for each in (workflow, *subworkflows(workflow)) if each.hash == definition)
 
     minimiser = _Swapping() if scenario.is_minimised else None
     dispatcher = Dispatcher(
-        make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id]),
+        make_agent=lambda spec, folder, sender: _Scripted(scenario.answers[spec.id], spec.tools),
         models=_Planning(scenario.answers.get("plan", [])),
         http=None,  # type: ignore[arg-type]
-        tools=lambda _workflow: {},
+        tools=lambda _workflow: {"look_up": LookUp()},
+        tool_calls=ToolCalls(means=Means(clock=clock)),
         clock=clock,
         minimiser=minimiser,
     )
