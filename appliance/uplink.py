@@ -121,6 +121,12 @@ class Uplink:
         is_well = self._view.state == "connected" and not self._door.is_connected
         return replace(self._view, state="idle") if is_well else self._view
 
+    async def status(self) -> UplinkView:
+        """How it is, with what waits counted now."""
+        if self._where is not None:
+            await self._count_waiting()
+        return self.view
+
     async def start(self) -> None:
         """Forward from now on what was not forwarded yet; nothing where no broker is set.
 

@@ -37,7 +37,7 @@ class AnchorTenant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def show_uplink(service: NamedDependency[Service]) -> UplinkView:
     """Where it goes, how far it has come, what waits, and why nothing leaves when nothing does."""
-    return service.appliance.uplink.view
+    return await service.appliance.uplink.status()
 
 
 @post(

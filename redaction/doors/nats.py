@@ -327,6 +327,11 @@ def _client(*, requires_tls: bool, host: str, on_lost: Callable[[], None]) -> "C
             known = {name: value for name, value in info.items() if name != "connect_urls"}
             await super()._process_info(known, initial_connection)
 
+        async def _select_next_server(self) -> None:
+            server = self._server_pool[0]
+            await self._connect_to_server(server)  # once: whoever has leave decides when to try again
+            self._current_server = server
+
         async def _process_op_err(self, e: Exception) -> None:
             on_lost()
             await super()._process_op_err(e)

@@ -1,18 +1,22 @@
 """Every kind of call at every zone: what the appliance's mode, its hosts, and the rules of residency let through."""
 
+import asyncio
 import itertools
 
 import pytest
 from msgspec.structs import replace
 
+from redaction.doors.nats import NatsDoor, NatsServer
 from redaction.guard import Guard
 from redaction.policy import EgressMode, EgressPolicy, redaction_of
 from redaction.presets import PRESETS
 from runtime.domain.egress import Destination, Outbound, Sender, ZoneRule
-from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.envelope import message
+from runtime.domain.forward import Forward
+from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash
 from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.dispatcher import sender_of
-from runtime.errors import Refused
+from runtime.errors import AgentFlowError, Refused
 from runtime.policies.residency import is_zone, is_zone_pattern, rules_of
 
 KINDS = ("model", "http", "mail", "sql", "bus", "tool", "telemetry")
@@ -173,3 +177,42 @@ def test_zones_are_recognised(zone: str) -> None:
 @pytest.mark.parametrize("zone", ["", "Local", "cloud", "cloud:", "cloud:EU", "moon", "cloud:eu west"])
 def test_what_is_no_zone_is_not(zone: str) -> None:
     assert not is_zone(zone)
+
+
+@pytest.mark.parametrize(
+    ("mode", "reached"),
+    [("air_gapped", []), ("restricted", ["broker.site"]), ("connected", ["broker.site", "broker.eu"])],
+)
+async def test_the_nats_sender_connects_where_it_may_and_nowhere_else(mode: EgressMode, reached: list[str]) -> None:
+    """A tap in place of every broker counts connections: what is refused has none, and so no byte."""
+    tapped: list[bytes] = []
+
+    async def tap(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tapped.append(b"")
+        writer.close()
+
+    async def here(name: str, port: int) -> list[str]:
+        return ["127.0.0.1"]
+
+    server = await asyncio.start_server(tap, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    policed = replace(
+        policy(mode, zones=("local", "site", "cloud:eu")),
+        site_hosts=("broker.site",),
+        cloud_hosts={"broker.eu": "cloud:eu", "broker.us": "cloud:us"},
+    )
+    guard, found = Guard(policed), []
+    said = message("orders.created", None, id="m", at_us=1, tenant=DEFAULT_TENANT)
+    for name in ("broker.site", "broker.eu", "broker.us", "broker.unknown"):
+        host, before = f"{name}:{port}", len(tapped)
+        door = NatsDoor(NatsServer(url=f"nats://{host}", timeout_s=5.0), resolve=here)
+        outbound = Outbound(
+            destination=Destination("bus", guard.zone_of(host), host), payload=Forward(envelopes=(said,))
+        )
+        with pytest.raises(AgentFlowError) as error:
+            await door.publish(await guard.clear(outbound))
+        assert isinstance(error.value, Refused) == (len(tapped) == before)
+        found += [name] * (len(tapped) - before)
+        await door.stop()
+    server.close()
+    assert reached == found

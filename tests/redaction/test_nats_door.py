@@ -24,7 +24,7 @@ from runtime.domain.forward import Forward, StreamAsked
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.domain.secret import Reference
 from runtime.errors import AgentFlowError, Invalid, NotFound, Refused, Unavailable
-from tests.nats_server import NatsServer, needs_nats
+from tests.nats_server import NatsServer, free_port, needs_nats
 
 OPENSSL = (
     *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
@@ -396,3 +396,13 @@ def _jwt(signer: tuple[bytes, bytes], issuer: str, subject: str, kind: str, fact
     }
     body = part(json.dumps({"typ": "JWT", "alg": "ed25519-nkey"}).encode()) + "." + part(json.dumps(claims).encode())
     return f"{body}.{part(SigningKey(signer[0]).sign(body.encode()))}"
+
+
+async def test_nobody_there_is_told_at_once() -> None:
+    """And not after the time that an answer may take."""
+    port = free_port()
+    door = NatsDoor(Broker(url=f"nats://127.0.0.1:{port}", timeout_s=60.0))
+    async with asyncio.timeout(10):
+        with pytest.raises(Unavailable) as away:
+            await door.publish(await cleared(forward(envelope(1)), f"127.0.0.1:{port}"))
+    assert "nats.unreachable" == away.value.code
