@@ -1,5 +1,7 @@
 """The bus as operators see and steer it: `af bus` and `/v1/bus`, written once so that the two never disagree."""
 
+import asyncio
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, tzinfo
@@ -18,11 +20,14 @@ from runtime.domain.ids import TenantId
 from runtime.domain.journal import rfc3339
 from runtime.domain.units import milliseconds
 from runtime.engine.relay import Relay
-from runtime.errors import Invalid, NotFound
+from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.ports import Clock, Record
 from runtime.store.messages import Messages
 
 MOST_LETTERS = 10_000
+DAY_US = 86_400_000_000
+
+log = logging.getLogger(__name__)
 
 BusEvent = Literal["bus.retried", "bus.replayed"]
 
@@ -132,8 +137,10 @@ class Published(msgspec.Struct, frozen=True, kw_only=True):
 class BusDesk:
     """One appliance's bus."""
 
-    def __init__(self, store: Messages, clock: Clock, record: Record) -> None:
-        """`record`: keeps a line of the audit log."""
+    def __init__(self, store: Messages, clock: Clock, record: Record, *, days: int = 0) -> None:
+        """`record`: keeps a line of the audit log. `days`: how long messages are kept; 0: for good."""
+        self._days = days
+        self._pruning: asyncio.Task[None] | None = None
         self._store, self._clock, self._record = store, clock, record
         self.bus = LocalBus(store, clock)
         """Takes subscribers once it is open."""
@@ -142,6 +149,15 @@ class BusDesk:
         """Hand over what becomes durable from now on; for whoever writes the data folder."""
         await Relay(self._store, self.bus.begin, self.bus.deliver).start()
         await self.bus.refresh()
+        if self._days:
+            self._pruning = asyncio.create_task(self._prune_daily(), name="bus-prune")
+
+    async def close(self) -> None:
+        """Hand over nothing more. Safe to call twice."""
+        if self._pruning is not None:
+            self._pruning.cancel()
+            await asyncio.gather(self._pruning, return_exceptions=True)
+        await self.bus.stop()
 
     async def overview(self, tenant: TenantId) -> BusView:
         """Subjects, consumers, how far they have come."""
@@ -233,6 +249,15 @@ class BusDesk:
             context=asked.traceparent,
         )
         return Published(id=made.id, is_new=await self.bus.publish(made))
+
+    async def _prune_daily(self) -> None:
+        while True:
+            now_us = self._clock.now_us()
+            try:
+                await self._store.prune(now_us - self._days * DAY_US)
+            except AgentFlowError as error:
+                log.error("messages that are too old are kept: %s", error)
+            await self._clock.sleep_until(now_us + DAY_US)
 
     async def _tell(
         self,

@@ -308,10 +308,10 @@ class Appliance:
         self._opened.push_async_callback(self._guard.written)
         if self._is_writer:
             await self._open_budgets(journal)
-        self.bus_desk = BusDesk(self.store.messages, self.clock, self.record)
+        self.bus_desk = BusDesk(self.store.messages, self.clock, self.record, days=settings.bus_days)
         if self._is_writer:
             await self.bus_desk.open()
-            self._opened.push_async_callback(self.bus_desk.bus.stop)
+            self._opened.push_async_callback(self.bus_desk.close)
         return audit
 
     async def _open_audit(self, audit: AuditLog) -> None:

@@ -339,6 +339,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("audit.checkpoint_s", seconds, 60.0, "how often the audit log is signed; 0: only when stopping"),
     Setting("audit.anchor", text, "", "file or folder elsewhere that gets each signed checkpoint; empty: none"),
     Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
+    Setting("bus_days", amount(0, 36_500), 90, "days that published messages are kept once taken; 0: for good"),
     Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),
     Setting("budgets", budgets, [], "how much may be spent by whom, in a run, an hour, a day or a month"),
     Setting("preflight", one_of("asked", "always"), "asked", "always keeps with every run what it is expected to take"),

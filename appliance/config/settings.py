@@ -166,6 +166,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     audit: AuditSettings = AuditSettings()
     minimise: Literal["off", "on"] = "off"
     """Whether people's data are kept out of everything that is written here."""
+    bus_days: int = 90
     vault_days: int = 0
     """How long the vault keeps the values of runs that have ended, in days; 0: until somebody purges them."""
     budgets: tuple[BudgetLine, ...] = ()

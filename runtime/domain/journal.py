@@ -30,6 +30,8 @@ _BODIES_V1: dict[str, type[Body]] = {body.TYPE: body for body in (*EVENTS, *COMM
 _READERS_V1 = {name: msgspec.json.Decoder(body) for name, body in _BODIES_V1.items()}
 _fields = msgspec.json.Decoder(dict[str, Json])
 _LONG_INTEGER = re.compile(rb"(?<![0-9.])[0-9]{16,}(?![0-9.eE])")
+_DIGITS = b"0" * 16
+_AS_DIGITS = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 _EPOCH = datetime(1970, 1, 1)
 
 
@@ -72,13 +74,7 @@ def read(row: Row) -> Entry:
             "journal.unknown_version",
             f"entry {row.seq} of run {row.run!r} has journal version {row.v}; this program reads up to {VERSION}",
         )
-    if not _is_whole(row):
-        raise Corrupt(
-            "journal.hash_mismatch",
-            f"entry {row.seq} of run {row.run!r} does not match its hash; restore the journal from a backup",
-            run=row.run,
-            seq=row.seq,
-        )
+    require_whole(row)
     try:
         return Entry(row.seq, row.at_us, _body_v1(row.type, row.data))
     except (KeyError, msgspec.MsgspecError, Invalid) as error:
@@ -87,9 +83,20 @@ def read(row: Row) -> Entry:
         ) from None
 
 
+def require_whole(row: Row) -> None:
+    """Raise Corrupt where a row does not match its hash."""
+    if not _is_whole(row):
+        raise Corrupt(
+            "journal.hash_mismatch",
+            f"entry {row.seq} of run {row.run!r} does not match its hash; restore the journal from a backup",
+            run=row.run,
+            seq=row.seq,
+        )
+
+
 def data_of(row: Row) -> dict[str, Json]:
     """The fields of an entry as plain JSON, to the kind of each number; what they mean is the reader's business."""
-    if _LONG_INTEGER.search(row.data):
+    if _may_hold_long_integer(row.data):
         return parse(row.data, max_depth=2 * MAX_DEPTH)  # type: ignore[return-value]  # a body is an object
     return _fields.decode(row.data)
 
@@ -105,6 +112,11 @@ def rfc3339(at_us: int) -> str:
     return f"{_to_the_second(seconds)}.{micros:06d}Z"
 
 
+def _may_hold_long_integer(data: bytes) -> bool:
+    # looking for a run of digits first takes 1 µs, where the expression takes 12 for an entry of 250 bytes
+    return _DIGITS in data.translate(_AS_DIGITS) and _LONG_INTEGER.search(data) is not None
+
+
 def _is_whole(row: Row) -> bool:
     try:
         return sha256(envelope_of(row)).digest() == row.hash
@@ -113,7 +125,9 @@ def _is_whole(row: Row) -> bool:
 
 
 def _body_v1(kind: str, data: bytes) -> Body:
-    if _LONG_INTEGER.search(data):  # perhaps 1e20, which canonical JSON spells as an integer, and which stays a double
+    if _may_hold_long_integer(
+        data
+    ):  # perhaps 1e20, which canonical JSON spells as an integer, and which stays a double
         return msgspec.convert(parse(data, max_depth=2 * MAX_DEPTH), _BODIES_V1[kind])
     return _READERS_V1[kind].decode(data)
 

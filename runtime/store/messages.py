@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 
 MOST_SUBJECTS = 200
+_PRUNE = (
+    "UPDATE message SET body = NULL WHERE body IS NOT NULL AND at_us < ? AND seq <= coalesce("
+    "(SELECT min(cursor) FROM bus_consumer WHERE bus_consumer.tenant = message.tenant), seq) "
+    "AND seq NOT IN (SELECT seq FROM dead_letter)"
+)
 
 
 class Messages(Letters):
@@ -70,6 +75,13 @@ class Messages(Letters):
     async def subjects(self, tenant: TenantId) -> Sequence[tuple[str, int, int]]:
         """What was published: a filter, how many messages, and when the last one was; the newest first."""
         return await self._database.read(lambda connection: _subjects(connection, tenant))
+
+    async def prune(self, before_us: int) -> int:
+        """Forget what messages from before an instant said, once every consumer of their tenant has settled them.
+
+        Their numbers and hashes stay, dead letters whole. Returns how many there were.
+        """
+        return await self._database.write(lambda connection: connection.execute(_PRUNE, (before_us,)).rowcount)
 
     async def open_consumer(self, tenant: TenantId, name: str, wanted: str, *, start: int, at_us: int) -> ConsumerState:
         """See BusStore."""

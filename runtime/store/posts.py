@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.domain.bus import Batch, Posted
 from runtime.domain.envelope import Envelope, of_entry, read
 from runtime.domain.ids import RunId, TenantId
-from runtime.domain.journal import Row
+from runtime.domain.journal import Row, require_whole
 from runtime.domain.subject import entry_subject
 from runtime.errors import Corrupt, Invalid
 from runtime.store.count import last_position
@@ -54,8 +55,11 @@ def page(connection: sqlite3.Connection, after: int, limit: int, since_us: int) 
     return Batch(after, max(after, upto), posts)
 
 
-def posted_entry(position: int, row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool) -> Posted:
-    """An entry of a journal as the bus hands it over."""
+def posted_entry(
+    position: int, row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool, is_read: bool = False
+) -> Posted:
+    """An entry of a journal as the bus hands it over; `is_read`: its bytes come from the file, and may be others."""
+    make = partial(of_entry, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if)
     return Posted(
         position,
         tenant,
@@ -63,7 +67,7 @@ def posted_entry(position: int, row: Row, *, tenant: TenantId, workflow: str, is
         row.run,
         at_us=row.at_us,
         size=len(row.data),
-        make=partial(of_entry, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if),
+        make=partial(_checked, row, make) if is_read else make,
     )
 
 
@@ -94,6 +98,7 @@ def _entry(columns: tuple[int, str, str, int, str, int, int, str, bytes, bytes, 
         tenant=TenantId(tenant),
         workflow=workflow,
         is_what_if=bool(is_what_if),
+        is_read=True,
     )
 
 
@@ -108,6 +113,11 @@ def _message(columns: tuple[int, str, str, str, int, bytes]) -> Posted:
         size=len(body),
         make=partial(_read, position, bytes(body)),
     )
+
+
+def _checked(row: Row, make: Callable[[], Envelope]) -> Envelope:
+    require_whole(row)
+    return make()
 
 
 def _read(position: int, body: bytes) -> Envelope:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from runtime.domain.envelope import hash_of
+from runtime.domain.envelope import read as read_envelope
 from runtime.domain.ids import RunId
 from runtime.domain.journal import Row, read
-from runtime.errors import Corrupt
+from runtime.errors import Corrupt, Invalid
 from runtime.store import project_files
 from runtime.store.queries import no_run
 
@@ -23,6 +25,8 @@ FROM event INDEXED BY event_run
 LEFT JOIN run ON run.key = event.run LEFT JOIN entry_type ON entry_type.code = event.type
 WHERE (event.run, event.run_seq) > (?, ?) AND event.run <= ?
 ORDER BY event.run, event.run_seq LIMIT ?"""
+
+_MESSAGES = "SELECT seq, hash, body FROM message WHERE seq > ? AND body IS NOT NULL ORDER BY seq LIMIT ?"
 
 
 class Verified(NamedTuple):
@@ -61,6 +65,7 @@ def verify_rows(connection: sqlite3.Connection) -> Verified:
     """Check every row and project file, not the pages they lie in. Raises Corrupt at the first bad row."""
     verified = _verify_runs(connection, 0, 2**63 - 1)
     _require_nothing_missing(connection)
+    _verify_messages(connection)
     project_files.verify(connection)
     return verified
 
@@ -123,6 +128,19 @@ def _require_nothing_missing(connection: sqlite3.Connection) -> None:
         raise Corrupt(
             "journal.gap", f"the row before row {gap[0]} of the journal is missing; restore the journal from a backup"
         )
+
+
+def _verify_messages(connection: sqlite3.Connection) -> None:
+    """Check that every message of the bus is what was published, as far as it is still kept."""
+    after = 0
+    while rows := connection.execute(_MESSAGES, (after, _PAGE_ROWS)).fetchall():
+        for after, digest, body in rows:
+            try:
+                is_whole = hash_of(read_envelope(bytes(body))) == f"sha256:{bytes(digest).hex()}"
+            except Invalid:
+                is_whole = False
+            if not is_whole:
+                raise Corrupt("bus.damaged", f"message {after} is not what was written; restore a backup")
 
 
 def _corrupt(code: str, line: _Line, problem: str) -> Corrupt:

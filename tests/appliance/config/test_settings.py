@@ -176,6 +176,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "unpriced": "warn",
         "airgap": "required",
         "minimise": "on",
+        "bus_days": "30",
         "vault_days": "30",
     }
     key = known.key  # type: ignore[attr-defined]  # a Setting

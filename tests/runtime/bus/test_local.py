@@ -10,7 +10,7 @@ from runtime.bus import course
 from runtime.bus.local import LocalBus
 from runtime.domain.bus import Batch, Delivery, Terms
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
-from runtime.errors import Invalid, NotFound, StoreFull, Unavailable
+from runtime.errors import Corrupt, Invalid, NotFound, StoreFull, Unavailable
 from runtime.store.journal import Journal
 from tests.runtime.bus.samples import PATIENCE_S, QUICK, Taker, open_bus, said
 from tests.runtime.store.samples import NOON_US, begin, run_id, step
@@ -221,6 +221,47 @@ async def test_a_responder_may_ask_others(opened: Opened) -> None:
     await bus.subscribe(DEFAULT_TENANT, "a", passes_on, consumer="c")
     await bus.publish(said("a", 1))
     assert [1] == await heard.has(1)
+
+
+async def test_what_is_damaged_is_a_dead_letter(opened: Opened) -> None:
+    """Of an entry as of a message; what comes behind it is delivered."""
+    bus, journal = opened
+    await begin(journal, 1)
+    await bus.publish(said("a", 1))
+    await bus.publish(said("b", 2))
+    spoil = [
+        "DROP TRIGGER event_keeps",
+        "UPDATE event SET data = replace(data, 'step2', 'step3')",
+        "UPDATE message SET body = CAST(replace(CAST(body AS TEXT), 'm-1', 'm-7') AS BLOB) WHERE seq = 3",
+    ]
+    await journal._database.write(lambda connection: [connection.execute(each) for each in spoil])
+    taker = Taker()
+    await bus.subscribe(DEFAULT_TENANT, ">", taker, consumer="c", start=0)
+    await _until(lambda: bus.counts()[0].dead == 2)
+    await taker.has(2)
+    assert [1, 4] == [each.position for each in taker.deliveries]
+    letters = await journal.messages.dead(DEFAULT_TENANT)
+    assert ["bus.damaged", "journal.hash_mismatch"] == [letter.reason.partition(":")[0] for letter in letters]
+    with pytest.raises(Corrupt, match="hash_mismatch"):
+        await journal.verify()
+
+
+async def test_a_message_that_was_taken_is_forgotten_in_time(opened: Opened) -> None:
+    """Not before its consumer has it, and never a dead letter; no number is missed afterwards."""
+    bus, journal = opened
+    taker = Taker(fails=1, error=Invalid("test.bad", "no"))
+    await bus.subscribe(DEFAULT_TENANT, "a", taker, consumer="c")
+    for number in range(3):
+        await bus.publish(said("a", number, at_us=NOON_US + number))
+    await taker.has(3)
+    await bus.publish(said("a", 9, tenant=TenantId("acme"), at_us=NOON_US))
+    async with asyncio.timeout(PATIENCE_S):
+        while (await journal.messages.consumers(DEFAULT_TENANT))[0].cursor < 3:
+            await asyncio.sleep(0.005)
+    assert 2 == await journal.messages.prune(NOON_US + 2)
+    assert [0, 2] == [each.envelope.payload async for each in bus.replay(DEFAULT_TENANT)]
+    assert not await bus.publish(said("a", 1))
+    await journal.verify()
 
 
 async def test_a_bus_that_stopped_takes_nobody(opened: Opened) -> None:
