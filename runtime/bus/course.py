@@ -209,6 +209,9 @@ class Course:
             except AgentFlowError as error:
                 log.error("consumer %r of the bus cannot read what it has missed: %s", self.name, error)
                 await asyncio.sleep(RETRY_S)
+            except Exception:  # the same
+                log.exception("consumer %r of the bus cannot read what it has missed", self.name)
+                await asyncio.sleep(RETRY_S)
 
     def _is_full(self) -> bool:
         return len(self._open) >= WINDOW or self._size > WINDOW_BYTES
@@ -230,6 +233,10 @@ class Course:
                 if lane and lane[0] is job:  # somebody else's now
                     self._next(lane)
                 raise
+            except Exception:  # a mistake of the store's or ours must not end all taking
+                log.exception("consumer %r of the bus lost its way at message %d", self.name, job.posted.position)
+                if lane and lane[0] is job:
+                    asyncio.get_running_loop().call_later(RETRY_S, self._next, lane)
 
     async def _hand_over(self, receive: Receive, job: "_Job") -> "_Refusal | None":
         """Why it was not taken; None: it was."""

@@ -154,10 +154,13 @@ SANDBOXES = {"sandbox.order": "process,gvisor", "sandbox.docker_image": "tools:1
 TOOL_SERVERS = '[{"name": "files", "command": ["node", "server.js"], "reads": ["/srv"]}]'
 
 
+DAYS = {"bus_days": "30", "vault_days": "30"}
+
+
 @pytest.mark.parametrize("known", SETTINGS, ids=lambda known: known.key)
 def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: object) -> None:
     """Whatever its spelling in YAML is."""
-    values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"}
+    values = {"models.aliases": '{"a/b-1.5": "local/x"}', "site_hosts": "gpu-1,10.0.0.7", "listen": "[::1]:0"} | DAYS
     texts = {
         "drain_s": "1.5",
         "mcp.workflows": "support,desk-*",
@@ -176,8 +179,6 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "unpriced": "warn",
         "airgap": "required",
         "minimise": "on",
-        "bus_days": "30",
-        "vault_days": "30",
     }
     key = known.key  # type: ignore[attr-defined]  # a Setting
     values |= {

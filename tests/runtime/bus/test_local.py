@@ -1,7 +1,7 @@
 """The bus in one process: dead letters, retries, going back, and subscribers that cannot keep up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -193,6 +193,29 @@ async def test_a_store_that_is_full_loses_no_message(opened: Opened, monkeypatch
     await bus.publish(said("a", 1))
     await _until(lambda: bus.counts()[0].dead == 1)
     assert [1, 1] == taker.payloads
+
+
+async def test_a_mistake_in_the_store_ends_no_taking(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in what is read nor in what is noted; it is tried again."""
+    monkeypatch.setattr(course, "RETRY_S", 0.01)
+    bus, journal = opened
+    mistakes = {"page": [KeyError("a mistake")], "note": [KeyError("a mistake")]}
+    for name, errors in mistakes.items():
+        monkeypatch.setattr(journal.messages, name, _failing_first(getattr(journal.messages, name), errors))
+    await bus.publish(said("a", 1))
+    taker = Taker(fails=1)
+    await bus.subscribe(DEFAULT_TENANT, "a", taker, consumer="c", start=0, terms=QUICK)
+    assert [1, 1] == await taker.has(2)
+    assert {"page": [], "note": []} == mistakes
+
+
+def _failing_first(work: Callable[..., Awaitable[object]], errors: list[KeyError]) -> Callable[..., Awaitable[object]]:
+    async def failing(*args: object, **more: object) -> object:
+        if errors:
+            raise errors.pop()
+        return await work(*args, **more)
+
+    return failing
 
 
 async def test_a_member_that_leaves_hands_its_message_on(opened: Opened) -> None:
