@@ -112,7 +112,7 @@ def show(af: Af, tool: str, *, role: str, tenant: str, where: Path | None) -> No
     af.terminal.document(
         {
             "tool": msgspec.to_builtins(spec),
-            "profile": None if denials else msgspec.to_builtins(profile),
+            "profile": None if denials else {name: getattr(profile, name) for name in profile.__struct_fields__},
             "denied": msgspec.to_builtins(denials),
         }
     )

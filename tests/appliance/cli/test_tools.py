@@ -64,6 +64,7 @@ def test_what_a_tool_needs_is_part_of_why(tmp_path: Path) -> None:
     assert 0 == said("why", "ssl", folder=tmp_path)[0]
     code, told = said("show", "ssl", folder=tmp_path)
     assert (0, True, True) == (code, "/etc/ssl" in told, "python in a sandbox, namespace at least" in told)
+    assert '"memory_bytes":268435456' in said("show", "ssl", "--json", folder=tmp_path)[1], "defaults are shown too"
     assert "code" in said("list", folder=tmp_path)[1]
 
 
