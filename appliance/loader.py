@@ -48,22 +48,23 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def load(path: Path, *, aliases: Collection[str] = ()) -> Workflow:
+def load(path: Path, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Workflow:
     """Read a workflow from a YAML file, or from the `workflow.yaml` of a folder.
 
     `aliases`: the `provider/model` names that the settings answer with another model; they are not refused.
+    `classes`: the classes of data that the settings declare; None: nobody knows them here.
     Raises NotFound or Invalid when the file cannot be read, InvalidDefinition with every problem it has.
     """
     file = _file_of(path)
-    return _required(check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases))
+    return _required(check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases, classes=classes))
 
 
-def load_bytes(document: bytes, *, aliases: Collection[str] = ()) -> Workflow:
+def load_bytes(document: bytes, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Workflow:
     """The same for a document that has no folder, so that it names no files. Raises InvalidDefinition."""
-    return _required(check_bytes(document, file=FILE, aliases=aliases))
+    return _required(check_bytes(document, file=FILE, aliases=aliases, classes=classes))
 
 
-def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
+def check(path: Path, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Checked:
     """Say what a file or folder holds, with problems of every severity; never raises for what is in it."""
     file = _file_of(path)
     try:
@@ -71,14 +72,27 @@ def check(path: Path, *, aliases: Collection[str] = ()) -> Checked:
     except Invalid as error:
         problem = Problem(code=error.code, message=error.message, file=str(file))
         return Checked(file=str(file), kind="nothing", problems=(problem,))
-    return check_bytes(data, file=str(file), folder=file.parent, aliases=aliases)
+    return check_bytes(data, file=str(file), folder=file.parent, aliases=aliases, classes=classes)
 
 
-def check_bytes(data: bytes, *, file: str = "", folder: Path | None = None, aliases: Collection[str] = ()) -> Checked:
+def check_bytes(
+    data: bytes,
+    *,
+    file: str = "",
+    folder: Path | None = None,
+    aliases: Collection[str] = (),
+    classes: Collection[str] | None = None,
+) -> Checked:
     """The same for a document in memory; `folder` holds the files that it names, `file` is what problems call it."""
     chain = (Path(file).name,)
     reading = Reading(
-        Report(), ProjectFiles(folder), frozenset(aliases), file=file, chain=chain, read_nested=read_workflow
+        Report(),
+        ProjectFiles(folder),
+        frozenset(aliases),
+        None if classes is None else frozenset(classes),
+        file=file,
+        chain=chain,
+        read_nested=read_workflow,
     )
     return _check(data, reading, file=file, folder=folder)
 

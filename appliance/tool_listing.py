@@ -7,7 +7,10 @@ from typing import cast
 from appliance.config.settings import Settings
 from appliance.loading.tool_specs import specs_of
 from appliance.private_paths import private_paths
+from appliance.tool_reach import door_rulings
 from appliance.tool_rules import RuleBook
+from appliance.tool_services import with_settings
+from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.exec_profile import INSIDE, ExecProfile, Program, Runtime
 from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import Workflow
@@ -23,14 +26,23 @@ def every_tool(settings: Settings, book: RuleBook, workflow: Workflow | None) ->
     """The tools of the appliance, of `tools.yaml`, of a workflow, and those of servers that were approved, by name."""
     own = () if workflow is None else specs_of(workflow.document, f"workflow {workflow.name!r}")
     servers = approved_specs(settings.mcp.servers, Approvals(settings.data))
-    found = {spec.id: spec for spec in (*servers, *own, *book.specs, *BUILT_IN)}
+    complete = with_settings(settings.mail)
+    found = {spec.id: complete(spec) for spec in (*servers, *own, *book.specs, *BUILT_IN)}
     return {name: found[name] for name in sorted(found)}
 
 
-def verdicts(spec: ToolSpec | None, caller: Caller, rules: Sequence[ToolRules], settings: Settings) -> list[Ruling]:
-    """What every rule says of a call, then what the rules of what tools may reach say, as the call would find it.
+def verdicts(
+    spec: ToolSpec | None,
+    caller: Caller,
+    rules: Sequence[ToolRules],
+    settings: Settings,
+    *,
+    sender: Sender = APPLIANCE,
+) -> list[Ruling]:
+    """What every rule says of a call, then what the rules of what tools may reach say, as the call would find it,
+    then the door.
 
-    `spec`: None for a tool that nobody knows.
+    `spec`: None for a tool that nobody knows. `sender`: on whose behalf it would reach anything.
     """
     level = "low" if spec is None else spec.security_level
     tool = "" if spec is None else spec.id
@@ -38,7 +50,7 @@ def verdicts(spec: ToolSpec | None, caller: Caller, rules: Sequence[ToolRules], 
     if spec is None:
         return found
     _, denials = reach(spec, caller, rules, settings)
-    return [*found, *(_as_ruling(denial) for denial in denials)]
+    return [*found, *(_as_ruling(denial) for denial in denials), *door_rulings(spec, sender, settings)]
 
 
 def reach(

@@ -13,12 +13,22 @@ from runtime.tools.registry import Toolbox, ToolServices
 class Toolboxes:
     """One toolbox for each definition, made when it first needs one, and anew when the operator's tools change."""
 
-    def __init__(self, services: ToolServices, own: Callable[[], tuple[ToolSpec, ...]] = tuple) -> None:
-        """`own`: what `tools.yaml` declares; a definition's tool of the same name does not take its place."""
+    def __init__(
+        self,
+        services: ToolServices,
+        own: Callable[[], tuple[ToolSpec, ...]] = tuple,
+        *,
+        complete: Callable[[ToolSpec], ToolSpec] = lambda spec: spec,
+    ) -> None:
+        """`own`: what `tools.yaml` declares; a definition's tool of the same name does not take its place.
+
+        `complete`: adds what the settings say.
+        """
         self._services = services
         self._own = own
+        self._complete = complete
         self._read: tuple[ToolSpec, ...] = own()
-        self._of_none = Toolbox(services, self._read)
+        self._of_none = Toolbox(services, tuple(map(complete, self._read)))
         self._known: dict[DefinitionHash, Toolbox] = {}
         self._retired: list[Toolbox] = []
         """Of what `tools.yaml` said before; their calls may still be under way."""
@@ -38,13 +48,14 @@ class Toolboxes:
         """The tools of a definition."""
         self._look()
         if workflow.hash not in self._known:
-            declared = specs_of(workflow.document, f"workflow {workflow.name!r}")
+            declared = (*specs_of(workflow.document, f"workflow {workflow.name!r}"), *self._read)
             services = replace(self._services, folder=workflow.folder)
-            self._known[workflow.hash] = Toolbox(services, (*declared, *self._read))
+            self._known[workflow.hash] = Toolbox(services, tuple(map(self._complete, declared)))
         return self._known[workflow.hash]
 
     def _look(self) -> None:
         found = self._own()
         if found is not self._read:
             self._retired += [self._of_none, *self._known.values()]
-            self._read, self._of_none, self._known = found, Toolbox(self._services, found), {}
+            self._read, self._known = found, {}
+            self._of_none = Toolbox(self._services, tuple(map(self._complete, found)))

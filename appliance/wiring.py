@@ -16,7 +16,7 @@ from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
-from appliance.egress import GuardedHttp, GuardedMail, GuardedSql, egress_policy
+from appliance.egress import GuardedHttp, egress_policy
 from appliance.forecasts import PlanView, plan_view
 from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
@@ -31,6 +31,7 @@ from appliance.settings_marks import changed_settings, keep_marks
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.tool_rules import RuleBook, audit_levels, rule_book
+from appliance.tool_services import document_search, means_of, with_settings
 from appliance.toolboxes import Toolboxes
 from appliance.uplink import uplink_of
 from appliance.workflows import WorkflowCatalogue
@@ -74,7 +75,6 @@ from runtime.store.memory import Memory
 from runtime.store.rates import Rates
 from runtime.store.tickets import Tickets
 from runtime.tools.call import ToolCalls
-from runtime.tools.context import Means
 from runtime.tools.profiles import Profiles
 from runtime.tools.registry import ToolServices
 
@@ -339,21 +339,17 @@ class Appliance:
             tickets=self.tickets,
             memory=self.memory,
             servers=self.tool_servers.servers,
+            search=document_search(self.models, self.memory, lambda: self.minimising.of_memory),
+            features=frozenset(self.settings.features),
         )
-        self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs)
+        self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs, complete=with_settings(self.settings.mail))
         self._opened.push_async_callback(self.toolboxes.stop)
         self.tool_calls = ToolCalls(
             reserve=self._reserve,
             record=self.record,
             take=Rates(self._journal, self.clock.now_us).take,
-            means=Means(
-                http=http,
-                mail=GuardedMail(self._guard, self.secrets.reveal, self.prices),
-                sql=GuardedSql(self._guard, self.secrets.reveal, self.prices),
-                reveal=self.secrets.reveal,
-                run=self.sandboxes.run,
-                choose=self.sandboxes.choose,
-                clock=self.clock,
+            means=means_of(
+                http, self._guard, secrets=self.secrets, prices=self.prices, sandboxes=self.sandboxes, clock=self.clock
             ),
             profiles=Profiles(
                 is_air_gapped=self.settings.mode == "air_gapped", private=private_paths(self.settings, os.environ)
@@ -401,6 +397,7 @@ class Appliance:
             published=self.store.published,
             files=self._definition_files(data, key) if self._is_writer else None,
             aliases=self.settings.models.answered,
+            classes=tuple(self.settings.data_classes),
         )
         if self._is_writer and key is not None:
             await self.workflows.take_in()

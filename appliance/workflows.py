@@ -54,12 +54,14 @@ class WorkflowCatalogue:
         published: Published | None = None,
         files: DefinitionFiles | None = None,
         aliases: Collection[str] = (),
+        classes: Collection[str] = (),
     ) -> None:
         """`published`: the names of definitions in the journal's file; None: there are none.
 
         `files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run.
 
-        `aliases`: the `provider/model` names that the settings answer with another model.
+        `aliases`: the `provider/model` names that the settings answer with another model. `classes`: the classes of
+        data that they declare.
         """
         self._folders = data / "workflows"
         self._published = published
@@ -67,6 +69,7 @@ class WorkflowCatalogue:
         self._clock = clock
         self._files = files
         self._aliases = aliases
+        self._classes = classes
         self._known: dict[DefinitionHash, Workflow] = {}
         self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
@@ -102,7 +105,7 @@ class WorkflowCatalogue:
         if _is_name(name) and (TEMPLATES / name / FILE).is_file():
             return await self._load(TEMPLATES / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
-            return await self.keep(loader.load(Path(name), aliases=self._aliases))
+            return await self.keep(loader.load(Path(name), aliases=self._aliases, classes=self._classes))
         known = ", ".join(await self.names())
         raise NotFound(
             "workflow.unknown",
@@ -133,7 +136,7 @@ class WorkflowCatalogue:
     async def put(self, document: bytes, *, name: str) -> Workflow:
         """Publish a workflow of one file under its name, replacing the one that had it. Raises InvalidDefinition."""
         _check_name(name)
-        workflow = loader.load_bytes(document, aliases=self._aliases)
+        workflow = loader.load_bytes(document, aliases=self._aliases, classes=self._classes)
         if workflow.name != name:
             raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
         kept = await self.keep(workflow)
@@ -150,7 +153,7 @@ class WorkflowCatalogue:
         """
         for file in sorted(self._folders.glob(f"*/{FILE}")):
             try:
-                workflow = await self.keep(loader.load(file.parent, aliases=self._aliases))
+                workflow = await self.keep(loader.load(file.parent, aliases=self._aliases, classes=self._classes))
                 if self._published is not None:
                     source = await asyncio.to_thread(file.read_bytes)
                     await self._published.put(file.parent.name, workflow.hash, source, self._clock.now_us())
@@ -176,7 +179,7 @@ class WorkflowCatalogue:
         """The workflow of a folder, read again only when one of its files has changed."""
         stamp, workflow = self._read.get(folder, (None, None))
         if workflow is None or stamp != _stamp(folder, workflow):
-            workflow = loader.load(folder, aliases=self._aliases)
+            workflow = loader.load(folder, aliases=self._aliases, classes=self._classes)
             self._read[folder] = (_stamp(folder, workflow), workflow)
         return await self.keep(workflow)
 

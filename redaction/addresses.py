@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from redaction.policy import is_loopback
 from runtime.errors import Refused
+from runtime.policies.residency import CLOUD_PREFIX
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -20,16 +21,34 @@ _METADATA = {
     )
 }
 """Where a cloud's machines read their own credentials; each address as its vendor documents it."""
+_OWN = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "fc00::/7",
+        "::1/128",
+    )
+)
+"""Private, shared and loopback (RFC 1918, 6598, 4193)."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
-def check_addresses(host: str, addresses: Sequence[str]) -> None:
+def check_addresses(host: str, addresses: Sequence[str], *, zone: str = "") -> None:
     """Raise Refused when one of the addresses that `host` (`name:port`) resolved to must not be connected to.
+
+    A host of a `cloud:` zone is not on the site's own network, so a name that leads there was tampered with.
 
     One bad address condemns the name: an attacker's name server answers with a good and a bad one.
     """
     for address in addresses:
-        reason = _reason_against(host, _unwrapped(address))
+        unwrapped = _unwrapped(address)
+        reason = _reason_against(host, unwrapped)
+        if not reason and zone.startswith(CLOUD_PREFIX) and _is_inside(unwrapped):
+            reason = f"an address of the site's own network, and its zone is {zone!r}"
         if reason:
             raise Refused(
                 "egress.forbidden_address",
@@ -51,6 +70,10 @@ def _reason_against(host: str, address: IPAddress) -> str:
     if is_loopback(host):
         return "which is not this machine, though the name says so"
     return ""
+
+
+def _is_inside(address: IPAddress) -> bool:
+    return any(address in network for network in _OWN if network.version == address.version)
 
 
 def _unwrapped(address: str) -> IPAddress:

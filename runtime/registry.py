@@ -12,14 +12,23 @@ KINDS = {
     "agent.custom": "runtime.agents.custom:CustomAgent",
     "agent.wasm": "runtime.agents.wasm:WasmAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
+    "agent.database": "runtime.agents.database:DatabaseAgent",
     "tool.code": "runtime.tools.code:CodeTool",
     "tool.function": "runtime.tools.function:FunctionTool",
     "tool.mcp": "runtime.tools.mcp.tool:McpTool",
+    "tool.database": "runtime.tools.database:DatabaseTool",
+    "tool.file": "runtime.tools.files:FileTool",
+    "tool.http": "runtime.tools.http:HttpTool",
+    "tool.kubernetes": "runtime.tools.kubernetes:KubernetesTool",
+    "tool.notify": "runtime.tools.notify:NotifyTool",
+    "tool.search_docs": "runtime.tools.search_docs:SearchTool",
+    "tool.slack": "runtime.tools.slack:SlackTool",
+    "tool.smtp": "runtime.tools.smtp:SmtpTool",
     "tool.ticket": "runtime.tools.tickets:TicketTool",
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""
-PLANNED_AGENTS = frozenset({"database", "human_task", "rules_engine", "vision_model", "web_search"})
+PLANNED_AGENTS = frozenset({"human_task", "rules_engine", "vision_model", "web_search"})
 """Agent types that load and validate but do not run yet."""
 
 

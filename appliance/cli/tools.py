@@ -15,6 +15,8 @@ from runtime.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from runtime.domain.egress import Sender
+    from runtime.domain.tool import ToolSpec
     from runtime.domain.workflow import AgentSpec, Workflow
     from runtime.policies.permissions import ToolRules
 
@@ -149,7 +151,10 @@ def why(af: Af, tool: str, *, role: str, tenant: str, agent: str, where: Path | 
         workflow=workflow.name if workflow else "",
     )
     there = known.specs.get(tool)
-    found = rulings(tool, caller, rules) if there is None else verdicts(there, caller, rules, af.settings)
+    if there is None:
+        found = rulings(tool, caller, rules)
+    else:
+        found = verdicts(there, caller, rules, af.settings, sender=_sender(there, tenant, workflow, spec))
     is_allowed = all(ruling.is_allowed for ruling in found)
     for ruling in found:
         mark = click.style("✓", fg="green") if ruling.is_allowed else click.style("✗", fg="red")
@@ -189,12 +194,27 @@ def _read(af: Af, where: Path | None) -> _Known:
     from appliance.tool_rules import rule_book
 
     book = rule_book(af.data_folder)
-    workflow = None if where is None else load(where, aliases=af.settings.models.answered)
+    workflow = (
+        None
+        if where is None
+        else load(where, aliases=af.settings.models.answered, classes=tuple(af.settings.data_classes))
+    )
     return _Known(
         workflow=workflow,
         rules=book.own if workflow is None else book.of(workflow),
         specs=every_tool(af.settings, book, workflow),
     )
+
+
+def _sender(spec: "ToolSpec", tenant: str, workflow: "Workflow | None", agent: "AgentSpec | None") -> "Sender":
+    """On whose behalf the call would be: the rules of residency of a workflow and its agent count at the door."""
+    from runtime.domain.egress import Sender
+    from runtime.domain.ids import TenantId
+    from runtime.engine.dispatcher import sender_of
+
+    if workflow is None or agent is None:
+        return Sender(purpose=f"tool {spec.id!r}", tenant=TenantId(tenant))
+    return msgspec.structs.replace(sender_of(workflow, agent), tenant=TenantId(tenant))
 
 
 def _agent(workflow: "Workflow | None", name: str) -> "AgentSpec | None":

@@ -40,8 +40,8 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """
     from appliance.loader import check
 
-    aliases = af.settings.models.answered
-    checked = [check(path, aliases=aliases) for path in _files(paths)]
+    aliases, classes = af.settings.models.answered, tuple(af.settings.data_classes)
+    checked = [check(path, aliases=aliases, classes=classes) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:
         for problem in found.problems:

@@ -38,8 +38,8 @@ Value: TypeAlias = (
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 SANDBOX_ORDER: Final = ["bubblewrap", "gvisor", "docker", "wasm", "process"]
-FEATURES: Final = ("cloud", "openbao")
-DESTINATION_KINDS: Final = ("model", "http", "telemetry", "bus")
+FEATURES: Final = ("cloud", "kubernetes", "openbao", "slack")
+DESTINATION_KINDS: Final = ("model", "http", "mail", "sql", "telemetry", "bus")
 
 _STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -325,7 +325,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "with mode air_gapped: required starts only behind every wall, preferred warns where the kernel lacks one",
     ),
     Setting("site_hosts", names, [], "hosts of the own site that agents and models may reach"),
-    Setting("features", features, [], "what is off unless it is named: cloud (also takes mode: connected), openbao"),
+    Setting(
+        "features",
+        features,
+        [],
+        "what is off unless it is named: cloud (also takes mode: connected), kubernetes, openbao, slack",
+    ),
     Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
     Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
@@ -389,6 +394,13 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("secrets.path", text, "agentflow", "below the mount; a secret is at PATH/TENANT/NAME"),
     Setting("secrets.token_file", text, "", "file with its token, mode 0600; read each time"),
     Setting("secrets.cache_s", seconds, 60.0, "how long a value that it gave is kept in memory"),
+    Setting("mail.host", text, "", "server that tools hand mail in at; empty: those that name their own"),
+    Setting("mail.port", amount(1, 65_535), 587, "its port"),
+    Setting("mail.security", one_of("starttls", "tls", "none"), "starttls", "how the connection to it is encrypted"),
+    Setting("mail.username", text, "", "login there; empty: without one"),
+    Setting("mail.password", secret, "", "its password, as secret://NAME"),
+    Setting("mail.sender", text, "", "address that mails come from"),
+    Setting("mail.recipients", names, [], "addresses, or patterns of some, that tools may write to; empty: no bound"),
     Setting("mcp.tools", names, [], "patterns of tools that other programs may call, over MCP and HTTP; empty: none"),
     Setting("mcp.workflows", names, ["*"], "patterns of workflows that MCP clients may run; empty: none"),
     Setting(

@@ -77,6 +77,20 @@ class SecretSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long a value that it gave is kept in memory."""
 
 
+class MailSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The site's mail server."""
+
+    host: str = ""
+    port: int = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: str = ""
+    """`secret://NAME`."""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    """Patterns of addresses that tools may write to, whatever they say themselves; empty: no bound."""
+
+
 class McpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The Model Context Protocol."""
 
@@ -187,6 +201,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: SandboxSettings = SandboxSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     uplink: UplinkSettings = UplinkSettings()
+    mail: MailSettings = MailSettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

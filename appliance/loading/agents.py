@@ -55,7 +55,7 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-CALLERS = ("custom", "llm")
+CALLERS = ("custom", "database", "llm")
 """Types that call tools."""
 
 _KEYS: dict[str, Shape] = {
@@ -176,6 +176,9 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
         place.refuse("agent.no_module", message, node, "add module: guests/count.wasm")
     if kind == "http" and not {"url"} & (found.keys() | config.keys()) and "endpoint" not in model:
         place.error("key.missing", "an agent of type 'http' needs 'url'", node)
+    if kind == "database" and not found.get("tools"):
+        message = "an agent of type 'database' asks tools of type database"
+        place.error("key.missing", message, node, "name them under 'tools', and declare them in tool_registry")
     if kind == "ml_model" and len({"examples", "endpoint"} & model.keys()) != 1:
         message = "an agent of type 'ml_model' needs either model.examples (a CSV file) or model.endpoint (a URL)"
         place.child("model").error("key.missing", message, node.find(("model",))[0])

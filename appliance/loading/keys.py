@@ -35,9 +35,10 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.tool_kinds import tool
 from runtime.domain.canonical import Json
+from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
 from runtime.errors import Invalid
-from runtime.policies.residency import is_zone_pattern
+from runtime.policies.residency import DATA_CLASSES, is_zone_pattern
 
 REMOTE_MEMORY = ("pinecone", "weaviate", "qdrant", "pgvector")
 _COUNT = whole(1, 1_000_000_000)
@@ -120,11 +121,26 @@ def residency(node: Node, place: Place) -> Json:
     return found
 
 
+def data_class(node: Node, place: Place) -> Json:
+    """A class of data that is declared: an unknown one may reach no zone, so that a typo would stop every call."""
+    found, reading = name(node, place), place.reading
+    known = sorted({*DATA_CLASSES, *(reading.classes or ())})
+    if not isinstance(found, str) or found in known or reading.files.are_stored:
+        return found
+    hint = did_you_mean(place.guess(found, known))
+    if reading.classes is not None or hint:
+        message = (
+            f"{found!r} is no class of data; expected one of {', '.join(known)}, or one of data_classes in the settings"
+        )
+        place.error("policies.data_class", message, node, hint)
+    return found
+
+
 POLICIES = record(
     "policies",
     {
         "residency": residency,
-        "data_class": name,
+        "data_class": data_class,
         "minimise": boolean,
         "replan": REPLAN,
         "cost_budget": money,
@@ -249,7 +265,7 @@ TENANTS = mapping_of(
                     "max_agents": _COUNT,
                     "max_workflows": _COUNT,
                     "residency": residency,
-                    "data_class": name,
+                    "data_class": data_class,
                     "cost_budget": money,
                     "storage_gb": number(0, 1_000_000_000),
                 },

@@ -47,6 +47,8 @@ class Reading:
     files: ProjectFiles
     aliases: frozenset[str] = frozenset()
     """`provider/model` names that the settings answer with another model."""
+    classes: frozenset[str] | None = None
+    """Classes of data that the settings declare beside the four that there always are; None: nobody knows them."""
     machines: list[Machine] = field(default_factory=list)
     trees: list[FoundTree] = field(default_factory=list)
     file: str = ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from appliance.loading import tool_keys as keys
 from appliance.loading.functions import completed
 from appliance.loading.node import Node
 from appliance.loading.place import Place
@@ -85,6 +86,27 @@ TOOL_KINDS: dict[str, ToolKind] = {
         check=_check_code,
         complete=_complete_code,
     ),
+    "database": ToolKind(
+        keys=keys.DATABASE,
+        required=("connection",),
+        needs=keys.needs_database,
+        check=keys.check_database,
+        complete=keys.complete_database,
+    ),
+    "file": ToolKind(keys=keys.FILE, required=("folder",), needs=keys.needs_file, complete=keys.complete_file),
+    "http": ToolKind(keys=keys.HTTP, needs=keys.needs_http, check=keys.check_http, complete=keys.complete_http),
+    "kubernetes": ToolKind(
+        keys=keys.KUBERNETES,
+        required=("server", "token"),
+        needs=keys.needs_kubernetes,
+        complete=keys.complete_kubernetes,
+    ),
+    "notify": ToolKind(complete=keys.complete_notify),
+    "search_docs": ToolKind(keys=keys.SEARCH, required=("collection",), complete=keys.complete_search),
+    "slack": ToolKind(
+        keys=keys.SLACK, required=("token", "channels"), needs=keys.needs_slack, complete=keys.complete_slack
+    ),
+    "smtp": ToolKind(keys=keys.SMTP, needs=keys.needs_smtp, check=keys.check_smtp, complete=keys.complete_smtp),
     "function": ToolKind(keys={"handler": text}, required=("handler",), expand=completed),
     "ticket": ToolKind(),
 }

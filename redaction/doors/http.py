@@ -69,7 +69,7 @@ class HttpDoor:
         request, url = await self._checked(cleared)
         with _in_our_words(_host_and_port(url), request.timeout_s):
             async with asyncio.timeout(request.timeout_s):
-                return await self._follow(request, url, on_piece)
+                return await self._follow(request, url, on_piece, zone=cleared.destination.zone)
 
     async def open(self, cleared: Cleared[HttpRequest]) -> "OpenReply":
         """Send one request and return as soon as the reply begins; whoever gets it closes it. Follows no redirects.
@@ -81,7 +81,9 @@ class HttpDoor:
         deadline_s = asyncio.get_running_loop().time() + request.timeout_s
         with _in_our_words(host, request.timeout_s):
             async with asyncio.timeout_at(deadline_s):
-                response = await self._at_an_address(url, lambda address: self._begin(request, url, address))
+                response = await self._at_an_address(
+                    url, lambda address: self._begin(request, url, address), zone=cleared.destination.zone
+                )
         return OpenReply(response, host, deadline_s=deadline_s, request=request)
 
     async def _checked(self, cleared: Cleared[HttpRequest]) -> tuple[HttpRequest, httpx.URL]:
@@ -104,9 +106,9 @@ class HttpDoor:
             header = header.replace(str(reference), value, 1)
         return header
 
-    async def _follow(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
+    async def _follow(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece, *, zone: str) -> HttpReply:
         for _ in range(MAX_REDIRECTS + 1):
-            reply = await self._send_once(request, url, on_piece)
+            reply = await self._send_once(request, url, on_piece, zone=zone)
             target = reply.headers.get("location")
             if reply.status not in _REDIRECTS or target is None:
                 return reply
@@ -123,12 +125,16 @@ class HttpDoor:
             "http.redirect_loop", f"{_host_and_port(url)} redirected {MAX_REDIRECTS + 1} times", retryable=False
         )
 
-    async def _send_once(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece) -> HttpReply:
-        return await self._at_an_address(url, lambda address: self._exchange(request, url, address, on_piece))
+    async def _send_once(self, request: HttpRequest, url: httpx.URL, on_piece: OnPiece, *, zone: str) -> HttpReply:
+        return await self._at_an_address(
+            url, lambda address: self._exchange(request, url, address, on_piece), zone=zone
+        )
 
-    async def _at_an_address(self, url: httpx.URL, attempt: Callable[[str], Awaitable[Reached]]) -> Reached:
+    async def _at_an_address(
+        self, url: httpx.URL, attempt: Callable[[str], Awaitable[Reached]], *, zone: str
+    ) -> Reached:
         """Whatever comes of the first address that takes a connection."""
-        addresses = await self._addresses(url)
+        addresses = await self._addresses(url, zone)
         for number, address in enumerate(addresses, 1):
             try:
                 return await attempt(address)
@@ -137,12 +143,12 @@ class HttpDoor:
                     raise
         raise AssertionError("a resolved name has an address")
 
-    async def _addresses(self, url: httpx.URL) -> Sequence[str]:
+    async def _addresses(self, url: httpx.URL, zone: str) -> Sequence[str]:
         host = _host_and_port(url)
         addresses = await self._resolve(url.raw_host.decode(), _port(url))
         if not addresses:
             raise Unavailable("http.unresolvable", f"{host} has no address")
-        check_addresses(host, addresses)
+        check_addresses(host, addresses, zone=zone)
         return addresses
 
     async def _exchange(self, request: HttpRequest, url: httpx.URL, address: str, on_piece: OnPiece) -> HttpReply:

@@ -28,7 +28,7 @@ from redaction.doors.reaching import (
     system_trust,
 )
 from redaction.policy import is_loopback
-from runtime.domain.egress import Cleared
+from runtime.domain.egress import Cleared, Destination
 from runtime.domain.mail import Mail, MailReply, MailServer, check_mail
 from runtime.domain.secret import reference_of
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
@@ -69,11 +69,11 @@ class MailDoor:
         message = _written(mail)
         with _in_our_words(place, mail.timeout_s):
             async with asyncio.timeout(mail.timeout_s):
-                return await self._hand_in(mail, message, place)
+                return await self._hand_in(mail, message, cleared.destination)
 
-    async def _hand_in(self, mail: Mail, message: bytes, place: str) -> MailReply:
-        server = mail.server
-        reached = await connected(server.host, server.port, self._resolve, timeout_s=min(_CONNECT_S, mail.timeout_s))
+    async def _hand_in(self, mail: Mail, message: bytes, destination: Destination) -> MailReply:
+        server, timeout_s = mail.server, min(_CONNECT_S, mail.timeout_s)
+        reached = await connected(server.host, server.port, self._resolve, zone=destination.zone, timeout_s=timeout_s)
         name = reached.getsockname()[0]
         client = aiosmtplib.SMTP(
             hostname=server.host,
@@ -87,7 +87,7 @@ class MailDoor:
         try:
             await client.connect()
             if server.username:
-                await _log_in(client, server.username, await self._password(mail, place))
+                await _log_in(client, server.username, await self._password(mail, destination.host))
             refused, _ = await client.sendmail(mail.sender, list(mail.recipients), message)
             with suppress(aiosmtplib.SMTPException, OSError):  # the mail is with the server already
                 await client.quit()

@@ -34,21 +34,21 @@ def check_place(destination: Destination, place: str) -> None:
         raise Refused("egress.other_destination", f"leave was granted for {destination.host!r}, not for {place!r}")
 
 
-async def addresses_of(host: str, port: int, resolve: Resolve) -> Sequence[str]:
+async def addresses_of(host: str, port: int, resolve: Resolve, *, zone: str = "") -> Sequence[str]:
     """The checked addresses of a name. Raises Refused for one that is never reached, Unavailable without any."""
     place = place_of(host, port)
     addresses = await resolve(host, port)
     if not addresses:
         raise Unavailable("egress.unresolvable", f"{place} has no address")
-    check_addresses(place, addresses)
+    check_addresses(place, addresses, zone=zone)
     return addresses
 
 
-async def connected(host: str, port: int, resolve: Resolve, *, timeout_s: float) -> socket.socket:
+async def connected(host: str, port: int, resolve: Resolve, *, zone: str = "", timeout_s: float) -> socket.socket:
     """A connection to the first checked address that takes one. Raises as `addresses_of`, and Unavailable."""
     place = place_of(host, port)
     loop = asyncio.get_running_loop()
-    for address in await addresses_of(host, port, resolve):
+    for address in await addresses_of(host, port, resolve, zone=zone):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         tried = socket.socket(family, socket.SOCK_STREAM)
         try:

@@ -28,7 +28,7 @@ from redaction.doors.reaching import (
 from redaction.doors.sql_values import Given, from_row, to_parameter
 from redaction.policy import is_loopback
 from runtime.domain.canonical import Json
-from runtime.domain.egress import Cleared
+from runtime.domain.egress import Cleared, Destination
 from runtime.domain.secret import reference_of
 from runtime.domain.sql import SqlQuery, SqlReply, SqlServer, check_operations, check_statement
 from runtime.errors import Invalid, Refused, StepFailure, Unavailable
@@ -74,16 +74,16 @@ class SqlDoor:
             )
         with _in_our_words(place, query.timeout_s):
             async with asyncio.timeout(query.timeout_s):
-                connection = await self._connect(query, place)
+                connection = await self._connect(query, cleared.destination)
                 try:
                     return await _ask(connection, query, place)
                 finally:
                     connection.terminate()  # at once: nothing of it is used again, and no farewell is waited for
 
-    async def _connect(self, query: SqlQuery, place: str) -> Connection:
+    async def _connect(self, query: SqlQuery, destination: Destination) -> Connection:
         server = query.server
-        password = await self._password(query, place)
-        addresses = await addresses_of(server.host, server.port, self._resolve)
+        password = await self._password(query, destination.host)
+        addresses = await addresses_of(server.host, server.port, self._resolve, zone=destination.zone)
         for number, address in enumerate(addresses, 1):
             try:
                 return await asyncpg.connect(

@@ -95,7 +95,7 @@ class RagAgent:
             model=options.embedding_model,
         )
         reply = found.question
-        hits: Json = [_hit(hit) for hit in found.hits]
+        hits: Json = [hit_of(hit) for hit in found.hits]
         if self._minimiser is not None:
             hits = await self._minimiser.restored(of_collection(collection), hits)
         return StepResult(
@@ -156,7 +156,8 @@ class RagAgent:
         return options
 
 
-def _hit(hit: Hit) -> Json:
+def hit_of(hit: Hit) -> Json:
+    """A hit as agents and tools answer with it."""
     return {
         "article": hit.data.get("id"),
         "title": hit.data.get("title"),

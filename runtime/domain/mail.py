@@ -92,7 +92,7 @@ def check_mail(mail: Mail) -> None:
         raise Invalid("mail.no_recipient", "the mail has no recipient; name at least one address in 'to'")
     if len(recipients) > MAX_RECIPIENTS:
         raise Invalid(
-            "mail.recipients", f"the mail has {len(recipients):,} recipients; at most {MAX_RECIPIENTS} are taken"
+            "mail.too_many", f"the mail has {len(recipients):,} recipients; at most {MAX_RECIPIENTS} are taken"
         )
     places = {"the sender": (mail.sender,), "'to'": mail.to, "'cc'": mail.cc, "'bcc'": mail.bcc}
     if mail.reply_to:

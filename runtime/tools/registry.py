@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from runtime import registry
 from runtime.domain.canonical import Json
+from runtime.domain.egress import Sender
 from runtime.domain.ids import RunId
 from runtime.domain.tool import ToolSpec
+from runtime.errors import Refused
 from runtime.ports import Clock, MemoryStore, Tool
 from runtime.store.tickets import Tickets
 from runtime.tools.built_in import BUILT_IN
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
 
 Kept = Callable[[RunId, Json], Awaitable[Json]]
 """What may stand in a table of what a run says: minimised where the run is."""
+
+
+Search = Callable[[str, str, int, Sender], Awaitable[Json]]
+"""A question, a collection's name, how many documents, and on whose behalf → `{hits, confidence}`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +46,18 @@ class ToolServices:
     tickets: Tickets | None = None
     memory: MemoryStore | None = None
     servers: McpServers | None = None
+    search: Search | None = None
+    features: frozenset[str] = frozenset()
+    """What the settings switch on, such as `slack`."""
+
+
+def check_feature(services: ToolServices, feature: str, tool: str) -> None:
+    """Raise Refused where the settings do not switch a feature on."""
+    if feature not in services.features:
+        raise Refused(
+            "tool.feature",
+            f"tool {tool!r} is of a kind that is off unless it is wanted; add {feature} to features in the settings",
+        )
 
 
 ToolFactory = Callable[[ToolSpec, ToolServices], Tool]

@@ -57,3 +57,14 @@ def test_localhost_must_be_this_machine() -> None:
     """A name server that answers for localhost is lying."""
     with pytest.raises(Refused, match="not this machine"):
         check_addresses("localhost:80", ["10.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.1", "172.31.0.9", "192.168.1.1", "100.64.0.1", "127.0.0.1", "fd00::7", "::1"]
+)
+def test_a_host_of_the_cloud_does_not_lead_into_the_site(address: str) -> None:
+    """A name server beyond the site must not aim a tool at the site's own machines."""
+    with pytest.raises(Refused, match="the site's own network, and its zone is 'cloud:eu'"):
+        check_addresses("api.eu.example:443", [address], zone="cloud:eu")
+    check_addresses("intranet:443", [address], zone="site")
+    check_addresses("api.eu.example:443", ["203.0.113.7"], zone="cloud:eu")

@@ -139,6 +139,15 @@ AUDIT = {
 }
 
 
+MAIL = {
+    "mail.host": "mail.example",
+    "mail.port": "25",
+    "mail.security": "tls",
+    "mail.username": "af",
+    "mail.password": "secret://smtp",
+    "mail.sender": "af@example.com",
+    "mail.recipients": "*@example.com",
+}
 UPLINK = {
     "uplink.url": "tls://broker.example:4222",
     "uplink.subjects": "runs.>,orders.*",
@@ -192,7 +201,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "telemetry.key": "secret://collector",
         **UPLINK,
     }
-    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES
+    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES | MAIL
     egress = {
         "features": "cloud",
         "cloud_hosts": '{"api.example.com:443": "cloud:eu"}',
