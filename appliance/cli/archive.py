@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
+    short_help="Write runs into a file, to be looked at elsewhere.",
     examples="""
         af runs export last --to failed.jsonl
         af runs export 01k3 01k4 --to failed.jsonl --minimise

@@ -71,6 +71,7 @@ def show_audit(af: Af, seq: int, tenant: str) -> None:
 
 @audit.command(
     "verify",
+    short_help="Check records, tree, checkpoints and journal; name what is wrong.",
     examples="""
         af audit verify
         af audit verify --anchor /mnt/stick --json

@@ -308,6 +308,7 @@ def bench_audit(af: Af, *, records: int) -> int:
 
 @bench.command(
     "bus",
+    short_help="Measure how long a message takes to a subscriber.",
     examples="""
         af bench bus
         af bench bus --rate 1000 --seconds 10 --json

@@ -4,6 +4,7 @@ A group knows the names and one-line summaries of its commands; their modules ar
 """
 
 import importlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,6 +14,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from appliance.cli.context import Af
+
+MOST = 64
+"""Letters of a summary: it stands beside the command's name on a line of 80."""
 
 
 class Lazy(NamedTuple):
@@ -67,8 +71,8 @@ class Group(click.Group):
         return [*super().get_params(ctx), *ANYWHERE]
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names, in the order in which they are shown."""
-        return [*self.lazy, *(name for name in self.commands if name not in self.lazy)]
+        """Names, in the order in which they are shown: what the group's own module holds is used most."""
+        return [*(name for name in self.commands if name not in self.lazy), *self.lazy]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command; imports its module."""
@@ -118,9 +122,20 @@ class Group(click.Group):
 
     def _summaries(self, ctx: click.Context) -> Sequence[tuple[str, str]]:
         return [
-            (name, self.lazy[name].summary if name in self.lazy else self.commands[name].get_short_help_str(70))
+            (name, self.lazy[name].summary if name in self.lazy else summary_of(self.commands[name]))
             for name in self.list_commands(ctx)
         ]
+
+
+def summary_of(command: click.Command) -> str:
+    """The first sentence of a command's help, or as many of its clauses as fit on a line; never half a clause."""
+    said = command.short_help or " ".join((command.help or "").split("\n\n")[0].split())
+    sentence = re.split(r"(?<=[a-z`)]\.)\s", said)[0]
+    if len(sentence) <= MOST:
+        return sentence
+    cut = re.search(r"(: | \()", sentence[:MOST])  # what follows is a list, of which half would be told
+    ends = [cut.start()] if cut else [found.start() for found in re.finditer(r"[,;] ", sentence[:MOST])]
+    return f"{sentence[: ends[-1]]}." if ends else command.get_short_help_str(MOST)
 
 
 def _set_data(ctx: click.Context, _: click.Parameter, value: Path | None) -> None:

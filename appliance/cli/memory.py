@@ -33,6 +33,7 @@ def memory() -> None:
 
 @memory.command(
     "ingest",
+    short_help="Fill a collection with the files of FOLDER.",
     examples="""
         af memory ingest ./articles
         af memory ingest ./manuals --collection manuals

@@ -22,6 +22,7 @@ def wasm() -> None:
 
 @wasm.command(
     cls=Command,
+    short_help="Build the interpreters of JavaScript and Python.",
     examples="""
         af wasm prepare
         af wasm prepare --json

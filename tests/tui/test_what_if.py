@@ -142,6 +142,7 @@ def test_two_runs_side_by_side() -> None:
     assert ("✓ 8 ms" in said[0], "✓ recorded" in said[0], "✗ tool.broken" in said[1]) == (True, True, True)
     assert ("✓ supposed" in said[1], "– not here" in said[2]) == (True, True)
     states = [fold(RunId("r"), ENTRIES), fold(RunId("r"), ENTRIES)]
+    assert "B  ✓ supposed" in plain(step_lines("send", view, states, 60))
     assert "tool.broken: it broke" in plain(step_lines("send", view, states, 60))
     assert "answer.letter\n  A nothing\n  B Dear Ada" in plain(answer_lines(view, states, 60))
     assert "really spent $0.1 and 3 tokens" in plain(cost_lines(view, 76)).replace("\n", " ")

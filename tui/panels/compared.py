@@ -41,7 +41,8 @@ def step_lines(step: str, view: Comparison, sides: Sequence[RunState], width: in
         return [[("Choose a step.", "dim")]]
     lines: list[Line] = [[(step, "strong"), (f"  {_verdict(pair)}", MARKS[pair.verdict][1])]]
     for name, side, state in zip("AB", (pair.left, pair.right), sides, strict=True):
-        lines += [[], [(name, "head"), ("  ", ""), _step(side)]]
+        is_supposed = name == "B" and step in view.right.supposed_steps
+        lines += [[], [(name, "head"), ("  ", ""), _step(side, is_supposed=is_supposed)]]
         found = next((each for each in state.steps.values() if each.step == step), None)
         if found is None:
             continue

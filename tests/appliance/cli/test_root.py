@@ -32,6 +32,14 @@ def test_every_help_has_a_summary_and_examples(af: Af, path: tuple[str, ...]) ->
     assert max(len(line) for line in said.out.split("Examples:")[0].splitlines()) <= 80
 
 
+def test_no_summary_ends_in_the_middle() -> None:
+    """Of each command in its group's help: a whole phrase, on one line of eighty columns."""
+    context = click.Context(root, info_name="af")
+    groups = [root.get_command(context, name) for name in root.list_commands(context)]
+    told = [line for group in groups if isinstance(group, Group) for line in group._summaries(context)]
+    assert [] == [line for line in told if line[1].endswith("...") or len(line[1]) > 66 or not line[1].endswith(".")]
+
+
 def test_the_help_of_af_names_every_command(af: Af) -> None:
     """It is written from the table, without importing a command."""
     said = af("--help")
