@@ -25,6 +25,7 @@ from tui.screens.asking import Asked, Picked, given
 from tui.screens.chat import ChatScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import DashboardScreen
+from tui.screens.dead import DeadScreen
 from tui.screens.run import RunScreen
 from tui.screens.time_travel import TimeTravelScreen
 from tui.screens.views import ViewScreen
@@ -128,6 +129,7 @@ class Dashboard(App[None]):
         if isinstance(screen, RunScreen | TimeTravelScreen):
             yield SystemCommand("Why", "why this run failed", screen.action_why)
             yield SystemCommand("What if", "suppose something else of this run", screen.action_suppose)
+        yield SystemCommand("Dead letters", "messages that nobody took, and why", self.dead_letters)
         yield SystemCommand("Chat with a workflow", "ask it, and see what it does", self.chat)
         yield SystemCommand("Quit", "leave; runs go on", self.action_quit)
 
@@ -217,6 +219,19 @@ class Dashboard(App[None]):
                 and len(watch.log.entries) < (known.entries if known else 1)
             ):
                 await asyncio.sleep(FRAME_S / 10)
+
+    def dead_letters(self) -> None:
+        """Messages of the bus that were not taken."""
+        self.run_worker(self._dead_letters(), group="dead", exclusive=True)
+
+    async def _dead_letters(self) -> None:
+        try:
+            with self.keys.held():
+                letters = await self.client.dead_letters()
+        except AgentFlowError as error:
+            self.complain("Dead letters", error)
+            return
+        self.push_screen(DeadScreen(letters))
 
     def chat(self) -> None:
         """Choose a workflow, and chat with it."""

@@ -106,6 +106,15 @@ class Client:
         """Names of workflows that can be asked for."""
         return [line.name for line in (await self._read("/v1/workflows", shapes.Workflows)).workflows]
 
+    async def dead_letters(self) -> list[shapes.Letter]:
+        """Messages of the bus that were not taken."""
+        return (await self._read("/v1/bus/dead", shapes.Letters)).letters
+
+    async def retry(self, letters: Sequence[int]) -> None:
+        """Have dead letters delivered once more. Raises NotFound for one that is gone."""
+        ids: list[Json] = [*letters]
+        await self._ask("POST", "/v1/bus/dead/retry", {"ids": ids})
+
     async def start(self, workflow: str, given: Json) -> shapes.RunDocument:
         """Ask for a run; durable when this returns."""
         body: Json = {"workflow": workflow, "input": given}

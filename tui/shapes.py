@@ -354,6 +354,25 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     next: list[NextStep] = []
 
 
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that was not taken."""
+
+    id: int
+    consumer: str
+    subject: str
+    message: str = ""
+    deliveries: int = 0
+    reason: str = ""
+    at: str
+    is_retried: bool = False
+
+
+class Letters(msgspec.Struct, frozen=True):
+    """The newest."""
+
+    letters: list[Letter] = []
+
+
 class Glance(msgspec.Struct, frozen=True, kw_only=True):
     """What one run does, or failed with."""
 

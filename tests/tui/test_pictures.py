@@ -124,9 +124,12 @@ async def _tour_of_questions(seen: Seen, tag: str) -> None:
     await seen.save_all(tag, "answer")
     await seen.press("escape")
     await seen.until(lambda: isinstance(app.screen, DashboardScreen), "not answered")
-    await seen.press("ctrl+p")
-    await seen.pilot.pause(0.4)
-    await seen.save_all(tag, "palette")
+    for theme in THEMES:  # an open palette keeps the colours that it was opened in
+        app.theme = theme.name
+        await seen.press("ctrl+p")
+        await seen.pilot.pause(0.4)
+        seen.save(f"{tag}-{theme.name[3:]}-palette")
+        await seen.press("escape")
 
 
 @pytest.mark.slow

@@ -59,6 +59,7 @@ class DashboardScreen(ViewScreen):
         Binding("o", "only", "Only this run", show=False, tooltip="calls of all runs, or of the chosen one"),
         Binding("n", "next_collection", "Next collection", show=False),
         Binding("y", "copy", "Copy id", show=False, tooltip="copy the run's id"),
+        Binding("l", "dead", "Dead letters", show=False, tooltip="messages that nobody took, and why"),
         Binding("r", "retry", "Reconnect", show=False),
         Binding("escape", "back", "Back", show=False),
     ]
@@ -341,6 +342,10 @@ class DashboardScreen(ViewScreen):
     def action_copy(self) -> None:
         """The run's id, to the clipboard."""
         self.board_app.copy(self.query_one("#runs", Lines).key)
+
+    def action_dead(self) -> None:
+        """Messages of the bus that were not taken."""
+        self.board_app.dead_letters()
 
     def action_retry(self) -> None:
         """Try to connect now, and ask every panel anew."""
