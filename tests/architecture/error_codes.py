@@ -12,6 +12,7 @@ from typing import TypeGuard, get_args
 
 from appliance.config.known import SETTINGS
 from appliance.telemetry import conventions
+from appliance.uplink import CHECKPOINTS
 from runtime.domain.audit import AuditEvent
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
@@ -23,6 +24,10 @@ FILE = re.compile(r".*\.(csv|css|db|gguf|js|json|jsonl|log|onnx|py|sock|sql|txt|
 FILLED_IN = "[a-z0-9_]+"
 ROOT_ERROR = "AgentFlowError"
 ASGI = {"http.disconnect", "http.request", "http.response.body", "http.response.start"}
+FILES_OF_CGROUPS = {
+    *("memory.events", "memory.limit_in_bytes", "memory.max", "memory.max_usage_in_bytes", "memory.oom_control"),
+    "memory.peak",
+}
 DEPTH = 4
 """Levels of the tree of errors below its root, or more."""
 
@@ -102,7 +107,7 @@ def _texts(module: Nodes) -> Iterator[str]:
 
 
 def _lookalikes() -> set[str]:
-    """Dotted names that are no codes: of journal and audit log, kinds, settings, ASGI, ids of backends, spans."""
+    """Dotted names that are no codes: of journal and audit log, kinds, settings, ASGI, files, subjects, ids, spans."""
     ids = {
         str(node.value.value)
         for module in _modules()
@@ -111,7 +116,16 @@ def _lookalikes() -> set[str]:
     }
     entries = {body.TYPE for body in (*EVENTS, *COMMANDS)} | set(get_args(AuditEvent))
     spans = {str(value) for name, value in vars(conventions).items() if name.isupper()}
-    return entries | KINDS.keys() | {known.key for known in SETTINGS} | ASGI | ids | spans
+    return (
+        entries
+        | KINDS.keys()
+        | {known.key for known in SETTINGS}
+        | ASGI
+        | FILES_OF_CGROUPS
+        | {CHECKPOINTS}
+        | ids
+        | spans
+    )
 
 
 def _pattern(text: ast.JoinedStr) -> str:
