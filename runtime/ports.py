@@ -16,7 +16,7 @@ from runtime.domain.command import Command
 from runtime.domain.egress import APPLIANCE, Cleared, Sender
 from runtime.domain.envelope import Envelope
 from runtime.domain.event import NO_USAGE, Event, Usage
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Program
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Program
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry, Row
@@ -469,16 +469,21 @@ class Sandbox(Protocol):
         """What it can hold of this profile here; nothing before it was probed."""
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
-        """Run `program` (source, module, or nothing where `argv` says it all) and wait until nothing of it is left.
-
-        `secrets`: name → value, exactly those that the profile names; the program reads them from a descriptor.
+        """Run `program` (source or module; nothing where `argv` says it all); wait until nothing of it is left.
+        `secrets`: those that the profile names; `egress`: what answers at its door, where the profile has one.
         Cancellation ends it. Raises Unavailable where the driver itself fails: that is no fault of the program's.
         """
 
     async def stop(self) -> None:
-        """End what it keeps running between calls. Safe to call twice; a call after it starts that again."""
+        """End what it keeps running between calls. Safe to call twice."""
 
 
 Sleep = Callable[[float], Awaitable[None]]

@@ -4,7 +4,7 @@ A profile is canonical: equal permissions give equal bytes, and `profile_id` is 
 name is denied, and a driver that cannot hold all of `required(profile)` may not run it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 import msgspec
@@ -107,6 +107,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The most it held at once."""
     driver: str = ""
     profile_id: str = ""
+
+
+Answer = Callable[[bytes], Awaitable[bytes]]
+"""What answers at a program's door: a request, one line without its end → the answer, the same. Raises nothing."""
 
 
 class DriverReport(msgspec.Struct, frozen=True, kw_only=True):

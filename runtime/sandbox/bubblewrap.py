@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from runtime.domain.canonical import encode
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, cgroups, children, pythons, refusals, seccomp, users
+from runtime.sandbox import canaries, cgroups, children, doors, pythons, refusals, seccomp, users
 from runtime.sandbox.forked import SECRETS_VARIABLE
 from runtime.sandbox.streams import BLOCK, Call, Pipes, by_cpu, memory_file
 
@@ -57,17 +57,29 @@ class Bubblewrap:
         held = set(self._report.guarantees)
         if profile.allows_subprocess:  # limits of one process do not add up over its children
             held -= {"mem_total", "cpu_total", "pids"} - self._together
-        if profile.network != "deny_all":
-            held -= {"net_deny"}
         return frozenset(held)
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """Run it to its end. Raises Unavailable where bubblewrap itself fails, Refused for a profile it cannot hold."""
         await self.probe()
-        refusals.check(self.id, profile, required(profile) - self.enforces(profile), stdin=stdin, secrets=secrets or {})
-        return await self._run(profile, program, stdin, secrets or {})
+        refusals.check(
+            self.id,
+            profile,
+            required(profile) - self.enforces(profile),
+            stdin=stdin,
+            secrets=secrets or {},
+            egress=egress,
+        )
+        async with doors.opened(egress) as door:
+            return await self._run(profile, program, stdin, secrets or {}, door=door)
 
     async def stop(self) -> None:
         """Nothing runs between calls."""
@@ -90,9 +102,7 @@ class Bubblewrap:
         if not reason:
             try:
                 self._groups = await asyncio.to_thread(cgroups.found)
-                held = await canaries.held(self._run_plain)
-                if self._groups is not None:
-                    self._together = await canaries.held_together(self._run_plain)
+                held, self._together = await asyncio.gather(canaries.held(self._run_plain), self._held_together())
             except (Unavailable, OSError) as error:
                 reason = f"it cannot start a program here ({error}); user namespaces may be forbidden"
         return DriverReport(
@@ -108,10 +118,21 @@ class Bubblewrap:
             },
         )
 
+    async def _held_together(self) -> frozenset[Guarantee]:
+        return frozenset() if self._groups is None else await canaries.held_together(self._run_plain)
+
     async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
         return await self._run(profile, program, stdin, {})
 
-    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes, secrets: Mapping[str, str]) -> Outcome:
+    async def _run(
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        stdin: bytes,
+        secrets: Mapping[str, str],
+        *,
+        door: int | None = None,
+    ) -> Outcome:
         began = time.monotonic()
         with contextlib.ExitStack() as opened:
             status, theirs = os.pipe()
@@ -125,8 +146,9 @@ class Bubblewrap:
             user = opened.enter_context(users.spare())
             limits = opened.enter_context(_group(self._groups, profile))
             try:
-                arguments = self._arguments(profile, *given, secrets=held[0] if held else None, block=limits.block)
-                handed = [*given, *held, *([limits.block] if limits.block is not None else [])]
+                told = {SECRETS_VARIABLE: held[0] if held else None, doors.VARIABLE: door}
+                arguments = self._arguments(profile, *given, told=told, block=limits.block)
+                handed = [each for each in (*given, *held, limits.block, door) if each is not None]
                 child = children.Child(arguments, streams=pipes.theirs, pass_fds=handed, user=user)
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
@@ -165,14 +187,14 @@ class Bubblewrap:
         seccomp_filter: int,
         program: int,
         *,
-        secrets: int | None,
+        told: Mapping[str, int | None],
         block: int | None,
     ) -> list[str]:
         command = [self._command, "--json-status-fd", str(status), "--seccomp", str(seccomp_filter)]
         command += [] if block is None else ["--block-fd", str(block)]
         command += ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
         command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
-        handed = {} if secrets is None else {SECRETS_VARIABLE: str(secrets)}
+        handed = {name: str(descriptor) for name, descriptor in told.items() if descriptor is not None}
         for name, value in {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env, **handed}.items():
             command += ["--setenv", name, value]
         command += ["--ro-bind", "/usr", "/usr"]

@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, children, refusals
@@ -64,11 +64,24 @@ class Docker:
         return frozenset(held)
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """Run it to its end. Raises Unavailable where the engine fails, Refused for a profile it cannot hold."""
         await self.probe()
-        refusals.check(self.id, profile, required(profile) - self.enforces(profile), stdin=stdin, secrets=secrets or {})
+        refusals.check(
+            self.id,
+            profile,
+            required(profile) - self.enforces(profile),
+            stdin=stdin,
+            secrets=secrets or {},
+            egress=egress,
+        )
         return await self._run(profile, program, stdin)
 
     async def stop(self) -> None:

@@ -23,6 +23,8 @@ from runtime.sandbox import kernel, landlock, seccomp
 
 SECRETS: Final = 3
 """The descriptor that a program reads its secrets from: one JSON object, name → value."""
+DOOR: Final = 4
+"""The descriptor of its door, where it has one."""
 SECRETS_VARIABLE: Final = "AGENTFLOW_SECRETS_FD"
 """The environment variable that says so; absent where there are none."""
 _LIBRARIES: Final = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
@@ -50,10 +52,7 @@ def become(given: "list[int]", parent: int, *, has_root: bool) -> NoReturn:
         for place in range(3):
             os.dup2(given[place], place)
         life = fcntl.fcntl(given[5], fcntl.F_DUPFD, 64)
-        if said["has_secrets"]:
-            os.dup2(given[6], SECRETS)
-        first = SECRETS + 1 if said["has_secrets"] else SECRETS
-        os.closerange(first, life)
+        _hand_over(said, given[6:], life)
         os.closerange(life + 1, 65_536)
         try:
             _confine(said, parent, has_root=has_root)
@@ -64,6 +63,18 @@ def become(given: "list[int]", parent: int, *, has_root: bool) -> NoReturn:
         code = _run(program.decode("utf-8", "surrogateescape"), said)
     finally:
         os._exit(code)
+
+
+def _hand_over(said: "dict[str, Any]", more: "list[int]", life: int) -> None:
+    """Leave secrets and door where the program looks for them, and close what lies between those and `life`."""
+    secrets = fcntl.fcntl(more[0], fcntl.F_DUPFD, 64) if said["has_secrets"] else -1
+    door = fcntl.fcntl(more[-1], fcntl.F_DUPFD, 64) if said["has_door"] else -1
+    os.closerange(SECRETS, life if life < 64 else 64)
+    for descriptor, place in ((secrets, SECRETS), (door, DOOR)):
+        if descriptor >= 0:
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+    os.closerange(DOOR + 1, life)
 
 
 def _confine(said: "dict[str, Any]", parent: int, *, has_root: bool) -> None:

@@ -99,9 +99,18 @@ class Life:
 
 def pair() -> tuple[Life, socket.socket]:
     """Our end and the fork server's end of a call."""
+    ours, theirs = sockets()
+    return Life(ours), theirs
+
+
+Socket = socket.socket
+
+
+def sockets() -> tuple[Socket, Socket]:
+    """A pair without a name; ours does not block."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
-    return Life(ours), theirs
+    return ours, theirs
 
 
 def _process(python: str, control: int) -> "subprocess.Popen[bytes]":

@@ -13,11 +13,11 @@ import time
 from collections.abc import Mapping
 
 from runtime.domain.canonical import Json, encode
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, forks, pythons, refusals, users
-from runtime.sandbox.forked import SECRETS, SECRETS_VARIABLE
+from runtime.sandbox import canaries, doors, forks, pythons, refusals, users
+from runtime.sandbox.forked import DOOR, SECRETS, SECRETS_VARIABLE
 from runtime.sandbox.streams import Call, Pipes, by_cpu, memory_file
 
 _TRY_AGAIN_S = 0.002
@@ -49,19 +49,31 @@ class Process:
         held = set(self._report.guarantees)
         if profile.allows_subprocess:  # none can be started, so a program that needs one is not run
             held -= {"no_daemon", "pids"}
-        if profile.network != "deny_all":
-            held -= {"net_deny"}
         if profile.filesystem == "scratch" and not self._report.facts.get("private_root"):
             held -= {"disk"}
         return frozenset(held)
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """Run it to its end. Raises Unavailable where the fork server fails, Refused for a profile it cannot hold."""
         await self.probe()
-        refusals.check(self.id, profile, required(profile) - self.enforces(profile), stdin=stdin, secrets=secrets or {})
-        return await self._run(profile, program, stdin, secrets or {})
+        refusals.check(
+            self.id,
+            profile,
+            required(profile) - self.enforces(profile),
+            stdin=stdin,
+            secrets=secrets or {},
+            egress=egress,
+        )
+        async with doors.opened(egress) as door:
+            return await self._run(profile, program, stdin, secrets or {}, door=door)
 
     async def stop(self) -> None:
         """End the fork server and all that it runs. Safe to call twice."""
@@ -112,7 +124,15 @@ class Process:
     async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
         return await self._run(profile, program, stdin, {})
 
-    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes, secrets: Mapping[str, str]) -> Outcome:
+    async def _run(
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        stdin: bytes,
+        secrets: Mapping[str, str],
+        *,
+        door: int | None = None,
+    ) -> Outcome:
         server = await self._forks()
         began = time.monotonic()
         with contextlib.ExitStack() as opened:
@@ -120,12 +140,17 @@ class Process:
             opened.callback(pipes.close)
             user = opened.enter_context(users.spare())
             given = [opened.enter_context(memory_file(program))]
-            given.append(opened.enter_context(memory_file(encode(_given(profile, user, has_secrets=bool(secrets))))))
+            given.append(
+                opened.enter_context(
+                    memory_file(encode(_given(profile, user, has_secrets=bool(secrets), has_door=door is not None)))
+                )
+            )
             held = [opened.enter_context(memory_file(encode(dict(secrets))))] if secrets else []
+            extra = [] if door is None else [door]
             life, theirs = forks.pair()
             opened.callback(life.close)
             with theirs:
-                while not server.send([*pipes.theirs, *given, theirs.fileno(), *held]):
+                while not server.send([*pipes.theirs, *given, theirs.fileno(), *held, *extra]):
                     await asyncio.sleep(_TRY_AGAIN_S)
             pipes.close_theirs()
             call = Call(pipes, profile, kill=life.give_up)
@@ -133,11 +158,13 @@ class Process:
         return _outcome(call, life.said, profile, wall_ms=int((time.monotonic() - began) * 1_000))
 
 
-def _given(profile: ExecProfile, user: int | None, *, has_secrets: bool) -> dict[str, Json]:
+def _given(profile: ExecProfile, user: int | None, *, has_secrets: bool, has_door: bool) -> dict[str, Json]:
     """What the child is told."""
     env: dict[str, Json] = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env}
     if has_secrets:
         env[SECRETS_VARIABLE] = str(SECRETS)
+    if has_door:
+        env[doors.VARIABLE] = str(DOOR)
     return {
         "argv": list(profile.argv),
         "env": env,
@@ -149,6 +176,7 @@ def _given(profile: ExecProfile, user: int | None, *, has_secrets: bool) -> dict
         "pids_max": profile.pids_max,
         "user": user,
         "has_secrets": has_secrets,
+        "has_door": has_door,
     }
 
 

@@ -6,7 +6,7 @@ Never tries a weaker one after a failure.
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Outcome
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Outcome
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import ISOLATIONS, required
 from runtime.ports import Sandbox
@@ -55,7 +55,13 @@ class Sandboxes:
         )
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """Run it in the driver that `choose` names; a failure of the driver is not tried in another."""
-        return await (await self.choose(profile)).run(profile, program, stdin=stdin, secrets=secrets)
+        return await (await self.choose(profile)).run(profile, program, stdin=stdin, secrets=secrets, egress=egress)

@@ -19,8 +19,8 @@ from typing import Final
 
 from runtime.sandbox import forked, landlock
 
-DESCRIPTORS: Final = 7
-"""At most so many with a call: input, output, errors, program, what is given, life, secrets."""
+DESCRIPTORS: Final = 8
+"""At most so many with a call: input, output, errors, program, what is given, life, secrets, door."""
 _PRELOADED: Final = (
     "base64", "bisect", "collections", "contextlib", "copy", "csv", "ctypes", "dataclasses", "datetime", "decimal",
     "enum", "fractions", "functools", "hashlib", "heapq", "hmac", "html", "io", "itertools", "math", "operator",

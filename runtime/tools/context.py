@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from runtime.domain.egress import APPLIANCE, Sender
-from runtime.domain.exec_profile import ExecProfile, Outcome
+from runtime.domain.exec_profile import Answer, ExecProfile, Outcome
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.mail import Mail, MailReply
@@ -14,6 +14,7 @@ from runtime.domain.secret import Reference
 from runtime.domain.sql import SqlQuery, SqlReply
 from runtime.errors import Refused, Unavailable
 from runtime.ports import Clock, HttpAccess, MailAccess, SqlAccess
+from runtime.tools.door import answering
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -25,7 +26,13 @@ class RunProgram(Protocol):
     """Runs a program in a sandbox that holds its profile."""
 
     async def __call__(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """As `Sandboxes.run`."""
 
@@ -77,14 +84,20 @@ class CallContext:
             await self._means.choose(self.profile)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
-        """Run a program under the profile, handing it the secrets that are in it.
+        """Run a program under the profile, handing it the secrets that are in it, and a door to its hosts.
 
         Raises Unavailable where no sandbox holds it, and as `reveal` does.
         """
         if self._means.run is None:
             raise Unavailable("tool.no_sandbox", f"tool {self.profile.tool!r} runs a program, and nothing runs any")
         secrets = {name: await self.reveal(name) for name in self.profile.secrets}
-        outcome = await self._means.run(self.profile, program, stdin=stdin, secrets=secrets)
+        outcome = await self._means.run(
+            self.profile,
+            program,
+            stdin=stdin,
+            secrets=secrets,
+            egress=answering(self.http) if self.profile.network == "egress_door" else None,
+        )
         self.driver = outcome.driver
         return outcome
 

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Runtime
+from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Runtime
 from runtime.errors import AgentFlowError, Invalid, Refused, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Progress
@@ -69,7 +69,13 @@ class Wasm:
         return frozenset(held)
 
     async def run(
-        self, profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        self,
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         """Run it to its end. `program`: the module, the component or the script.
 
@@ -80,7 +86,8 @@ class Wasm:
         reason = self._unusable(profile)
         if reason:
             raise Refused("sandbox.not_held", f"{self.id} cannot hold this profile: {reason}")
-        refusals.check(self.id, profile, required(profile) - self.enforces(profile), stdin=stdin, secrets=secrets or {})
+        missing = required(profile) - self.enforces(profile)
+        refusals.check(self.id, profile, missing, stdin=stdin, secrets=secrets or {}, egress=egress)
         return await self._run(profile, program, stdin)
 
     async def ready(self, program: bytes) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import ExecProfile, Outcome
+from runtime.domain.exec_profile import Answer, ExecProfile, Outcome
 from runtime.domain.ids import RunId
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.engine.clock import ManualClock
@@ -108,7 +108,12 @@ async def test_a_driver_that_vanishes_is_no_fault_of_the_tool() -> None:
     """The step may be tried again; nothing weaker is."""
 
     async def vanishing(
-        profile: ExecProfile, program: bytes, *, stdin: bytes = b"", secrets: Mapping[str, str] | None = None
+        profile: ExecProfile,
+        program: bytes,
+        *,
+        stdin: bytes = b"",
+        secrets: Mapping[str, str] | None = None,
+        egress: Answer | None = None,
     ) -> Outcome:
         raise Unavailable("sandbox.driver_vanished", "gone")
 
