@@ -17,7 +17,7 @@ from runtime.sandbox.registry import Sandboxes
 def try_sandboxes(af: Af) -> int:
     """Probe every sandbox and show what came of it."""
     with StatusLine(af.terminal) as line:
-        reports = asyncio.run(_reports(sandboxes(af.settings.sandbox, af.data_folder), line))
+        reports = asyncio.run(_reports(sandboxes(af.settings.sandbox, af.data_folder, tries_anew=True), line))
     guarantees = sorted(ALL)
     names = [report.driver.removeprefix("sandbox.") for report in reports]
     rows = [

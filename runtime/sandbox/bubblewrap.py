@@ -21,6 +21,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, cgroups, children, doors, pythons, refusals, seccomp, users
 from runtime.sandbox.forked import SECRETS_VARIABLE
+from runtime.sandbox.known import Known
 from runtime.sandbox.streams import BLOCK, Call, Pipes, by_cpu, memory_file
 
 _PID = rb'"child-pid": *(\d+)'
@@ -35,9 +36,10 @@ class Bubblewrap:
     id = "sandbox.bubblewrap"
     isolation: Isolation = "namespace"
 
-    def __init__(self, *, command: str = "") -> None:
-        """`command`: another `bwrap` than that on PATH."""
+    def __init__(self, *, command: str = "", known: Known | None = None) -> None:
+        """`command`: another `bwrap` than that on PATH; `known`: what was found out before."""
         self._command = command
+        self._known = known or Known()
         self._report: DriverReport | None = None
         self._python = ""
         self._groups: cgroups.Groups | None = None
@@ -102,7 +104,10 @@ class Bubblewrap:
         if not reason:
             try:
                 self._groups = await asyncio.to_thread(cgroups.found)
-                held, self._together = await asyncio.gather(canaries.held(self._run_plain), self._held_together())
+                held, self._together = await asyncio.gather(
+                    canaries.known(self._known, self.id, [self._command, self._python], self._run_plain),
+                    self._held_together(),
+                )
             except (Unavailable, OSError) as error:
                 reason = f"it cannot start a program here ({error}); user namespaces may be forbidden"
         return DriverReport(
@@ -119,7 +124,10 @@ class Bubblewrap:
         )
 
     async def _held_together(self) -> frozenset[Guarantee]:
-        return frozenset() if self._groups is None else await canaries.held_together(self._run_plain)
+        if self._groups is None:
+            return frozenset()
+        programs = [self._command, self._python]
+        return frozenset(await canaries.known_together(self._known, self.id, programs, self._run_plain))
 
     async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
         return await self._run(profile, program, stdin, {})

@@ -4,15 +4,18 @@ All that can be tried in one program is, since a start may be dear; what ends it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import get_args
 
 import msgspec
 
 from runtime.domain.exec_profile import ExecProfile, Guarantee, Outcome
 from runtime.errors import Unavailable
+from runtime.sandbox.known import Known
 
 Run = Callable[[ExecProfile, bytes, bytes], Awaitable[Outcome]]
 
+GUARANTEES: tuple[Guarantee, ...] = get_args(Guarantee)
 _ALIVE = "alive"
 _TRY = """
 import os, socket, sys, threading, time
@@ -38,6 +41,22 @@ ATTEMPTS: dict[Guarantee, str] = {
     "        threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\ntried(many)",
 }
 """Each adds its guarantee to `got_out` when it got what it must not have; the last one leaves threads behind."""
+
+
+async def known(outcomes: Known, driver: str, programs: Sequence[str], run: Run) -> tuple[Guarantee, ...]:
+    """As `held`, unless it is known already."""
+    said = await outcomes.outcome(driver, programs, lambda: held(run))
+    return tuple(name for name in GUARANTEES if name in said)
+
+
+async def known_together(outcomes: Known, driver: str, programs: Sequence[str], run: Run) -> tuple[Guarantee, ...]:
+    """As `held_together`, unless it is known already."""
+
+    async def find() -> tuple[str, ...]:
+        return tuple(await held_together(run))
+
+    said = await outcomes.outcome(f"{driver} together", programs, find)
+    return tuple(name for name in GUARANTEES if name in said)
 
 
 async def held(run: Run) -> tuple[Guarantee, ...]:

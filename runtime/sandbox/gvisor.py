@@ -19,6 +19,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, children, pythons, refusals, users
 from runtime.sandbox.bundles import Folder, bundle
+from runtime.sandbox.known import Known
 from runtime.sandbox.streams import Call, Pipes, by_cpu
 
 _TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "prlimit": "util-linux"}
@@ -34,9 +35,10 @@ class Gvisor:
     id = "sandbox.gvisor"
     isolation: Isolation = "userspace_kernel"
 
-    def __init__(self, *, command: str = "") -> None:
-        """`command`: another `runsc` than that on PATH."""
+    def __init__(self, *, command: str = "", known: Known | None = None) -> None:
+        """`command`: another `runsc` than that on PATH; `known`: what was found out before."""
         self._command = command
+        self._known = known or Known()
         self._report: DriverReport | None = None
         self._python = ""
         self._platform = ""
@@ -98,7 +100,7 @@ class Gvisor:
             try:
                 self._platform = self._best_platform()
                 facts |= {"version": self._answer("--version").partition("\n")[0], "platform": self._platform}
-                held = await canaries.held(self._run)
+                held = await canaries.known(self._known, self.id, [self._command, self._python], self._run)
             except (Unavailable, OSError, subprocess.SubprocessError) as error:
                 reason = f"it cannot run a program here ({error}); user namespaces may be forbidden"
         return DriverReport(

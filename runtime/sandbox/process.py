@@ -18,6 +18,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox import canaries, doors, forks, pythons, refusals, users
 from runtime.sandbox.forked import DOOR, SECRETS, SECRETS_VARIABLE
+from runtime.sandbox.known import Known
 from runtime.sandbox.streams import Call, Pipes, by_cpu, memory_file
 
 _TRY_AGAIN_S = 0.002
@@ -29,9 +30,10 @@ class Process:
     id = "sandbox.process"
     isolation: Isolation = "process"
 
-    def __init__(self, *, python: str = "") -> None:
-        """`python`: another interpreter than the one that every user here can read."""
+    def __init__(self, *, python: str = "", known: Known | None = None) -> None:
+        """`python`: another interpreter than the one that every user can read; `known`: what was found out before."""
         self._python = python
+        self._known = known or Known()
         self._report: DriverReport | None = None
         self._server: forks.ForkServer | None = None
         self._starting = threading.Lock()
@@ -98,7 +100,7 @@ class Process:
                         "the kernel has no Landlock, or it is switched off (Linux 5.13 and `lsm=landlock` bring it)"
                     )
                 else:
-                    held = await canaries.held(self._run_plain)
+                    held = await canaries.known(self._known, self.id, [self._python], self._run_plain)
             except (Unavailable, OSError) as error:
                 reason = f"it cannot run a program here ({error})"
         return DriverReport(

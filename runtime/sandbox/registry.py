@@ -17,9 +17,14 @@ class Sandboxes:
 
     def __init__(self, drivers: Sequence[Sandbox]) -> None:
         self.drivers = tuple(drivers)
+        self._trying: dict[str, asyncio.Task[DriverReport]] = {}
 
     async def stop(self) -> None:
         """End what drivers keep running. Safe to call twice."""
+        for trying in self._trying.values():
+            trying.cancel()
+        await asyncio.gather(*self._trying.values(), return_exceptions=True)
+        self._trying.clear()
         for driver in self.drivers:
             await driver.stop()
 
@@ -35,7 +40,7 @@ class Sandboxes:
             if ISOLATIONS.index(driver.isolation) < least:
                 reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
                 continue
-            report = await driver.probe()
+            report = await self._probed(driver)
             held = driver.enforces(profile)
             missing = sorted(required(profile) - held)
             if not report.is_usable:
@@ -53,6 +58,13 @@ class Sandboxes:
             "See af doctor --sandbox",
             retryable=False,
         )
+
+    async def _probed(self, driver: Sandbox) -> DriverReport:
+        """What it finds out, once for all calls at once, and to the end even where a call does not wait for it."""
+        trying = self._trying.get(driver.id)
+        if trying is None or trying.cancelled() or trying.get_loop() is not asyncio.get_running_loop():
+            trying = self._trying[driver.id] = asyncio.ensure_future(driver.probe())
+        return await asyncio.shield(trying)
 
     async def run(
         self,
