@@ -125,7 +125,13 @@ MODULE = r"""
 """
 """What it does is told by the first byte of its input; it exits with 77 when it got what it must not have."""
 
-TRAPS = {"u": "unreachable", "o": "out of bounds memory", "d": "divide by zero", "n": "null", "i": "table"}
+TRAPS = {
+    "u": "unreachable",
+    "o": "out of bounds memory",
+    "d": "divide by zero",
+    "n": "uninitialized element",
+    "i": "undefined element",
+}
 """Byte → what the trap is called."""
 HELD = ("t", "m", "w", "v", "k")
 """Bytes of attempts that must fail quietly: a huge table, all the memory there is, writing from beyond it (the bytes,
