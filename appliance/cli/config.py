@@ -7,7 +7,10 @@ import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
-from appliance.cli.terminal import compact, paragraphs, table
+from appliance.cli.terminal import clip, compact, paragraphs, table
+
+VALUE_ROOM = 44
+"""Characters of a value in the list; `config get` and `--verbose` have all of it."""
 
 
 @click.group(
@@ -36,7 +39,8 @@ def list_settings(af: Af) -> None:
             af.terminal.say(f"{click.style(key, bold=True)}: {value}  ({source}; {known.variable})")
             af.terminal.say(paragraphs(known.about, indent=4))
     else:
-        af.terminal.say(table(("SETTING", "VALUE", "FROM"), rows))
+        cut = [(key, clip(value, VALUE_ROOM), source) for key, value, source in rows]
+        af.terminal.say(table(("SETTING", "VALUE", "FROM"), cut))
         af.terminal.say(f"\nfile: {af.data_folder / 'config.yaml'}   what each is for: af config list --verbose")
     af.terminal.document(
         {known.key: {**msgspec.structs.asdict(found[known.key]), "about": known.about} for known in SETTINGS}

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 LIMIT_MS = 60_000
 
 
-@click.group(cls=Group)
+@click.group(
+    cls=Group,
+    examples="""
+        af wasm prepare
+        af wasm run guests/count.js --input '{"text": "one two"}'
+    """,
+)
 def wasm() -> None:
     """Make ready what runs WebAssembly, and try modules."""
 

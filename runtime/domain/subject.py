@@ -21,7 +21,7 @@ INBOX = "_inbox"
 """The first token of subjects that a requester waits at for a reply."""
 EVERYTHING = ">"
 
-_SUBJECT = re.compile(r"[!-)+\-/-=?-~]+(\.[!-)+\-/-=?-~]+)*", re.ASCII)
+_SUBJECT = re.compile(r"[!-)+-\-/-=?-~]+(\.[!-)+-\-/-=?-~]+)*", re.ASCII)
 """Visible ASCII without `.`, `*` and `>`."""
 _LONGEST_TOKEN = 120
 _HEAD = 80

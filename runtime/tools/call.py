@@ -185,7 +185,7 @@ class ToolCalls:
             known.outcome = type(error).__name__
             raise
         finally:  # a call that fails has had no effect, and costs nothing
-            settling = settle(bound if known.spent_micros else CostBound())
+            settling = settle(bound if known.outcome == "ok" and not known.is_cached else CostBound())
             if settling is not None:
                 await asyncio.shield(_ended(settling))
             await asyncio.shield(asyncio.ensure_future(_written(self._record, _end(asked, known))))

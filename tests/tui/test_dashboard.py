@@ -153,7 +153,7 @@ async def test_no_key_is_lost_while_screens_open_and_close(served: Served) -> No
         await seen.press("1", "end", "a", *"hi", "left", "x")
         assert isinstance(seen.app.screen, Asked)
         assert "hxi" == seen.app.screen.query_one(Input).value
-        await seen.press("escape", "g", "enter", "z", "w", "q", "escape", "c", "down", "enter", *"hello", "escape")
+        await seen.press("escape", "g", "enter", "z", "w", "escape", "escape", "c", "down", "enter", *"hello", "escape")
         assert isinstance(seen.app.screen, DashboardScreen)
         await seen.press("c", "down", "escape", "home", "t", "less_than_sign", "right", "right")
         await seen.until(lambda: "entry 3 of 4" in seen.lines("where"), "the third entry")

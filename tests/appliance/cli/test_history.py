@@ -44,7 +44,6 @@ def test_a_point_that_the_run_has_not_is_bad_input(af: Af, broken: str) -> None:
     """Exit code 2, and what there is."""
     said = af("runs", "show", broken, "--at", "7")
     assert (2, True) == (said.code, "has the entries 1 to 6" in said.err)
-    assert 2 == af("runs", "show", broken, "--at", "3", "--restore").code
 
 
 def test_local_times_get_the_day_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
