@@ -149,9 +149,18 @@ def needs_slack(config: Mapping[str, Json]) -> tuple[str, ...]:
     return (f"network.http:{host_of(str(config.get('url', 'https://slack.com/')))}",)
 
 
+def check_kubernetes(found: Mapping[str, Json], node: Node, place: Place) -> None:
+    """A cluster and the token for it; a definition may name neither yet, and is fine but for calls of the tool."""
+    for key, other in (("server", "token"), ("token", "server")):
+        if other in found and key not in found:
+            place.error("key.missing", f"a tool of type kubernetes with {other!r} needs {key!r}", node)
+
+
 def needs_kubernetes(config: Mapping[str, Json]) -> tuple[str, ...]:
-    """The cluster's API."""
-    return (f"network.http:{host_of(str(config.get('server', '')))}",)
+    """The cluster's API, where it is named yet."""
+    if "server" not in config:
+        return ()
+    return (f"network.http:{host_of(str(config['server']))}",)
 
 
 def complete_http(spec: ToolSpec) -> ToolSpec:

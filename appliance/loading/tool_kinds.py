@@ -97,8 +97,8 @@ TOOL_KINDS: dict[str, ToolKind] = {
     "http": ToolKind(keys=keys.HTTP, needs=keys.needs_http, check=keys.check_http, complete=keys.complete_http),
     "kubernetes": ToolKind(
         keys=keys.KUBERNETES,
-        required=("server", "token"),
         needs=keys.needs_kubernetes,
+        check=keys.check_kubernetes,
         complete=keys.complete_kubernetes,
     ),
     "notify": ToolKind(complete=keys.complete_notify),

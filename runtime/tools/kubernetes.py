@@ -13,7 +13,7 @@ from urllib.parse import quote
 from runtime.domain.canonical import Json
 from runtime.domain.http import HttpRequest
 from runtime.domain.tool import ToolCall, ToolSpec
-from runtime.errors import Invalid, Refused, StepFailure
+from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 from runtime.ports import ToolContext
 from runtime.tools.arguments import only, text_of
 from runtime.tools.http import BUSY
@@ -44,8 +44,8 @@ class KubernetesTool:
         self.spec = spec
         self._services = services
         config = spec.config
-        self._server = str(config["server"]).rstrip("/")
-        self._token = str(config["token"])
+        self._server = str(config.get("server", "")).rstrip("/")
+        self._token = str(config.get("token", ""))
         self._namespaces = tuple(cast("list[str]", config.get("namespaces", []))) or ("default",)
         self._allowed = tuple(cast("list[str]", config.get("allowed", []))) or DEFAULT_ALLOWED
 
@@ -53,6 +53,9 @@ class KubernetesTool:
         """Ask once. Raises Refused for a verb, a kind or a namespace that the tool does not name."""
         tool = self.spec.id
         check_feature(self._services, "kubernetes", tool)
+        if not self._server or not self._token:
+            message = f"tool {tool!r} names no cluster; give it 'server' and 'token' in {self.spec.set_by}"
+            raise Unavailable("tool.no_cluster", message, retryable=False)
         only(call.arguments, ("verb", "resource", "name", "namespace", "body"), tool)
         verb, resource = text_of(call.arguments, "verb", tool), text_of(call.arguments, "resource", tool)
         self._check(

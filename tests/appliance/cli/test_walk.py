@@ -97,7 +97,7 @@ def test_every_command_takes_every_kind_of_workflow(af: Af, tmp_path: Path, name
     given = ("--input", json.dumps({"message": "Where is my card?", "goal": "answer"}))
     checked = af("validate", path)
     assert 0 == checked.code, checked.out
-    assert "refused[" not in checked.out
+    assert "refusal[" not in checked.out
     planned = af("plan", path, *given, "--json")
     assert 0 == planned.code, planned.err
     assert planned.document["steps"]

@@ -10,7 +10,7 @@ from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import RunId
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.engine.clock import ManualClock
-from runtime.errors import Invalid, Refused, StepFailure
+from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 from runtime.tools.context import Means
 from runtime.tools.kubernetes import KubernetesTool
 from runtime.tools.registry import ToolServices
@@ -116,3 +116,12 @@ async def test_both_are_off_unless_the_settings_name_them(kind: str, arguments: 
     with pytest.raises(Refused, match=rf"tool\.feature.*add {kind} to features"):
         await called(wire, kind, arguments, features=())
     assert [] == wire.requests
+
+
+async def test_a_tool_that_names_no_cluster_says_so_when_it_is_called() -> None:
+    """The source document declares one so; its definition loads."""
+    spec = ToolSpec(id="deploy_k8s", kind="tool.kubernetes", set_by="a.yaml")
+    services = ToolServices(clock=ManualClock(), kept=kept, features=frozenset({"kubernetes"}))
+    call = ToolCall(tool="deploy_k8s", arguments={"verb": "list", "resource": "pods"}, idempotency_key="k")
+    with pytest.raises(Unavailable, match="names no cluster"):
+        await KubernetesTool(spec, services).call(call, context(spec, means=Means(clock=ManualClock())))
