@@ -57,7 +57,10 @@ async def test_a_dead_letter_is_seen_and_retried(api: Api) -> None:
     assert ("billing", "o-17", "OSError", False) == tuple(
         letters[0][name] for name in ("consumer", "message", "reason", "is_retried")
     )
-    assert b'agentflow_bus_dead_letters{consumer="billing",tenant="default"} 1.0' in api.service.metrics.page()
+    gauge = b'agentflow_bus_dead_letters{consumer="billing",tenant="default"} 1.0'
+    async with asyncio.timeout(PATIENCE_S):
+        while gauge not in api.service.metrics.page():  # counted once the store has the letter
+            await asyncio.sleep(0.01)
     detail = (await api.client.get("/v1/bus/consumers/billing")).json()
     assert ("live", letters) == (detail["consumer"]["standing"], detail["dead"])
     assert 404 == (await api.client.post("/v1/bus/dead/retry", json={"ids": [99]})).status_code
