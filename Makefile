@@ -24,7 +24,7 @@ MODELS := $(STAMPS)/models-$(call hash,cat models/catalog.py; echo "$(HOME) $(XD
 unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS = $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
-ON_ALL_PROCESSORS := -n auto --maxprocesses 8 --max-worker-restart 3 --dist loadfile --no-loadscope-reorder
+ON_ALL_PROCESSORS := -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test check pyz lock clean
 

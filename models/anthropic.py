@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 MAX_REPLY_BYTES = 16 * 2**20
 
+_MAX_EVENT_LINES = 1_000
+"""The server sends two; the client takes time that grows with their square."""
+
 
 class AnthropicBackend:
     """Answers with the models of one server."""
@@ -138,7 +141,8 @@ class AnthropicBackend:
             keeps=("anthropic-version",),
             timeout_s=self._server.timeout_s,
             max_reply_bytes=MAX_REPLY_BYTES,
-            max_line_bytes=MAX_LINE_BYTES,
+            max_event_bytes=MAX_LINE_BYTES,
+            max_event_lines=_MAX_EVENT_LINES,
             failed=lambda status, said: failure(status, said, self._server.name, cleared.payload.model),
         )
         return AsyncAnthropic(

@@ -35,8 +35,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Headers of the client, in lower case, that go along beside those that name the content."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
-    max_line_bytes: int = 0
-    """Longest line that is passed on, for clients that put lines together slowly; 0: any."""
+    max_event_bytes: int = 0
+    """Most that is passed on without an empty line, the end of a server-sent event; 0: any."""
+    max_event_lines: int = 0
+    """The same in lines: clients that put an event together line by line copy it once for each; 0: any."""
     failed: Callable[[int, bytes], Exception] | None = None
     """What to raise for a status that is no success, and the first bytes of its body; None: the client's to say."""
 
@@ -84,18 +86,30 @@ async def open_reply(door: HttpDoor, cleared: ModelCall, request: HttpRequest, t
 
 
 async def body_of(reply: OpenReply, terms: Terms) -> AsyncIterator[bytes]:
-    """The body of a reply as it comes. Raises as the door does, and StepFailure for a line that is too long."""
-    unended_bytes = 0
+    """The body of a reply as it comes. Raises as the door does, and StepFailure for an event that is too long."""
+    last, event_bytes, event_lines = b"", 0, 0
     async for piece in reply.pieces():
-        end = piece.rfind(b"\n")
-        unended_bytes = unended_bytes + len(piece) if end < 0 else len(piece) - end - 1
-        if 0 < terms.max_line_bytes < unended_bytes:
-            raise StepFailure(
-                "http.reply_too_large",
-                f"a server sent a line of more than the {terms.max_line_bytes:,} bytes that are accepted",
-                retryable=False,
-            )
+        seen = last + piece
+        end = max(seen.rfind(b"\n\n"), seen.rfind(b"\r\n\r\n"), seen.rfind(b"\r\r"))
+        if end >= 0:
+            piece_of_event, event_bytes, event_lines = seen[end + 2 :], 0, 0
+        else:
+            piece_of_event = piece
+        event_bytes += len(piece_of_event)
+        event_lines += max(piece_of_event.count(b"\n"), piece_of_event.count(b"\r"))
+        _check_event(event_bytes, terms.max_event_bytes, "bytes")
+        _check_event(event_lines, terms.max_event_lines, "lines")
+        last = seen[-3:]
         yield piece
+
+
+def _check_event(size: int, most: int, unit: str) -> None:
+    if 0 < most < size:
+        raise StepFailure(
+            "http.reply_too_large",
+            f"a server sent an event of more than the {most:,} {unit} that are accepted",
+            retryable=False,
+        )
 
 
 def wire_request(method: str, url: str, headers: Mapping[str, str], body: bytes, *, terms: Terms) -> HttpRequest:
