@@ -28,9 +28,9 @@ from runtime.domain.egress import Sender
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.run import fold
 from runtime.domain.workflow import AgentSpec, Workflow
+from runtime.engine.admission import check_input
 from runtime.engine.dispatcher import sender_of
 from runtime.engine.reading import entries_of
-from runtime.engine.runs import check_input
 from runtime.errors import AgentFlowError, Corrupt
 from runtime.memory.embedding import DEFAULT_MODEL
 from runtime.ports import StateStore

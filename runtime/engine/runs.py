@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from runtime.domain.canonical import Json, encode, kept
+from runtime.domain.canonical import Json, encode
 from runtime.domain.cost import Estimate
 from runtime.domain.event import (
     CancelRequested,
@@ -22,8 +22,8 @@ from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry, read
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
-from runtime.domain.schema import Schema
 from runtime.domain.workflow import Workflow, subworkflows
+from runtime.engine.admission import check_input, check_runnable, kept
 from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
@@ -33,12 +33,9 @@ from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
 from runtime.engine.subruns import Subruns, is_orphan
 from runtime.engine.what_if import Fork
-from runtime.errors import AgentFlowError, Conflict, Invalid, Refused, Unavailable
+from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
 from runtime.ports import Clock, Minimiser, Planner, RunKind, StateStore
-
-MAX_INPUT_BYTES = 10 * 1_048_576
-"""Canonical bytes of a run's input or a signal's payload."""
 
 GOING: tuple[RunKind, ...] = ("run", "what_if")
 """Runs that are gone on with: not those that came from elsewhere."""
@@ -153,7 +150,7 @@ class Engine:
         """
         if not self._is_accepting:
             raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
-        _check_runnable(workflow)
+        check_runnable(workflow)
         started, fork = await self._forks.begin(
             workflow, what_if, actor=actor, role=role, is_minimised=self._is_minimised(workflow)
         )
@@ -243,7 +240,7 @@ class Engine:
 
     async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "") -> None:
         """Answer a waiting step; durable when this returns. Raises Conflict when the run does not wait for it."""
-        received = SignalReceived(name=name, payload=_kept(payload, "payload"), actor=actor)
+        received = SignalReceived(name=name, payload=kept(payload, "payload"), actor=actor)
         await self._to_the_end(self._signal(run, received))
 
     async def cancel(self, run: RunId, reason: str = "", *, actor: str = "") -> None:
@@ -294,8 +291,8 @@ class Engine:
         return await self._submit(workflow, started, key)
 
     async def _submit(self, workflow: Workflow, started: RunStarted, idempotency_key: str | None) -> RunId:
-        started = msgspec.structs.replace(started, input=_kept(started.input, "input"))
-        _check_runnable(workflow)
+        started = msgspec.structs.replace(started, input=kept(started.input, "input"))
+        check_runnable(workflow)
         check_input(workflow, started.input)
         live = LiveRun(RunState(run=self._clock.new_run_id()), workflow, self._planner(workflow))
         if started.what_if is not None:
@@ -474,27 +471,3 @@ class Engine:
 
 def _already_final(state: RunState) -> Conflict:
     return Conflict("run.final", f"run {state.run!r} has already {state.status}")
-
-
-def _kept(value: Json, what: str) -> Json:
-    """The value as the journal gives it back, inside the entry that holds it. Raises Invalid when it is too large."""
-    inside, size = kept({"value": value})
-    if size > MAX_INPUT_BYTES:
-        raise Invalid(f"run.{what}_too_large", f"the {what} has {size:,} bytes; the limit is {MAX_INPUT_BYTES:,}")
-    return inside["value"]  # type: ignore[index,call-overload]  # it is the mapping above
-
-
-def check_input(workflow: Workflow, value: Json) -> None:
-    """Raise Invalid for an input that the workflow's schema does not allow."""
-    fault = Schema(workflow.input_schema).fault(value) if workflow.input_schema is not None else ""
-    if fault:
-        raise Invalid(
-            "run.input_invalid", f"the input does not fit input_schema of workflow {workflow.name!r}: {fault}"
-        )
-
-
-def _check_runnable(workflow: Workflow) -> None:
-    refusals = [str(problem) for problem in workflow.problems if problem.severity == "refusal"]
-    if refusals:
-        listing = "\n".join(f"  {refusal}" for refusal in refusals)
-        raise Refused("workflow.refused", f"workflow {workflow.name!r} loads but may not run here:\n{listing}")
