@@ -1,10 +1,7 @@
 """The bus over HTTP, of the caller's tenant: what is published, who takes it, and what nobody took."""
 
-import asyncio
-import re
-from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import get, post
@@ -14,15 +11,12 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from appliance.api.bodies import ApiRequest, read_json, read_query
-from appliance.api.events import LAST_EVENT_PATTERN, RECONNECT_MS
-from appliance.api.live import HEARTBEAT
-from appliance.api.operations import Header, describes
-from appliance.api.problems import HttpError
+from appliance.api.operations import describes
 from appliance.api.service import Service
+from appliance.api.sse import MEDIA_TYPE, event, followed, last_event_header, last_event_id, opening, stream_of
 from appliance.bus import BusView, ConsumerDetail, ConsumerLine, LetterLine, MessageLine, Publish, Published, instant
 from runtime.domain.bus import Posted
 from runtime.domain.envelope import write
-from runtime.domain.ids import TenantId
 from runtime.domain.subject import checked_filter, matches
 from runtime.errors import Invalid
 
@@ -198,65 +192,26 @@ async def publish_message(request: ApiRequest, service: NamedDependency[Service]
     **describes(
         "Follow what is published",
         tag="bus",
-        answers={200: "text/event-stream"},
+        answers={200: MEDIA_TYPE},
         errors=(400, 422),
         query=TailQuery,
-        headers={
-            "Last-Event-ID": Header("Position of the last one that you have; stands above `after`.", LAST_EVENT_PATTERN)
-        },
+        headers=last_event_header("Position of the last one that you have; stands above `after`."),
     ),
 )
 async def tail_bus(request: ApiRequest, service: NamedDependency[Service]) -> Stream:
     """Each event's id is the message's position, its name the type, its data the envelope, hash included."""
     query = read_query(request, TailQuery)
     wanted = checked_filter(query.subject)
-    after = _last_seen(request.headers.get("last-event-id"))
+    tenant = request.user.tenant
+    after = last_event_id(request, "the position of a message")
+    messages = service.appliance.store.messages
     if after is None:
-        after = await service.appliance.store.messages.head() if query.after is None else query.after
-    return Stream(
-        _events(service, request.user.tenant, wanted, after),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-        status_code=HTTPStatus.OK,
-    )
+        after = await messages.head() if query.after is None else query.after
 
+    def told(posted: Posted) -> bytes | None:
+        if posted.tenant != tenant or not matches(wanted, posted.subject):
+            return None
+        envelope = posted.envelope()
+        return event(posted.position, envelope.type, write(envelope))
 
-async def _events(service: Service, tenant: TenantId, wanted: str, after: int) -> AsyncIterator[bytes]:
-    draining: asyncio.Future[bool] = asyncio.ensure_future(service.lifecycle.draining.wait())
-    posts = service.appliance.store.messages.follow(after)
-    awaited: asyncio.Future[Posted] | None = None
-    service.metrics.streams.inc()
-    try:
-        yield b"retry: %d\n: from %d\n\n" % (RECONNECT_MS, after)
-        while not draining.done():
-            awaited = awaited or asyncio.ensure_future(anext(posts))
-            either: set[asyncio.Future[Any]] = {awaited, draining}
-            ready, _ = await asyncio.wait(either, timeout=service.heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
-            if awaited in ready:
-                posted = awaited.result()
-                awaited = None
-                if posted.tenant == tenant and matches(wanted, posted.subject):
-                    envelope = posted.envelope()
-                    yield b"id: %d\nevent: %s\ndata: %s\n\n" % (
-                        posted.position,
-                        envelope.type.encode(),
-                        write(envelope),
-                    )
-            elif not ready:
-                yield HEARTBEAT
-    except StopAsyncIteration:  # the store was closed
-        return
-    finally:
-        service.metrics.streams.dec()
-        for task in (awaited, draining):
-            if task is not None:
-                task.cancel()
-
-
-def _last_seen(header: str | None) -> int | None:
-    if header is None:
-        return None
-    if not re.fullmatch(LAST_EVENT_PATTERN, header, re.ASCII):
-        message = "Last-Event-ID is the position of a message, such as 1700"
-        raise HttpError(HTTPStatus.BAD_REQUEST, "events.bad_last_event_id", message)
-    return int(header)
+    return stream_of(followed(service, opening(f"from {after}"), messages.follow(after), told))

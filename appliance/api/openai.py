@@ -39,6 +39,7 @@ from appliance.api.openai_stream import events
 from appliance.api.openai_workflows import BACKEND, PREFIX, ask_workflow
 from appliance.api.operations import describes
 from appliance.api.service import Service
+from appliance.api.sse import stream_of
 from appliance.auth.callers import Caller
 from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
 from runtime.domain.egress import Sender
@@ -84,10 +85,9 @@ async def create_chat_completion(
     # the first piece decides the status: what is refused or missing is told before a stream begins
     first = await unless_hung_up(request, _next(chunks))
     wants_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-    return Stream(
+    return stream_of(
         events(first, chunks, identity=identity, model=asked.model, created=_now(service), wants_usage=wants_usage),
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no", **headers_of(asking.sender, first)},
+        headers_of(asking.sender, first),
     )
 
 

@@ -11,7 +11,7 @@ from runtime.audit.record import entry_in
 from runtime.domain.bus import Terms
 from runtime.domain.envelope import read
 from runtime.domain.ids import DEFAULT_TENANT
-from tests.appliance.api.serving import Api, open_api
+from tests.appliance.api.serving import Api, Served, open_api
 from tests.runtime.bus.samples import PATIENCE_S, Taker
 
 ORDER = {"subject": "orders.created", "payload": {"order": 17}, "id": "o-17"}
@@ -78,22 +78,21 @@ async def test_a_dead_letter_is_seen_and_retried(api: Api) -> None:
     ] == await _audited(api)
 
 
-async def test_the_bus_is_followed(api: Api) -> None:
+async def test_the_bus_is_followed(served: Served) -> None:
     """From a position, with ids to go on from; only what was asked for."""
-    await api.client.post("/v1/bus/messages", json=ORDER)
-    await api.client.post("/v1/bus/messages", json={**ORDER, "id": "o-18", "payload": "second"})
-    await api.client.post("/v1/bus/messages", json={**ORDER, "id": "x", "subject": "other"})
-
-    async def drained() -> None:
-        await asyncio.sleep(0.3)
-        api.service.drain()
-
-    draining = asyncio.create_task(drained())
-    answer = await api.client.get("/v1/bus/tail?subject=orders.*&after=0", headers={"last-event-id": "1"})
-    await draining
-    events = [block.splitlines() for block in answer.text.split("\n\n") if block.startswith("id: ")]
-    assert [["id: 2", "event: message"]] == [event[:2] for event in events]
-    assert "second" == read(events[0][2].removeprefix("data: ").encode()).payload
+    for more in ({}, {"id": "x", "subject": "other"}, {"id": "o-18", "payload": "second"}):
+        await served.client.post("/v1/bus/messages", json={**ORDER, **more})
+    said: list[str] = []
+    tail = served.client.stream("GET", "/v1/bus/tail?subject=orders.*&after=0", headers={"last-event-id": "1"})
+    async with tail as stream:
+        async for line in stream.aiter_lines():
+            said.append(line)
+            if line.startswith("data: "):
+                break
+    assert ["retry: 2000", ": from 1", "", "id: 3", "event: message"] == [
+        line for line in said[:-1] if line != ": still here"
+    ][:5]
+    assert "second" == read(said[-1].removeprefix("data: ").encode()).payload
 
 
 @pytest.mark.parametrize(
