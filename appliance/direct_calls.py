@@ -14,12 +14,14 @@ from runtime.domain.egress import Sender
 from runtime.domain.tool import ToolSpec
 from runtime.errors import NotFound
 from runtime.policies.permissions import Caller as ToolCaller
+from runtime.policies.residency import rules_of
 from runtime.tools.call import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from appliance.wiring import Appliance
+    from runtime.domain.workflow import Workflow
     from runtime.ports import Tool
 
 
@@ -73,29 +75,48 @@ async def call_directly(
     caller: Caller,
     by: str,
     is_dry: bool = False,
+    workflow: "Workflow | None" = None,
 ) -> Json:
     """What the tool answers. `key`: equal for every attempt at this call; `by`: who asks, for the audit log.
 
+    `workflow`: whose tools may be called as well, under its rules beside the operator's; ready to run.
+
     Raises NotFound, Invalid (arguments), Refused, StepFailure, Unavailable, or what the tool raises.
     """
-    found = _found(appliance, tool)
+    found = _found(appliance, tool, workflow)
     asked = Asked(
         tool=tool,
         arguments=arguments,
         key=key,
-        caller=ToolCaller(tenant=caller.tenant, role=caller.role),
-        sender=Sender(purpose=f"{by} {caller.actor!r}", tenant=caller.tenant, role=caller.role),
+        caller=ToolCaller(tenant=caller.tenant, role=caller.role, workflow="" if workflow is None else workflow.name),
+        sender=_sender(caller, by, workflow),
         price_micros=appliance.price_of_tool(found.spec),
-        rules=appliance.rule_book.own,
+        rules=appliance.rule_book.own if workflow is None else appliance.rule_book.of(workflow),
         is_dry=is_dry,
     )
     return (await appliance.tool_calls.call(asked, lambda _name: found)).output
 
 
-def _found(appliance: "Appliance", name: str) -> "Tool":
-    tools = appliance.toolboxes.own
+def _sender(caller: Caller, by: str, workflow: "Workflow | None") -> Sender:
+    """On whose behalf the tool reaches anything: a workflow's residency and class of data hold for its tools."""
+    sender = Sender(purpose=f"{by} {caller.actor!r}", tenant=caller.tenant, role=caller.role)
+    if workflow is None:
+        return sender
+    data_class = str(workflow.policies.get("data_class") or "")
+    return msgspec.structs.replace(
+        sender,
+        workflow=workflow.name,
+        zone_rules=rules_of(workflow.policies, f"workflow {workflow.name!r}"),
+        data_class=data_class,
+        workflow_class=data_class,
+    )
+
+
+def _found(appliance: "Appliance", name: str, workflow: "Workflow | None") -> "Tool":
+    tools = appliance.toolboxes.own if workflow is None else appliance.toolboxes.of(workflow)
     try:
         return tools[name]
     except KeyError:
         known = ", ".join(tools) or "none"
-        raise NotFound("tool.unknown", f"no tool is called {name[:100]!r} here; there are: {known}") from None
+        more = "" if workflow else "; --workflow PATH (over HTTP 'workflow') adds those that a workflow declares"
+        raise NotFound("tool.unknown", f"no tool is called {name[:100]!r} here; there are: {known}{more}") from None

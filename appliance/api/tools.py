@@ -30,6 +30,10 @@ class CallTool(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     dry_run: Annotated[bool, Meta(description="Look at the rules, and have no effect.")] = False
     role: Annotated[str, Meta(max_length=100, description="The role to call it in; over the UNIX socket alone.")] = ""
     by: Annotated[str, Meta(max_length=40, description="What asks, for the audit log; the same.")] = ""
+    workflow: Annotated[
+        str,
+        Meta(max_length=200, description="Name or hash of a workflow whose own tools may be called too; the same."),
+    ] = ""
 
 
 class ToolAnswer(msgspec.Struct, frozen=True):
@@ -62,12 +66,14 @@ async def list_tools(request: ApiRequest, service: NamedDependency[Service]) -> 
     ),
 )
 async def call_tool(name: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> ToolAnswer:
-    """The way of an agent's calls: rules, rates, budgets, schemas, audit log; no workflow's rules, for it has none."""
+    """The way of an agent's calls: rules, rates, budgets, schemas, audit log; a workflow's rules where it is named."""
     asked = await read_json(request, CallTool)
     caller, by = request.user, "API key"
+    workflow = None
     if caller == LOCAL_CALLER:
+        workflow = await service.appliance.workflows.find(asked.workflow) if asked.workflow else None
         caller, by = msgspec.structs.replace(caller, role=asked.role), asked.by or "API client"
-    elif all(spec.id != name for spec in _offered(service, caller)):
+    elif asked.workflow or all(spec.id != name for spec in _offered(service, caller)):
         raise Refused(
             "tool.not_offered",
             f"tool {name[:100]!r} is not offered to other programs; the setting mcp.tools says which are",
@@ -76,7 +82,14 @@ async def call_tool(name: FromPath[str], request: ApiRequest, service: NamedDepe
     key = f"{caller.tenant}/{caller.actor}/{asked.key or token_hex(16)}/{name}"
     return ToolAnswer(
         await call_directly(
-            service.appliance, name, asked.arguments, key=key, caller=caller, by=by, is_dry=asked.dry_run
+            service.appliance,
+            name,
+            asked.arguments,
+            key=key,
+            caller=caller,
+            by=by,
+            is_dry=asked.dry_run,
+            workflow=workflow,
         )
     )
 

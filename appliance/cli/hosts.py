@@ -143,12 +143,25 @@ class LocalRuns:
         return [tool_view(spec) for spec in self._appliance.toolboxes.own.specs()]
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Json], *, by: str, role: str = "", is_dry: bool = False
+        self,
+        name: str,
+        arguments: dict[str, Json],
+        *,
+        by: str,
+        role: str = "",
+        is_dry: bool = False,
+        target: Target | None = None,
     ) -> Json:
-        """What a tool answers that is called outside of any run. Raises as `call_directly`."""
+        """What a tool answers that is called outside of any run; `target`: also those of a workflow, by its rules.
+
+        Raises as `call_directly`.
+        """
         caller = Caller(ACTOR, role=role)
         key = f"{caller.tenant}/{ACTOR}/{token_hex(16)}/{name}"
-        return await call_directly(self._appliance, name, arguments, key=key, caller=caller, by=by, is_dry=is_dry)
+        workflow = None if target is None else self._workflows[target.definition]
+        return await call_directly(
+            self._appliance, name, arguments, key=key, caller=caller, by=by, is_dry=is_dry, workflow=workflow
+        )
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
@@ -269,10 +282,21 @@ class ServedRuns:
         return msgspec.json.decode((await self._call("GET", "/v1/tools")).body, type=ToolList).tools
 
     async def call_tool(
-        self, name: str, arguments: dict[str, Json], *, by: str, role: str = "", is_dry: bool = False
+        self,
+        name: str,
+        arguments: dict[str, Json],
+        *,
+        by: str,
+        role: str = "",
+        is_dry: bool = False,
+        target: Target | None = None,
     ) -> Json:
-        """What a tool answers that is called outside of any run. Raises what the server refuses."""
-        body: Json = {"arguments": arguments, "dry_run": is_dry, "role": role, "by": by}
+        """What a tool answers that is called outside of any run; `target`: also those of a workflow, by its rules.
+
+        Raises what the server refuses.
+        """
+        of: dict[str, Json] = {} if target is None else {"workflow": target.definition}
+        body: Json = {"arguments": arguments, "dry_run": is_dry, "role": role, "by": by, **of}
         answer: Json = msgspec.json.decode(
             (await self._call("POST", f"/v1/tools/{quote(name, safe='')}/call", body)).body
         )

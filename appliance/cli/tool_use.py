@@ -24,24 +24,27 @@ _TOOL = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}(\.[A-Za-z0-9_./-]{1,128})?")
     examples="""
         af tools call create_ticket --input '{"subject": "Card lost"}'
         af tools call create_ticket --as clerk --input @ticket.json --dry-run --json
+        af tools call invoice_total --workflow ./my-desk --input '{"lines": [1.5, 2]}'
     """,
 )
 @click.argument("tool")
 @click.option("--as", "role", metavar="ROLE", default="", help="The role to call it in; none without it.")
 @click.option("--input", "given", metavar="JSON", help="The arguments: JSON, @FILE, or - for stdin.")
+@click.option("--workflow", "where", metavar="NAME|PATH", default="", help="Whose own tools and rules count as well.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Look at every rule, and do not call it.")
 @pass_af
-def call(af: Af, tool: str, *, role: str, given: str | None, is_dry: bool) -> None:
+def call(af: Af, tool: str, *, role: str, given: str | None, where: str, is_dry: bool) -> None:
     """Call TOOL outside of any run, the way that an agent's calls go: rules, rates, budgets, schemas, audit log.
 
-    Tools that a workflow declares are called by its agents alone. Exit code 3 when a rule refuses the call.
+    A workflow's own tools are called with --workflow, under its rules beside the operator's. Exit code 3 when a rule
+    refuses the call.
     """
     from appliance.cli.terminal import printable
 
     arguments = read_input(given)
     if not isinstance(arguments, dict):
         raise Invalid("tool.arguments", f"--input of tool {tool[:100]!r} must be a JSON object")
-    output = af.run_sealed(_called(af, tool, arguments, role=role, is_dry=is_dry))
+    output = af.run_sealed(_called(af, tool, arguments, role=role, where=where, is_dry=is_dry))
     said = msgspec.json.format(msgspec.json.encode(output)).decode()
     if is_dry:
         af.terminal.say("every rule allows the call; it was not made, and would answer something like:")
@@ -96,9 +99,10 @@ def grant(af: Af, tool: str, *, role: str, tenant: str, is_dry: bool) -> None:
     af.terminal.document({**msgspec.to_builtins(done), "is_dry": is_dry})
 
 
-async def _called(af: Af, tool: str, arguments: "dict[str, Json]", *, role: str, is_dry: bool) -> "Json":
+async def _called(af: Af, tool: str, arguments: "dict[str, Json]", *, role: str, where: str, is_dry: bool) -> "Json":
     from appliance.cli.hosts import open_runs
     from appliance.wiring import silent
 
     async with open_runs(af.settings, "af tools call", progress=silent, known=af.known) as runs:
-        return await runs.call_tool(tool, arguments, by="command line", role=role, is_dry=is_dry)
+        target = await runs.target(where) if where else None
+        return await runs.call_tool(tool, arguments, by="command line", role=role, is_dry=is_dry, target=target)

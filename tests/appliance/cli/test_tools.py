@@ -81,3 +81,29 @@ def test_what_a_tool_needs_is_part_of_why(tmp_path: Path) -> None:
 def test_what_is_typed_wrong_is_one_error_of_input(tmp_path: Path, arguments: tuple[str, ...], code: str) -> None:
     ended, told = said(*arguments, folder=tmp_path)
     assert (2, True) == (ended, code in told)
+
+
+DESK = """
+name: desk
+tool_registry:
+  tools:
+    total: {type: function, handler: "sums.py:total"}
+  rbac: {roles: {clerk: {allowed_tools: [total]}}}
+agents: {a: {type: llm, prompt: x}}
+"""
+
+
+def test_tools_of_a_workflow_are_called_under_its_rules(tmp_path: Path) -> None:
+    """Without a run: whoever writes a tool tries it before an agent does."""
+    (tmp_path / "sums.py").write_text("def total(lines: list[float]) -> float:\n    return sum(lines)\n")
+    (tmp_path / "desk.yaml").write_text(DESK)
+    data, of = tmp_path / "data", ("--workflow", str(tmp_path / "desk.yaml"), "--input", '{"lines": [1, 2]}')
+    code, told = said("call", "total", "--as", "clerk", *of, folder=data)
+    assert (0, True) == (code, told.endswith("3\n"))
+    assert (3, True) == _code_and("of workflow 'desk'", said("call", "total", *of, folder=data))
+    assert (2, True) == _code_and("--workflow PATH", said("call", "total", folder=data))
+
+
+def _code_and(words: str, ended: tuple[int, str]) -> tuple[int, bool]:
+    code, told = ended
+    return code, words in told
