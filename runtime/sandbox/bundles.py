@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runtime.domain.canonical import Json, encode
 from runtime.domain.exec_profile import ExecProfile
-from runtime.sandbox import seccomp
+from runtime.sandbox import programs, seccomp
 
 _PREFIX = "agentflow-sandbox-"
 _NOBODY = 65_534
@@ -116,11 +116,6 @@ def bundle(place: Path, profile: ExecProfile, program: bytes, *, python: str, us
 
 
 def _process(profile: ExecProfile, python: str, *, cwd: str) -> dict[str, Json]:
-    command = list(profile.argv)
-    if profile.runtime == "python":
-        command = [python, "-I", "-S", "-B", "/program", *profile.argv]
-    elif profile.runtime == "bash":
-        command = ["/bin/bash", "--noprofile", "--norc", "/program", *profile.argv]
     limits = {
         "RLIMIT_AS": profile.memory_bytes,
         "RLIMIT_FSIZE": profile.scratch_bytes,
@@ -128,10 +123,10 @@ def _process(profile: ExecProfile, python: str, *, cwd: str) -> dict[str, Json]:
         "RLIMIT_NPROC": profile.pids_max,
         "RLIMIT_CORE": 0,
     }
-    env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **profile.env}
+    env = {**programs.ENV, **profile.env}
     return {
         "user": {"uid": _NOBODY, "gid": _NOBODY},
-        "args": list[Json](command),
+        "args": list[Json](programs.arguments(profile, python)),
         "env": [f"{name}={value}" for name, value in env.items()],
         "cwd": cwd,
         "capabilities": {each: list[Json]() for each in ("bounding", "effective", "inheritable", "permitted")},

@@ -12,15 +12,15 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from pathlib import Path
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
-from runtime.policies.exec_profile import required
-from runtime.sandbox import canaries, children, refusals
+from runtime.sandbox import canaries, children, programs
 from runtime.sandbox.bundles import Folder, calls_refused, is_abandoned
+from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable
 from runtime.sandbox.streams import Call, Pipes
 
 LABEL = "agentflow.sandbox"
@@ -30,7 +30,7 @@ _OWN_FAILURE = 125
 """What the client exits with where it, and not the program, failed."""
 
 
-class Docker:
+class Docker(Driver):
     """The `docker` client on PATH, the engine of this machine, and one image."""
 
     id = "sandbox.docker"
@@ -38,51 +38,11 @@ class Docker:
 
     def __init__(self, *, image: str = "", command: str = "") -> None:
         """`image`: of this engine, with `python3` in it; `command`: another client than that on PATH."""
+        super().__init__()
         self._image = image
         self._command = command
-        self._report: DriverReport | None = None
         self._image_id = ""
         self._folder: Folder | None = None
-
-    async def probe(self) -> DriverReport:
-        """Find out by trying, and remove containers of an appliance that was killed. Raises nothing."""
-        if self._report is None:
-            self._report = await self._examined()
-        return self._report
-
-    def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
-        """What holds of this profile here; nothing before `probe`, and nothing for what it cannot run."""
-        if self._report is None or not self._report.is_usable or profile.runtime not in ("python", "bash", "argv"):
-            return frozenset()
-        held = set(self._report.guarantees)
-        if profile.allows_subprocess and profile.cpu_ms < int(profile.timeout_ms * profile.cpu_share):
-            held -= {"cpu_total"}  # the engine bounds the share of all, the time of each
-        if profile.network != "deny_all":
-            held -= {"net_deny"}
-        if profile.secrets:  # it takes no descriptor along
-            held -= {"fs_deny"}
-        return frozenset(held)
-
-    async def run(
-        self,
-        profile: ExecProfile,
-        program: bytes,
-        *,
-        stdin: bytes = b"",
-        secrets: Mapping[str, str] | None = None,
-        egress: Answer | None = None,
-    ) -> Outcome:
-        """Run it to its end. Raises Unavailable where the engine fails, Refused for a profile it cannot hold."""
-        await self.probe()
-        refusals.check(
-            self.id,
-            profile,
-            required(profile) - self.enforces(profile),
-            stdin=stdin,
-            secrets=secrets or {},
-            egress=egress,
-        )
-        return await self._run(profile, program, stdin)
 
     async def stop(self) -> None:
         """Remove the folder that programs lay in. Safe to call twice."""
@@ -90,48 +50,48 @@ class Docker:
             self._folder.remove()
             self._folder = None
 
-    async def _examined(self) -> DriverReport:
+    async def _examine(self, facts: dict[str, Json]) -> tuple[Guarantee, ...]:
         self._command = shutil.which(self._command or "docker") or ""
-        held: tuple[Guarantee, ...] = ()
-        facts: dict[str, Json] = {"command": self._command, "image": self._image}
-        reason = "" if self._command else "there is no docker on PATH"
-        if not reason:
-            reason = await asyncio.to_thread(self._reason_against, facts)
-        if not reason:
-            try:
-                await asyncio.to_thread(self._sweep)
-                held = await canaries.held(self._run)
-            except (Unavailable, OSError, subprocess.SubprocessError) as error:
-                reason = f"it cannot run a program here ({error})"
-        return DriverReport(
-            driver=self.id,
-            isolation=self.isolation,
-            is_usable=not reason,
-            guarantees=held,
-            reason=reason,
-            facts=facts,
-        )
+        facts |= {"command": self._command, "image": self._image}
+        if not self._command:
+            raise Unusable("there is no docker on PATH")
+        await asyncio.to_thread(self._ask_engine, facts)
+        await asyncio.to_thread(self._sweep)
+        return await canaries.held(self._run)
 
-    def _reason_against(self, facts: dict[str, Json]) -> str:
-        """Why it cannot be used; empty where it can."""
+    def _lost(self, profile: ExecProfile, report: DriverReport) -> frozenset[Guarantee]:
+        lost: set[Guarantee] = set()
+        if profile.allows_subprocess and profile.cpu_ms < int(profile.timeout_ms * profile.cpu_share):
+            lost.add("cpu_total")  # the engine bounds the share of all, the time of each
+        if profile.network != "deny_all":
+            lost.add("net_deny")
+        if profile.secrets:  # it takes no descriptor along
+            lost.add("fs_deny")
+        return frozenset(lost)
+
+    def _ask_engine(self, facts: dict[str, Json]) -> None:
+        """Raise Unusable where there is no engine of this machine that has the image."""
         if not self._image:
-            return "no image is named; set sandbox.docker_image to one that this engine has, with python3 in it"
+            raise Unusable(
+                "no image is named; set sandbox.docker_image to one that this engine has, with python3 in it"
+            )
         code, host, words = self._asked("context", "inspect", "--format", "{{.Endpoints.docker.Host}}")
         host = os.environ.get("DOCKER_HOST") or host
         if code != 0:
-            return f"docker does not say where its engine is ({words})"
+            raise Unusable(f"docker does not say where its engine is ({words})")
         if not host.startswith("unix://"):
-            return f"its engine is at {host}; only an engine of this machine, on a UNIX socket, is used"
+            raise Unusable(f"its engine is at {host}; only an engine of this machine, on a UNIX socket, is used")
         code, version, words = self._asked("version", "--format", "{{.Server.Version}}")
         if code != 0 or not version:
-            return f"its engine does not answer ({words or 'no word from it'}); start it, or leave this driver out"
+            raise Unusable(
+                f"its engine does not answer ({words or 'no word from it'}); start it, or leave this driver out"
+            )
         code, self._image_id, _ = self._asked("image", "inspect", "--format", "{{.Id}}", self._image)
         if code != 0 or not self._image_id:
-            return (
+            raise Unusable(
                 f"its engine has no image {self._image!r}, and nothing is pulled; import it: docker load, docker import"
             )
         facts |= {"version": version, "engine": host, "image_id": self._image_id}
-        return ""
 
     def _asked(self, *arguments: str) -> tuple[int, str, str]:
         """Exit code, answer, last line of complaint."""
@@ -159,7 +119,7 @@ class Docker:
             if is_abandoned(Path(folder)):
                 self._asked("rm", "-f", container)
 
-    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
+    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         began = time.monotonic()
         if self._folder is None:
             self._folder = Folder.made("docker")
@@ -178,9 +138,7 @@ class Docker:
                 _, ended, _ = await asyncio.to_thread(self._asked, "inspect", "--format", "{{json .State}}", name)
             finally:  # the engine keeps a container whatever becomes of its client
                 await _finished(asyncio.to_thread(self._remove, name))
-        return self._outcome(
-            call, child.exit_code or 0, ended, profile, wall_ms=int((time.monotonic() - began) * 1_000)
-        )
+        return self._outcome(call, child.exit_code or 0, ended, began=began)
 
     def _create(self, name: str, profile: ExecProfile, place: Path) -> None:
         code, _, words = self._asked(*self._arguments(name, profile, place))
@@ -192,27 +150,16 @@ class Docker:
         if code != 0 and "No such container" not in words:
             raise Unavailable("sandbox.not_ended", f"docker did not remove container {name}: {words}")
 
-    def _outcome(self, call: Call, code: int, ended: str, profile: ExecProfile, *, wall_ms: int) -> Outcome:
+    def _outcome(self, call: Call, code: int, ended: str, *, began: float) -> Outcome:
         if code == _OWN_FAILURE and not call.killed_for:
-            words = call.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
-            raise Unavailable("sandbox.driver_vanished", f"{self.id} failed: {words[0][:300]}")
-        code = 128 - code if code > 128 else code
+            raise Unavailable("sandbox.driver_vanished", f"{self.id} failed: {programs.last_words(call.stderr)}")
+        code = programs.exit_code(code)
         is_out_of_memory = bool(ended) and json.loads(ended).get("OOMKilled") is True
         by_kernel = "memory" if is_out_of_memory else "cpu" if code in (-signal.SIGXCPU, -signal.SIGKILL) else ""
-        return Outcome(
-            exit_code=-signal.SIGKILL if call.killed_for else code,
-            stdout=bytes(call.stdout),
-            stderr=bytes(call.stderr),
-            is_truncated=call.killed_for == "output",
-            is_timed_out=call.killed_for == "time",
-            killed_for=call.killed_for or by_kernel,
-            wall_ms=wall_ms,
-            driver=self.id,
-            profile_id=profile.profile_id,
-        )
+        return call.outcome(self.id, code, began=began, by_kernel=by_kernel)
 
     def _arguments(self, name: str, profile: ExecProfile, place: Path) -> list[str]:
-        cpu_s = max(-(-profile.cpu_ms // 1_000), 1)
+        cpu_s = programs.cpu_s(profile)
         command = ["create", "--name", name, "--label", f"{LABEL}={place.parent}", "--pull=never", "--interactive"]
         command += ["--network", "none", "--read-only", "--cap-drop", "ALL", "--user", "65534:65534"]
         command += ["--security-opt", "no-new-privileges", "--security-opt", f"seccomp={place / 'seccomp.json'}"]
@@ -227,7 +174,7 @@ class Docker:
             command += ["--mount", f"type=bind,source={source},target={target},readonly"]
         for key, value in {"LANG": "C.UTF-8", **profile.env}.items():
             command += ["--env", f"{key}={value}"]
-        entry, *rest = _command(profile)
+        entry, *rest = programs.arguments(profile, "python3")
         return [*command, "--entrypoint", entry, self._image_id, *rest]
 
 
@@ -246,14 +193,6 @@ def _write(place: Path, profile: ExecProfile, program: bytes) -> None:
     (place / "program").chmod(0o644)
     place.chmod(0o711)
     (place / "seccomp.json").write_bytes(calls_refused(allows_subprocess=profile.allows_subprocess))
-
-
-def _command(profile: ExecProfile) -> list[str]:
-    if profile.runtime == "python":
-        return ["python3", "-I", "-S", "-B", "/program", *profile.argv]
-    if profile.runtime == "bash":
-        return ["/bin/bash", "--noprofile", "--norc", "/program", *profile.argv]
-    return list(profile.argv)
 
 
 def _env() -> dict[str, str]:

@@ -7,10 +7,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Literal
 
-from runtime.domain.exec_profile import ExecProfile
+from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.errors import Unavailable
 
 SETTLED_WITHIN_S = 5.0
@@ -89,6 +90,22 @@ class Call:
         self.killed_for = self.killed_for or reason
         self._end()
 
+    def outcome(
+        self, driver: str, exit_code: int, *, began: float, by_kernel: str = "", cpu_ms: int = 0, memory_bytes: int = 0
+    ) -> Outcome:
+        """How it ended. `by_kernel`: the limit that the kernel ended it for, where that is known and we did not."""
+        return outcome(
+            driver,
+            self._profile,
+            began=began,
+            exit_code=-signal.SIGKILL if self.killed_for else exit_code,
+            stdout=bytes(self.stdout),
+            stderr=bytes(self.stderr),
+            killed_for=self.killed_for or by_kernel,
+            cpu_ms=cpu_ms,
+            memory_bytes=memory_bytes,
+        )
+
     async def _settle(self, work: "asyncio.Future[tuple[None, None, None, None]]") -> None:
         done, _ = await asyncio.wait([work], timeout=SETTLED_WITHIN_S)
         if not done:
@@ -118,6 +135,34 @@ class Call:
                     self.kill("output")
         finally:
             transport.close()
+
+
+def outcome(
+    driver: str,
+    profile: ExecProfile,
+    *,
+    began: float,
+    exit_code: int,
+    stdout: bytes,
+    stderr: bytes,
+    killed_for: str,
+    cpu_ms: int,
+    memory_bytes: int,
+) -> Outcome:
+    """How a program ended that a driver was asked for at `began` of the monotonic clock, and which limit ended it."""
+    return Outcome(
+        exit_code=exit_code,
+        stdout=stdout,
+        stderr=stderr,
+        is_truncated=killed_for == "output",
+        is_timed_out=killed_for == "time",
+        killed_for=killed_for,
+        wall_ms=int((time.monotonic() - began) * 1_000),
+        cpu_ms=cpu_ms,
+        memory_bytes=memory_bytes,
+        driver=driver,
+        profile_id=profile.profile_id,
+    )
 
 
 def by_cpu(exit_code: int, cpu_ms: int, profile: ExecProfile) -> Literal["", "cpu"]:

@@ -289,7 +289,7 @@ async def test_a_driver_that_vanishes_is_no_fault_of_the_program(tmp_path: Path)
     fake.chmod(0o755)
     vanishing = Bubblewrap(command=str(fake))
     with pytest.raises(Unavailable):
-        await vanishing._run(PROFILE, b"", b"", {})
+        await vanishing._run(PROFILE, b"", b"")
 
 
 def _programs() -> list[Path]:

@@ -8,17 +8,19 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Runtime
-from runtime.errors import AgentFlowError, Invalid, Refused, Unavailable
+from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome, Runtime
+from runtime.errors import Invalid, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Progress
-from runtime.sandbox import refusals, users
+from runtime.sandbox import users
+from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable, check_user
+from runtime.sandbox.streams import outcome
 from runtime.sandbox.wasm import canaries, runners
 from runtime.sandbox.wasm.compiling import Compiling
 from runtime.sandbox.wasm.link import Link
@@ -33,7 +35,7 @@ Compiled = Callable[[], Awaitable[Path]]
 _PREPARE = "run `af wasm prepare` once"
 
 
-class Wasm:
+class Wasm(Driver):
     """Implements Sandbox."""
 
     id = "sandbox.wasm"
@@ -41,54 +43,13 @@ class Wasm:
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: where compiled modules are kept; None: in one of its own that goes with `stop`."""
+        super().__init__()
         self._folder = folder
         self._is_lent = folder is not None
         self._compiling: Compiling | None = None
-        self._report: DriverReport | None = None
         self._link: Link | None = None
-        self._probing = asyncio.Lock()
         self._starting = asyncio.Lock()
         self._room = asyncio.Semaphore(AT_ONCE)
-
-    async def probe(self) -> DriverReport:
-        """Find out by trying. Raises nothing: what is wrong is in the report."""
-        async with self._probing:
-            if self._report is None:
-                self._report = await self._examined()
-            return self._report
-
-    def enforces(self, profile: ExecProfile) -> frozenset[Guarantee]:
-        """What holds of this profile here; nothing before `probe`, and nothing for what it cannot run."""
-        if self._report is None or not self._report.is_usable or self._unrunnable(profile):
-            return frozenset()
-        held = set(self._report.guarantees)
-        if profile.network != "deny_all":  # it has no way to hand any in
-            held -= {"net_deny"}
-        if profile.filesystem == "scratch":  # a folder to write in would have no bound
-            held -= {"disk"}
-        return frozenset(held)
-
-    async def run(
-        self,
-        profile: ExecProfile,
-        program: bytes,
-        *,
-        stdin: bytes = b"",
-        secrets: Mapping[str, str] | None = None,
-        egress: Answer | None = None,
-    ) -> Outcome:
-        """Run it to its end. `program`: the module, the component or the script.
-
-        Raises Unavailable where wasmtime itself fails, Refused for a profile it cannot hold, Invalid for what is no
-        module.
-        """
-        await self.probe()
-        reason = self._unusable(profile)
-        if reason:
-            raise Refused("sandbox.not_held", f"{self.id} cannot hold this profile: {reason}")
-        missing = required(profile) - self.enforces(profile)
-        refusals.check(self.id, profile, missing, stdin=stdin, secrets=secrets or {}, egress=egress)
-        return await self._run(profile, program, stdin)
 
     async def ready(self, program: bytes) -> bool:
         """Compile a module before it is first called; whether there was anything to do. Raises Invalid for none."""
@@ -136,11 +97,13 @@ class Wasm:
             self._compiling = compiling
         return self._compiling
 
-    def _unusable(self, profile: ExecProfile) -> str:
-        """Why it runs nothing of the kind here; empty: it does."""
-        if self._report is not None and self._report.reason:
-            return self._report.reason
-        return self._unrunnable(profile)
+    def _lost(self, profile: ExecProfile, report: DriverReport) -> frozenset[Guarantee]:
+        lost: set[Guarantee] = set()
+        if profile.network != "deny_all":  # it has no way to hand any in
+            lost.add("net_deny")
+        if profile.filesystem == "scratch":  # a folder to write in would have no bound
+            lost.add("disk")
+        return frozenset(lost)
 
     def _unrunnable(self, profile: ExecProfile) -> str:
         """Why it cannot run this kind of program; empty: it can."""
@@ -155,31 +118,17 @@ class Wasm:
             return "" if is_built else f"its Python interpreter has not been built; {_PREPARE}"
         return f"it runs no {profile.runtime}"
 
-    async def _examined(self) -> DriverReport:
-        held: tuple[Guarantee, ...] = ()
-        facts: dict[str, Json] = {"wasmtime": runners.version("wasmtime")}
-        reason = ""
+    async def _examine(self, facts: dict[str, Json]) -> tuple[Guarantee, ...]:
+        facts["wasmtime"] = runners.version("wasmtime")
         if find_spec("wasmtime") is None:
-            reason = "the package wasmtime is not installed"
-        elif users.is_host_root() and not users.can_switch():
-            reason = "it is root here without the right to become another user; run the appliance as a plain user"
-        else:
-            try:
-                compiling = self._opened()
-                held = await self._tried(compiling)
-                javascript = runners.version(runners.QUICKJS)
-                facts["javascript"] = f"QuickJS-NG {javascript}" if javascript else "not installed"
-                facts["python"] = "CPython 3.14" if compiling.has_python() else f"not built: {_PREPARE}"
-            except (AgentFlowError, OSError) as error:
-                reason = f"it cannot run a module here ({error})"
-        return DriverReport(
-            driver=self.id,
-            isolation=self.isolation,
-            is_usable=not reason,
-            guarantees=held,
-            reason=reason,
-            facts=facts,
-        )
+            raise Unusable("the package wasmtime is not installed")
+        check_user()
+        compiling = self._opened()
+        held = await self._tried(compiling)
+        javascript = runners.version(runners.QUICKJS)
+        facts["javascript"] = f"QuickJS-NG {javascript}" if javascript else "not installed"
+        facts["python"] = "CPython 3.14" if compiling.has_python() else f"not built: {_PREPARE}"
+        return held
 
     async def _tried(self, compiling: Compiling) -> tuple[Guarantee, ...]:
         """The guarantees that no canary broke."""
@@ -207,7 +156,7 @@ class Wasm:
             broken.add("output_cap")
         return tuple(sorted(required(_probe_profile()) - broken))
 
-    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
+    async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         compiling = self._opened()
         if profile.runtime == "wasm":
             kind = _check_module(program)
@@ -237,18 +186,16 @@ class Wasm:
         if ended.fault:
             message = f"{self.id} could not run the program to its end: {ended.fault}"
             raise Unavailable("sandbox.driver_vanished", message)
-        return Outcome(
+        return outcome(
+            self.id,
+            profile,
+            began=began,
             exit_code=ended.exit_code,
             stdout=ended.stdout,
             stderr=ended.stderr,
-            is_truncated=ended.killed_for == "output",
-            is_timed_out=ended.killed_for == "time",
             killed_for=ended.killed_for,
-            wall_ms=int((time.monotonic() - began) * 1_000),
             cpu_ms=ended.cpu_ms,
             memory_bytes=ended.memory_bytes,
-            driver=self.id,
-            profile_id=profile.profile_id,
         )
 
     async def _ended(self, profile: ExecProfile, kind: Kind, path: Path, *, stdin: bytes, script: str) -> Ended:

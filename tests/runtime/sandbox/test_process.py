@@ -59,7 +59,7 @@ def test_files_of_the_same_user_are_not_changed(tmp_path: Path, change: str) -> 
 
     async def tried() -> object:
         driver = _unprobed()
-        outcome = await driver._run(profile, source.encode(), b"", {})
+        outcome = await driver._run(profile, source.encode(), b"")
         await driver.stop()
         return {"said": outcome.stdout.decode(), "errors": outcome.stderr.decode()}
 
@@ -143,7 +143,7 @@ def _unprobed() -> Process:
 
 
 async def _run(driver: Process, program: bytes) -> Outcome:
-    return await driver._run(PROFILE, program, b"", {})
+    return await driver._run(PROFILE, program, b"")
 
 
 def _as_somebody(user: int, work: Callable[[], Awaitable[object]], *, has_root: bool) -> dict[str, Any]:
