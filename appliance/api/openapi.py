@@ -35,7 +35,21 @@ TAKING_A_RUN = (
     "ask_what_if",
     "compare_runs",
 )
-TAGS = ("runs", "workflows", "models", "egress", "costs", "panels", "tools", "mcp", "bus", "vault", "health", "manual")
+TAGS = (
+    "runs",
+    "workflows",
+    "models",
+    "egress",
+    "costs",
+    "panels",
+    "tools",
+    "tickets",
+    "mcp",
+    "bus",
+    "vault",
+    "health",
+    "manual",
+)
 DESCRIPTION = """\
 Runs teams of AI agents as deterministic, replayable workflows on one server with no internet.
 

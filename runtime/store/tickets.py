@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
 
 _PREFIX = "T-"
-_COLUMNS = "key, created_us, tenant, run, step, subject, category, summary, status"
+_COLUMNS = "key, created_us, tenant, run, step, subject, category, summary, status, closed_us, closed_by, note"
 
 
 class Ticket(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +33,11 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     status: str
     """`open` or `closed`."""
+    closed_us: int | None = None
+    """None: it is open, or was closed by a version that kept no time."""
+    closed_by: str = ""
+    note: str = ""
+    """What was said when it was closed."""
 
 
 class Tickets:
@@ -61,16 +66,43 @@ class Tickets:
         """One ticket. Raises NotFound, also for another tenant's."""
         found = await self._database.read(lambda c: _select(c, "tenant = ? AND key = ?", (tenant, _key(id)), limit=1))
         if not found:
-            raise NotFound("ticket.not_found", f"there is no ticket {id!r} here", ticket=id)
+            raise unknown_ticket(id)
         return found[0]
 
     async def newest(
-        self, *, tenant: TenantId, status: str = "", limit: int = 100, before: str = ""
+        self, *, tenant: TenantId, status: str = "", category: str = "", limit: int = 100, before: str = ""
     ) -> Sequence[Ticket]:
         """A tenant's tickets, newest first; `before` is a ticket's id and pages on."""
-        wanted = "tenant = ? AND key < ? AND (status = ? OR ? = '')"
-        values = (tenant, _key(before) if before else 2**63 - 1, status, status)
+        wanted = "tenant = ? AND key < ? AND (status = ? OR ? = '') AND (category = ? OR ? = '')"
+        values = (tenant, _key(before) if before else 2**63 - 1, status, status, category, category)
         return await self._database.read(lambda c: _select(c, wanted, values, limit=limit))
+
+    async def close(self, id: str, *, tenant: TenantId, at_us: int, by: str, note: str) -> Ticket:
+        """Close a ticket; durable when this returns. One that is closed stays as it is. Raises NotFound."""
+        change = "status = 'closed', closed_us = ?, closed_by = ?, note = ? WHERE status = 'open'"
+        return await self._changed(id, tenant, change, (at_us, by, note))
+
+    async def reopen(self, id: str, *, tenant: TenantId) -> Ticket:
+        """Open a closed ticket again; durable when this returns. One that is open stays as it is. Raises NotFound."""
+        change = "status = 'open', closed_us = NULL, closed_by = '', note = '' WHERE status = 'closed'"
+        return await self._changed(id, tenant, change, ())
+
+    async def _changed(self, id: str, tenant: TenantId, change: str, values: tuple[object, ...]) -> Ticket:
+        place = (tenant, _key(id))
+
+        def work(connection: sqlite3.Connection) -> Sequence[Ticket]:
+            connection.execute(f"UPDATE ticket SET {change} AND tenant = ? AND key = ?", (*values, *place))
+            return _select(connection, "tenant = ? AND key = ?", place, limit=1)
+
+        found = await self._database.write(work)
+        if not found:
+            raise unknown_ticket(id)
+        return found[0]
+
+
+def unknown_ticket(id: str) -> NotFound:
+    """What is raised for a number that no ticket of the tenant has."""
+    return NotFound("ticket.not_found", f"there is no ticket {id[:40]!r} here; af tickets list has them", ticket=id)
 
 
 def _create(connection: sqlite3.Connection, values: tuple[object, ...]) -> Ticket:
@@ -97,6 +129,9 @@ def _ticket(
     category: str,
     summary: str,
     status: str,
+    closed_us: int | None,
+    closed_by: str,
+    note: str,
 ) -> Ticket:
     return Ticket(
         id=f"{_PREFIX}{key:06d}",
@@ -108,6 +143,9 @@ def _ticket(
         category=category,
         summary=summary,
         status=status,
+        closed_us=closed_us,
+        closed_by=closed_by,
+        note=note,
     )
 
 

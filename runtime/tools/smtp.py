@@ -1,29 +1,40 @@
 """The kind `smtp`: a mail by the site's own server, to those whom the tool may write to, through the door.
 
-Every attempt at a call has the same `Message-ID`, so that a receiver can tell a mail that was handed in twice.
+Every attempt at a call has the same `Message-ID`, so that a receiver can tell a mail that was handed in twice. A ticket
+of the category `mail` is opened before one is handed in and closed behind that, and a call whose mail was taken sends
+no second one. One that stays open never arrived, or nobody knows.
 """
 
 import base64
 import binascii
+import logging
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import ClassVar, cast
 
 from runtime.domain.canonical import Json
+from runtime.domain.ids import RunId, StepId
 from runtime.domain.mail import Attachment, Mail, MailServer, Security, check_mail, forbidden
 from runtime.domain.tool import ToolCall, ToolSpec
-from runtime.errors import Invalid, Refused
+from runtime.errors import AgentFlowError, Invalid, Refused
 from runtime.ports import ToolContext
+from runtime.store.tickets import Ticket
 from runtime.tools.arguments import only, text_of, texts_of
 from runtime.tools.registry import ToolServices
 
+CATEGORY = "mail"
 SITE_RECIPIENTS = "site_recipients"
 """The key under which the settings bound what a tool says."""
 
 _SETTING = "mail.recipients in the settings"
 _OWN = "'recipients' of {}, else the sender's own domain"
 _KNOWN = ("to", "subject", "body", "html", "cc", "bcc", "reply_to", "attachments")
+_TAKEN = re.compile(r"taken for (\d+), refused for (\d+)")
+"""What a ticket says of a mail that the server has."""
 _TEXTUAL = ("text/", "application/json", "application/xml")
+
+log = logging.getLogger(__name__)
 
 
 class SmtpTool:
@@ -35,6 +46,7 @@ class SmtpTool:
     def __init__(self, spec: ToolSpec, services: ToolServices) -> None:
         config = spec.config
         self.spec = spec
+        self._services = services
         self._server = MailServer(
             host=str(config.get("host", "")),
             port=int(str(config.get("port", 587))),
@@ -67,8 +79,46 @@ class SmtpTool:
                     f"tool {self.spec.id!r} may not write to {len(strangers)} of {len(mail.recipients)} recipients; it "
                     f"may write to {', '.join(allowed)}. The rule is {rule.format(self.spec.set_by)}",
                 )
-        reply = await ctx.mail.send(mail)
+        kept = await self._kept(mail, call, ctx)
+        if kept is not None and (taken := _TAKEN.fullmatch(kept.note)):
+            return {"message_id": mail.message_id, "accepted": int(taken[1]), "refused": int(taken[2])}
+        try:
+            reply = await ctx.mail.send(mail)
+        except AgentFlowError as error:
+            if not error.retryable:
+                await self._done(kept, ctx, f"not sent: {error.code}")
+            raise
+        await self._done(kept, ctx, f"taken for {len(reply.accepted)}, refused for {len(reply.refused)}")
         return {"message_id": reply.message_id, "accepted": len(reply.accepted), "refused": len(reply.refused)}
+
+    async def _kept(self, mail: Mail, call: ToolCall, ctx: ToolContext) -> Ticket | None:
+        """The mail's ticket, the same for every attempt; its text is not kept."""
+        tickets, run = self._services.tickets, RunId(ctx.sender.run)
+        if tickets is None:
+            return None
+        said: Json = {"subject": mail.subject, "recipients": ", ".join(mail.recipients)}
+        given = await self._services.kept(run, said) if run else said
+        told = given if isinstance(given, dict) else {}
+        return await tickets.create(
+            idempotency_key=f"mail/{call.idempotency_key}",
+            at_us=ctx.clock.now_us(),
+            tenant=ctx.sender.tenant,
+            run=run,
+            step=StepId(ctx.sender.step),
+            subject=str(told.get("subject", "")),
+            category=CATEGORY,
+            summary=f"to {told.get('recipients', '')}\nMessage-ID <{mail.message_id}>, by tool {self.spec.id}",
+        )
+
+    async def _done(self, kept: Ticket | None, ctx: ToolContext, note: str) -> None:
+        """Close it. What happened has happened: where the ticket cannot be written the log says so, and no more."""
+        if kept is None or self._services.tickets is None:
+            return
+        by = f"tool {self.spec.id}"
+        try:
+            await self._services.tickets.close(kept.id, tenant=kept.tenant, at_us=ctx.clock.now_us(), by=by, note=note)
+        except AgentFlowError as error:
+            log.error("ticket %s of a mail stays open, though it was %s: %s", kept.id, note, error.code)
 
     def _mail(self, call: ToolCall, ctx: ToolContext) -> Mail:
         tool, given = self.spec.id, call.arguments

@@ -70,3 +70,22 @@ async def test_an_id_of_no_ticket_is_not_found(tickets: Tickets, id: str) -> Non
     await create(tickets, "r/1")
     with pytest.raises(NotFound):
         await tickets.find(id, tenant=BANK)
+
+
+async def test_a_ticket_is_closed_once_and_opened_again(tickets: Tickets) -> None:
+    """The first to close it has worked on it; another tenant cannot."""
+    opened = await create(tickets, "r/1")
+    closed = await tickets.close(opened.id, tenant=BANK, at_us=NOON_US + 1, by="cli", note="called")
+    assert ("closed", NOON_US + 1, "cli", "called") == (closed.status, closed.closed_us, closed.closed_by, closed.note)
+    assert closed == await tickets.close(opened.id, tenant=BANK, at_us=NOON_US + 2, by="other", note="again")
+    with pytest.raises(NotFound):
+        await tickets.reopen(opened.id, tenant=SHOP)
+    assert opened == await tickets.reopen(opened.id, tenant=BANK)
+
+
+async def test_tickets_are_listed_by_category_and_status(tickets: Tickets) -> None:
+    """Notices are read apart from what is to be worked on."""
+    first = await create(tickets, "r/1")
+    await tickets.close((await create(tickets, "r/2")).id, tenant=BANK, at_us=NOON_US, by="cli", note="")
+    assert [first] == list(await tickets.newest(tenant=BANK, status="open", category="cards"))
+    assert [] == list(await tickets.newest(tenant=BANK, category="notice"))

@@ -1,20 +1,36 @@
 """The kind `smtp`: whom a tool may write to, and that every attempt is the same mail."""
 
+from collections.abc import AsyncIterator
+from pathlib import Path
+
 import pytest
 
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE, Sender
-from runtime.domain.ids import RunId
+from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.mail import Mail, MailReply
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.engine.clock import ManualClock
-from runtime.errors import Invalid, Refused
+from runtime.errors import AgentFlowError, Invalid, Refused, Unavailable
+from runtime.store.database import Database
+from runtime.store.journal import journal_database
+from runtime.store.lock import hold
+from runtime.store.tickets import Tickets
 from runtime.tools.context import Means
 from runtime.tools.registry import ToolServices
 from runtime.tools.smtp import SmtpTool
 from tests.runtime.tools.contexts import context
 
 CONFIG: dict[str, Json] = {"host": "mail.bank.example", "from": "desk@bank.example"}
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    with hold(tmp_path, what="test", now_us=0) as lock:
+        opened = journal_database(tmp_path, lock=lock)
+        await opened.start()
+        yield opened
+        await opened.stop()
 
 
 class Post:
@@ -32,7 +48,9 @@ async def kept(run: RunId, value: Json) -> Json:
     return value
 
 
-async def called(post: Post, arguments: dict[str, Json], key: str = "k", **config: Json) -> Json:
+async def called(
+    post: "Post | Down", arguments: dict[str, Json], key: str = "k", tickets: Tickets | None = None, **config: Json
+) -> Json:
     spec = ToolSpec(
         id="send_email",
         kind="tool.smtp",
@@ -40,7 +58,7 @@ async def called(post: Post, arguments: dict[str, Json], key: str = "k", **confi
         config={**CONFIG, **config},
         set_by="tools.yaml",
     )
-    tool = SmtpTool(spec, ToolServices(clock=ManualClock(), kept=kept))
+    tool = SmtpTool(spec, ToolServices(clock=ManualClock(), kept=kept, tickets=tickets))
     call = ToolCall(tool="send_email", arguments=arguments, idempotency_key=key)
     return await tool.call(call, context(spec, means=Means(mail=post, clock=ManualClock())))
 
@@ -105,3 +123,40 @@ async def test_other_arguments_are_refused(wrong: dict[str, Json]) -> None:
 async def test_a_tool_without_a_server_says_what_is_missing() -> None:
     with pytest.raises(Invalid, match=r"mail\.host and mail\.sender in the settings"):
         await called(Post(), MAIL, host="")
+
+
+class Down:
+    """A server that does not answer, then one that does not want the mail, then one that takes it."""
+
+    def __init__(self, *errors: AgentFlowError) -> None:
+        self.errors = list(errors)
+        self.mails = 0
+
+    async def send(self, mail: Mail, *, sender: Sender = APPLIANCE) -> MailReply:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.mails += 1
+        return MailReply(message_id=mail.message_id, accepted=mail.recipients)
+
+
+async def test_a_mail_that_was_taken_is_not_sent_again(database: Database) -> None:
+    """Its ticket is open until the server has it, and says so then; its text stands nowhere."""
+    tickets, down = Tickets(database), Down(Unavailable("mail.unreachable", "down"))
+    with pytest.raises(Unavailable):
+        await called(down, MAIL, tickets=tickets)
+    [opened] = await tickets.newest(tenant=DEFAULT_TENANT)
+    assert ("open", "mail", "Hello", False) == (
+        opened.status, opened.category, opened.subject, "It works." in opened.summary
+    )  # fmt: skip
+    first, again = await called(down, MAIL, tickets=tickets), await called(down, MAIL, tickets=tickets)
+    [closed] = await tickets.newest(tenant=DEFAULT_TENANT)
+    assert (first, 1, "closed", "taken for 1, refused for 0") == (again, down.mails, closed.status, closed.note)
+    assert "ops@bank.example" in closed.summary
+
+
+async def test_a_mail_that_is_refused_for_good_says_so(database: Database) -> None:
+    tickets = Tickets(database)
+    with pytest.raises(Refused):
+        await called(Down(Refused("egress.zone", "no")), MAIL, tickets=tickets)
+    [closed] = await tickets.newest(tenant=DEFAULT_TENANT)
+    assert ("closed", "not sent: egress.zone") == (closed.status, closed.note)

@@ -1,0 +1,3 @@
+ALTER TABLE ticket DROP note;
+ALTER TABLE ticket DROP closed_by;
+ALTER TABLE ticket DROP closed_us;

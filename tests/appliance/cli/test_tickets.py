@@ -1,0 +1,22 @@
+"""`af tickets`: what tools left for people, read and closed at the command line."""
+
+from pathlib import Path
+
+from tests.appliance.cli.conftest import Af
+
+
+def test_a_notice_is_listed_shown_closed_and_opened_again(af: Af, tmp_path: Path, data_folder: Path) -> None:
+    assert (0, True) == (af("tickets", "list").code, "there are none" in af("tickets", "list").out)
+    assert 2 == af("tickets", "show", "T-000001").code
+    data_folder.mkdir(parents=True, exist_ok=True)
+    (data_folder / "tools.yaml").write_text("tool_registry: {tools: {tell: {type: notify}}}\n")
+    af("tools", "call", "tell", "--input", '{"title": "Waits", "message": "Somebody waits."}')
+    listed = af("tickets", "list", "--category", "notice", "--status", "open", "--json").document
+    notice = listed["tickets"][0]  # type: ignore[index]
+    assert ("T-000001", "Waits", False) == (notice["ticket_id"], notice["subject"], listed["has_more"])
+    closed = af("tickets", "close", "T-000001", "--note", "called", "--json").document
+    assert ("closed", "cli", "called") == (closed["status"], closed["closed_by"], closed["note"])
+    shown = af("tickets", "show", "T-000001")
+    assert (0, True, True) == (shown.code, "Somebody waits." in shown.out, "outside of any run" in shown.out)
+    assert "open" == af("tickets", "reopen", "T-000001", "--json").document["status"]
+    assert 2 == af("tickets", "close", "T-000002").code
