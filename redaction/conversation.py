@@ -6,6 +6,7 @@ import re2
 
 from redaction.detectors.finance import card
 from redaction.detectors.patterns import patterns
+from redaction.detectors.rules import latin, options
 from redaction.findings import Finding
 from redaction.keys import entity_of_key, is_plausible
 from redaction.wording import NO_NAMES
@@ -16,7 +17,7 @@ TAIL = 96
 """Characters of the message before that are context of the next."""
 _REACH = 4
 """Messages that one value may be cut over."""
-_DIGITS = re2.compile(r"[0-9](?:[ \-.]?[0-9])*")
+_DIGITS = re2.compile(rb"[0-9](?:[ \-.]?[0-9])*", options())
 _LAST_WORD = re2.compile(r"[^\s,;]{3,64}$")
 _FIRST_WORD = re2.compile(r"^[^\s,;]{2,64}")
 _ASKED = re2.compile(
@@ -114,7 +115,7 @@ def split_over(texts: Sequence[str]) -> list[tuple[Finding, ...]]:
 
 
 def _cards_over(texts: Sequence[str], found: list[list[Finding]]) -> None:
-    runs = [[match.span() for match in _DIGITS.finditer(text)] for text in texts]
+    runs = [[match.span() for match in _DIGITS.finditer(latin(text))] for text in texts]
     for first in range(len(texts)):
         if not runs[first]:
             continue

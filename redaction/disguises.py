@@ -5,8 +5,11 @@ Each is looked for by a mark that plain texts do not have, so that those are not
 
 import codecs
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import re2
+
+from redaction.search import Patterns
 
 _DIGITS = {
     "zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7",
@@ -42,20 +45,23 @@ Reading = tuple[str, list[int], list[int]]
 
 def disguises(text: str) -> Iterator[Reading]:
     """The readings of a text besides the plain one; mostly none."""
-    for pattern, plain in (
-        (_SPELT, _digits_of),
-        (_SPACED, _closed),
-        (_BETWEEN, _joined),
-        (_HEXED, _unhexed),
-        (_CODES, _of_codes),
-    ):
-        reading = _replaced(text, pattern, plain)
+    for pattern in _MARKS.in_text(text):
+        reading = _READERS[pattern](text)
         if reading is not None:
             yield reading
-    if sum(1 for _ in _ROT13.finditer(text)) >= _ENOUGH:
-        yield codecs.encode(text, "rot13"), list(range(len(text))), list(range(1, len(text) + 1))
-    if sum(1 for _ in _REVERSED.finditer(text)) >= _ENOUGH:
-        yield text[::-1], list(range(len(text) - 1, -1, -1)), list(range(len(text), 0, -1))
+
+
+def _turned(text: str) -> Reading | None:
+    """Rot13 undone."""
+    if sum(1 for _ in _ROT13.finditer(text)) < _ENOUGH:
+        return None
+    return codecs.encode(text, "rot13"), list(range(len(text))), list(range(1, len(text) + 1))
+
+
+def _reversed(text: str) -> Reading | None:
+    if sum(1 for _ in _REVERSED.finditer(text)) < _ENOUGH:
+        return None
+    return text[::-1], list(range(len(text) - 1, -1, -1)), list(range(len(text), 0, -1))
 
 
 def _replaced(text: str, pattern: "re2._Regexp[str]", plain: Callable[[str], str]) -> Reading | None:
@@ -105,3 +111,15 @@ def _unhexed(run: str) -> str:
 
 def _of_codes(run: str) -> str:
     return "".join(chr(int(code)) for code in run.replace(",", " ").split())
+
+
+_READERS: "dict[re2._Regexp[str], Callable[[str], Reading | None]]" = {
+    _SPELT: partial(_replaced, pattern=_SPELT, plain=_digits_of),
+    _SPACED: partial(_replaced, pattern=_SPACED, plain=_closed),
+    _BETWEEN: partial(_replaced, pattern=_BETWEEN, plain=_joined),
+    _HEXED: partial(_replaced, pattern=_HEXED, plain=_unhexed),
+    _CODES: partial(_replaced, pattern=_CODES, plain=_of_codes),
+    _ROT13: _turned,
+    _REVERSED: _reversed,
+}
+_MARKS = Patterns(_READERS)

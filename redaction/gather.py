@@ -249,7 +249,7 @@ def _entity_of_cell(column: str, cell: Json, columns: list[str]) -> str:
     if not entity and isinstance(cell, str) and is_name(cell):
         is_personal = any(keys.entity_of_key(name) in keys.PERSONAL for name in columns)
         words = keys.words_of(column)
-        if _is_role(column) or (is_personal and words[-1:] == ["name"]):
+        if _is_role(column) or (is_personal and words[-1:] == ("name",)):
             return "PERSON"
     return entity
 

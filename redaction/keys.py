@@ -5,6 +5,7 @@ A name is read as words, in any spelling: `patientDOB`, `PATIENT_DOB`, `Patient'
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 
 import re2
 
@@ -155,6 +156,8 @@ _PARTS = frozenset(("first", "last", "given", "family", "middle", "surname", "pr
 _OF_SETTINGS = {"token": "TOKEN", "secret": "API_KEY", "pat": "TOKEN", "pass": "PASSWORD", "pw": "PASSWORD"}
 """Last words of variables of the environment, `CODECOV_TOKEN`, whatever stands before."""
 _MOST_WORDS = 8
+_SHORT_KEY = 64
+"""Characters of the longest key whose words are remembered; payloads say the same few over and over."""
 _MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
 _TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
 _TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
@@ -174,15 +177,22 @@ _HARMLESS = words(
 )
 
 
-def words_of(key: str) -> list[str]:
+def words_of(key: str) -> tuple[str, ...]:
     """The words of a key, in lower case: `patientDOB` gives `patient`, `dob`."""
+    return _short_key_words(key) if len(key) <= _SHORT_KEY else _key_words(key)
+
+
+def _key_words(key: str) -> tuple[str, ...]:
     found = list[str]()
     for part in key.translate(_TO_WORDS).split():
         if part.isalpha() and (part.islower() or part.isupper() or part.istitle()):
             found.append(part.lower())
         else:
             found += _cut(part)
-    return found
+    return tuple(found)
+
+
+_short_key_words = lru_cache(maxsize=4_096)(_key_words)
 
 
 def _cut(part: str) -> list[str]:
@@ -215,6 +225,11 @@ def entity_of_key(key: str, parent: str = "") -> str:
 
     `parent`: the key of the mapping that it stands in, which may say what `number` is a number of.
     """
+    is_short = len(key) <= _SHORT_KEY and len(parent) <= _SHORT_KEY
+    return _entity_of_short_key(key, parent) if is_short else _entity_of_key(key, parent)
+
+
+def _entity_of_key(key: str, parent: str) -> str:
     if not parent and not may_name(key):
         return ""
     parts = words_of(key)
@@ -225,7 +240,10 @@ def entity_of_key(key: str, parent: str = "") -> str:
     return _entity(parts) or (_entity_within(parts, parent) if parent else "")
 
 
-def _entity(parts: list[str]) -> str:
+_entity_of_short_key = lru_cache(maxsize=4_096)(_entity_of_key)
+
+
+def _entity(parts: tuple[str, ...]) -> str:
     if parts[-1].isdigit() and len(parts) > 1 and len(parts[-1]) < 3:
         found = _ENTITY_BY_KEY.get("".join(parts))
         if found:
@@ -246,7 +264,7 @@ def _entity(parts: list[str]) -> str:
     return ""
 
 
-def _entity_within(parts: list[str], parent: str) -> str:
+def _entity_within(parts: tuple[str, ...], parent: str) -> str:
     """What a key of one word means by the key above it: `card.number`, `address.line`, `auth.pass`."""
     above = words_of(parent)[-2:]
     plain = "".join(parts)

@@ -7,6 +7,7 @@ holds none of the first words of what is known costs one pass over it.
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 
 from redaction.findings import ENTITIES, Finding
 from redaction.wording import MAY_BE_BOTH, NO_NAMES, PARTICLES, TITLES
@@ -27,6 +28,22 @@ _PLAIN = str.maketrans(
     {"ø": "o", "Ø": "O", "ß": "ss", "ł": "l", "Ł": "L", "æ": "ae", "Æ": "Ae", "đ": "d", "ı": "i", "œ": "oe"}
 )
 _NO_SPREAD = frozenset(("BINARY", "PRIVATE_KEY"))
+
+
+class Read:
+    """A text that several `Known` look through: what each of them asks of it is made once."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def lowered(self) -> str:
+        return self.text.lower()
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """In lower case, with and without the digits in them."""
+        return frozenset(self.lowered.translate(_TO_WORDS).split()).union(self.lowered.translate(_TO_LETTERS).split())
 
 
 class Known:
@@ -72,13 +89,15 @@ class Known:
             if entity == "EMAIL":
                 self._add_mailbox(value)
 
-    def spans(self, text: str) -> Iterator[Finding]:
+    def spans(self, text: "str | Read") -> Iterator[Finding]:
         """Where known values stand in a text; they may overlap."""
-        lowered = text.lower()
-        if not self._by_first or len(lowered) != len(text):
+        if not self._by_first:
             return
-        present = set(lowered.translate(_TO_WORDS).split())
-        present.update(lowered.translate(_TO_LETTERS).split())
+        read = text if isinstance(text, Read) else Read(text)
+        text, lowered = read.text, read.lowered
+        if len(lowered) != len(text):
+            return
+        present = set(read.words)
         if self._parts and not (text.islower() or text.isupper()):  # `feature/AnnaBerghof`
             present.update(first for first in self._by_first if first in lowered)
         for first in present & self._by_first.keys():

@@ -120,6 +120,9 @@ class Redactor:
         self, text: str, findings: Iterable[Finding], destination: str = "", *, is_number: bool = False
     ) -> Redacted:
         """Do with each find what the policy says. Finds do not overlap and are in order."""
+        findings = tuple(findings)
+        if not findings:
+            return Redacted(text, (), "allow")
         own = [*self.pseudonyms.spans(text), *(match.span() for match in _OWN.finditer(text))]
         pieces, acted, at = list[str](), list[Acted](), 0
         for found in findings:

@@ -14,7 +14,7 @@ from redaction.findings import Finding, merged
 from redaction.gather import Gathered, Path, Segment, gather
 from redaction.keys import entity_of_key
 from redaction.placeholders import json_within
-from redaction.propagation import Known
+from redaction.propagation import Known, Read
 from redaction.redactor import Acted, Decision, Redacted, Redactor
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
@@ -85,7 +85,8 @@ def _look(redactor: Redactor, segments: list[Segment]) -> dict[Path, list[Findin
     for segment in segments:
         known.learn(segment.text, (each for each in found[segment.path] if each.score >= redactor.policy.min_score))
     for segment in segments:
-        again = [*known.spans(segment.text), *redactor.pseudonyms.known.spans(segment.text)]
+        read = Read(segment.text)
+        again = [*known.spans(read), *redactor.pseudonyms.known.spans(read)]
         fresh = [each for each in again if not _is_covered(each, found[segment.path])]
         if fresh:
             found[segment.path] = merged([*found[segment.path], *fresh])

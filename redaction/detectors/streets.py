@@ -6,6 +6,7 @@ import re2
 
 from redaction.detectors.rules import latin, options
 from redaction.findings import Finding
+from redaction.search import Patterns
 from redaction.wording import NO_NAMES, is_name, words
 
 SCORE = 0.75
@@ -71,7 +72,7 @@ _ROMANCE = (
 _OF_ROMANCE = r"(?:de la |de los |de las |del |de |dei |della |delle |da |do |dos |das )?"
 _WEAK = _any(_SUFFIXES + _CLEAR)
 
-_STREETS = tuple(
+_STREETS: Patterns[bytes] = Patterns(
     re2.compile(pattern.encode("latin-1"), options())
     for pattern in (
         # 221B Baker Street · 12 N. Main St Apt 4
@@ -130,7 +131,7 @@ class Streets:
             return
         data = latin(text)
         judged = set[str]()
-        for pattern in _STREETS:
+        for pattern in _STREETS.in_text(data):
             group = 1 if pattern.groups else 0
             for match in pattern.finditer(data):
                 start, end = match.span(group)

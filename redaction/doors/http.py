@@ -9,6 +9,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.cookiejar import CookieJar
 from typing import TypeVar
 from urllib.parse import urljoin
 
@@ -182,7 +183,11 @@ class HttpDoor:
         client = self._clients.pop(key, None)
         if client is None:
             client = httpx.AsyncClient(
-                verify=self._tls_context(), trust_env=False, follow_redirects=False, headers={"user-agent": "agentflow"}
+                verify=self._tls_context(),
+                trust_env=False,
+                follow_redirects=False,
+                headers={"user-agent": "agentflow"},
+                cookies=_NoCookies(),
             )
         self._clients[key] = client  # moved to the end: used last
         if len(self._clients) > MAX_CLIENTS:
@@ -194,6 +199,16 @@ class HttpDoor:
         if self._tls is None:
             self._tls = system_trust()
         return self._tls
+
+
+class _NoCookies(CookieJar):
+    """Takes none and sends none: a client serves every tenant, and a cookie would tell one what another did."""
+
+    def extract_cookies(self, response: object, request: object) -> None:
+        """Leave what a server wants to be remembered."""
+
+    def add_cookie_header(self, request: object) -> None:
+        """Send nothing; a cookie that a caller sets is a header of its own."""
 
 
 class OpenReply:

@@ -119,6 +119,14 @@ async def test_connections_are_kept(door: Egress) -> None:
     assert server.connections == 1
 
 
+async def test_a_cookie_of_one_reply_is_in_no_other_request(door: Egress) -> None:
+    """A door serves every tenant."""
+    async with serving(answer(Set_Cookie="session=of-tenant-a; Path=/")) as server:
+        for _ in range(2):
+            await get(door, server.url())
+    assert b"of-tenant-a" not in server.requests[1]
+
+
 async def test_leave_for_one_host_is_not_leave_for_another(door: Egress) -> None:
     """The guard judged the host that it was shown."""
     async with serving(answer()) as server:

@@ -43,7 +43,7 @@ def test_a_key_that_says_nothing_stays_silent(key: str) -> None:
 
 def test_words_of_camel_case_and_acronyms() -> None:
     """An acronym ends before the next word's capital."""
-    assert ["gps", "latitude", "x", "api", "key"] == words_of("GPSLatitude-xAPIKey")
+    assert ("gps", "latitude", "x", "api", "key") == words_of("GPSLatitude-xAPIKey")
 
 
 @pytest.mark.parametrize(
