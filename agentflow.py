@@ -47,7 +47,7 @@ class Workflow:
         planner: Planner | None = None,
         *,
         folder: str | Path | None = None,
-        tools: Sequence[Callable[..., Value]] = (),
+        tools: Sequence[Callable[..., object]] = (),
         **keys: Value,
     ) -> None:
         """`planner`: None runs the agents one after another. `folder`: where files lie that agents name, such as
@@ -132,7 +132,7 @@ class Run:
     """Empty where it has none."""
 
 
-Function = TypeVar("Function", bound="Callable[..., Value]")
+Function = TypeVar("Function", bound="Callable[..., object]")
 
 
 @overload
@@ -175,14 +175,14 @@ def tool(function: Function | None = None, /, **options: Value) -> Function | Ca
     return marked if function is None else marked(function)
 
 
-def _name_of(function: Callable[..., Value]) -> str:
+def _name_of(function: Callable[..., object]) -> str:
     options = getattr(function, "__agentflow_tool__", None)
     if options is None:
         raise TypeError(f"{function.__name__} is no tool; mark it with @agentflow.tool")
     return str(options.get("name") or function.__name__)
 
 
-def _declared(function: Callable[..., Value], file: Path, folder: Path | None) -> Mapping[str, Value]:
+def _declared(function: Callable[..., object], file: Path, folder: Path | None) -> Mapping[str, Value]:
     if folder is None or not file.is_relative_to(folder):
         raise ValueError(f"{file.name} does not lie in {folder}, the folder of the definition")
     return {"type": "function", "handler": f"{file.relative_to(folder).as_posix()}:{function.__name__}"}

@@ -6,11 +6,8 @@ definition itself says goes before all of them.
 
 import ast
 from collections.abc import Mapping
-from types import NoneType
-from typing import Annotated, Any, Literal, Optional, Union
 
-import msgspec
-
+from appliance.loading.annotations import Hints
 from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler, parse_module
 from appliance.loading.node import Node, from_json
@@ -30,12 +27,6 @@ OPTIONS = {
     "version": "version",
 }
 """What `@tool(…)` takes → the key of a tool that it stands for."""
-
-_TYPES: dict[str, Any] = {
-    **{"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict, "Any": Any},
-    **{"List": list, "Dict": dict, "Sequence": list, "Mapping": dict, "Optional": Optional, "Union": Union},
-    **{"Literal": Literal, "Annotated": Annotated, "None": None},
-}
 
 
 def completed(node: Node, place: Place) -> Node:
@@ -73,6 +64,7 @@ def declared(handler: str, files: ProjectFiles) -> dict[str, Json]:
     arguments, place = found.args, f"{name}:{found.lineno}"
     if arguments.posonlyargs or arguments.vararg or arguments.kwarg:
         raise Invalid("handler.arguments", f"{place}: a tool takes arguments by name, without '/', * and **")
+    takes, answers = Hints(name, module, files), Hints(name, module, files)
     properties: dict[str, Json] = {}
     required: list[Json] = []
     defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
@@ -83,21 +75,29 @@ def declared(handler: str, files: ProjectFiles) -> dict[str, Json]:
     for argument, default in given:
         if argument.arg == "ctx":
             continue
-        properties[argument.arg] = _schema(argument.annotation, f"{place}: argument {argument.arg!r}")
+        properties[argument.arg] = _schema(argument.annotation, takes, f"{place}: argument {argument.arg!r}")
         if default is None:
             required.append(argument.arg)
-    keys: dict[str, Json] = {
-        "input_schema": {
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        }
+    schema: dict[str, Json] = {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
     }
+    keys: dict[str, Json] = {"input_schema": _with_definitions(schema, takes)}
     if found.returns is not None:
-        keys["output_schema"] = _schema(found.returns, f"{place}: the answer")
+        answer = _schema(found.returns, answers, f"{place}: the answer")
+        keys["output_schema"] = _with_definitions(answer, answers)
     described = (ast.get_docstring(found) or "").strip().partition("\n\n")[0]
     return {**keys, **({"description": " ".join(described.split())} if described else {}), **_options(found, place)}
+
+
+def _schema(annotation: ast.expr | None, hints: Hints, place: str) -> dict[str, Json]:
+    return {} if annotation is None else hints.schema(annotation, place)
+
+
+def _with_definitions(schema: dict[str, Json], hints: Hints) -> dict[str, Json]:
+    return {**schema, **({"$defs": hints.definitions} if hints.definitions else {})}
 
 
 def _options(function: ast.FunctionDef, place: str) -> dict[str, Json]:
@@ -119,40 +119,6 @@ def _options(function: ast.FunctionDef, place: str) -> dict[str, Json]:
                 message = f"{place}: {keyword.arg} of @tool must be written out, for the file is read and not run"
                 raise Invalid("handler.options", message) from None
     return keys
-
-
-def _schema(annotation: ast.expr | None, place: str) -> Json:
-    if annotation is None:
-        return {}
-    try:
-        kind = _type(annotation)
-        schema: Json = msgspec.json.schema(kind)
-    except (TypeError, ValueError):
-        raise Invalid(
-            "handler.annotation",
-            f"{place} is annotated {ast.unparse(annotation)[:80]!r}; a tool takes and answers JSON: int, float, str, "
-            "bool, None, list, dict, Any, Literal, Optional, Union and what is made of them",
-        ) from None
-    return schema
-
-
-def _type(node: ast.expr) -> Any:  # noqa: ANN401  # a type
-    """The type that an annotation names, out of those that JSON has. Raises ValueError for any other."""
-    match node:
-        case ast.Constant(value=None):
-            return NoneType
-        case ast.Constant(value=str(text)):
-            return _type(ast.parse(text, mode="eval").body)
-        case ast.Name() | ast.Attribute() if _name(node) in _TYPES:
-            return _TYPES[_name(node)]
-        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return Union[_type(left), _type(right)]  # noqa: UP007  # of types that are values
-        case ast.Subscript(value=value, slice=inner) if _name(value) == "Literal":
-            return Literal[ast.literal_eval(inner)]
-        case ast.Subscript(value=value, slice=inner) if _name(value) in _TYPES:
-            parts = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            return _TYPES[_name(value)][tuple(map(_type, parts)) if len(parts) > 1 else _type(parts[0])]
-    raise ValueError(ast.dump(node)[:80])
 
 
 def _name(node: ast.expr) -> str:

@@ -6,6 +6,7 @@ While a call runs, the function may ask for a tool: a line goes out, and the nex
 """
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -53,7 +54,11 @@ class Wire:
 
     def send(self, message: dict[str, Any]) -> None:
         """Write one line."""
-        self._sink.write(json.dumps(message, ensure_ascii=True) + "\n")
+        self.write(json.dumps(message, ensure_ascii=True))
+
+    def write(self, line: str) -> None:
+        """Write one line of JSON."""
+        self._sink.write(line + "\n")
         self._sink.flush()
 
     def receive(self) -> dict[str, Any]:
@@ -83,7 +88,7 @@ def main() -> None:
     while True:
         call = wire.receive()
         try:
-            wire.send({"result": _called(getattr(module, call["function"]), call, wire)})
+            wire.write(_answer(_called(getattr(module, call["function"]), call, wire), call["function"]))
         except SystemExit:
             raise
         except BaseException as error:  # the call failed; the worker goes on
@@ -98,7 +103,44 @@ def _called(function: Any, call: dict[str, Any], wire: Wire) -> Any:  # noqa: AN
         return function(call["input"], context)
     code = getattr(function, "__code__", None)
     takes = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] if code else ()
-    return function(**call["input"], **({"ctx": context} if "ctx" in takes else {}))
+    hints, given = getattr(function, "__annotations__", {}), call["input"]
+    if any(hints.get(name) not in _PLAIN for name in given):
+        given = _values().arguments(function, given)
+    return function(**given, **({"ctx": context} if "ctx" in takes else {}))
+
+
+_PLAIN = ("int", "float", "str", "bool", "dict", "list", "None", int, float, str, bool, dict, list, None)
+"""Hints of what JSON has itself."""
+
+
+def _answer(result: Any, function: str) -> str:  # noqa: ANN401  # whatever a function returns
+    """The line that says what a function returned; where JSON has no form for it, one that says so."""
+    try:
+        return json.dumps({"result": result}, ensure_ascii=True, allow_nan=False, default=_plain)
+    except TypeError as error:
+        reason = str(error)  # names types alone
+    except ValueError:
+        reason = "a number that is not finite, or a value that holds itself"
+    except RecursionError:
+        reason = "a value that nests too deep"
+    message = f"{function}() answered what JSON cannot hold: {reason}"
+    return json.dumps({"error": {"code": "custom.not_json", "message": message, "retryable": False}})
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  # any value
+    return _values().plain(value)
+
+
+@functools.cache
+def _values() -> Any:  # noqa: ANN401  # a module
+    """The program beside this one that knows dataclasses, which take a while to import, and Enums."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "user_values.py")
+    spec = importlib.util.spec_from_file_location("agentflow_user_values", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class _Sdk:
@@ -145,6 +187,7 @@ def _load(folder: str, file: str, sdk: str) -> Any:  # noqa: ANN401  # a module
     if spec is None or spec.loader is None:
         raise ImportError("not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses and typing look for what a class's hints name
     spec.loader.exec_module(module)
     return module
 

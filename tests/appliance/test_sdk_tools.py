@@ -10,7 +10,25 @@ import pytest
 import agentflow
 
 TOOLS = '''
+from __future__ import annotations
+from dataclasses import dataclass
+from enum import Enum
 import agentflow
+
+class Speed(Enum):
+    SLOW = "slow"
+    FAST = "fast"
+
+@dataclass
+class Parcel:
+    to: str
+    grams: int
+    speed: Speed = Speed.SLOW
+
+@agentflow.tool
+def pack(parcels: list[Parcel], speed: Speed) -> Parcel:
+    """Put parcels into one."""
+    return Parcel(parcels[0].to, sum(each.grams for each in parcels), speed)
 
 @agentflow.tool(idempotent=True)
 def calculate_total(lines: list[float], tax: float = 0.0) -> float:
@@ -37,16 +55,17 @@ def lie() -> int:
 def act(task, ctx):
     return [ctx.tool(each["tool"], each["with"]) for each in task]
 '''
-NAMES = ["calculate_total", "key_of", "spin", "fail", "lie"]
+NAMES = ["calculate_total", "key_of", "spin", "fail", "lie", "pack"]
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> ModuleType:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     (tmp_path / "tools.py").write_text(TOOLS)
     spec = importlib.util.spec_from_file_location("project_tools", tmp_path / "tools.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "project_tools", module)  # as an import does, and dataclasses need
     spec.loader.exec_module(module)
     return module
 
@@ -69,12 +88,20 @@ def test_a_function_is_a_tool(project: ModuleType, tmp_path: Path) -> None:
     assert [f"{keyed.run_id}/a/key_of"] == keyed.output
 
 
+def test_its_own_types_come_in_and_go_out(project: ModuleType, tmp_path: Path) -> None:
+    """The function has objects, the caller JSON."""
+    parcels: agentflow.Value = [{"to": "Ada", "grams": 5}, {"to": "Ada", "grams": 7, "speed": "fast"}]
+    run = ran(project, tmp_path, "pack", parcels=parcels, speed="fast")
+    assert ("succeeded", [{"to": "Ada", "grams": 12, "speed": "fast"}]) == (run.status, run.output)
+
+
 @pytest.mark.parametrize(
     ("tool", "given", "error"),
     [
         ("calculate_total", {"lines": "x"}, "tool.arguments"),
-        ("fail", {"iban": "DE00"}, "custom.raised: tool 'fail': tools.py:20 raised ValueError"),
+        ("fail", {"iban": "DE00"}, "custom.raised: tool 'fail': tools.py:38 raised ValueError"),
         ("lie", {}, "tool.output_invalid"),
+        ("pack", {"parcels": [{"to": "Ada"}], "speed": "fast"}, "tool.arguments"),
         ("spin", {}, "tool.timeout"),
     ],
 )

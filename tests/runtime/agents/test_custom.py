@@ -197,8 +197,9 @@ def _is_running(pid: int) -> bool:
 
 
 async def test_an_answer_that_is_no_json_is_refused(project: Path) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(StepFailure, match="not finite") as failure:
         await call(project, "nan")
+    assert "custom.not_json" == failure.value.code
 
 
 @pytest.mark.parametrize(
