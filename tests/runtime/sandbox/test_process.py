@@ -1,6 +1,7 @@
 """The process sandbox where it has less than everything: no root, no root of its own for a program, nobody's parent."""
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401  # asyncio would import it as a user who may not read the library
 import json
 import os
 import signal
