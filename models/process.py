@@ -13,6 +13,7 @@ import msgspec
 
 from models.wire import AnyAsk, Call, Chunk, Final, Said
 from runtime.errors import Unavailable
+from runtime.sandbox import children
 
 _KEPT_VARIABLES = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _OWN_VARIABLES = {
@@ -47,14 +48,8 @@ class WorkerProcess:
         """Start a worker with nothing loaded. Raises Unavailable when no process can be started."""
         try:
             with open(os.devnull if log is None else _rotated(log), "ab") as errors:
-                process = await asyncio.create_subprocess_exec(
-                    *_command(),
-                    stdin=asyncio.subprocess.PIPE,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=errors,
-                    env=_environment(),
-                    limit=_LINE_BYTES,
-                    start_new_session=True,  # Ctrl-C in the terminal is the host's to handle
+                process = await children.started(  # in a session of its own: Ctrl-C is the host's to handle
+                    *_command(), stderr=errors, env=_environment(), limit=_LINE_BYTES
                 )
         except OSError as error:
             raise Unavailable(

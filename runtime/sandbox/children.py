@@ -6,11 +6,15 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 
-async def started(*arguments: str, **options: Any) -> asyncio.subprocess.Process:  # noqa: ANN401  # those of Popen
-    """A program as the leader of a session of its own, its three streams being pipes.
+async def started(
+    *arguments: str,
+    stderr: int | IO[bytes] = asyncio.subprocess.PIPE,
+    **options: Any,  # noqa: ANN401  # those of Popen, and of asyncio's streams
+) -> asyncio.subprocess.Process:
+    """A program as the leader of a session of its own, its three streams being pipes where `stderr` is no other.
 
     Where the caller is cancelled meanwhile, the program and all that it has begun are killed first. Left alone,
     asyncio kills the program only: a child of its that is not yet bound to its end lives on and holds the pipes.
@@ -21,7 +25,7 @@ async def started(*arguments: str, **options: Any) -> asyncio.subprocess.Process
             *arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=stderr,
             start_new_session=True,
             **options,
         )

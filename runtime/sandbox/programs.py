@@ -1,5 +1,6 @@
 """How a program is put to its interpreter, and what its end is read from. Starts nothing."""
 
+import signal
 from collections.abc import Sequence
 
 from runtime.domain.exec_profile import ExecProfile
@@ -23,8 +24,11 @@ def cpu_s(profile: ExecProfile) -> int:
 
 
 def exit_code(code: int) -> int:
-    """What a program ended with, by the status that passes it on: above 128 it is a signal, which is negative here."""
-    return 128 - code if code > 128 else code
+    """What a program ended with, by the status that passes it on: there 128 and its number stand for a signal.
+
+    Negative: the signal. No signal has a number over 64, so 193 to 255 are what a program said itself.
+    """
+    return 128 - code if 128 < code <= 128 + signal.NSIG - 1 else code
 
 
 def last_words(stderr: bytes | bytearray, *, otherwise: str = "", begin: Sequence[str] = ("",)) -> str:

@@ -5,12 +5,10 @@ one. Knows nothing of agents and tools.
 """
 
 import asyncio
-import contextlib
 import importlib.util
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 
 from runtime.domain.canonical import MAX_DEPTH, Json, parse
 from runtime.errors import AgentFlowError, Invalid, StepFailure, Unavailable
+from runtime.sandbox import children
 from runtime.tools import user_code
 
 MAX_LINE_BYTES = 16 * 1_048_576
@@ -140,8 +139,7 @@ class _Worker:
     async def kill(self) -> None:
         """End the process and those it has started, whatever they are doing."""
         if self.is_alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+            children.kill(self._process)
         await self._process.wait()
         self._log.cancel()
 
@@ -176,17 +174,13 @@ def _sdk() -> str:
 
 async def _start_process() -> asyncio.subprocess.Process:
     environment = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
-    return await asyncio.create_subprocess_exec(
+    return await children.started(  # in a session of its own: a Ctrl-C at the terminal is the appliance's to handle
         sys.executable,
         "-I",
         "-S",  # not even the packages that the appliance is installed beside
         str(Path(user_code.__file__)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
         env=environment,
         limit=MAX_LINE_BYTES,
-        start_new_session=True,  # a Ctrl-C at the terminal stops the appliance, which then stops its workers
     )
 
 

@@ -17,6 +17,7 @@ from runtime.domain.exec_profile import ExecProfile, Outcome
 from runtime.errors import Refused, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Sandbox
+from runtime.sandbox import canaries
 from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.bundles import Folder
 from runtime.sandbox.gvisor import Gvisor
@@ -48,6 +49,21 @@ async def test_a_program_runs_and_answers(sandbox: Sandbox) -> None:
     source = b"import sys; print(sys.stdin.read().upper(), end=''); print('e', file=sys.stderr); sys.exit(3)"
     outcome = await sandbox.run(PROFILE, source, stdin=b"hello")
     assert (3, b"HELLO", b"e\n", sandbox.id) == (outcome.exit_code, outcome.stdout, outcome.stderr, outcome.driver)
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", -signal.SIGKILL),
+        ("import os; os.kill(os.getpid(), 15)", -signal.SIGTERM),
+        ("import os; os.abort()", -signal.SIGABRT),
+        ("import sys; sys.exit(254)", 254),
+    ],
+)
+async def test_a_program_that_ends_by_a_signal_is_said_to(sandbox: Sandbox, source: str, code: int) -> None:
+    """Also where one process passes it on to the next; and what a program says itself stays what it said."""
+    outcome = await sandbox.run(PROFILE, source.encode())
+    assert (code, "") == (outcome.exit_code, outcome.killed_for)
 
 
 async def test_it_holds_everything_for_a_program_that_asks_for_nothing(sandbox: Sandbox) -> None:
@@ -239,9 +255,8 @@ async def test_limits_add_up_over_all_processes_or_it_is_refused(sandbox: Sandbo
     outcome = await sandbox.run(profile, source)
     assert (0, b"b'hello\\n'") == (outcome.exit_code, outcome.stdout.splitlines()[0])
     assert 0 < outcome.memory_bytes <= 128 << 20
-    heavy = b"import os, time\nfor _ in range(4):\n    if os.fork() == 0:\n"
-    heavy += b"        held = bytearray(60 << 20); time.sleep(1); print('x', flush=True); os._exit(0)\ntime.sleep(3)"
-    assert 3 > (await sandbox.run(profile, heavy)).stdout.count(b"x")  # those that hold it at once, and live
+    heavy = await sandbox.run(msgspec.structs.replace(profile, memory_bytes=192 << 20), canaries._HEAVY.encode())
+    assert heavy.killed_for == "memory" or heavy.stdout.split() in ([b"alive", b"1"], [b"alive", b"2"])
     daemon = (
         b"import os, time\nif os.fork() == 0:\n    os.setsid()\n    for n in range(3): os.close(n)\n    time.sleep(60)"
     )
