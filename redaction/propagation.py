@@ -7,7 +7,6 @@ holds none of the first words of what is known costs one pass over it.
 import string
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 
 from redaction.findings import ENTITIES, Finding
 from redaction.wording import MAY_BE_BOTH, NO_NAMES, PARTICLES, TITLES
@@ -33,17 +32,20 @@ _NO_SPREAD = frozenset(("BINARY", "PRIVATE_KEY"))
 class Read:
     """A text that several `Known` look through: what each of them asks of it is made once."""
 
+    __slots__ = ("_words", "lowered", "text")
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self.lowered = text.lower()
+        self._words: frozenset[str] | None = None
 
-    @cached_property
-    def lowered(self) -> str:
-        return self.text.lower()
-
-    @cached_property
+    @property
     def words(self) -> frozenset[str]:
         """In lower case, with and without the digits in them."""
-        return frozenset(self.lowered.translate(_TO_WORDS).split()).union(self.lowered.translate(_TO_LETTERS).split())
+        if self._words is None:
+            letters = self.lowered.translate(_TO_LETTERS).split()
+            self._words = frozenset(self.lowered.translate(_TO_WORDS).split()).union(letters)
+        return self._words
 
 
 class Known:
@@ -97,10 +99,10 @@ class Known:
         text, lowered = read.text, read.lowered
         if len(lowered) != len(text):
             return
-        present = set(read.words)
+        present = read.words & self._by_first.keys()
         if self._parts and not (text.islower() or text.isupper()):  # `feature/AnnaBerghof`
-            present.update(first for first in self._by_first if first in lowered)
-        for first in present & self._by_first.keys():
+            present = present.union(first for first in self._by_first if first in lowered)
+        for first in present:
             entries = self._by_first[first]
             if len(entries) > _MANY:
                 yield from _places_of_many(text, lowered, first, entries)

@@ -83,7 +83,8 @@ def _look(redactor: Redactor, segments: list[Segment]) -> dict[Path, list[Findin
     found = {each.path: _found(redactor, each) for each in segments}
     known = Known()
     for segment in segments:
-        known.learn(segment.text, (each for each in found[segment.path] if each.score >= redactor.policy.min_score))
+        if found[segment.path]:
+            known.learn(segment.text, (each for each in found[segment.path] if each.score >= redactor.policy.min_score))
     for segment in segments:
         read = Read(segment.text)
         again = [*known.spans(read), *redactor.pseudonyms.known.spans(read)]

@@ -125,7 +125,7 @@ def bench_redaction(af: Af, *, payloads: int, streams: int, without_names: bool)
 
 @bench.command("gateway", examples="af bench gateway --json")
 @click.option(
-    "--calls", type=click.IntRange(10), metavar="N", default=100, show_default=True, help="Calls of each pass."
+    "--calls", type=click.IntRange(10), metavar="N", default=600, show_default=True, help="Calls of each kind."
 )
 @pass_af
 def bench_gateway(af: Af, *, calls: int) -> int:

@@ -40,7 +40,7 @@ _SHORTEST, _LONGEST = 13, 19
 
 def card(run: str) -> tuple[int, int]:
     """Start and end of the first payment card in a run of digits and separators; (0, 0) when there is none."""
-    return next(cards(run), (0, 0))
+    return next(cards(run), (0, 0)) if len(run) >= _SHORTEST else (0, 0)
 
 
 def cards(run: str) -> Iterator[tuple[int, int]]:
