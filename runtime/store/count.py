@@ -1,6 +1,6 @@
 """The one count of journal entries and messages, and what of them has become durable since somebody last looked.
 
-Used in the writer's thread alone, but for `hear`, and for `taken`, which is called while no transaction is under way.
+Used in the writer's thread alone, but for `hear`. `taken` is called while no transaction is under way.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from runtime.errors import Unavailable
 from runtime.store import driver, migrations
@@ -21,7 +20,8 @@ from runtime.store.connection import close, connect, hop
 from runtime.store.failures import translate
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
-from runtime.store.transaction import Failed, Unit, commit
+from runtime.store.transaction import Failed, Unit
+from runtime.store.writer import MAX_BATCH, Done, Waiting, Writer
 
 if TYPE_CHECKING:
     import sqlite3
@@ -34,7 +34,6 @@ Durability = Literal["full", "normal"]
 """`full`: what is acknowledged survives a power cut. `normal`: it survives a killed process, while a power cut may
 take the last writes, as a clean suffix."""
 
-MAX_BATCH = 512
 MAX_QUEUE = 20_000
 POLL_S = 0.25
 """How often a process that only reads looks for another one's writes."""
@@ -66,13 +65,14 @@ class Database:
         self._steps = steps
         self._prepare = prepare
         self._forget: list[Callable[[], None]] = []
-        self._tell: list[Callable[[], None]] = []
-        self._queue: deque[tuple[Unit, asyncio.Future[object]]] = deque()
-        self._wake = asyncio.Event()
+        self._listeners: list[tuple[Callable[[], object], Callable[[Any], None]]] = []
+        self._queue: list[Waiting] = []
+        """Writes of this turn of the event loop; they are handed to the writer together."""
+        self._under_way = 0
+        """Writes that have not ended."""
         self._news: asyncio.Event | None = None
-        self._writer: aiosqlite.Connection | None = None
+        self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
-        self._committing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -82,8 +82,10 @@ class Database:
         """
         try:
             if self._is_writer:
-                self._writer = await connect(self._open_writer)
-                self._committing = asyncio.create_task(self._commit_until_closed(self._writer))
+                self._writer = Writer(
+                    self._open_writer, forget=self._forget_all, collect=self._collect, done=self._done
+                )
+                await self._writer.start()
             self._reader = await connect(partial(self._open_reader, self.path))
         except BaseException:
             await self.stop()
@@ -99,9 +101,12 @@ class Database:
         """Have `forget` called, in the writer's thread, when a batch was lost and memories of the file may be wrong."""
         self._forget.append(forget)
 
-    def on_commit(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called behind each transaction of this process that is durable, before the next one begins."""
-        self._tell.append(tell)
+    def on_commit(self, collect: Callable[[], T | None], tell: Callable[[T], None]) -> None:
+        """Have `collect` called behind each transaction of this process that is durable, before the next one begins.
+
+        That is in the writer's thread; what it returns is told to `tell` in the event loop, in order.
+        """
+        self._listeners.append((collect, tell))
 
     async def write(self, work: Callable[[sqlite3.Connection], T], *, savepoint: bool = True) -> T:
         """Run `work` in the next transaction, in the writer's thread; durable when this returns.
@@ -112,8 +117,10 @@ class Database:
         """
         self._require_writable()
         outcome: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        if not self._queue:
+            outcome.get_loop().call_soon(self._submit)
         self._queue.append((Unit(work, savepoint), outcome))
-        self._wake.set()
+        self._under_way += 1
         return cast(T, await outcome)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
@@ -160,33 +167,29 @@ class Database:
                 self._news = asyncio.Event()
             await self._news.wait()
 
-    async def _commit_until_closed(self, writer: aiosqlite.Connection) -> None:
-        while True:
-            while self._queue:
-                await self._commit_queued(writer)
-            if self._closing is not None:
-                return
-            self._wake.clear()
-            await self._wake.wait()
+    def _submit(self) -> None:
+        writes, self._queue = self._queue, []
+        if writes and self._writer is not None:
+            for first in range(0, len(writes), MAX_BATCH):
+                self._writer.submit(writes[first : first + MAX_BATCH])
 
-    async def _commit_queued(self, writer: aiosqlite.Connection) -> None:
-        size = min(len(self._queue), MAX_BATCH)
-        batch = [self._queue.popleft() for _ in range(size)]
-        waiting = [(unit, outcome) for unit, outcome in batch if not outcome.cancelled()]
-        try:
-            outcomes = await hop(writer, commit, [unit for unit, _ in waiting], self._forget_all)
+    def _collect(self) -> list[object]:
+        return [_safely(self.path, collect) for collect, _ in self._listeners]
+
+    def _done(self, done: Done) -> None:
+        self._under_way -= done.taken
+        outcomes = done.outcomes
+        if isinstance(outcomes, Exception):
+            outcomes = [Failed(translate(outcomes, self.path, writing=True)) for _ in done.writes]
+        else:
             self.commits += 1
-        except Exception as error:
-            outcomes = [Failed(translate(error, self.path, writing=True)) for _ in waiting]
-        for (_, outcome), value in zip(waiting, outcomes, strict=True):
+            for found, (_, tell) in zip(cast(list[object], done.news), self._listeners, strict=False):
+                if found is not None:
+                    _safely(self.path, partial(tell, found))
+        for (_, outcome), value in zip(done.writes, outcomes, strict=True):
             if not outcome.done():
                 outcome.set_exception(value.error) if type(value) is Failed else outcome.set_result(value)
         self._announce()
-        for tell in self._tell:
-            try:
-                tell()
-            except Exception:  # a mistake of whoever listens must not end all writing
-                log.exception("a listener of %s failed", self.path)
 
     def _forget_all(self) -> None:
         for forget in self._forget:
@@ -198,22 +201,19 @@ class Database:
             self._news = None
 
     async def _close(self) -> None:
-        self._wake.set()
-        if self._committing is not None:
-            await asyncio.wait({self._committing})
-        while self._queue:  # only when the committing task was cancelled with its loop
-            self._queue.popleft()[1].cancel()
-        self._announce()
+        self._submit()
         # the writer last: the last connection to close folds the log into the file, and a reader may not
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                await close(connection)
+        if self._reader is not None:
+            await close(self._reader)
+        if self._writer is not None:
+            await self._writer.close()
+        self._announce()
 
     def _require_writable(self) -> None:
         if self._writer is None or self._closing is not None:
             raise _closed(self.path) if self._is_writer else _read_only(self.path)
-        if len(self._queue) >= MAX_QUEUE:
-            raise Unavailable("store.overloaded", f"{len(self._queue)} writes wait for {self.path}; try again later")
+        if self._under_way >= MAX_QUEUE:
+            raise Unavailable("store.overloaded", f"{self._under_way} writes wait for {self.path}; try again later")
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = driver.open_raw(self.path, key=self._key, sync=self._sync, cache_mib=_WRITER_CACHE_MIB)
@@ -238,6 +238,15 @@ class Database:
 
     def _explained(self, error: Exception) -> Exception:
         return translate(error, self.path, has_key=self._key is not None)
+
+
+def _safely(path: Path, call: Callable[[], T]) -> T | None:
+    """A mistake of whoever listens must not end all writing."""
+    try:
+        return call()
+    except Exception:
+        log.exception("a listener of %s failed", path)
+        return None
 
 
 def _until(given_up: Event, work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:

@@ -40,7 +40,7 @@ class Messages(Letters):
         """See BusStore."""
         if not self._listeners:
             self._count.hear()
-            self._database.on_commit(self._tell)
+            self._database.on_commit(self._count.taken, self._tell)
         self._listeners.append(listener)
 
     async def keep(self, envelope: Envelope) -> bool:
@@ -137,11 +137,9 @@ class Messages(Letters):
         self._count.post([posted_message(seq, envelope, len(content))])
         return True
 
-    def _tell(self) -> None:
-        batch = self._count.taken()
-        if batch is not None:
-            for listener in self._listeners:
-                listener(batch)
+    def _tell(self, batch: Batch) -> None:
+        for listener in self._listeners:
+            listener(batch)
 
 
 def _subjects(connection: sqlite3.Connection, tenant: str) -> Sequence[tuple[str, int, int]]:

@@ -243,3 +243,38 @@ async def test_durability_is_what_was_asked_for(
     mode = await database.read(lambda c: c.execute("PRAGMA journal_mode").fetchone()[0])
     await database.stop()
     assert (synchronous, "wal") == (found, mode)
+
+
+async def test_writes_that_were_given_up_make_room(numbers: Database) -> None:
+    """Else callers that time out would close the store for everybody, one by one."""
+    writes = [asyncio.create_task(numbers.write(insert(n))) for n in range(20)]
+    await asyncio.sleep(0)
+    for write in writes:
+        write.cancel()
+    await asyncio.gather(*writes, return_exceptions=True)
+    await numbers.write(insert(100))
+    assert ([100], 0) == (await kept(numbers), numbers._under_way)
+
+
+async def test_a_file_that_cannot_be_opened_is_told_and_leaves_no_thread(folder: Path, lock: DataLock) -> None:
+    """Stopping what never began must not wait for it."""
+    (folder / "journal.db").write_bytes(b"no database, and long enough to be taken for one" * 100)
+    database = journal_database(folder, lock=lock)
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(Unavailable, match=r"store\.not_a_database"):
+            await database.start()
+        await database.stop()
+    assert database._writer is not None
+    assert not database._writer._thread.is_alive()
+
+
+async def test_a_write_that_ends_its_thread_ends_only_itself(numbers: Database) -> None:
+    """The next caller would wait for ever."""
+
+    def leave(connection: sqlite3.Connection) -> None:
+        raise SystemExit(1)
+
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        await numbers.write(leave)
+    await numbers.write(insert(1))
+    assert [1] == await kept(numbers)
