@@ -159,7 +159,8 @@ class Guard:
                 await settling
             raise
         pseudonyms = exchanged.pseudonyms if exchanged else None
-        return Passage(Cleared(destination, payload, traceparent(sender.run, sender.step)), pseudonyms), settle
+        trace = traceparent(sender.run, sender.step, sender.trace or "")
+        return Passage(Cleared(destination, payload, trace), pseudonyms), settle
 
     def _check_size(self, outbound: Outbound[Payload], size_bytes: int) -> None:
         if size_bytes > self._policy.max_bytes:

@@ -11,13 +11,14 @@ from litestar.response import Stream
 from msgspec import Meta
 
 from appliance.api.bodies import ApiRequest, read_json, read_query
-from appliance.api.operations import describes
+from appliance.api.operations import Header, describes
 from appliance.api.service import Service
 from appliance.api.sse import MEDIA_TYPE, event, followed, last_event_header, last_event_id, opening, stream_of
 from appliance.bus import BusView, ConsumerDetail, ConsumerLine, LetterLine, MessageLine, Publish, Published, instant
 from runtime.domain.bus import Posted
 from runtime.domain.envelope import write
 from runtime.domain.subject import checked_filter, matches
+from runtime.domain.trace import context_of
 from runtime.errors import Invalid
 
 SINCE = "Since when: 90s, 1h or 7d ago, or a date or time, of UTC where it says no zone."
@@ -177,12 +178,15 @@ async def list_messages(request: ApiRequest, service: NamedDependency[Service]) 
         answers={201: Published},
         errors=(415, 422, 507),
         body=Publish,
+        headers={"traceparent": Header("W3C trace context of the message, where the body has none.", ".*")},
         example={"subject": "orders.created", "payload": {"order": 17}},
     ),
 )
 async def publish_message(request: ApiRequest, service: NamedDependency[Service]) -> Published:
     """Under any subject but those of journals. Repeat it with the same `id` when the answer was lost."""
     asked = await read_json(request, Publish)
+    if not asked.traceparent:
+        asked = msgspec.structs.replace(asked, traceparent=context_of(request.headers.get("traceparent")))
     return await service.appliance.bus_desk.publish(request.user.tenant, asked, actor=request.user.actor)
 
 

@@ -160,7 +160,13 @@ class _Asking(NamedTuple):
 
 async def _complete(asking: _Asking) -> ChatReply:
     if asking.is_for_workflow:
-        return await ask_workflow(asking.service, asking.chat, asking.caller, data_class=asking.sender.data_class)
+        return await ask_workflow(
+            asking.service,
+            asking.chat,
+            asking.caller,
+            data_class=asking.sender.data_class,
+            traceparent=asking.sender.trace or "",
+        )
     return await asking.service.appliance.models.complete(asking.chat, sender=asking.sender)
 
 

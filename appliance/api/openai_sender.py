@@ -3,6 +3,8 @@
 import re
 from hashlib import sha256
 
+from msgspec import UNSET
+
 from appliance.api.bodies import ApiRequest
 from appliance.api.openai_errors import unsupported
 from appliance.api.operations import Header
@@ -10,6 +12,7 @@ from appliance.api.service import Service
 from appliance.auth.callers import Caller
 from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
+from runtime.domain.trace import context_of
 from runtime.policies.residency import DATA_CLASSES
 
 CONVERSATION_HEADER = "x-agentflow-conversation"
@@ -26,6 +29,7 @@ HEADERS = {
         "How sensitive the request is: a class of the setting data_classes, which narrows where it may go.",
         "^[a-z0-9_-]{1,64}$",
     ),
+    "traceparent": Header("W3C trace context, which what is asked on carries on.", ".*"),
 }
 
 
@@ -37,6 +41,7 @@ def sender_of(request: ApiRequest, service: Service, metadata: dict[str, Json] |
         tenant=caller.tenant,
         role=caller.role,
         run=_conversation(request.headers.get(CONVERSATION_HEADER), metadata or {}, caller),
+        trace=context_of(request.headers.get("traceparent")) or UNSET,
         data_class=_data_class(request.headers.get(DATA_CLASS_HEADER), service),
     )
 

@@ -22,7 +22,9 @@ PREFIX = "workflow:"
 BACKEND = "workflow"
 
 
-async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller, *, data_class: str = "") -> ChatReply:
+async def ask_workflow(
+    service: Service, asked: ChatRequest, caller: Caller, *, data_class: str = "", traceparent: str = ""
+) -> ChatReply:
     """Run the workflow and answer with its output; the reply's fingerprint is the run's id.
 
     Cancelled, it cancels the run. Raises NotFound for the workflow, Conflict when the run waits for somebody,
@@ -33,7 +35,7 @@ async def ask_workflow(service: Service, asked: ChatRequest, caller: Caller, *, 
     if question is None:
         raise unsupported("messages", "a workflow is asked with a user message, and there is none")
     workflow = await service.appliance.workflows.find(asked.model.removeprefix(PREFIX))
-    submitted = await service.submissions.submit(workflow, {"message": question}, caller, None)
+    submitted = await service.submissions.submit(workflow, {"message": question}, caller, None, traceparent=traceparent)
     try:
         state = await _settled(service, submitted.run)
     except asyncio.CancelledError:

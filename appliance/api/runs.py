@@ -109,7 +109,7 @@ class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 "A text of your own: a repeated request with it finds the first one's run.", KEY_PATTERN
             ),
             "traceparent": Header(
-                "W3C trace context: your trace gets a span of the run. One that can't be read counts as none.", ".*"
+                "W3C trace context: the run becomes a part of your trace. One that can't be read counts as none.", ".*"
             ),
         },
         run_at="/run_id",

@@ -63,12 +63,12 @@ def spans_of(
     assert isinstance(started, RunStarted), "a journal begins with it"
     steps = _steps(entries)
     root = _root(run, entries, started)
-    found = [root, *_in_callers_trace(run, root, started)]
+    found = [root]
     for step in steps.values():
         own = [call for call in calls if call.step == step.step]
         found.append(_step_span(run, step, started, agents.get(AgentId(step.agent))))
         found.extend(_call_spans(run, step, own, agents.get(AgentId(step.agent))))
-    return found
+    return [_adopted(span, started.traceparent) for span in found] if started.traceparent else found
 
 
 def _steps(entries: Sequence[Entry]) -> dict[str, _Step]:
@@ -124,13 +124,13 @@ def _root(run: RunId, entries: Sequence[Entry], started: RunStarted) -> Span:
         c.STATUS: fold(run, list(entries)).status,
         **_error(error),
     }
-    parent = started.parent
-    links = () if parent is None else ((trace_id_of(parent.run), step_span_of(parent.run, parent.step)),)
-    if started.traceparent:
-        links = (*links, (started.traceparent.split("-")[1], span_id_of(run, "caller")))
+    parent, context = started.parent, started.traceparent
+    is_linked = parent is not None and not context  # else its parent is the caller's span, or its parent's step
+    links = ((trace_id_of(parent.run), step_span_of(parent.run, parent.step)),) if parent and is_linked else ()
     return Span(
         trace_id=trace_id_of(run),
         span_id=span_id_of(run),
+        parent_id=context.split("-")[2] if context else "",
         name=f"{c.INVOKE_WORKFLOW} {started.workflow}",
         start_us=entries[0].at_us,
         end_us=entries[-1].at_us,
@@ -140,14 +140,11 @@ def _root(run: RunId, entries: Sequence[Entry], started: RunStarted) -> Span:
     )
 
 
-def _in_callers_trace(run: RunId, root: Span, started: RunStarted) -> Iterator[Span]:
-    """The run as a span of the trace that whoever asked came with: its own trace stays what the run's id says."""
-    if started.traceparent:
-        _, trace, parent, _ = started.traceparent.split("-")
-        links = ((root.trace_id, root.span_id),)
-        yield msgspec.structs.replace(
-            root, trace_id=trace, span_id=span_id_of(run, "caller"), parent_id=parent, links=links
-        )
+def _adopted(span: Span, context: str) -> Span:
+    """The same span in the trace that the run was asked for in."""
+    trace = trace_id_of("", context)
+    links = tuple((trace, linked) for _, linked in span.links)
+    return msgspec.structs.replace(span, trace_id=trace, links=links)
 
 
 def _step_span(run: RunId, step: _Step, started: RunStarted, spec: AgentSpec | None) -> Span:

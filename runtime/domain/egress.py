@@ -41,6 +41,8 @@ class Sender(msgspec.Struct, frozen=True, kw_only=True):
     run: str = ""
     """The run, or the conversation, within which a value keeps its pseudonym; empty: this request alone."""
     step: str = ""
+    trace: str | msgspec.UnsetType = msgspec.UNSET
+    """The W3C trace context that the run was asked for in; not set where there was none."""
     role: str = ""
     """The caller's role, where a person or a program asked."""
     zone_rules: tuple[ZoneRule, ...] = ()

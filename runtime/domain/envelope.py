@@ -157,8 +157,11 @@ def read(content: bytes) -> Envelope:
     return _read_v1(members, content)
 
 
-def of_entry(row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool = False) -> Envelope:
-    """The envelope of a journal's entry: the same row has the same one, byte for byte."""
+def of_entry(row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool = False, context: str = "") -> Envelope:
+    """The envelope of a journal's entry: the same row has the same one, byte for byte.
+
+    `context`: the traceparent that its run was asked for in.
+    """
     data = data_of(row)
     step = data.get("step")
     state = _told(state_of(StepId(step))) if isinstance(step, str) else ""
@@ -171,7 +174,8 @@ def of_entry(row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool = Fa
         tenant=tenant,
         type=row.type,
         at_us=row.at_us,
-        traceparent=traceparent(row.run, step if isinstance(step, str) else "") or traceparent_of_message(row.run),
+        traceparent=traceparent(row.run, step if isinstance(step, str) else "", context)
+        or traceparent_of_message(row.run),
         payload=data,
         run=row.run,
         seq=row.seq,

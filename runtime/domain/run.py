@@ -90,6 +90,8 @@ class RunState(msgspec.Struct, kw_only=True):
     """Whether pseudonyms stand here in place of people's data; not set where they do not."""
     role: str | msgspec.UnsetType = msgspec.UNSET
     """The role of who asked; not set where there is none."""
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
+    """The W3C trace context that it was asked for in; not set where there was none."""
     estimate: Estimate | msgspec.UnsetType = msgspec.UNSET
     """What it was expected to take; not set where nobody asked before."""
     parent: Parent | msgspec.UnsetType = msgspec.UNSET
@@ -168,6 +170,8 @@ def _started(state: RunState, event: RunStarted) -> None:
         state.is_minimised = True
     if event.role:
         state.role = event.role
+    if event.traceparent:
+        state.traceparent = event.traceparent
     if event.estimate:
         state.estimate = event.estimate
     if event.parent:

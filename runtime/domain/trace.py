@@ -50,8 +50,10 @@ class SpanTexts(msgspec.Struct, frozen=True):
     spans: list[dict[str, Json]]
 
 
-def trace_id_of(run: str) -> str:
-    """The trace of a run."""
+def trace_id_of(run: str, context: str = "") -> str:
+    """The trace of a run: that of the context that it was asked for in, else one of its own."""
+    if context:
+        return context.split("-")[1]
     return sha256(f"agentflow trace\0{run}".encode()).hexdigest()[:32]
 
 
@@ -65,11 +67,15 @@ def step_span_of(run: str, step: str) -> str:
     return span_id_of(run, "step", step)
 
 
-def traceparent(run: str, step: str) -> str:
-    """The W3C trace context of what is sent for a run: `00-TRACE-SPAN-01`; empty where there is no run."""
+def traceparent(run: str, step: str, context: str = "") -> str:
+    """The W3C trace context of what is sent for a run: `00-TRACE-SPAN-FLAGS`.
+
+    `context`: what the run was asked for in; its trace and its flags go on. Where there is no run, it is handed on.
+    """
     if not run.startswith("r-"):
-        return ""
-    return f"00-{trace_id_of(run)}-{step_span_of(run, step) if step else span_id_of(run)}-01"
+        return context
+    span = step_span_of(run, step) if step else span_id_of(run)
+    return f"00-{trace_id_of(run, context)}-{span}-{context[-2:] or '01'}"
 
 
 def traceparent_of_message(message: str) -> str:

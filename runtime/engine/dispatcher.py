@@ -184,7 +184,10 @@ class Dispatcher:
         context = AgentContext(
             task,
             desk.spec,
-            sender=sender_of(workflow, desk.spec, task, role=state.role or "", is_what_if=bool(state.what_if)),
+            sender=msgspec.structs.replace(
+                sender_of(workflow, desk.spec, task, role=state.role or "", is_what_if=bool(state.what_if)),
+                trace=state.traceparent,
+            ),
             folder=workflow.folder,
             models=self._models,
             http=self._http,

@@ -22,6 +22,7 @@ from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry, read
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
+from runtime.domain.trace import traceparent as context_for
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.admission import check_input, check_runnable, kept
 from runtime.engine.bulkhead import AgentLoad
@@ -285,6 +286,7 @@ class Engine:
             actor=of.actor,
             minimised=bool(of.is_minimised) or self._is_minimised(workflow),
             role=of.role or "",
+            traceparent=context_for(parent.run, parent.step, of.traceparent) if of.traceparent else "",
             parent=parent,
             what_if=part_of_what_if(of),
         )

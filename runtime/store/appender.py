@@ -7,6 +7,7 @@ is lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from runtime.domain.ids import RunId, TenantId
@@ -27,6 +28,7 @@ MAX_REMEMBERED = 50_000
 
 _FIND_RUN = (
     "SELECT key, seq, status, tenant, workflow, "
+    "(SELECT context FROM trace WHERE trace.run = run.key), "
     "(SELECT kind FROM origin WHERE origin.run = run.key) FROM run WHERE id = ?"
 )
 _FIND_KEY = "SELECT run.id FROM idempotency JOIN run ON run.key = idempotency.run WHERE idempotency.key = ?"
@@ -34,6 +36,7 @@ _INSERT_RUN = (
     "INSERT INTO run(id, workflow, definition, tenant, status, created_us, updated_us, seq) VALUES(?,?,?,?,?,?,?,0)"
 )
 _INSERT_ORIGIN = "INSERT INTO origin(run, kind, origin, at_us) VALUES(?,?,?,?)"
+_INSERT_TRACE = "INSERT INTO trace(run, context) VALUES(?,?)"
 _INSERT_KEY = "INSERT INTO idempotency(key, run) VALUES(?,?)"
 _INSERT_EVENT = "INSERT INTO event(seq, run, run_seq, at_us, type, hash, data) VALUES(?,?,?,?,?,?,?)"
 _MOVE_RUN = "UPDATE run SET seq = ?, updated_us = ? WHERE key = ?"
@@ -44,13 +47,22 @@ _MOVE_RUN_TO = "UPDATE run SET seq = ?, updated_us = ?, status = ? WHERE key = ?
 class _End:
     """Where a run's journal ends."""
 
-    __slots__ = ("is_what_if", "key", "seq", "status", "tenant", "workflow")
+    __slots__ = ("context", "is_what_if", "key", "seq", "status", "tenant", "workflow")
 
     def __init__(
-        self, key: int, seq: int, status: str, tenant: TenantId, workflow: str, *, is_what_if: bool = False
+        self,
+        key: int,
+        seq: int,
+        status: str,
+        tenant: TenantId,
+        workflow: str,
+        context: str | None = None,
+        *,
+        is_what_if: bool = False,
     ) -> None:
+        """`context`: the traceparent that it was asked for in."""
         self.key, self.seq, self.status, self.tenant = key, seq, status, tenant
-        self.workflow, self.is_what_if = workflow, is_what_if
+        self.workflow, self.context, self.is_what_if = workflow, context or "", is_what_if
 
 
 class Appender:
@@ -136,9 +148,11 @@ class Appender:
             connection.execute(_INSERT_KEY, (key, row))
         if started.what_if is not None:
             connection.execute(_INSERT_ORIGIN, (row, "what_if", started.what_if.run, at_us))
-        is_what_if = started.what_if is not None
+        if started.traceparent:
+            connection.execute(_INSERT_TRACE, (row, started.traceparent))
+        is_what_if, context = started.what_if is not None, started.traceparent
         return self._remember(
-            decision.run, _End(row, 0, "running", started.tenant, started.workflow, is_what_if=is_what_if)
+            decision.run, _End(row, 0, "running", started.tenant, started.workflow, context, is_what_if=is_what_if)
         )
 
     def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> int:
@@ -165,11 +179,14 @@ class Appender:
     def _post(self, end: _End, first: int, rows: Sequence[Row]) -> None:
         """Have subscribers of the bus hear of the rows, once they are durable."""
         if self._count.is_heard:
-            tenant, workflow, is_what_if = end.tenant, end.workflow, end.is_what_if
-            self._count.post(
-                posted_entry(position, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if)
-                for position, row in enumerate(rows, first)
+            about = partial(
+                posted_entry,
+                tenant=end.tenant,
+                workflow=end.workflow,
+                is_what_if=end.is_what_if,
+                context=end.context,
             )
+            self._count.post(about(position, row) for position, row in enumerate(rows, first))
 
     def _code(self, connection: sqlite3.Connection, row: Row) -> int:
         kind = (row.type, row.v)

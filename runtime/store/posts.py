@@ -23,9 +23,10 @@ PAGE_BYTES = 4 * 2**20
 
 _ENTRIES = (
     "SELECT event.seq, run.tenant, run.workflow, coalesce(origin.kind, '') = 'what_if', run.id, event.run_seq, "
-    "event.at_us, entry_type.name, CAST(event.data AS BLOB), event.hash, entry_type.v "
+    "coalesce(trace.context, ''), event.at_us, entry_type.name, CAST(event.data AS BLOB), event.hash, entry_type.v "
     "FROM event CROSS JOIN run ON run.key = event.run CROSS JOIN entry_type ON entry_type.code = event.type "
-    "LEFT JOIN origin ON origin.run = event.run WHERE event.seq > ? AND event.seq <= ? AND event.at_us >= ? "
+    "LEFT JOIN origin ON origin.run = event.run LEFT JOIN trace ON trace.run = event.run "
+    "WHERE event.seq > ? AND event.seq <= ? AND event.at_us >= ? "
     "AND coalesce(origin.kind, '') <> 'imported' ORDER BY event.seq LIMIT ?"
 )
 _MESSAGES = (
@@ -56,10 +57,17 @@ def page(connection: sqlite3.Connection, after: int, limit: int, since_us: int) 
 
 
 def posted_entry(
-    position: int, row: Row, *, tenant: TenantId, workflow: str, is_what_if: bool, is_read: bool = False
+    position: int,
+    row: Row,
+    *,
+    tenant: TenantId,
+    workflow: str,
+    is_what_if: bool,
+    context: str = "",
+    is_read: bool = False,
 ) -> Posted:
     """An entry of a journal as the bus hands it over; `is_read`: its bytes come from the file, and may be others."""
-    make = partial(of_entry, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if)
+    make = partial(of_entry, row, tenant=tenant, workflow=workflow, is_what_if=is_what_if, context=context)
     return Posted(
         position,
         tenant,
@@ -90,14 +98,15 @@ def find(connection: sqlite3.Connection, position: int) -> Posted | None:
     return found[0] if found and found[0].position == position else None
 
 
-def _entry(columns: tuple[int, str, str, int, str, int, int, str, bytes, bytes, int]) -> Posted:
-    position, tenant, workflow, is_what_if, *row = columns
+def _entry(columns: tuple[int, str, str, int, str, int, str, int, str, bytes, bytes, int]) -> Posted:
+    position, tenant, workflow, is_what_if, run, seq, context, *row = columns
     return posted_entry(
         position,
-        Row(RunId(row[0]), *row[1:]),  # type: ignore[arg-type]  # the columns of a row, in order
+        Row(RunId(run), seq, *row),  # type: ignore[arg-type]  # the columns of a row, in order
         tenant=TenantId(tenant),
         workflow=workflow,
         is_what_if=bool(is_what_if),
+        context=context,
         is_read=True,
     )
 

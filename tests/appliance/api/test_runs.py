@@ -201,15 +201,3 @@ async def test_a_run_is_never_shown_ahead_of_its_journal(api: Api, monkeypatch: 
     written.set()
     await api.service.engine.wait(run)  # type: ignore[arg-type]
     assert (await api.client.get(f"/v1/runs/{run}")).json()["status"] == "succeeded"
-
-
-async def test_a_trace_context_is_kept_with_the_run(api: Api) -> None:
-    """Whoever asks within a trace finds the run there; what can't be read asks for nothing."""
-    callers = "4bf92f3577b34da6a3ce929d0e0e4736"
-    found = []
-    for header in (f"00-{callers}-00f067aa0ba902b7-01", "nonsense"):
-        body = {"workflow": "echo", "input": {}, "wait": True}
-        answer = await api.client.post("/v1/runs", json=body, headers={"traceparent": header})
-        spans = await api.service.appliance.traces.of_run(RunId(answer.raise_for_status().json()["run_id"]))
-        found.append([span.parent_id for span in spans if span.trace_id == callers])
-    assert [["00f067aa0ba902b7"], []] == found

@@ -192,22 +192,18 @@ def test_protobuf_says_the_same() -> None:
 CALLERS = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-def test_the_callers_trace_gets_a_span_of_the_run() -> None:
-    """And the run's own trace stays what its id says, so that what was sent for it is found under one."""
+def test_a_run_that_was_asked_for_in_a_trace_is_a_part_of_it() -> None:
+    """Whoever asked finds everything under one id: the root is a child of the caller's span."""
     first, *others = a_run()
-    started = msgspec.structs.replace(first.body, traceparent=f"00-{CALLERS}-00f067aa0ba902b7-01")
-    root, callers, *rest = spans_of(RUN, [msgspec.structs.replace(first, body=started), *others], agents={}, calls=[])
-    assert (CALLERS, "00f067aa0ba902b7", root.name, root.start_us, root.end_us, root.error) == (
-        callers.trace_id,
-        callers.parent_id,
-        callers.name,
-        callers.start_us,
-        callers.end_us,
-        callers.error,
-    )
-    assert ((root.trace_id, root.span_id),) == callers.links
-    assert (CALLERS, callers.span_id) in root.links
-    assert {trace_id_of(RUN)} == {root.trace_id, *(span.trace_id for span in rest)}
+    context = f"00-{CALLERS}-00f067aa0ba902b7-00"
+    started = msgspec.structs.replace(first.body, traceparent=context)
+    own = spans_of(RUN, [first, *others], agents={}, calls=[])
+    root, *rest = spans_of(RUN, [msgspec.structs.replace(first, body=started), *others], agents={}, calls=[])
+    assert "00f067aa0ba902b7" == root.parent_id
+    assert {CALLERS} == {root.trace_id, *(span.trace_id for span in rest)}
+    assert [span.span_id for span in own] == [root.span_id, *(span.span_id for span in rest)]
+    assert f"00-{CALLERS}-{step_span_of(RUN, STEP)}-00" == traceparent(RUN, STEP, context)
+    assert context == traceparent("c-conversation", "", context)
 
 
 @pytest.mark.parametrize(
