@@ -279,10 +279,15 @@ async def _changes(definitions: Definitions, state: RunState, succeeded: Sequenc
 
 
 def _no_failure(state: RunState) -> WhyView:
-    awaited = sorted(state.awaited())
+    awaited = state.awaits()
     commands = [
         NextView(command=f"runs signal {state.run} {name} --data JSON", why=f"step {StepId(step)!r} waits for it")
         for name, step in state.awaited().items()
+    ]
+    commands += [
+        NextView(command=f"runs signal {run} {name} --data JSON", why="a run of a step of it waits for it")
+        for name, runs in state.awaited_within().items()
+        for run in runs[:3]
     ]
     if state.status == "running":
         commands = [NextView(command=f"runs resume {state.run}", why="goes on with it, where nobody works on it")]

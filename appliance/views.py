@@ -38,6 +38,14 @@ class ErrorView(msgspec.Struct, frozen=True):
     retryable: bool
 
 
+class WithinView(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a step that waits for somebody."""
+
+    run_id: RunId
+    signals: list[str]
+    """What it waits for, in runs of its own steps too."""
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """The latest attempt at one step. `result` once it succeeded, `error` once it failed, neither before."""
 
@@ -61,6 +69,8 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """What answered: backend, model, engine fingerprint, scores."""
     runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
     """The runs that the step has of its own."""
+    waits: list[WithinView] | msgspec.UnsetType = msgspec.UNSET
+    """Those of them that wait for somebody, while all that are under way do."""
     reused: Reused | msgspec.UnsetType = msgspec.UNSET
     """Where its answer was taken from, in a what-if."""
 
@@ -126,7 +136,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorView | msgspec.UnsetType = msgspec.UNSET
     """Why the run failed or was cancelled."""
     awaiting: list[str] | msgspec.UnsetType = msgspec.UNSET
-    """The signals that a waiting run waits for."""
+    """The signals that it waits for, itself or in runs of its steps."""
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +176,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         started_at=rfc3339(state.started_us),
         ended_at=rfc3339(state.ended_us) if state.is_final else msgspec.UNSET,
         error=_error_view(error) if error else msgspec.UNSET,
-        awaiting=sorted(state.awaited()) or msgspec.UNSET,
+        awaiting=state.awaits() or msgspec.UNSET,
     )
 
 
@@ -245,7 +255,7 @@ def _step_view(step: StepState) -> StepView:
     return StepView(
         step=step.step,
         agent=None if step.signal else step.agent or state_of(step.step),
-        status=step.status,
+        status="waiting" if step.waits else step.status,
         attempt=step.attempt,
         started_at=rfc3339(step.due_us),
         duration_ms=step.duration_ms,
@@ -256,6 +266,7 @@ def _step_view(step: StepState) -> StepView:
         why=(step.why if step.status == "waiting" else "") or msgspec.UNSET,
         evidence=step.evidence or msgspec.UNSET,
         runs=step.runs,
+        waits=[WithinView(run_id=wait.run, signals=list(wait.signals)) for wait in step.waits or ()] or msgspec.UNSET,
         reused=step.reused,
     )
 

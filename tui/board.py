@@ -188,6 +188,14 @@ class Board:
         run.doing = f"{data.get('step', '')}: {data.get('signal', '')}"
         self._set_status(run, "waiting")
 
+    def waited_within(self, run: Run, data: dict[str, Any]) -> None:
+        """`subrun.waiting`."""
+        waits = data.get("waits") or []
+        signals = dict.fromkeys(signal for wait in waits for signal in wait.get("signals", []))
+        if waits:
+            run.doing = f"{data.get('step', '')}: {', '.join(signals)}"
+        self._set_status(run, "waiting" if waits else "running")
+
     def answered(self, run: Run, data: dict[str, Any]) -> None:
         """`step.succeeded`, `step.failed`."""
         usage = data.get("usage") or {}
@@ -212,6 +220,7 @@ _CHANGES = {
     "run.started": Board.started,
     "step.scheduled": Board.scheduled,
     "signal.awaited": Board.awaited,
+    "subrun.waiting": Board.waited_within,
     "step.succeeded": Board.answered,
     "step.failed": Board.answered,
     "run.finished": Board.finished,

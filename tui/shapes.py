@@ -252,6 +252,7 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     signal: str
     why: str
     since: str
+    part_of: str | None = None
     until: str | None = None
 
 

@@ -6,7 +6,7 @@ import click
 
 from appliance.cli.terminal import StatusLine, Terminal, printable
 from runtime.domain.command import AwaitSignal, StartStep
-from runtime.domain.event import StepFailed, StepSucceeded
+from runtime.domain.event import StepFailed, StepSucceeded, SubrunsWaiting
 from runtime.domain.journal import Entry
 from runtime.domain.units import span
 
@@ -36,6 +36,10 @@ class RunProgress:
                 self._tell(f"✗ {printable(step)}  {error.code}")
             case AwaitSignal(step=step, signal=signal):
                 self._tell(f"… {printable(step)}  waits for {printable(signal)!r}")
+
+            case SubrunsWaiting(step=step, waits=waits) if waits:
+                signals = " and ".join(dict.fromkeys(repr(printable(name)) for wait in waits for name in wait.signals))
+                self._tell(f"… {printable(step)}  a run of it waits for {signals}")
 
     def work(self, what: str, done: int, total: int) -> None:
         """Tell of work that takes long, such as embedding a thousand examples."""

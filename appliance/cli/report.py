@@ -11,6 +11,7 @@ from appliance.cli.units import microseconds, money
 from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, WhatIfView
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
+from runtime.domain.ids import RunId
 from runtime.domain.plan import PLANNING
 from runtime.domain.units import span
 from runtime.domain.workflow import REVIEW
@@ -132,7 +133,10 @@ def parts_of(run: RunView, *, is_full: bool = False) -> str:
     for step in run.steps:
         runs = step.runs or []
         shown = runs if is_full else runs[:MAX_PARTS]
-        lines += [f"  {printable(step.step)}  {each}" for each in shown]
+        waits = {wait.run_id: " and ".join(map(repr, wait.signals)) for wait in step.waits or ()}
+        for each in shown:
+            waiting = click.style(f"  waits for {waits[each]}", fg="yellow") if each in waits else ""
+            lines.append(f"  {printable(step.step)}  {each}{waiting}")
         if len(runs) > len(shown):
             lines.append(f"  {printable(step.step)}  and {len(runs) - len(shown)} more; all with --full")
     return "\n".join(lines)
@@ -202,18 +206,26 @@ def next_steps(run: RunView, me: str) -> str:
     """The commands that one would type now."""
     lines: list[str] = []
     if isinstance(run.awaiting, list):
-        names = ", ".join(run.awaiting)
         reasons = [step.why for step in run.steps if isinstance(step.why, str)]
         lines.extend(f"  {click.style(clip(printable(why), columns() - 4), dim=True)}" for why in reasons)
-        lines.append(f"  {click.style(f'waits for {names!r}; answer with:', fg='yellow')}")
-        for name in run.awaiting:
-            lines.append(f"    {me} runs signal {run.run_id} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
+        names = " and ".join(map(repr, run.awaiting))
+        lines.append(f"  {click.style(f'waits for {names}; answer with:', fg='yellow')}")
+        for who, name in _answerable(run):
+            lines.append(f"    {me} runs signal {who} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
     lines.append(click.style("  next", dim=True))
     lines.append(f"    {me} runs show {run.run_id}")
     lines.append(f"    {me} logs {run.run_id}")
     if run.status in ("succeeded", "failed", "cancelled"):
         lines.append(f"    {me} replay {run.run_id} --check")
     return "\n".join(lines)
+
+
+def _answerable(run: RunView) -> Iterator[tuple[RunId, str]]:
+    """Runs to answer, each with the signal: this one, or runs of its steps, the first few of them."""
+    within = [wait for step in run.steps for wait in step.waits or ()]
+    answered_within = {signal for wait in within for signal in wait.signals}
+    yield from ((run.run_id, name) for name in run.awaiting or () if name not in answered_within)
+    yield from ((wait.run_id, signal) for wait in within[:MAX_PARTS] for signal in wait.signals)
 
 
 def _input(given: Json, *, is_full: bool) -> str:

@@ -249,7 +249,12 @@ async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunVi
             seen = (await opened.store.run(run)).seq
             await opened.signal(run, signal, answer)
             af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
-            return await opened.view(await opened.watched(run, progress.step, after_seq=seen))
+            settled = await opened.watched(run, progress.step, after_seq=seen)
+            outer = settled
+            while outer.parent:  # it goes on now, and nobody else may work on it
+                seen = (await opened.store.run(outer.parent.run)).seq
+                outer = await opened.watched(outer.parent.run, progress.step, after_seq=seen)
+            return await opened.view(settled)
     finally:
         progress.clear()
 

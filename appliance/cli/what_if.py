@@ -119,7 +119,7 @@ async def _awaited(opened: "Runs", run: "RunId") -> list[str]:
     from appliance.cli.journal import entries
     from runtime.domain.run import fold
 
-    return sorted(fold(run, await entries(opened.store, run)).awaited())
+    return fold(run, await entries(opened.store, run)).awaits()
 
 
 def _next(af: Af, fork: "RunId", awaited: "Iterable[str]") -> str:

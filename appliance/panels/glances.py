@@ -44,7 +44,8 @@ def glance_of(state: RunState) -> GlanceView:
 def _doing(state: RunState) -> str:
     if state.open:
         step = state.steps[next(reversed(state.open))]
-        return f"{step.step}: {step.signal}" if step.signal else step.step
+        awaited = [step.signal] if step.signal else [signal for wait in step.waits or () for signal in wait.signals]
+        return f"{step.step}: {', '.join(dict.fromkeys(awaited))}" if awaited else step.step
     if state.status == "failed" and state.last_failed is not None:
         return state.last_failed
     return state.path[-1] if state.path else ""

@@ -21,6 +21,8 @@ class WaitView(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     """The condition that led there; empty: none."""
     since: str
+    part_of: RunId | None
+    """The run whose step it is a part of; null: it is a run by itself."""
     until: str | None
     """When it stops to wait; null: never."""
 
@@ -40,7 +42,7 @@ def waits_view(states: Sequence[RunState], *, has_more: bool) -> WaitsView:
 
 
 def waits_of(state: RunState) -> list[WaitView]:
-    """What one run waits for."""
+    """What one run waits for by itself: what runs of its steps wait for is theirs."""
     return [
         WaitView(
             run_id=state.run,
@@ -49,6 +51,7 @@ def waits_of(state: RunState) -> list[WaitView]:
             signal=signal,
             why=state.steps[step].why,
             since=rfc3339(state.steps[step].scheduled_us),
+            part_of=state.parent.run if state.parent else None,
             until=rfc3339(state.timers[step]) if step in state.timers else None,
         )
         for signal, step in state.awaited().items()

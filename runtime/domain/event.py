@@ -163,6 +163,24 @@ class SubrunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     run: RunId
 
 
+class SubrunWait(msgspec.Struct, frozen=True):
+    """A run of a step that waits for somebody."""
+
+    run: RunId
+    signals: tuple[str, ...]
+    """What it waits for, in runs of its own steps too."""
+
+
+class SubrunsWaiting(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """All runs that a step has under way wait for somebody, or one of them goes on."""
+
+    TYPE: ClassVar[str] = "subrun.waiting"
+    step: StepId
+    attempt: int = 1
+    waits: tuple[SubrunWait, ...] = ()
+    """Empty: one of them goes on."""
+
+
 class TimerFired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A timer that a command set came due."""
 
@@ -206,6 +224,7 @@ Event: TypeAlias = (
     | StepSucceeded
     | StepFailed
     | SubrunStarted
+    | SubrunsWaiting
     | TimerFired
     | SignalReceived
     | CancelRequested
@@ -216,6 +235,7 @@ EVENTS: tuple[type[Event], ...] = (
     StepSucceeded,
     StepFailed,
     SubrunStarted,
+    SubrunsWaiting,
     TimerFired,
     SignalReceived,
     CancelRequested,

@@ -34,6 +34,8 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
+    SubrunWait,
     TimerFired,
     Usage,
     WhatIf,
@@ -69,10 +71,17 @@ class StepState(msgspec.Struct, kw_only=True):
     why: str = ""
     runs: list[RunId] | msgspec.UnsetType = msgspec.UNSET
     """The runs that its attempts have of their own, in the order in which they began; not set where there are none."""
+    waits: tuple[SubrunWait, ...] | msgspec.UnsetType = msgspec.UNSET
+    """What the runs that it has under way wait for, when all of them wait; not set while one goes on."""
     taken_over_at: int | msgspec.UnsetType = msgspec.UNSET
     """The attempt with which another agent took over; not set where none did."""
     reused: Reused | msgspec.UnsetType = msgspec.UNSET
     """Where its latest answer or failure was taken from; not set where the agent was asked."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing of it goes on until somebody answers it, or runs of its own."""
+        return self.status == "waiting" or bool(self.waits)
 
 
 class RunState(msgspec.Struct, kw_only=True):
@@ -142,6 +151,19 @@ class RunState(msgspec.Struct, kw_only=True):
         """The signals this run waits for, and the step each would answer."""
         return {self.steps[step].signal: step for step in self.open if self.steps[step].status == "waiting"}
 
+    def awaited_within(self) -> dict[str, list[RunId]]:
+        """The signals that runs of its steps wait for, and which runs those are."""
+        within: dict[str, list[RunId]] = {}
+        for step in self.open:
+            for wait in self.steps[step].waits or ():
+                for signal in wait.signals:
+                    within.setdefault(signal, []).append(wait.run)
+        return within
+
+    def awaits(self) -> list[str]:
+        """Every signal with which somebody can answer it, sorted: its own and those of runs of its steps."""
+        return sorted({*self.awaited(), *self.awaited_within()})
+
 
 def fold(run: RunId, entries: Iterable[Entry]) -> RunState:
     """The state after all entries. Raises Corrupt at a gap in the sequence."""
@@ -199,7 +221,7 @@ def _scheduled(state: RunState, command: StartStep) -> None:
         step.taken_over_at, step.why = command.attempt, command.why
     step.agent = command.agent
     step.attempt = command.attempt
-    step.status = "running"
+    step.status, step.waits = "running", msgspec.UNSET
     step.due_us = state.at_us + command.delay_ms * 1000
     state.open[command.step] = None
     state.status = "running"
@@ -226,7 +248,7 @@ def _awaited(state: RunState, command: AwaitSignal) -> None:
 
 def _wait_alone(state: RunState) -> None:
     """The run waits when steps are open and all of them wait."""
-    if state.open and all(state.steps[step].status == "waiting" for step in state.open):
+    if state.open and all(state.steps[step].is_waiting for step in state.open):
         state.status = "waiting"
 
 
@@ -254,6 +276,14 @@ def _failed(state: RunState, event: StepFailed) -> None:
 def _subrun_started(state: RunState, event: SubrunStarted) -> None:
     step = state.steps[event.step]
     step.runs = [*(step.runs or ()), event.run]
+    if step.waits:
+        step.waits, state.status = msgspec.UNSET, "running"
+
+
+def _subruns_waiting(state: RunState, event: SubrunsWaiting) -> None:
+    state.steps[event.step].waits = event.waits or msgspec.UNSET
+    state.status = "running"
+    _wait_alone(state)
 
 
 def _spend(state: RunState, step: StepState, usage: Usage, reused: Reused | None) -> None:
@@ -282,7 +312,7 @@ def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
     record = state.steps[step]
     if record.status == "waiting":  # only waits have timers of their own: the run's timer may share a step's name
         state.timers.pop(step, None)
-    record.status = status
+    record.status, record.waits = status, msgspec.UNSET
     record.ended_us = state.at_us
     state.open.pop(step, None)
     _wait_alone(state)
@@ -345,6 +375,7 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     StepSucceeded: _succeeded,
     StepFailed: _failed,
     SubrunStarted: _subrun_started,
+    SubrunsWaiting: _subruns_waiting,
     TimerFired: _timer_fired,
     SignalReceived: _signalled,
     CancelRequested: _cancel_requested,

@@ -30,6 +30,8 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
+    SubrunWait,
     TimerFired,
 )
 from runtime.domain.journal import Body
@@ -52,6 +54,8 @@ def told(body: Body) -> str:
             return f"{body.workflow}{_by(body.actor)}  {body.definition}"
         case SubrunStarted():
             return f"{body.step}  {body.run}"
+        case SubrunsWaiting():
+            return f"{body.step}  {_waits(body.waits)}"
         case TimerFired():
             return _timer(body.timer)
         case CancelRequested():
@@ -124,3 +128,9 @@ def _by(actor: str) -> str:
 
 def _compact(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _waits(waits: tuple[SubrunWait, ...]) -> str:
+    if not waits:
+        return "goes on"
+    return "; ".join(f"{wait.run} waits for {' or '.join(map(repr, wait.signals))}" for wait in waits)

@@ -150,4 +150,4 @@ def _told(entry: Entry) -> tuple[int, str, object] | None:
 
 
 def _counts(body: Body) -> bool:
-    return isinstance(body, EVENTS) and body.TYPE not in ("subrun.started",)
+    return isinstance(body, EVENTS) and body.TYPE not in ("subrun.started", "subrun.waiting")

@@ -23,6 +23,7 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, RunId, StepId, state_of
@@ -78,10 +79,12 @@ class Executor:
         clock: Clock,
         on_closed: Callable[[RunId], None],
         attempt_subrun: Callable[[LiveRun, StepState], Awaitable[Event]],
+        on_part: Callable[[RunState], None],
         minimiser: Minimiser | None = None,
         mask: Callable[[Json], Json] | None = None,
     ) -> None:
-        """`mask`: takes known secrets out of what is written."""
+        """`on_part`: told of every state of a run that is a part of another. `mask`: takes known secrets out of what
+        is written."""
         self._mask = mask
         self._store = store
         self._minimiser = minimiser
@@ -89,6 +92,7 @@ class Executor:
         self._clock = clock
         self._on_closed = on_closed
         self._attempt_subrun = attempt_subrun
+        self._on_part = on_part
         self._stopping: set[asyncio.Task[None]] = set()
 
     async def record(self, live: LiveRun, event: Event, *, idempotency_key: str | None = None) -> bool:
@@ -237,6 +241,8 @@ class Executor:
                 live.settled.set_result(live.state)
         elif live.settled.done():
             live.settled = _unsettled()
+        if live.state.parent:
+            self._on_part(live.state)
 
     def _carry_out_all(self, live: LiveRun, commands: list[Command]) -> None:
         self._settle(live)
@@ -373,6 +379,9 @@ def _is_current(state: RunState, event: Event) -> bool:
             return step in state.open and state.steps[step].attempt == attempt
         case SubrunStarted(step=step):
             return step in state.open
+        case SubrunsWaiting(step=step, attempt=attempt, waits=waits):
+            known = state.steps[step]
+            return step in state.open and known.attempt == attempt and waits != (known.waits or ())
         case TimerFired(timer=timer):
             return timer in state.timers
         case SignalReceived(name=name):

@@ -16,6 +16,7 @@ from runtime.domain.event import (
     RunStarted,
     SignalReceived,
     SubrunStarted,
+    SubrunsWaiting,
     WhatIf,
 )
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
@@ -32,7 +33,7 @@ from runtime.engine.forks import Forks, part_of_what_if
 from runtime.engine.migrate import Migration, migration
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
-from runtime.engine.subruns import Subruns, is_orphan
+from runtime.engine.subruns import Subruns, is_orphan, part_awaiting
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
@@ -80,12 +81,14 @@ class Engine:
         self._opening: dict[RunId, asyncio.Task[None]] = {}
         self._recording: set[asyncio.Task[Any]] = set()
         self._planners: dict[DefinitionHash, Planner] = {}
+        self._subruns = Subruns(self, definitions=definitions, clock=clock, minimiser=minimiser)
         self._executor = Executor(
             store=store,
             dispatcher=dispatcher,
             clock=clock,
             on_closed=self._forget,
-            attempt_subrun=Subruns(self, definitions=definitions, clock=clock, minimiser=minimiser).attempt,
+            attempt_subrun=self._subruns.attempt,
+            on_part=self._subruns.saw,
             minimiser=minimiser,
             mask=mask,
         )
@@ -174,14 +177,15 @@ class Engine:
             live = await self._open(run)
         except Conflict:  # it has ended meanwhile
             return await self.state(run)
+        self._subruns.saw(live.state)
         await live.closed.wait()
         state = await self.state(run)
         if not state.is_final:
             raise engine_stopped(run) if not live.settled.done() else live.settled.exception() or engine_stopped(run)
         return state
 
-    async def note_subrun(self, live: LiveRun, event: SubrunStarted) -> None:
-        """Write down a sub-run in its parent's journal; durable when this returns."""
+    async def note_subrun(self, live: LiveRun, event: SubrunStarted | SubrunsWaiting) -> None:
+        """Write down in its parent's journal that there is a sub-run, or waits; durable when this returns."""
         await self._to_the_end(self._executor.keep(live, event))
         if live.is_closed:
             raise asyncio.CancelledError
@@ -240,7 +244,10 @@ class Engine:
         return encode(started.input) == encode(asked.input)
 
     async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "") -> None:
-        """Answer a waiting step; durable when this returns. Raises Conflict when the run does not wait for it."""
+        """Answer a waiting step, of the run or of a run of its steps; durable when this returns.
+
+        Raises Conflict when nothing of it waits for that, or more than one run of its steps.
+        """
         received = SignalReceived(name=name, payload=kept(payload, "payload"), actor=actor)
         await self._to_the_end(self._signal(run, received))
 
@@ -319,13 +326,25 @@ class Engine:
 
     async def _signal(self, run: RunId, received: SignalReceived) -> None:
         live = await self._open(run)
-        if not await self._executor.record(live, received):
-            awaited = ", ".join(sorted(live.state.awaited()))
-            raise Conflict(
-                "run.not_awaited",
-                f"run {run!r} is {live.state.status} and does not wait for signal {received.name!r}"
-                + (f"; it waits for: {awaited}" if awaited else ""),
-            )
+        await self._open_outer(live.state)
+        if await self._executor.record(live, received):
+            await self._outer_goes_on(live.state)
+        else:
+            await self._signal(part_awaiting(live.state, received.name), received)
+
+    async def _open_outer(self, part: RunState) -> None:
+        """Work on the runs that it is a part of too, where that can be: they go on when it has ended."""
+        try:
+            while part.parent:
+                part = (await self._open(part.parent.run)).state
+        except AgentFlowError as error:
+            log.warning("a run that run %s is a part of does not go on here: %s", part.run, error)
+
+    async def _outer_goes_on(self, part: RunState) -> None:
+        """Have the runs that it is a part of say that they wait no longer; durable when this returns."""
+        while part.parent and (outer := self._live.get(part.parent.run)) is not None:
+            await self._subruns.goes_on(outer, part.parent.step, part.run)
+            part = outer.state
 
     async def _migrate(self, run: RunId, to: Workflow, actor: str) -> Migration:
         while run not in self._live and (opening := self._opening.get(run)) is not None:

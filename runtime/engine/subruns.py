@@ -7,13 +7,24 @@ name each other. Sub-runs go on while the engine is stopped and started again, a
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Protocol
 
 import msgspec
 
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json
-from runtime.domain.event import NO_USAGE, ErrorInfo, Event, Parent, StepFailed, StepSucceeded, SubrunStarted
+from runtime.domain.event import (
+    NO_USAGE,
+    ErrorInfo,
+    Event,
+    Parent,
+    StepFailed,
+    StepSucceeded,
+    SubrunStarted,
+    SubrunsWaiting,
+    SubrunWait,
+)
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState
@@ -28,6 +39,8 @@ from runtime.ports import Clock, Minimiser
 
 RETRY_US = 1_000_000
 """How long a sub-run that cannot begin waits for a store in trouble."""
+MOST_NAMED = 10
+"""How many runs a message names."""
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +54,8 @@ class Host(Protocol):
     async def ended(self, run: RunId) -> RunState:
         """The final state, once there is one. Raises what keeps the run from going on here."""
 
-    async def note_subrun(self, live: LiveRun, event: SubrunStarted) -> None:
-        """Write down a sub-run in its parent's journal; durable when this returns."""
+    async def note_subrun(self, live: LiveRun, event: SubrunStarted | SubrunsWaiting) -> None:
+        """Write down in its parent's journal that there is a sub-run, or waits; durable when this returns."""
 
     async def cancel(self, run: RunId, reason: str = "", *, actor: str = "") -> None:
         """Stop a run. Raises Conflict when it is final."""
@@ -66,6 +79,24 @@ class Subruns:
         self._definitions = definitions
         self._clock = clock
         self._minimiser = minimiser
+        self._under_way: dict[tuple[RunId, StepId], _Attempt] = {}
+
+    def saw(self, part: RunState) -> None:
+        """Take notice of how a run stands that is a part of another, so that the other one says that it waits."""
+        if not part.parent:
+            return
+        attempt = self._under_way.get((part.parent.run, part.parent.step))
+        if attempt is not None and attempt.number == part.parent.attempt and attempt.saw(part):
+            self._host.in_background(self._note(attempt))
+
+    async def goes_on(self, outer: LiveRun, step: StepId, part: RunId) -> None:
+        """Have the outer run say that it waits no longer for its part, where it says so; durable when this returns."""
+        attempt = self._under_way.get((outer.state.run, step))
+        async with attempt.noting if attempt is not None else nullcontext():
+            async with outer.lock:  # what is on its way to the journal is kept by now
+                known = outer.state.steps[step]
+            if any(wait.run == part for wait in known.waits or ()):
+                await self._host.note_subrun(outer, SubrunsWaiting(step=step, attempt=known.attempt))
 
     async def attempt(self, live: LiveRun, step: StepState) -> Event:
         """Try the step once; the event says how it ended.
@@ -73,6 +104,15 @@ class Subruns:
         Cancelling this leaves the runs as they are, unless the step has ended.
         """
         attempt = _Attempt(live, step)
+        self._under_way[live.state.run, attempt.step] = attempt
+        try:
+            return await self._attempt(attempt)
+        finally:
+            if self._under_way.get((live.state.run, attempt.step)) is attempt:
+                del self._under_way[live.state.run, attempt.step]
+
+    async def _attempt(self, attempt: "_Attempt") -> Event:
+        live = attempt.live
         started_us = self._clock.now_us()
         try:
             try:
@@ -106,6 +146,7 @@ class Subruns:
     async def _act(self, attempt: "_Attempt") -> Json:
         workflow = await self._definitions(attempt.subrun.workflow.hash)
         given = await self._given(attempt)
+        attempt.total = len(given)
         if attempt.subrun.over is None:
             outcome = await self._one(attempt, workflow, given[0], 0)
             if isinstance(outcome, ErrorInfo):
@@ -142,8 +183,11 @@ class Subruns:
         run = await self._begin(attempt, workflow, given, number)
         if run not in (attempt.live.state.steps[attempt.step].runs or ()):
             await self._host.note_subrun(attempt.live, SubrunStarted(step=attempt.step, run=run))
+        await self._note(attempt)  # it may have come to wait before it was known here
         state = await self._host.ended(run)
         attempt.ended[run] = state
+        if attempt.total > 1:
+            await self._note(attempt)
         error = state.error
         if state.status == "succeeded":
             return await self._restored(state, answer_of(workflow, state))
@@ -152,6 +196,14 @@ class Subruns:
         if state.status == "cancelled" or error is None:
             return ErrorInfo("subrun.cancelled", message)
         return ErrorInfo(error.code, message, error.retryable)
+
+    async def _note(self, attempt: "_Attempt") -> None:
+        """Write down that all runs under way wait, or no longer do."""
+        async with attempt.noting:
+            waits = attempt.news()
+            if waits is not None and attempt.is_wanted:
+                noted = SubrunsWaiting(step=attempt.step, attempt=attempt.number, waits=waits)
+                await self._host.note_subrun(attempt.live, noted)
 
     async def _begin(self, attempt: "_Attempt", workflow: Workflow, given: Json, number: int) -> RunId:
         parent = Parent(run=attempt.live.state.run, step=attempt.step, attempt=attempt.number)
@@ -221,6 +273,11 @@ class _Attempt:
         self.subrun: SubrunSpec = self.spec.subrun
         self.runs: dict[int, RunId] = {}
         self.ended: dict[RunId, RunState] = {}
+        self.total = 1
+        """How many runs there are to be."""
+        self.noting = asyncio.Lock()
+        self._awaited: dict[RunId, tuple[str, ...]] = {}
+        """What its runs wait for; empty: it goes on, or has ended."""
         self._beginning: dict[int, asyncio.Task[RunId]] = {}
         timeout_ms = attempt_limits(live.workflow, state_of(step.step), self.spec.id).timeout_ms
         self.timeout_s = timeout_ms / 1_000 if timeout_ms else None
@@ -230,6 +287,25 @@ class _Attempt:
         """Whether the run still waits for this attempt; so it does when the engine just stops."""
         state = self.live.state
         return not state.is_final and self.step in state.open and state.steps[self.step].attempt == self.number
+
+    def saw(self, part: RunState) -> bool:
+        """Take notice of how a run of it stands; whether that is news."""
+        awaited = tuple(part.awaits()) if part.status == "waiting" else ()
+        is_news = self._awaited.get(part.run) != awaited
+        self._awaited[part.run] = awaited
+        return is_news and not part.is_final  # what comes of its end is said where that is taken in
+
+    def news(self) -> tuple[SubrunWait, ...] | None:
+        """What its runs wait for where all wait, nothing where one no longer does; None: as it is written down."""
+        written: tuple[SubrunWait, ...] = self.live.state.steps[self.step].waits or ()
+        under_way = [run for run in self.runs.values() if run not in self.ended]
+        places = min(self.subrun.at_once, self.total - len(self.ended))
+        waits = tuple(SubrunWait(run, signals) for run in under_way if (signals := self._awaited.get(run)))
+        if waits and len(waits) >= places:
+            return waits if waits != written else None
+        # runs that have not been looked at since a crash are taken to wait as they did
+        goes_on = any(self._awaited.get(wait.run) == () for wait in written)
+        return () if goes_on else None
 
     async def begin(self, number: int, beginning: Coroutine[object, object, RunId]) -> RunId:
         """Begin a run; it is known of even when nobody waits for it any more."""
@@ -277,3 +353,23 @@ def is_orphan(parent: Parent, state: RunState) -> bool:
     """Whether the step that a run is a part of, in its run's `state`, has ended without it."""
     step = state.steps.get(parent.step)
     return step is None or state.is_final or parent.step not in state.open or step.attempt != parent.attempt
+
+
+def part_awaiting(state: RunState, signal: str) -> RunId:
+    """The one run of its steps that waits for a signal. Raises Conflict where there is none, or more than one."""
+    parts = state.awaited_within().get(signal, [])
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        raise Conflict(
+            "run.awaited_by_several",
+            f"{len(parts)} runs of the steps of run {state.run!r} wait for signal {signal!r}; answer each by itself: "
+            + ", ".join(parts[:MOST_NAMED])
+            + ("" if len(parts) <= MOST_NAMED else ", …"),
+        )
+    awaited = ", ".join(state.awaits())
+    raise Conflict(
+        "run.not_awaited",
+        f"run {state.run!r} is {state.status} and does not wait for signal {signal!r}"
+        + (f"; it waits for: {awaited}" if awaited else ""),
+    )

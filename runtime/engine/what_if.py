@@ -22,6 +22,7 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
     WhatIf,
 )
 from runtime.domain.ids import AgentId, StepId, state_of
@@ -107,7 +108,7 @@ class Fork:
         while self._prefix:
             entry = self._prefix.pop(0)
             event = entry.body
-            if isinstance(event, RunStarted | SubrunStarted | RunMigrated):
+            if isinstance(event, RunStarted | SubrunStarted | SubrunsWaiting | RunMigrated):
                 continue
             if isinstance(event, CancelRequested) or not is_current(state, event):  # type: ignore[arg-type]  # an event
                 break

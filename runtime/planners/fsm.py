@@ -21,6 +21,7 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, StepId, state_of, step_id
@@ -64,7 +65,7 @@ class FsmPlanner:
             case TimerFired(timer=timer):
                 waited = ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time")
                 return [StopStep(step=StepId(timer)), self._failed(state, state_of(StepId(timer)), waited)]
-            case CancelRequested() | SubrunStarted() | RunMigrated():
+            case CancelRequested() | SubrunStarted() | SubrunsWaiting() | RunMigrated():
                 return []
 
     def enter(self, state: RunState, name: str, *, why: str, delay_ms: int = 0) -> list[Command]:

@@ -17,6 +17,7 @@ from runtime.domain.event import (
     RunStarted,
     StepFailed,
     SubrunStarted,
+    SubrunsWaiting,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
@@ -72,7 +73,7 @@ class LifecyclePlanner:
                 return [SetTimer(timer=RUN_TIMER, delay_ms=self._workflow.timeout_ms), *self._plan.decide(state, event)]
             case StepFailed() if (again := self._retry(state, event) or self._take_over(state, event)) is not None:
                 return [again]
-            case SubrunStarted() | RunMigrated():
+            case SubrunStarted() | SubrunsWaiting() | RunMigrated():
                 return []
             case CancelRequested(reason=reason):
                 return _stop_all(state, FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", reason)))

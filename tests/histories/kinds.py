@@ -15,6 +15,14 @@ async def _is_approved(play: Play) -> None:
     await play.settled()
 
 
+async def _is_answered_within(play: Play) -> None:
+    await play.settled()
+    await play.engine.signal(play.run, "ok", {"by": "Zoë"}, actor="golden")
+    await play.until(lambda state: state.status == "running")
+    await play.engine.cancel(play.run, "enough", actor="golden")
+    await play.settled()
+
+
 async def _settles(play: Play) -> None:
     await play.settled()
 
@@ -129,6 +137,26 @@ policies:
         given=QUESTION,
         answers={"find": [NEVER], "spare": [BROKEN, {"text": "Here."}]},
         course=_is_replanned,
+    ),
+    "subruns_waiting": Scenario(
+        definition="""
+name: golden
+agents:
+  part:
+    type: workflow
+    workflow:
+      name: inner
+      agents: {work: {type: llm}}
+      planner:
+        type: fsm
+        initial_state: ask
+        states: {ask: {wait_for: ok, on_success: work}, work: {on_success: done}}
+        final_states: [done]
+planner: {type: sequential, agents: [part]}
+""",
+        given=QUESTION,
+        answers={"work": [NEVER]},
+        course=_is_answered_within,
     ),
     "subruns": Scenario(
         definition="""

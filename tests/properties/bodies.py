@@ -23,6 +23,8 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
+    SubrunWait,
     TimerFired,
     ToolUse,
     Usage,
@@ -99,6 +101,12 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         calls=_CALLS,
     ),
     st.builds(SubrunStarted, step=_STEPS, run=TEXTS.map(RunId)),
+    st.builds(
+        SubrunsWaiting,
+        step=_STEPS,
+        attempt=_ATTEMPTS,
+        waits=st.lists(st.builds(SubrunWait, TEXTS.map(RunId), _VIA), max_size=2).map(tuple),
+    ),
     st.builds(
         RunMigrated,
         workflow=TEXTS,

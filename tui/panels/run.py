@@ -51,7 +51,7 @@ def head_lines(state: RunState, now_us: int, width: int) -> list[Line]:
         )
     if isinstance(state.parent, msgspec.Struct):
         lines.append([("part of ", "dim"), (f"{state.parent.run}  step {state.parent.step}", "")])
-    if waited := state.awaited():
+    if waited := state.awaits():
         lines.append([("waits for ", "warn"), (", ".join(waited), "strong"), ("  a answers", "dim")])
     if state.error is not None:
         lines += wrap(f"{state.error.code}: {state.error.message}", width, "bad")[:3]
@@ -135,14 +135,15 @@ def _part(title: str, value: object, width: int) -> list[Line]:
 
 
 def _cells(step: StepState, now_us: int) -> Sequence[Span]:
-    mark, style = sign(step.status)
+    status = "waiting" if step.is_waiting else step.status
+    mark, style = sign(status)
     is_open = step.status in ("running", "waiting")
     took_ms = (now_us - step.due_us) / 1_000 if is_open else step.duration_ms
     tokens = step.usage.input_tokens + step.usage.output_tokens
     answer = step.error.code if step.error and step.status == "failed" else compact(step.output)
     return (
         (step.step, "strong"),
-        (f"{mark} {step.status}", style),
+        (f"{mark} {status}", style),
         (f"⇥ {step.signal}" if step.signal else step.agent or state_of(step.step), "dim"),
         (str(step.attempt), "warn" if step.attempt > 1 else "dim"),
         (span(max(0.0, took_ms)), "busy" if is_open else "dim"),

@@ -12,6 +12,7 @@ from runtime.domain.event import (
     StepFailed,
     StepSucceeded,
     SubrunStarted,
+    SubrunsWaiting,
     TimerFired,
 )
 from runtime.domain.journal import Entry
@@ -101,6 +102,10 @@ def _instant(body: object) -> tuple[str, str] | None:
             return "⇄ migrated", ""
         case SubrunStarted():
             return f"↳ {body.step}", "a run of its own"
+        case SubrunsWaiting() if body.waits:
+            return f"◔ {body.step}", f"waits for {', '.join(signal for wait in body.waits for signal in wait.signals)}"
+        case SubrunsWaiting():
+            return f"↳ {body.step}", "goes on"
         case _:
             return None
 

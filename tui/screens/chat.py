@@ -124,7 +124,7 @@ class ChatScreen(ViewScreen):
     async def _answer(self, turn: Turn, said: str) -> None:
         assert turn.watch is not None, "only a run waits"
         state = turn.watch.log.state
-        signal = next(iter(state.awaited()))
+        signal = state.awaits()[0]
         try:
             await self.board_app.client.signal(state.run, signal, given(said))
             turn.answered.append((signal, said))
@@ -158,7 +158,7 @@ def turn_lines(turn: Turn, now_us: int, width: int) -> list[Line]:
         lines += _quoted(state.workflow, answer_text(turn.output), width, "good")
     elif state.error is not None:
         lines += wrap(f"✗ {state.error.code}: {state.error.message}", width, "bad")
-    elif waited := state.awaited():
+    elif waited := state.awaits():
         lines += wrap(f"◔ waits for {', '.join(waited)}: say it here", width, "warn")
     return lines
 

@@ -145,7 +145,7 @@ class RunScreen(ViewScreen):
 
     def action_answer(self) -> None:
         """Answer what the run waits for."""
-        waited = list(self.followed.log.state.awaited())
+        waited = self.followed.log.state.awaits()
         if waited:
             self.board_app.answer(self.followed.log.run, self.followed.log.state.workflow, waited[0])
         else:
