@@ -25,6 +25,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS = $(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/mypy && $(VENV)/bin/lint-imports
 ON_ALL_PROCESSORS := -n auto --maxprocesses 8 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
+# One test has its own bound (tests/bounds.py); this one is for a run that is slow as a whole.
+TESTS_MAX_MIN := 60
+BOUNDED = timeout --foreground --signal INT --kill-after 60 $(TESTS_MAX_MIN)m
 
 .PHONY: help setup demo test check pyz lock clean
 
@@ -37,11 +40,17 @@ setup: $(BASE) $(MODELS)  ## .venv with the af command, and the local models
 demo: $(BASE) $(MODELS)  ## set up, then answer three customers of a bank, offline
 	@$(VENV)/bin/af demo support
 
-# Every processor runs tests, and the checks run beside them; their words follow those of the tests in one piece.
+# Every processor runs tests, and the checks run beside them. Checks that fail are printed whole when they do, and the
+# last lines say all of it again in short: many see no more than those.
 test: $(DEV) $(MODELS)  ## set up, then every check and every test
-	@( $(CHECKS) ) >$(VENV)/checks.log 2>&1 & checks=$$!; \
-	$(PY) -m pytest $(ON_ALL_PROCESSORS) || tests=$$?; \
-	wait $$checks || failed=$$?; cat $(VENV)/checks.log; exit $${tests:-$${failed:-0}}
+	@( $(CHECKS) ) >$(VENV)/checks.log 2>&1 || { cat $(VENV)/checks.log; exit 1; } & checks=$$!; \
+	$(BOUNDED) $(PY) -m pytest $(ON_ALL_PROCESSORS) || tests=$$?; \
+	wait $$checks || { failed=1; tail -n 6 $(VENV)/checks.log; echo "checks: failed, see $(VENV)/checks.log"; }; \
+	case $${tests:-0} in \
+	0) echo "tests: passed";; \
+	124 | 137) echo "tests: not done after $(TESTS_MAX_MIN) minutes and ended; what ran then is named above";; \
+	*) echo "tests: failed ($$tests)";; \
+	esac; exit $${tests:-$${failed:-0}}
 
 check: $(DEV)  ## the checks that run nothing: style, types, layers
 	$(CHECKS)

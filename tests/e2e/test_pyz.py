@@ -1,6 +1,5 @@
 """The one file as an operator runs it: from a read-only folder, on a machine with no network at all."""
 
-import faulthandler
 import json
 import os
 import shutil
@@ -14,6 +13,8 @@ import pytest
 from appliance.config.settings import load_settings
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
 from models.folder import missing
+
+pytestmark = pytest.mark.bound_s(2_000)  # the first of these tests builds the file
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PYZ = CHECKOUT / "dist" / "agentflow.pyz"
@@ -34,7 +35,6 @@ def run_sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Run the file with arguments, sealed off; it unpacks itself once for all tests of this module."""
     if subprocess.run([*SEALED, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("this machine does not permit unprivileged namespaces (unshare --map-root-user --net --mount)")
-    faulthandler.cancel_dump_traceback_later()  # building takes longer than a test may, on a busy machine
     subprocess.run([sys.executable, str(CHECKOUT / "packaging" / "build.py")], check=True, timeout=1_800)
     folder = tmp_path_factory.mktemp("stick")
     shutil.copy(PYZ, folder)
