@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,11 +21,14 @@ from redaction.redactor import Redactor
 from redaction.segments import redact_payload
 from runtime.domain.canonical import Json
 from runtime.errors import Unavailable
+from tests.redaction.workers import end_once_asked
 
 ROOT = Path(__file__).parents[2]
 KEY = b"0123456789abcdef0123456789abcdef"
 TEXT = "Yesterday Xiulan Zhao flew to Chicago with Ngozi Adebayo on Monday."
 """No list of names explains the capital of the last word, so the model is asked."""
+OTHERS = tuple(TEXT.replace("Yesterday", when) for when in ("Last week", "This morning", "In April"))
+"""What is found in a text is remembered, so each test that ends a worker asks about another one."""
 
 
 @pytest.fixture(scope="module")
@@ -37,10 +40,10 @@ def names() -> Iterator[NamesHost]:
     host.stop()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def mortal() -> Iterator[NamesHost]:
-    """A worker of the test's own, with little patience."""
-    host = NamesHost(timeout_s=1.5)
+    """One that tests end, with little patience; the next test gets the new one that the last one has made sure of."""
+    host = NamesHost(timeout_s=3.0)
     yield host
     host.stop()
 
@@ -113,11 +116,11 @@ def test_a_worker_that_is_killed_lets_nothing_pass(mortal: NamesHost) -> None:
     redactor = Redactor(PRESETS["default"], KEY, names=mortal)
     mortal.start()
     [pid] = mortal.pids
-    os.kill(pid, signal.SIGSTOP)  # so that the call is in hand when it dies
-    failed = _failure_of(redactor, then=lambda: os.kill(pid, signal.SIGKILL))
+    end_once_asked(pid, signal.SIGKILL)
+    failed = _failure_of(redactor, OTHERS[0])
     assert "redaction.unavailable" == failed.code
     assert "Xiulan" not in str(failed)
-    assert "Xiulan" not in redactor.redact(TEXT).text
+    assert "Xiulan" not in redactor.redact(OTHERS[0]).text
     assert pid not in mortal.pids
 
 
@@ -127,11 +130,11 @@ def test_a_worker_that_hangs_is_ended_and_lets_nothing_pass(mortal: NamesHost) -
     mortal.start()
     [pid] = mortal.pids
     os.kill(pid, signal.SIGSTOP)
-    failed = _failure_of(redactor)
+    failed = _failure_of(redactor, OTHERS[1])
     assert ("redaction.unavailable", True) == (failed.code, failed.retryable)
     assert "did not answer in time" in failed.message
     assert not Path(f"/proc/{pid}").exists()
-    assert "Xiulan" not in redactor.redact(TEXT).text
+    assert "Xiulan" not in redactor.redact(OTHERS[1]).text
 
 
 def test_a_worker_that_died_between_two_calls_costs_nobody_an_error(mortal: NamesHost) -> None:
@@ -140,7 +143,7 @@ def test_a_worker_that_died_between_two_calls_costs_nobody_an_error(mortal: Name
     [pid] = mortal.pids
     os.kill(pid, signal.SIGKILL)
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ("Chicago", "LOCATION") in values(TEXT, mortal.find([TEXT])[0])
+    assert ("Chicago", "LOCATION") in values(OTHERS[2], mortal.find([OTHERS[2]])[0])
 
 
 @pytest.mark.parametrize(
@@ -184,16 +187,6 @@ def test_a_model_that_does_not_load_is_an_error_that_says_why(monkeypatch: pytes
     host.stop()
 
 
-def test_a_stopped_host_finds_nothing_more(mortal: NamesHost) -> None:
-    """And leaves no process behind."""
-    mortal.start()
-    [pid] = mortal.pids
-    mortal.stop()
-    assert not Path(f"/proc/{pid}").exists()
-    with pytest.raises(Unavailable, match="was stopped"):
-        mortal.find([TEXT])
-
-
 def test_many_threads_share_the_worker(names: NamesHost) -> None:
     """The guard works on several runs at once."""
     found: list[bool] = []
@@ -226,17 +219,21 @@ def test_a_loop_goes_on_while_the_model_reads(names: NamesHost) -> None:
     assert turns > 10
 
 
-def test_the_worker_gets_nothing_of_our_environment(names: NamesHost, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keys and settings are none of its business."""
+def test_a_worker_gets_nothing_of_our_environment_and_ends_with_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys and settings are none of its business; a stopped host finds nothing more, and leaves no process behind."""
     monkeypatch.setenv("AGENTFLOW_KEY", "secret")
     host = NamesHost()
     host.start()
+    [pid] = host.pids
     try:
-        variables = Path(f"/proc/{host.pids[0]}/environ").read_text()
+        variables = Path(f"/proc/{pid}/environ").read_text()
     finally:
         host.stop()
     assert "AGENTFLOW" not in variables
     assert "OMP_NUM_THREADS=1" in variables
+    assert not Path(f"/proc/{pid}").exists()
+    with pytest.raises(Unavailable, match="was stopped"):
+        host.find([TEXT])
 
 
 def test_the_worker_ends_with_its_parent() -> None:
@@ -291,12 +288,10 @@ def test_it_comes_up_without_any_network() -> None:
     assert (0, "True") == (ran.returncode, ran.stdout.strip()), ran.stderr
 
 
-def _failure_of(redactor: Redactor, then: Callable[[], None] | None = None) -> Unavailable:
-    """What redacting TEXT raises, when something happens while it is under way."""
-    if then is not None:
-        threading.Timer(0.3, then).start()  # the worker is stopped: there is no hurry
+def _failure_of(redactor: Redactor, text: str) -> Unavailable:
+    """What redacting a text raises."""
     with pytest.raises(Unavailable) as raised:
-        redactor.redact(TEXT)
+        redactor.redact(text)
     return raised.value
 
 

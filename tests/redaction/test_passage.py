@@ -1,9 +1,8 @@
 """What the guard does around a call: redacts, reserves, writes it down, gives values back, settles, fails closed."""
 
 import asyncio
-import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from runtime.domain.audit import AuditEntry
 from runtime.domain.chat import ChatMessage, ChatRequest
 from runtime.domain.egress import CostBound, Destination, Outbound, Sender
 from runtime.errors import AgentFlowError, Refused, StepFailure, StoreFull, Unavailable
+from tests.redaction.workers import end_once_asked
 
 MAIL = "ada.lovelace@example.com"
 SITE = Destination("model", "site", "127.0.0.1:8000")
@@ -285,34 +285,33 @@ async def test_an_error_inside_the_redactor_lets_nothing_out(books: Books, monke
     assert ["egress.refused"] == books.order
 
 
-@pytest.fixture
-async def names() -> AsyncIterator[NamesHost]:
-    host = NamesHost(timeout_s=2.0)
-    await asyncio.to_thread(host.start)
+@pytest.fixture(scope="module")
+def names() -> Iterator[NamesHost]:
+    host = NamesHost(timeout_s=3.0)
     yield host
     host.stop()
 
 
-@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize(("fault", "city"), [(signal.SIGKILL, "Manchester"), (signal.SIGSTOP, "Sheffield")])
 async def test_nothing_leaves_when_the_worker_is_killed_or_hangs(
-    names: NamesHost, books: Books, fault: signal.Signals
+    names: NamesHost, books: Books, fault: signal.Signals, city: str
 ) -> None:
     """And the next payload finds a new worker."""
+    text = f"Then Nicholas Hargreaves from {city} phoned on Monday."
     desk = RedactionDesk(b"k" * 32, names=names)
     guard = Guard(policy(PRESETS["default"]), desk, record=books.record)
-    sentence = "Please call Margaret Whitfield in Birmingham about the invoice."
-    cleared = await guard.clear(asking(sentence))
+    await asyncio.to_thread(names.start)
+    cleared = await guard.clear(asking("Please call Margaret Whitfield in Birmingham about the invoice."))
     assert "Whitfield" not in cleared.payload.messages[0].content
-    for pid in names.pids:
-        os.kill(pid, fault)
+    [pid] = names.pids
+    end_once_asked(pid, fault)
     with pytest.raises(Unavailable) as told:
-        await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned on Monday."))
+        await guard.clear(asking(text))
     assert ("redaction.unavailable", 4) == (told.value.code, told.value.exit_code)
     assert "Hargreaves" not in str(told.value)
     assert ["egress.sent", "egress.settled", "egress.refused"] == books.order
-    again = await guard.clear(asking("Then Nicholas Hargreaves from Manchester phoned on Monday."))
+    again = await guard.clear(asking(text))
     assert "Hargreaves" not in again.payload.messages[0].content
-    desk.stop()
 
 
 async def test_other_errors_stay_what_they_are() -> None:
