@@ -75,8 +75,12 @@ class Server:
 
 @pytest.fixture
 def environment(data_folder: Path) -> dict[str, str]:
+    return environment_of(data_folder)
+
+
+def environment_of(data: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"AGENTFLOW_DATA": str(data_folder), "PYTHONPATH": str(CHECKOUT), "AGENTFLOW_MODE": "air_gapped"}
+    return kept | {"AGENTFLOW_DATA": str(data), "PYTHONPATH": str(CHECKOUT), "AGENTFLOW_MODE": "air_gapped"}
 
 
 @contextmanager
@@ -110,11 +114,20 @@ def af(
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def walls() -> None:
     """Skips where this machine cannot have every wall."""
     needs_namespaces()
     needs_landlock()
+
+
+@pytest.fixture(scope="module")
+def server(walls: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server in the gap, for tests that leave it as it is."""
+    told = environment_of(tmp_path_factory.mktemp("gap") / "data") | {"AGENTFLOW_MODELS": str(MODELS)}
+    with serving(told) as server:
+        assert 201 == server.ask("PUT", "/v1/workflows/hello", {"name": "hello", "agents": {"say": SCRIPTED}})[0]
+        yield server
 
 
 @pytest.mark.usefixtures("walls")
@@ -133,28 +146,26 @@ def test_a_server_in_the_gap_serves_as_ever(environment: dict[str, str], tmp_pat
         path = server.data / "run/af.sock"
         assert 0o600 == path.stat().st_mode & 0o777
         assert 200 == LocalDoor(path).call("GET", "/v1/runs").status
+        assert read_state(server.data) is not None
         assert (0, "") == server.stop()
         assert b"STOPPING=1" == notified.recv(100)
     assert [] == os.listdir(server.data / "run")
-
-
-@pytest.mark.usefixtures("walls")
-def test_the_kernel_shows_what_the_server_says(environment: dict[str, str]) -> None:
-    """A state file is words; the facts of the process are not."""
-    with serving(environment) as server:
-        found = read_state(server.data)
-        assert found is not None
-        state, facts = found
-        assert ("sealed", server.process.pid) == (state.status, state.pid)
-        names = ["network", "unix_sockets", "landlock", "seccomp", "audit_hook", "ingress"]
-        assert names == [layer.name for layer in state.layers]
-        assert (True, 2, True) == (facts.is_isolated, facts.seccomp_mode, facts.has_no_new_privileges)
-        assert facts_of().network != facts.network
-        proven = af(environment, "doctor", "--egress", "--json")
-        assert 0 == proven.returncode, proven.stdout + proven.stderr
-        assert json.loads(proven.stdout)["server"]["is_sealed"] is True
-        assert 0 == server.stop()[0]
     assert read_state(server.data) is None
+
+
+def test_the_kernel_shows_what_the_server_says(server: Server) -> None:
+    """A state file is words; the facts of the process are not."""
+    found = read_state(server.data)
+    assert found is not None
+    state, facts = found
+    assert ("sealed", server.process.pid) == (state.status, state.pid)
+    names = ["network", "unix_sockets", "landlock", "seccomp", "audit_hook", "ingress"]
+    assert names == [layer.name for layer in state.layers]
+    assert (True, 2, True) == (facts.is_isolated, facts.seccomp_mode, facts.has_no_new_privileges)
+    assert facts_of().network != facts.network
+    proven = af(environment_of(server.data), "doctor", "--egress", "--json")
+    assert 0 == proven.returncode, proven.stdout + proven.stderr
+    assert json.loads(proven.stdout)["server"]["is_sealed"] is True
 
 
 @pytest.mark.usefixtures("walls")
@@ -187,29 +198,21 @@ def test_work_goes_on_inside_and_nothing_gets_out(environment: dict[str, str], t
     assert 0 != out.returncode
 
 
-@pytest.mark.usefixtures("walls")
-def test_commands_beside_a_server_ask_it_from_their_own_gap(environment: dict[str, str]) -> None:
+def test_commands_beside_a_server_ask_it_from_their_own_gap(server: Server) -> None:
     """A UNIX socket is a file, and files are where they were: two empty networks can still speak over one."""
-    with serving(environment) as server:
-        assert 201 == server.ask("PUT", "/v1/workflows/hello", {"name": "hello", "agents": {"say": SCRIPTED}})[0]
-        ran = af(environment, "run", "hello", "--json")
-        assert 0 == ran.returncode, ran.stdout + ran.stderr
-        assert 1 == len(LocalDoor(server.data / "run/af.sock").call("GET", "/v1/runs").body.split(b'"run_id"')) - 1
+    ran = af(environment_of(server.data), "run", "hello", "--json")
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+    assert 1 == len(LocalDoor(server.data / "run/af.sock").call("GET", "/v1/runs").body.split(b'"run_id"')) - 1
 
 
-@pytest.mark.usefixtures("walls")
-def test_a_language_model_answers_inside(environment: dict[str, str]) -> None:
+def test_a_language_model_answers_inside(server: Server) -> None:
     """llama.cpp works in a process that inherits every wall: threads, memory maps and all."""
     if missing(MODELS, [CHAT_MODEL]):
         pytest.skip(f"no {CHAT_MODEL} in {MODELS}; run: make setup")
-    with serving(environment | {"AGENTFLOW_MODELS": str(MODELS)}) as server:
-        body: Json = {
-            "model": f"local/{CHAT_MODEL}",
-            "max_tokens": 4,
-            "messages": [{"role": "user", "content": "Say yes."}],
-        }
-        status, answer = server.ask("POST", "/v1/chat/completions", body)
-        assert 200 == status, answer
+    said: list[Json] = [{"role": "user", "content": "Say yes."}]
+    body: Json = {"model": f"local/{CHAT_MODEL}", "max_tokens": 4, "messages": said}
+    status, answer = server.ask("POST", "/v1/chat/completions", body)
+    assert 200 == status, answer
 
 
 @pytest.mark.usefixtures("walls")

@@ -284,4 +284,4 @@ async def _all_of(works: Sequence[Coroutine[Any, Any, None]]) -> None:
 
 
 TestEngine = EngineMachine.TestCase
-TestEngine.settings = settings(max_examples=60, stateful_step_count=30, suppress_health_check=list(HealthCheck))
+TestEngine.settings = settings(max_examples=30, stateful_step_count=30, suppress_health_check=list(HealthCheck))

@@ -18,7 +18,7 @@ from runtime.planners.lifecycle import planner_for
 from tests.properties.test_plans import RUN, course
 from tests.properties.values import VALUES, is_same
 
-thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 AGENTS = {AgentId(name): AgentSpec(id=AgentId(name), type="llm") for name in "abc"}
 SUB_PLAN = FsmSpec(
     states={"a": FsmState(name="a", on_success="b"), "b": FsmState(name="b")},

@@ -39,7 +39,7 @@ OUTPUTS: st.SearchStrategy[Json] = VALUES | st.sampled_from(
 ERRORS = st.builds(ErrorInfo, st.just("x.broke"), st.just("it broke"), st.booleans())
 MOST_EVENTS = 30
 
-thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def what_can_happen(state: RunState, outputs: st.SearchStrategy[Json] = OUTPUTS) -> st.SearchStrategy[Event]:

@@ -21,7 +21,7 @@ from tests.properties.test_plans import RUN, course
 from tests.properties.trees import AGENTS, CONDITIONS, TREES, WORKFLOWS, document_of
 from tests.properties.values import is_same
 
-thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+thorough = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 LETTERS = st.text("SFR", min_size=1, max_size=4)
 SCRIPTS = st.fixed_dictionaries({name: LETTERS for name in (*AGENTS, *CONDITIONS)})
 

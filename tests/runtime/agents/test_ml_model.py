@@ -249,10 +249,12 @@ def banking77(per_label: int) -> tuple[list[tuple[str, str]], list[tuple[str, st
     return learnt, asked
 
 
-async def measure(folder: Path, memory: Memory, models: ModelAccess, per_label: int) -> tuple[float, float, float]:
+async def measure(
+    folder: Path, memory: Memory, models: ModelAccess, *, per_label: int, strangers: int
+) -> tuple[float, float, float]:
     """Accuracy and share known of held-out questions, and share refused of questions to nobody's bank."""
     learnt, asked = banking77(per_label)
-    strange = json.loads(shared("data/clinc/out-of-scope.json").read_text())
+    strange = json.loads(shared("data/clinc/out-of-scope.json").read_text())[:strangers]
     write_examples(folder, learnt)
     classify = agent(folder, memory, models)
     await classify.start()
@@ -262,8 +264,9 @@ async def measure(folder: Path, memory: Memory, models: ModelAccess, per_label: 
     return right / len(asked), sum(answer.known for answer in answers) / len(asked), refused / len(strange)
 
 
-async def test_twenty_questions_of_each_of_77_kinds(tmp_path: Path, memory: Memory, real_models: ModelAccess) -> None:
-    accuracy, known, refused = await measure(tmp_path, memory, real_models, per_label=20)
+async def test_ten_questions_of_each_of_77_kinds(tmp_path: Path, memory: Memory, real_models: ModelAccess) -> None:
+    accuracy, known, refused = await measure(tmp_path, memory, real_models, per_label=10, strangers=150)
+    print(f"accuracy {accuracy:.4f}, known {known:.4f}, refused {refused:.4f}")
     assert accuracy >= 0.84
     assert known >= 0.94
     assert refused >= 0.97
@@ -272,7 +275,7 @@ async def test_twenty_questions_of_each_of_77_kinds(tmp_path: Path, memory: Memo
 @pytest.mark.slow
 async def test_ten_thousand_questions_of_77_kinds(tmp_path: Path, memory: Memory, real_models: ModelAccess) -> None:
     """The bounds that the classifier is promised with: 0.91 right, 0.95 kept, 0.97 refused."""
-    accuracy, known, refused = await measure(tmp_path, memory, real_models, per_label=1_000)
+    accuracy, known, refused = await measure(tmp_path, memory, real_models, per_label=1_000, strangers=1_000)
     print(f"accuracy {accuracy:.4f}, known {known:.4f}, refused {refused:.4f}")
     assert accuracy >= 0.92
     assert known >= 0.95
