@@ -91,18 +91,23 @@ def environment(tmp_path: Path) -> dict[str, str]:
     [("air_gapped", "checkout"), ("restricted", "checkout"), ("connected", "checkout"), ("restricted", "pyz")],
 )
 def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode: str, kind: str) -> None:
-    """No telemetry, no update check, no CDN, no download: in no mode, and without the air gap's help too."""
+    """No telemetry, no update check, no CDN, no download: in no mode, and without the air gap's help too.
+
+    Commands that only read are tried in the mode that forbids the least.
+    """
     (tmp_path / "greet.yaml").write_text(WORKFLOW)
     (tmp_path / "steps.py").write_text(STEPS)
     af = program(kind)
     data = environment["AGENTFLOW_DATA"]
-    commands = [
+    reading = [
         [*af, "version"],
         [*af, "config", "list", "--verbose"],
         [*af, "validate", str(tmp_path / "greet.yaml")],
-        [*af, "run", str(tmp_path / "greet.yaml"), "--input", '{"mail": "jane@example.com"}', "--json"],
         [*af, "redact", "explain", "Write to jane@example.com, see https://example.com/a?b=c"],
-        [*af, "runs", "list"],
+    ]
+    commands = [
+        *(reading if mode == "connected" else []),
+        [*af, "run", str(tmp_path / "greet.yaml"), "--input", '{"mail": "jane@example.com"}', "--json"],
         [*af, "replay", "--all", "--check"],
         [sys.executable, str(SERVE), data, *af],
     ]
@@ -118,14 +123,14 @@ def test_the_proof_itself_sends_nothing(environment: dict[str, str], kind: str) 
     assert ([], 0) == (seen["packets"], seen["accepted"])
 
 
-def test_models_and_the_demo_send_nothing(environment: dict[str, str]) -> None:
+def test_models_at_work_send_nothing(environment: dict[str, str]) -> None:
     """llama.cpp and ONNX Runtime are other people's code, so they are watched at work, with no wall to hold them."""
     absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
     if absent:
         pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
     af = program("checkout")
     seen = watched(
-        [[*af, "demo", "support"], [*af, "doctor"]],
+        [[*af, "run", "support", "--input", json.dumps({"message": "My card was swallowed by the machine."})]],
         environment | {"AGENTFLOW_MODE": "restricted", "AGENTFLOW_MODELS": str(MODELS)},
     )
     assert ([], 0) == (seen["packets"], seen["accepted"])

@@ -104,7 +104,7 @@ async def test_a_worker_that_died_unnoticed_is_replaced(opened: Open) -> None:
 
 async def test_a_hanging_worker_is_killed_at_its_deadline(opened: Open, chat: Load) -> None:
     """SIGSTOP stands in for an engine in an endless loop."""
-    host = opened(chat, HostLimits(answer_s=1.0))
+    host = opened(chat, HostLimits(answer_s=3.0))
     await host.call(CountTokens(messages=(("user", "x"),)))
     stopped = tell(host, signal.SIGSTOP)
     error = await failure(host.call(Complete(request=SHORT)))
@@ -189,8 +189,8 @@ async def test_callers_are_answered_in_the_order_they_came(opened: Open, chat: L
 async def test_a_worker_that_keeps_dying_is_given_a_rest(opened: Open, chat: Load) -> None:
     """A model that kills its worker every time must not be started for ever."""
     clock = [1000.0]
-    host = opened(chat, HostLimits(deaths=3, window_s=60.0, rest_s=30.0), now=lambda: clock[0])
-    for _ in range(3):
+    host = opened(chat, HostLimits(deaths=2, window_s=60.0, rest_s=30.0), now=lambda: clock[0])
+    for _ in range(2):
         answer = await during(host, lambda: tell(host, signal.SIGKILL))
         assert (await failure(answer)).code == "model.worker_died"
         clock[0] += 5.0
@@ -220,7 +220,7 @@ async def test_an_idle_worker_is_let_go_and_comes_back(opened: Open) -> None:
     readable = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(gone, readable.set)
-    await asyncio.wait_for(readable.wait(), 10)
+    await asyncio.wait_for(readable.wait(), 60)
     loop.remove_reader(gone)
     os.close(gone)
     assert host.pid is None

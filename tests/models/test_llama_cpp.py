@@ -33,7 +33,7 @@ LABELS: dict[str, Json] = {
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def backend(models_folder: Path) -> AsyncIterator[LlamaCppBackend]:
     """One worker for the whole file: what one test asked must not show in the next one's answer."""
-    backend = LlamaCppBackend(PoolSettings(folder=models_folder, context_tokens=1024))
+    backend = LlamaCppBackend(PoolSettings(folder=models_folder, context_tokens=512))
     yield backend
     await backend.stop()
 
@@ -70,15 +70,15 @@ async def test_a_seed_decides_where_temperature_lets_it(backend: LlamaCppBackend
 
 async def test_a_shared_beginning_does_not_change_the_answer(backend: LlamaCppBackend) -> None:
     """Prompts that begin alike are computed once; what is kept must be what would be computed."""
-    article = "The bank keeps a swallowed card for ten days. " * 20
-    requests = [asked(article + ending, max_tokens=12) for ending in ("How long?", "How long is it?", "Why?")]
+    article = "The bank keeps a swallowed card for ten days. " * 10
+    requests = [asked(article + ending, max_tokens=8) for ending in ("How long?", "How long is it?")]
     warm = [await ask(backend, request) for request in (*requests, requests[0], requests[0])]
     cold = []
     for request in requests:
         await backend.stop()
         cold.append(await ask(backend, request))
     assert warm == [*cold, cold[0], cold[0]]
-    assert warm[0].input_tokens > 200
+    assert warm[0].input_tokens > 100
 
 
 async def test_an_answer_is_the_same_after_a_cancelled_one(backend: LlamaCppBackend) -> None:
@@ -190,17 +190,17 @@ async def test_a_bound_too_large_to_count_still_holds(backend: LlamaCppBackend) 
 
 
 async def test_a_prompt_that_is_too_long_is_invalid_and_the_model_stays_usable(backend: LlamaCppBackend) -> None:
-    with pytest.raises(Invalid, match="1,024") as invalid:
-        await ask(backend, asked("word " * 1500))
+    with pytest.raises(Invalid, match="512") as invalid:
+        await ask(backend, asked("word " * 600))
     assert invalid.value.code == "model.prompt_too_long"
     assert (await ask(backend, QUESTION)).text
 
 
 async def test_an_answer_ends_where_the_context_does(backend: LlamaCppBackend) -> None:
     """Prompt and answer share the context; what no longer fits is said by the finish reason."""
-    reply = await ask(backend, asked("word " * 950 + "Count to a thousand.", max_tokens=400))
-    assert reply.input_tokens + reply.output_tokens <= 1024
-    assert reply.finish_reason == "length" or reply.input_tokens + reply.output_tokens < 1024
+    reply = await ask(backend, asked("word " * 440 + "Count to a thousand.", max_tokens=400))
+    assert reply.input_tokens + reply.output_tokens <= 512
+    assert reply.finish_reason == "length" or reply.input_tokens + reply.output_tokens < 512
 
 
 @pytest.mark.parametrize("text", ["a\ud800b", "\udfff"])
