@@ -13,6 +13,8 @@ from runtime.sandbox import kernel
 FIRST = 62_000
 HOW_MANY = 1_000
 """So many calls at once have a user each."""
+AHEAD = FIRST + HOW_MANY
+"""The first of as many more, for processes that are forked ahead of their calls by somebody else."""
 _CAP_SETGID, _CAP_SETUID = 1 << 6, 1 << 7
 _NUMBERS = itertools.count(os.getpid() * 37)
 _TAKEN: set[int] = set()
@@ -25,7 +27,7 @@ def can_switch() -> bool:
         return False
     with open("/proc/self/uid_map", encoding="ascii") as maps:
         ranges = [tuple(map(int, line.split())) for line in maps]
-    return any(start <= FIRST and FIRST + HOW_MANY <= start + count for start, _, count in ranges)
+    return any(start <= FIRST and AHEAD + HOW_MANY <= start + count for start, _, count in ranges)
 
 
 def is_host_root() -> bool:

@@ -1,4 +1,14 @@
-"""Modules that try to get out, for the probe: the text of each, and what it must come to."""
+"""Modules of our own, as text: those that try to get out, for the probe, and what each must come to."""
+
+NOTHING = """
+(module
+  (import "wasi_snapshot_preview1" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (func (export "_start")
+    (i32.store (i32.const 4) (i32.const 1))
+    (drop (call $read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))))
+"""
+"""Reads an input that is empty, and nothing else."""
 
 TRIES = r"""
 (module

@@ -18,7 +18,6 @@ from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Is
 from runtime.errors import Invalid, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.ports import Progress
-from runtime.sandbox import users
 from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable, check_user
 from runtime.sandbox.streams import outcome
 from runtime.sandbox.wasm import canaries, runners
@@ -200,30 +199,28 @@ class Wasm(Driver):
 
     async def _ended(self, profile: ExecProfile, kind: Kind, path: Path, *, stdin: bytes, script: str) -> Ended:
         link = await self._linked()
-        with users.spare() as user:
-            order = Order(
-                id=link.next_id(),
-                module=str(path),
-                kind=kind,
-                program=script,
-                argv=profile.argv,
-                env={"LANG": "C.UTF-8", **profile.env},
-                stdin=stdin,
-                ro_paths=profile.ro_paths,
-                user=user,
-                memory_bytes=profile.memory_bytes,
-                cpu_ms=profile.cpu_ms,
-                timeout_ms=profile.timeout_ms,
-                stdout_max_bytes=profile.stdout_max_bytes,
-                stderr_max_bytes=profile.stderr_max_bytes,
-            )
-            return await link.ended(order)
+        order = Order(
+            id=link.next_id(),
+            module=str(path),
+            kind=kind,
+            program=script,
+            argv=profile.argv,
+            env={"LANG": "C.UTF-8", **profile.env},
+            stdin=stdin,
+            ro_paths=profile.ro_paths,
+            memory_bytes=profile.memory_bytes,
+            cpu_ms=profile.cpu_ms,
+            timeout_ms=profile.timeout_ms,
+            stdout_max_bytes=profile.stdout_max_bytes,
+            stderr_max_bytes=profile.stderr_max_bytes,
+        )
+        return await link.ended(order)
 
     async def _linked(self) -> Link:
         """The host, started where there is none."""
         async with self._starting:
             if self._link is None or not self._link.is_open:
-                self._link = await Link.started()
+                self._link = await Link.started(await self._opened().compiled(canaries.NOTHING.encode()))
             return self._link
 
 

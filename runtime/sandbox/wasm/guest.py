@@ -9,7 +9,7 @@ import os
 import resource
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -28,7 +28,7 @@ TICK_S: Final = 0.005
 FAILED: Final = 250
 """Status of the process where the guest could not be run."""
 _ABORTED = -6
-_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _SIGKILL = 1, 15, 9
 _LIBC = ctypes.CDLL(None)
 _BEYOND = tuple(each for each in seccomp.BEYOND_A_PROGRAM if each != "memfd_create")  # wasmtime's images of memories
 _FILTER = seccomp.program((*seccomp.WAYS_AROUND, *seccomp.TRACING, *_BEYOND), families=(), allows_processes=False)
@@ -40,6 +40,8 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int = 0
     killed_for: str = ""
     fault: str = ""
+    cpu_ms: int = 0
+    memory_bytes: int = 0
 
 
 class Means:
@@ -53,20 +55,74 @@ class Means:
         self.components.add_wasip2()
 
 
-def run(order: Order, loaded: engines.Loaded, means: Means, *, status: int, parent: int) -> None:
-    """Run the guest of `order`, its streams being 1 and 2, say on `status` how it ended, and exit."""
+def run(order: Order, loaded: engines.Loaded, means: Means, *, status: int, own: int) -> None:
+    """Run the guest of `order` in this process, which is confined, and exit; `status` is told how it ended.
+
+    `own`: what `confine` returned. Its streams are 1 and 2; they are closed before anything is told.
+    """
     end = End(fault="it ended in the middle")
+    began = time.process_time()
+    name(is_ahead=False)
     try:
-        _die_with(parent)
-        watch = _Watch(order, means.engine)
+        _limit(order, own)
         store = _store(order, means.engine)
-        _confine(order)
-        end = _ended(store, loaded, order, means=means, watch=watch)
+        end = _ended(store, loaded, order, means=means, watch=_Watch(order, means.engine))
     except BaseException as error:
-        end = End(fault=f"{type(error).__name__}: {str(error)[:500]}")
+        end = failure(error)
     finally:
+        os.close(1)
+        os.close(2)
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu_ms = int((time.process_time() - began) * 1_000)
+        end = msgspec.structs.replace(end, cpu_ms=cpu_ms, memory_bytes=used.ru_maxrss * 1_024)
         os.write(status, msgspec.json.encode(end))
         os._exit(0 if not end.fault else FAILED)
+
+
+def name(*, is_ahead: bool) -> None:
+    """Call this process what it is, for `ps`: one that waits for its call, or one that has it."""
+    _LIBC.prctl(_PR_SET_NAME, b"af-wasm-waits" if is_ahead else b"af-wasm-guest", 0, 0, 0)
+
+
+def failure(error: BaseException) -> End:
+    """What is told of a process that could not run its guest."""
+    return End(fault=f"{type(error).__name__}: {str(error)[:500]}")
+
+
+def warm(means: Means, nothing: engines.Loaded, own: int) -> None:
+    """Go the way of a call with a module of ours that asks for nothing, so that a call finds memory and threads ready.
+
+    To be called once the process is confined: wasmtime starts its threads here.
+    """
+    order = Order(
+        id=0, module="", kind="command", memory_bytes=2**20, cpu_ms=1, timeout_ms=1, stdout_max_bytes=0,
+        stderr_max_bytes=0,
+    )  # fmt: skip
+    _data_bytes(own)
+    _begun(_store(order, means.engine), nothing, order, means=means)()
+
+
+def confine(user: int | None, reads: Sequence[str], parent: int) -> int:
+    """Take everything from this process, for good, but the files below `reads`; it ends with its parent.
+
+    It must have one thread: what it starts is confined as well, what it has already is not. Returns the descriptor of
+    what the kernel tells of this process's memory, which could not be opened any more.
+    """
+    own = os.open("/proc/self/status", os.O_RDONLY)
+    if user is not None:
+        os.setgroups([])
+        os.setresgid(user, user, user)
+        os.setresuid(user, user, user)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)  # not before: who becomes another user loses it
+    if os.getppid() != parent:
+        os._exit(FAILED)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    kernel.forbid_new_privileges()
+    if landlock.version():
+        landlock.confine(reads=reads, writes=())
+    kernel.install_filter(_FILTER)
+    return own
 
 
 class _Watch:
@@ -93,24 +149,12 @@ class _Watch:
         self._target.increment_epoch()
 
 
-def _die_with(parent: int) -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(FAILED)
-
-
 def _store(order: Order, target: wasmtime.Engine) -> wasmtime.Store:
     """A store with its limits and with what WASI may give; folders are opened as the spare user already."""
-    if order.user is not None:
-        os.setgroups([])
-        os.setresgid(order.user, order.user, order.user)
-        os.setresuid(order.user, order.user, order.user)
     given = wasmtime.WasiConfig()
-    given.argv = [_name(order), *order.argv]
+    given.argv = [_called_as(order), *order.argv]
     given.env = list(order.env.items())
-    held = os.memfd_create("stdin")
-    os.write(held, order.stdin) if order.stdin else 0
-    given.stdin_file = f"/proc/self/fd/{held}"
+    _give_input(given, order.stdin)
     given.inherit_stdout()
     given.inherit_stderr()
     for path in order.ro_paths:
@@ -128,26 +172,27 @@ def _store(order: Order, target: wasmtime.Engine) -> wasmtime.Store:
     return store
 
 
-def _confine(order: Order) -> None:
-    own = resource.getrlimit(resource.RLIMIT_DATA)[0]
-    wanted = _data_bytes() + order.memory_bytes + SLACK_BYTES
-    most = wanted if own == resource.RLIM_INFINITY else min(own, wanted)
+def _give_input(given: wasmtime.WasiConfig, content: bytes) -> None:
+    """Bytes as stdin; the library's own way, a file, starts threads that read it."""
+    held = ffi.wasm_byte_vec_t()
+    raw = (ctypes.c_ubyte * len(content)).from_buffer_copy(content)
+    ffi.wasm_byte_vec_new(ctypes.byref(held), len(content), raw)
+    ffi.wasi_config_set_stdin_bytes(given.ptr(), ctypes.byref(held))  # which takes it over
+
+
+def _limit(order: Order, own: int) -> None:
+    allowed = resource.getrlimit(resource.RLIMIT_DATA)[0]
+    wanted = _data_bytes(own) + order.memory_bytes + SLACK_BYTES
+    most = wanted if allowed == resource.RLIM_INFINITY else min(allowed, wanted)
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     cpu_s = -(-order.cpu_ms // 1_000) + 2  # behind the watch, should it fail
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    kernel.forbid_new_privileges()
-    if landlock.version():
-        landlock.confine(reads=order.ro_paths, writes=())
-    kernel.install_filter(_FILTER)
 
 
-def _data_bytes() -> int:
-    with open("/proc/self/status", "rb") as told:  # as text it would import, which the spare user may not
-        for line in told:
-            if line.startswith(b"VmData:"):
-                return int(line.split()[1]) * 1_024
+def _data_bytes(own: int) -> int:
+    for line in os.pread(own, 8_192, 0).splitlines():
+        if line.startswith(b"VmData:"):
+            return int(line.split()[1]) * 1_024
     return 0
 
 
@@ -252,5 +297,5 @@ def _run_script(store: wasmtime.Store, instance: wasmtime.Instance, order: Order
     return code
 
 
-def _name(order: Order) -> str:
+def _called_as(order: Order) -> str:
     return "/program" if order.kind in ("javascript", "python") else os.path.basename(order.module)

@@ -53,11 +53,11 @@ class Link:
         self._is_open = True
 
     @classmethod
-    async def started(cls) -> "Link":
-        """Start a host. Raises Unavailable where none starts."""
+    async def started(cls, nothing: Path) -> "Link":
+        """Start a host; `nothing`: the compiled `canaries.NOTHING`. Raises Unavailable where none starts."""
         try:
             process = await children.started(
-                *command("runtime.sandbox.wasm.host:main"), env=environment(), cwd="/", limit=_BLOCK
+                *command("runtime.sandbox.wasm.host:main", [str(nothing)]), env=environment(), cwd="/", limit=_BLOCK
             )
         except OSError as error:
             raise Unavailable("sandbox.does_not_start", f"the host of wasm does not start: {error}") from error

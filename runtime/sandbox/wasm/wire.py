@@ -27,8 +27,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     env: dict[str, str] = {}
     stdin: bytes = b""
     ro_paths: tuple[str, ...] = ()
-    user: int | None = None
-    """Whom to become first, where the host is root."""
     memory_bytes: int
     cpu_ms: int
     timeout_ms: int
@@ -49,7 +47,8 @@ class Forget(msgspec.Struct, frozen=True, tag="forget"):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag="ended"):
-    """How a call ended; nothing of it is left."""
+    """How a call ended. No code of it runs any more: its process has ended, or was killed after it said so itself; the
+    kernel may still be freeing its memory."""
 
     id: int
     exit_code: int = 0

@@ -23,6 +23,7 @@ from tests.runtime.sandbox.hostile_wasm import HELD, MODULE, SCRIPTS, TRAPS, UNL
 PROFILE = ExecProfile(
     tool="t", tenant="default", policy_version="", runtime="javascript", cpu_ms=20_000, timeout_ms=30_000
 )
+PARKED = 2
 KEPT: list[Wasm] = []
 """The first: the others have its folder and its report, so that modules are compiled once. Hosts end with tests."""
 
@@ -128,7 +129,22 @@ async def test_cancelling_leaves_nothing_behind_however_early(wasm: Wasm, turns:
         await call
     link = wasm._link
     if link is not None:  # its own end is that of everything
-        assert not Path(f"/proc/{link.pid}/task/{link.pid}/children").read_text().split()
+        assert "af-wasm-guest" not in _children(link.pid).values()
+
+
+async def test_who_waits_for_a_call_is_confined_and_takes_one_only(wasm: Wasm) -> None:
+    """Forked ahead of its call, it is as shut in as one that has it: every thread of it, whatever wasmtime started."""
+    await wasm.run(PROFILE, b"print(1)")
+    assert wasm._link is not None
+    waiting = await _waiting(wasm._link.pid)
+    for pid in waiting:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            said = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
+            assert ("2", "1", "0000000000000000") == (said["Seccomp"], said["NoNewPrivs"], said["CapEff"])
+            assert os.geteuid() or said["Uid"].split()[0].startswith("63"), "not as root"
+    await wasm.run(PROFILE, b"print(1)")
+    left = await _waiting(wasm._link.pid)
+    assert (1, False) == (len(set(waiting) & set(left)), set(waiting) == set(left))
 
 
 async def test_only_given_folders_can_be_read(wasm: Wasm) -> None:
@@ -218,6 +234,23 @@ async def test_a_load_that_fails_is_told(wasm: Wasm, tmp_path: Path) -> None:
     )  # fmt: skip
     ended = await link.ended(order)
     assert (True, True) == (ended.is_load_fault, ended.fault != "")
+
+
+def _children(host: int) -> dict[int, str]:
+    """Pid → name."""
+    pids = map(int, Path(f"/proc/{host}/task/{host}/children").read_text().split())
+    return {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids if Path(f"/proc/{pid}").exists()}
+
+
+async def _waiting(host: int) -> list[int]:
+    """Those that wait for a call, once there are as many as there should be."""
+    until = time.monotonic() + 10
+    while True:
+        found = _children(host)
+        if list(found.values()) == ["af-wasm-waits"] * PARKED:
+            return list(found)
+        assert time.monotonic() < until, found
+        await asyncio.sleep(0.01)
 
 
 @pytest.mark.slow
