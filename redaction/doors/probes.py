@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import httpx
 import msgspec
@@ -39,11 +39,15 @@ OUTSIDE: Final = ("192.0.2.1", "198.51.100.1", "2001:db8::1")
 NAME: Final = "x.invalid"
 """A name that can never exist (RFC 6761)."""
 TCP_PORT, UDP_PORT = 443, 53
+SMTP_PORT, POSTGRES_PORT = 25, 5432
 _AF_VSOCK, _AF_PACKET, _AF_ALG, _AF_NETLINK = 40, 17, 38, 16
 _IO_URING_SETUP, _SETNS = 425, {"x86_64": 308, "aarch64": 268}
 _NO_SUCH_FAMILY: Final = "EAFNOSUPPORT"
 """A kernel without IPv6 has no socket to send anything with."""
 _WAIT_S = 30.0
+
+Reach: TypeAlias = Callable[..., Awaitable[None]]
+"""Of a door's client: host, port, and how long it may take."""
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -181,6 +185,8 @@ def _sent() -> list[Probe]:
         *_over_loop("asyncio", asyncio.new_event_loop),
         *_over_loop("uvloop", uvloop.new_event_loop),
         *_over_httpx(),
+        *_over_aiosmtplib(),
+        *_over_asyncpg(),
         *_over_ctypes(),
         *_from_child(plan),
         *_from_tool(plan),
@@ -190,15 +196,7 @@ def _sent() -> list[Probe]:
 def _over_loop(way: str, make: Callable[[], asyncio.AbstractEventLoop]) -> list[Probe]:
     """TCP and a look-up as an event loop does them; uvloop does both in C, unseen by Python."""
     with asyncio.Runner(loop_factory=make) as runner:
-        loop = runner.get_loop()
-
-        def within(work: Callable[[], Awaitable[object]]) -> Callable[[], None]:
-            async def limited() -> None:
-                async with asyncio.timeout(attempts.LIMIT_S):
-                    await work()
-
-            return lambda: runner.run(limited())
-
+        loop, within = runner.get_loop(), partial(_within, runner)
         found = [
             attempts.attempt(
                 way, "tcp", attempts.target_of("tcp", host, TCP_PORT),
@@ -209,6 +207,45 @@ def _over_loop(way: str, make: Callable[[], asyncio.AbstractEventLoop]) -> list[
         found.append(attempts.attempt(way, "dns", NAME, within(lambda: loop.getaddrinfo(NAME, TCP_PORT))))
         runner.run(loop.shutdown_default_executor())
     return [_probe(each) for each in found]
+
+
+def _within(runner: asyncio.Runner, work: Callable[[], Awaitable[object]]) -> Callable[[], None]:
+    """Work on a loop that ends with the time of a try."""
+
+    async def limited() -> None:
+        async with asyncio.timeout(attempts.LIMIT_S):
+            await work()
+
+    return lambda: runner.run(limited())
+
+
+def _over_aiosmtplib() -> list[Probe]:
+    """As the door for mail, with its client, on the loop that serves."""
+    from redaction.doors import mail  # heavy, as is the other, and not needed where nothing is sent
+
+    return _over_client("aiosmtplib", "mail", SMTP_PORT, mail.reach)
+
+
+def _over_asyncpg() -> list[Probe]:
+    """As the door to PostgreSQL."""
+    from redaction.doors import sql
+
+    return _over_client("asyncpg", "sql", POSTGRES_PORT, sql.reach)
+
+
+def _over_client(way: str, what: str, port: int, reach: Reach) -> list[Probe]:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return [
+            _probe(
+                attempts.attempt(
+                    way,
+                    what,
+                    attempts.target_of(what, host, port),
+                    _within(runner, partial(reach, host, port, timeout_s=attempts.LIMIT_S * 2)),
+                )
+            )
+            for host in OUTSIDE
+        ]
 
 
 def _over_httpx() -> list[Probe]:
