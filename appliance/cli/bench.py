@@ -1,5 +1,6 @@
 """`af bench`: what this machine and this build do, against what is promised."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,9 +78,7 @@ def bench_engine(
             venvs=venvs,
             report=report,
         )
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command(
@@ -114,13 +113,8 @@ def bench_redaction(af: Af, *, payloads: int, streams: int, without_names: bool)
     """
     from appliance.bench.redaction import bench as measure
 
-    def report(text: str) -> None:
-        af.terminal.note(f"▸ {text} …")
-
-    found = measure(streams=streams, payloads=payloads, with_names=not without_names, report=report)
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    found = measure(streams=streams, payloads=payloads, with_names=not without_names, report=_progress(af))
+    return _told(af, found)
 
 
 @bench.command("gateway", examples="af bench gateway --json")
@@ -136,10 +130,8 @@ def bench_gateway(af: Af, *, calls: int) -> int:
     from appliance.bench.gateway import bench as measure
 
     folder = af.settings.models_folder
-    found = measure(calls=calls, models=folder, report=lambda text: af.terminal.note(f"▸ {text} …"))
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    found = measure(calls=calls, models=folder, report=_progress(af))
+    return _told(af, found)
 
 
 @bench.command(
@@ -162,13 +154,8 @@ def bench_ticks(af: Af, *, rounds: int, peers: Path | None, venvs: Path | None) 
     """
     from appliance.bench.ticks import bench as measure
 
-    def report(text: str) -> None:
-        af.terminal.note(f"▸ {text} …")
-
-    found = measure(rounds=rounds, peers=peers, venvs=venvs, report=report)
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    found = measure(rounds=rounds, peers=peers, venvs=venvs, report=_progress(af))
+    return _told(af, found)
 
 
 @bench.command(
@@ -200,11 +187,9 @@ def bench_tui(af: Af, *, runs: int, rate: float, seconds: float, columns: int, l
         per_s=rate,
         seconds=seconds,
         size=(columns, lines),
-        report=lambda text: af.terminal.note(f"▸ {text} …"),
+        report=_progress(af),
     )
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command(
@@ -240,13 +225,11 @@ def bench_estimate(af: Af, *, workflow: str, questions: Path, runs: int, plot: P
         workflow=workflow,
         questions=questions,
         runs=runs,
-        report=lambda text: af.terminal.note(f"▸ {text} …"),
+        report=_progress(af),
     )
     if plot is not None:
         plot.write_text(drawing(points), "utf-8")
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command(
@@ -279,11 +262,9 @@ def bench_determinism(af: Af, *, runs: int, at_once: int, model: str | None) -> 
         model=model or CHAT_MODEL,
         folder=place,
         models=af.settings.models_folder,
-        report=lambda text: af.terminal.note(f"▸ {text} …"),
+        report=_progress(af),
     )
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command("audit", examples="af bench audit --records 1000000")
@@ -300,10 +281,8 @@ def bench_audit(af: Af, *, records: int) -> int:
 
     place = af.settings.data / "bench"
     place.mkdir(parents=True, exist_ok=True)
-    found = measure(records=records, folder=place, report=lambda text: af.terminal.note(f"▸ {text} …"))
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    found = measure(records=records, folder=place, report=_progress(af))
+    return _told(af, found)
 
 
 @bench.command(
@@ -340,11 +319,9 @@ def bench_bus(af: Af, *, rate: int, seconds: float, passes: int, folder: Path | 
         seconds=seconds,
         passes=passes,
         folder=place,
-        report=lambda text: af.terminal.note(f"▸ {text} …"),
+        report=_progress(af),
     )
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command(
@@ -376,11 +353,9 @@ def bench_soak(af: Af, *, minutes: float, at_once: int) -> int:
         minutes=minutes,
         at_once=at_once,
         folder=place,
-        report=lambda text: af.terminal.note(f"▸ {text} …"),
+        report=_progress(af),
     )
-    _draw(af, found)
-    af.terminal.document(found)
-    return 0 if all(goal.is_met for goal in found.goals) else 1
+    return _told(af, found)
 
 
 @bench.command(
@@ -407,6 +382,15 @@ def bench_sandbox(af: Af, *, rounds: int, battery: bool) -> int:
     every = sandboxes(af.settings.sandbox, af.data_folder)
     with StatusLine(af.terminal) as line:
         found = measure(every=every, rounds=rounds, with_battery=battery, report=lambda text: line.show(f"▸ {text} …"))
+    return _told(af, found)
+
+
+def _progress(af: Af) -> Callable[[str], None]:
+    return lambda text: af.terminal.note(f"▸ {text} …")
+
+
+def _told(af: Af, found: "Result") -> int:
+    """Print what was measured, and give the exit code: 1 when a promise is not kept."""
     _draw(af, found)
     af.terminal.document(found)
     return 0 if all(goal.is_met for goal in found.goals) else 1
