@@ -7,26 +7,22 @@ environment are off.
 import json
 import logging
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from models.answers import check_request, offered
 from models.keys import read_key
 from models.openai_replies import MAX_CALLS, MAX_LINE_BYTES, failure, garbled
-from models.pump import Calls
-from models.replies import Answer, backend_id, call_id, described, reply_to
-from models.servers import ModelServer
-from redaction.doors.http import HttpDoor
+from models.replies import Answer, call_id, reply_to
+from models.server_backend import MAX_REPLY_BYTES, ServerBackend
 from redaction.doors.transport import Terms
 from runtime.domain.chat import (
     ChatChunk,
     ChatMessage,
-    ChatReply,
     ChatRequest,
     EmbedReply,
     EmbedRequest,
-    ModelInfo,
     ToolCall,
     ToolCallPiece,
 )
@@ -38,40 +34,12 @@ if TYPE_CHECKING:
     from anthropic.types import RawMessageStreamEvent
     from anthropic.types.message_create_params import MessageCreateParamsBase
 
-MAX_REPLY_BYTES = 16 * 2**20
-
 _MAX_EVENT_LINES = 1_000
 """The server sends two; the client takes time that grows with their square."""
 
 
-class AnthropicBackend:
+class AnthropicBackend(ServerBackend):
     """Answers with the models of one server."""
-
-    def __init__(self, server: ModelServer, door: HttpDoor) -> None:
-        self.id = backend_id(server)
-        self._server = server
-        self._door = door
-        self._calls = Calls()
-
-    async def start(self) -> None:
-        """Nothing yet: the server is called when it is first asked."""
-
-    async def stop(self) -> None:
-        """Break off what is being asked; the one who asked hears of it as Unavailable."""
-        await self._calls.stop()
-
-    async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
-        """Answer. Raises Refused, Invalid, NotFound, Unavailable or StepFailure."""
-        request = cleared.payload
-        check_request(request)
-        answer = await self._calls.ask(self._answer(cleared), request.model)
-        return reply_to(request, answer, self._server)
-
-    async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
-        """Answer as it comes. Whoever stops reading closes the connection, and so stops the server."""
-        check_request(cleared.payload)
-        async for chunk in self._calls.stream(self._told(cleared), cleared.payload.model):
-            yield chunk
 
     async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
         """Not there. Raises Invalid."""
@@ -84,29 +52,26 @@ class AnthropicBackend:
         check_request(request)
         return await self._calls.ask(self._count(cleared), request.model)
 
-    def describe(self) -> Sequence[ModelInfo]:
-        """What the settings say may be asked; the server is not."""
-        return described(self._server)
-
-    async def _answer(self, cleared: Cleared[ChatRequest]) -> Answer:
+    async def _answer(self, cleared: Cleared[ChatRequest], asked: ChatRequest) -> Answer:
         """Whole answers are streamed too: the server ends a quiet connection before a long one is done."""
         told = _Told(self._server.name)
-        async for _ in self._parts(cleared, told):
+        async for _ in self._parts(cleared, asked, told):
             pass
         return told.whole()
 
     async def _told(self, cleared: Cleared[ChatRequest]) -> AsyncGenerator[ChatChunk, None]:
         told = _Told(self._server.name)
-        async for chunk in self._parts(cleared, told):
+        async for chunk in self._parts(cleared, cleared.payload, told):
             yield chunk
         yield ChatChunk(reply=reply_to(cleared.payload, told.whole(), self._server))
 
-    async def _parts(self, cleared: Cleared[ChatRequest], told: "_Told") -> AsyncGenerator[ChatChunk, None]:
-        request = cleared.payload
+    async def _parts(
+        self, cleared: Cleared[ChatRequest], asked: ChatRequest, told: "_Told"
+    ) -> AsyncGenerator[ChatChunk, None]:
         client = self._client(cleared)
         with self._in_our_words():
             async with await client.messages.create(
-                **_question(request), stream=True, timeout=self._server.timeout_s
+                **_question(asked), stream=True, timeout=self._server.timeout_s
             ) as events:
                 async for event in events:
                     for chunk in told.feed(event):

@@ -5,30 +5,23 @@ cleared for, and nothing anywhere else, whatever else the client can do (its web
 """
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Required, TypedDict
 
-from msgspec.structs import replace
-
-from models.answers import check_request, check_texts, offered
+from models.answers import check_texts, offered
 from models.keys import read_key
 from models.openai_replies import MAX_CALLS, failure, garbled
-from models.pump import Calls
-from models.replies import Answer, backend_id, described, reply_to, vectors_for
-from models.servers import ModelServer
-from models.usage import spent
-from redaction.doors.http import HttpDoor
+from models.replies import Answer, reply_to, vectors_for
+from models.server_backend import MAX_REPLY_BYTES, ServerBackend
 from redaction.doors.transport import GuardedTransport, Terms
 from runtime.domain.canonical import Json
 from runtime.domain.chat import (
     ChatChunk,
     ChatMessage,
-    ChatReply,
     ChatRequest,
     EmbedReply,
     EmbedRequest,
-    ModelInfo,
     ToolCall,
     ToolCallPiece,
 )
@@ -38,36 +31,9 @@ from runtime.errors import Invalid, StepFailure
 if TYPE_CHECKING:
     from ollama import AsyncClient, ChatResponse, EmbedResponse
 
-MAX_REPLY_BYTES = 16 * 2**20
 
-
-class OllamaBackend:
+class OllamaBackend(ServerBackend):
     """Answers with the models of one server."""
-
-    def __init__(self, server: ModelServer, door: HttpDoor) -> None:
-        self.id = backend_id(server)
-        self._server = server
-        self._door = door
-        self._calls = Calls()
-
-    async def start(self) -> None:
-        """Nothing yet: the server is called when it is first asked."""
-
-    async def stop(self) -> None:
-        """Break off what is being asked; the one who asked hears of it as Unavailable."""
-        await self._calls.stop()
-
-    async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
-        """Answer. Raises Refused, Invalid, NotFound, Unavailable or StepFailure."""
-        check_request(cleared.payload)
-        answer = await self._calls.ask(self._answer(cleared), cleared.payload.model)
-        return reply_to(cleared.payload, answer, self._server)
-
-    async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
-        """Answer as it comes. Whoever stops reading closes the connection, and so stops the server."""
-        check_request(cleared.payload)
-        async for chunk in self._calls.stream(self._told(cleared), cleared.payload.model):
-            yield chunk
 
     async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
         """One unit vector per text."""
@@ -81,22 +47,9 @@ class OllamaBackend:
             raise garbled(self._server.name)
         return vectors_for(request, rows, found.prompt_eval_count, self._server)
 
-    async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
-        """What the server says that the conversation takes, for one token of an answer."""
-        request = cleared.payload
-        short = replace(request, max_tokens=1, schema=None, tool_choice="auto")
-        check_request(short)
-        answer = await self._calls.ask(self._answer(cleared, asked=short), short.model)
-        return spent(answer.usage, short, answer.text, answer.calls).input_tokens
-
-    def describe(self) -> Sequence[ModelInfo]:
-        """What the settings say may be asked; the server is not."""
-        return described(self._server)
-
-    async def _answer(self, cleared: Cleared[ChatRequest], *, asked: ChatRequest | None = None) -> Answer:
-        request = asked or cleared.payload
+    async def _answer(self, cleared: Cleared[ChatRequest], asked: ChatRequest) -> Answer:
         with self._in_our_words():
-            reply = await self._client(cleared).chat(**_question(request), stream=False)
+            reply = await self._client(cleared).chat(**_question(asked), stream=False)
             told = _Told(self._server.name)
             told.feed(reply)
         return told.whole()

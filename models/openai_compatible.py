@@ -3,60 +3,30 @@
 Every request is cleared by the guard and leaves through the HTTP door; nothing is asked again by itself.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
 
 import msgspec
-from msgspec.structs import replace
 
 from models.answers import check_request, check_texts
 from models.keys import read_key
 from models.openai_replies import Stream, failure, read_answer, read_vectors
 from models.openai_wire import embedding_question, question
-from models.pump import Calls
-from models.replies import backend_id, described, reply_to, vectors_for
-from models.servers import ModelServer
-from models.usage import estimate_input, spent
-from redaction.doors.http import HttpDoor, OpenReply
+from models.replies import Answer, reply_to, vectors_for
+from models.server_backend import MAX_REPLY_BYTES, ServerBackend
+from models.usage import estimate_input
+from redaction.doors.http import OpenReply
 from redaction.guard import in_wire_form
 from runtime.domain.canonical import Json
-from runtime.domain.chat import ChatChunk, ChatReply, ChatRequest, EmbedReply, EmbedRequest, ModelInfo
+from runtime.domain.chat import ChatChunk, ChatRequest, EmbedReply, EmbedRequest
 from runtime.domain.egress import Cleared
 from runtime.domain.http import HttpRequest
 from runtime.errors import Invalid
 
-MAX_REPLY_BYTES = 16 * 2**20
 _ERROR_BYTES = 65_536
 
 
-class OpenAiCompatibleBackend:
+class OpenAiCompatibleBackend(ServerBackend):
     """Answers with the models of one server. The same seed and temperature 0 are asked for; the server keeps them."""
-
-    def __init__(self, server: ModelServer, door: HttpDoor) -> None:
-        self.id = backend_id(server)
-        self._server = server
-        self._door = door
-        self._calls = Calls()
-
-    async def start(self) -> None:
-        """Nothing yet: the server is called when it is first asked."""
-
-    async def stop(self) -> None:
-        """Break off what is being asked; the one who asked hears of it as Unavailable."""
-        await self._calls.stop()
-
-    async def complete(self, cleared: Cleared[ChatRequest]) -> ChatReply:
-        """Answer. Raises Refused, Invalid, NotFound, Unavailable or StepFailure."""
-        request = cleared.payload
-        check_request(request)
-        asked = question(request, self._server.kind, stream=False)
-        body = await self._calls.ask(self._post(cleared, "chat/completions", asked), request.model)
-        return reply_to(request, read_answer(body, self._server.name), self._server)
-
-    async def stream(self, cleared: Cleared[ChatRequest]) -> AsyncIterator[ChatChunk]:
-        """Answer as it comes. Whoever stops reading closes the connection, and so stops the server."""
-        check_request(cleared.payload)
-        async for chunk in self._calls.stream(self._told(cleared), cleared.payload.model):
-            yield chunk
 
     async def embed(self, cleared: Cleared[EmbedRequest]) -> EmbedReply:
         """One unit vector per text."""
@@ -71,20 +41,14 @@ class OpenAiCompatibleBackend:
 
     async def count_tokens(self, cleared: Cleared[ChatRequest]) -> int:
         """What the server says that the conversation takes, for one token of an answer; a cloud's is estimated."""
-        request = cleared.payload
         if self._server.kind == "openai":
-            check_request(request)
-            return estimate_input(request)
-        short = replace(request, max_tokens=1, schema=None, tool_choice="auto")
-        check_request(short)
-        asked = question(short, self._server.kind, stream=False)
-        body = await self._calls.ask(self._post(cleared, "chat/completions", asked), request.model)
-        answer = read_answer(body, self._server.name)
-        return spent(answer.usage, short, answer.text, answer.calls).input_tokens
+            check_request(cleared.payload)
+            return estimate_input(cleared.payload)
+        return await super().count_tokens(cleared)
 
-    def describe(self) -> Sequence[ModelInfo]:
-        """What the settings say may be asked; the server is not."""
-        return described(self._server)
+    async def _answer(self, cleared: Cleared[ChatRequest], asked: ChatRequest) -> Answer:
+        body = await self._post(cleared, "chat/completions", question(asked, self._server.kind, stream=False))
+        return read_answer(body, self._server.name)
 
     async def _told(self, cleared: Cleared[ChatRequest]) -> AsyncGenerator[ChatChunk, None]:
         request = cleared.payload
