@@ -61,7 +61,7 @@ def means_of(
         sql=GuardedSql(guard, secrets.reveal, prices),
         reveal=secrets.reveal,
         run=sandboxes.run,
-        choose=sandboxes.choose,
+        make_ready=sandboxes.make_ready,
         clock=clock,
     )
 

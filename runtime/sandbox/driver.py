@@ -83,6 +83,12 @@ class Driver(ABC):
         async with doors.opened(egress) as door:
             return await self._run(profile, program, stdin, Handed(secrets or {}, door))
 
+    async def make_ready(self, profile: ExecProfile) -> None:  # noqa: B027  # most have nothing to do
+        """Have what a program of this profile needs, so that a call's time is the program's own.
+
+        Raises Unavailable where that fails.
+        """
+
     @abstractmethod
     async def stop(self) -> None:
         """End what it keeps between calls, where it keeps anything. Safe to call twice."""

@@ -10,6 +10,7 @@ from runtime.domain.exec_profile import Answer, DriverReport, ExecProfile, Outco
 from runtime.errors import Unavailable
 from runtime.policies.exec_profile import ISOLATIONS, required
 from runtime.ports import Sandbox
+from runtime.sandbox.driver import Driver
 
 
 class Sandboxes:
@@ -32,6 +33,12 @@ class Sandboxes:
         """What each driver found out about itself here; all of them try at once."""
         return tuple(await asyncio.gather(*(driver.probe() for driver in self.drivers)))
 
+    async def make_ready(self, profile: ExecProfile) -> None:
+        """Have the driver that `choose` names ready, so that a call's time is the program's own. Raises Unavailable."""
+        driver = await self.choose(profile)
+        if isinstance(driver, Driver):
+            await driver.make_ready(profile)
+
     async def choose(self, profile: ExecProfile) -> Sandbox:
         """The first driver that is strong enough and holds all that is needed. Raises Unavailable, saying why none."""
         least = ISOLATIONS.index(profile.isolation_min)
@@ -39,6 +46,9 @@ class Sandboxes:
         for driver in self.drivers:
             if ISOLATIONS.index(driver.isolation) < least:
                 reasons.append(f"{driver.id} is weaker than {profile.isolation_min}")
+                continue
+            if isinstance(driver, Driver) and profile.runtime not in driver.runtimes:  # nor need it try itself
+                reasons.append(f"{driver.id} does not run {profile.runtime}")
                 continue
             report = await self._probed(driver)
             held = driver.enforces(profile)

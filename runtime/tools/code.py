@@ -17,6 +17,8 @@ from runtime.ports import ToolContext
 from runtime.tools.registry import ToolServices
 
 _RAISED = re.compile(rb'File "/program", line (\d+)')
+_THROWN = re.compile(rb"^    at (?:.+ \()?<cmdline>:(\d+)", re.MULTILINE)
+_REJECTED = b"Possibly unhandled promise rejection: "
 _ERROR = re.compile(rb"^([A-Za-z_][A-Za-z0-9_.]{0,99})(?:: |$)")
 
 
@@ -103,10 +105,25 @@ class CodeTool:
 
 def _failure(outcome: Outcome) -> str:
     """The kind and place of an error, never its text: that may hold what the program was given."""
-    lines = outcome.stderr.strip().splitlines()
-    places, error = _RAISED.findall(outcome.stderr), _ERROR.match(lines[-1]) if lines else None
-    if places and error:
-        return f"raised {error.group(1).decode()} in line {int(places[-1])} of its code"
+    kind, line = _raised(outcome.stderr)
+    if kind and line:
+        return f"raised {kind} in line {line} of its code"
     if outcome.exit_code < 0:
         return f"was ended by signal {-outcome.exit_code}"
     return f"ended with exit code {outcome.exit_code}"
+
+
+def _raised(stderr: bytes) -> tuple[str, int]:
+    """The kind of the error that a program ended by, and the innermost line of its own; nothing where it says none."""
+    lines = stderr.strip().splitlines()
+    trace = len(lines)
+    while trace and lines[trace - 1].startswith(b"    at "):  # as JavaScript has it: the innermost first, at the end
+        trace -= 1
+    if trace < len(lines):
+        places = _THROWN.findall(b"\n".join(lines[trace:]))
+        said = lines[trace - 1].removeprefix(_REJECTED) if trace else b""
+    else:
+        places = _RAISED.findall(stderr)[::-1]
+        said = lines[-1] if lines else b""
+    error = _ERROR.match(said)
+    return (error.group(1).decode(), int(places[0])) if error and places else ("", 0)

@@ -59,8 +59,8 @@ class Means:
     sql: SqlAccess | None = None
     reveal: Reveal | None = None
     run: RunProgram | None = None
-    choose: Callable[[ExecProfile], Awaitable[object]] | None = None
-    """Finds the sandbox that `run` will take; the first time drivers try themselves, which takes seconds."""
+    make_ready: Callable[[ExecProfile], Awaitable[object]] | None = None
+    """Has the sandbox ready that `run` will take; the first time that takes seconds: drivers try themselves."""
     clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
 
 
@@ -80,8 +80,8 @@ class CallContext:
 
     async def prepare(self) -> None:
         """Have a sandbox ready, so that a call's time is the program's own. Raises Unavailable where none is."""
-        if self._means.choose is not None and self.profile.runtime != "inside":
-            await self._means.choose(self.profile)
+        if self._means.make_ready is not None and self.profile.runtime != "inside":
+            await self._means.make_ready(self.profile)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program under the profile, handing it the secrets that are in it, and a door to its hosts.

@@ -39,6 +39,7 @@ class Wasm(Driver):
 
     id = "sandbox.wasm"
     isolation: Isolation = "wasm"
+    runtimes = ("wasm", "javascript", "python")
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: where compiled modules are kept; None: in one of its own that goes with `stop`."""
@@ -49,6 +50,13 @@ class Wasm(Driver):
         self._link: Link | None = None
         self._starting = asyncio.Lock()
         self._room = asyncio.Semaphore(AT_ONCE)
+
+    async def make_ready(self, profile: ExecProfile) -> None:
+        """Compile the interpreter: seconds, once for a version."""
+        if profile.runtime == "javascript":
+            await self._opened().compiled(runners.quickjs_key(), runners.quickjs)
+        elif profile.runtime == "python":
+            await _python(self._opened())
 
     async def ready(self, program: bytes) -> bool:
         """Compile a module before it is first called; whether there was anything to do. Raises Invalid for none."""

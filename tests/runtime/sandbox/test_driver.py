@@ -1,15 +1,17 @@
 """What all drivers do alike, of one that starts nothing."""
 
 import asyncio
+from typing import ClassVar
 
 import msgspec
 import pytest
 
 from runtime.domain.canonical import Json
-from runtime.domain.exec_profile import ExecProfile, Guarantee, Isolation, Outcome
+from runtime.domain.exec_profile import ExecProfile, Guarantee, Isolation, Outcome, Runtime
 from runtime.errors import Refused, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable
+from runtime.sandbox.registry import Sandboxes
 
 PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
 
@@ -17,17 +19,21 @@ PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="py
 class Trying(Driver):
     id = "sandbox.trying"
     isolation: Isolation = "process"
-    runtimes = ("python",)
+    runtimes: ClassVar[tuple[Runtime, ...]] = ("python",)
     hint = "; a hint"
 
     def __init__(self, fault: Exception | None = None) -> None:
         super().__init__()
         self.fault = fault
         self.tries = 0
+        self.made_ready: list[str] = []
         self.may_end = asyncio.Event()
 
     async def stop(self) -> None:
         """Nothing runs."""
+
+    async def make_ready(self, profile: ExecProfile) -> None:
+        self.made_ready.append(profile.runtime)
 
     async def _examine(self, facts: dict[str, Json]) -> tuple[Guarantee, ...]:
         self.tries += 1
@@ -39,6 +45,11 @@ class Trying(Driver):
 
     async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         return Outcome(exit_code=0, stdout=program, stderr=b"")
+
+
+class Scripts(Trying):
+    id = "sandbox.scripts"
+    runtimes = ("javascript",)
 
 
 async def test_it_tries_once_for_all_that_ask_at_once() -> None:
@@ -87,3 +98,15 @@ async def test_it_runs_what_it_says_it_runs() -> None:
     assert b"x" == (await driver.run(PROFILE, b"x")).stdout
     with pytest.raises(Refused, match="cannot hold this profile: it runs no bash"):
         await driver.run(msgspec.structs.replace(PROFILE, runtime="bash"), b"x")
+
+
+async def test_one_that_does_not_run_a_program_need_not_try_itself() -> None:
+    """Trying takes seconds, and a program in JavaScript would wait for those that run none."""
+    first, second = Trying(), Scripts()
+    second.may_end.set()
+    sandboxes = Sandboxes([first, second])
+    await sandboxes.make_ready(msgspec.structs.replace(PROFILE, runtime="javascript"))
+    assert (0, 1, [], ["javascript"]) == (first.tries, second.tries, first.made_ready, second.made_ready)
+    with pytest.raises(Unavailable, match=r"sandbox\.trying does not run bash; sandbox\.scripts does not run bash"):
+        await sandboxes.make_ready(msgspec.structs.replace(PROFILE, runtime="bash"))
+    await sandboxes.stop()

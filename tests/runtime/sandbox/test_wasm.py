@@ -12,13 +12,21 @@ import msgspec
 import pytest
 
 from appliance.bench.hostile import ATTEMPTS
+from runtime.domain.canonical import Json
 from runtime.domain.exec_profile import ExecProfile, Outcome
-from runtime.errors import Invalid, Refused, Unavailable
+from runtime.domain.ids import RunId
+from runtime.domain.tool import ToolCall, ToolSpec
+from runtime.engine.clock import ManualClock
+from runtime.errors import Invalid, Refused, StepFailure, Unavailable
 from runtime.policies.exec_profile import required
 from runtime.sandbox.registry import Sandboxes
 from runtime.sandbox.wasm.driver import Wasm
 from runtime.sandbox.wasm.wire import Order
+from runtime.tools.code import CodeTool
+from runtime.tools.context import Means
+from runtime.tools.registry import ToolServices
 from tests.runtime.sandbox.hostile_wasm import HELD, MODULE, SCRIPTS, TRAPS, UNLINKED, needing
+from tests.runtime.tools.contexts import context
 
 PROFILE = ExecProfile(
     tool="t", tenant="default", policy_version="", runtime="javascript", cpu_ms=20_000, timeout_ms=30_000
@@ -251,6 +259,37 @@ async def _waiting(host: int) -> list[int]:
             return list(found)
         assert time.monotonic() < until, found
         await asyncio.sleep(0.01)
+
+
+async def test_a_tool_in_javascript_answers_and_its_faults_are_told(wasm: Wasm) -> None:
+    """As an agent's call goes, but for the rules: the program, its profile, its sandbox, its answer."""
+
+    async def kept(run: RunId, value: Json) -> Json:
+        return value
+
+    means = Means(run=Sandboxes([wasm]).run)
+
+    async def called(code: str, **arguments: Json) -> Json:
+        spec = ToolSpec(id="t", kind="tool.code", config={"language": "javascript", "code": code}, is_trusted=True)
+        tool, call = (
+            CodeTool(spec, ToolServices(clock=ManualClock(), kept=kept)),
+            ToolCall(tool="t", arguments=arguments, idempotency_key="k"),
+        )
+        return await tool.call(call, context(spec, means=means, program=tool.program(call)))
+
+    total = "const given = JSON.parse(std.in.readAsString());\n"
+    total += "print(JSON.stringify({total: given.lines.reduce((a, b) => a + b, 0), what: given.what}));"
+    assert {"total": 42, "what": "ü"} == await called(total, lines=[1, 2, 39], what="ü")
+    for code, words in (
+        ("\nthrow new TypeError('DE00')", "raised TypeError in line 2 of its code"),
+        ("(async () => {\n  await null;\n  null.x })()", "raised TypeError in line 3 of its code"),
+        ("1;\n\nlet = ;", "raised SyntaxError in line 3 of its code"),
+        ("std.exit(3)", "ended with exit code 3"),
+        ("print('DE00')", "5 bytes that are no JSON"),
+    ):
+        with pytest.raises(StepFailure) as failed:
+            await called(code)
+        assert (True, False) == (words in failed.value.message, "DE00" in failed.value.message)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from runtime.errors import AgentFlowError, Invalid, Unavailable
 from runtime.ports import ProgramTool
 from runtime.sandbox.bubblewrap import Bubblewrap
 from runtime.sandbox.registry import Sandboxes
-from runtime.tools.code import CodeTool
+from runtime.tools.code import CodeTool, _failure
 from runtime.tools.context import Means
 from runtime.tools.registry import ToolServices
 from tests.contracts.test_sandbox import PROBED
@@ -71,7 +71,7 @@ async def test_code_of_a_call_answers_with_what_it_printed(sandboxes: Sandboxes)
         ({"code": "while True: print('x' * 65536)"}, "tool.output_too_large", "printed over 1,048,576 bytes"),
         ({"code": "import time\ntime.sleep(60)"}, "tool.timeout", "took over 0.8 s and was ended"),
         ({"code": "x = bytes(2**30)"}, "code.failed", "MemoryError in line 1"),
-        ({"language": "javascript", "code": "1"}, "sandbox.none_holds", "no sandbox here may run 't' (javascript)"),
+        ({"language": "javascript", "code": "1"}, "sandbox.none_holds", "sandbox.bubblewrap does not run javascript"),
     ],
 )
 async def test_whatever_a_program_does_is_one_clear_error(
@@ -82,6 +82,29 @@ async def test_whatever_a_program_does_is_one_clear_error(
     with pytest.raises(AgentFlowError) as error:
         await called(made, sandboxes, iban="DE00")
     assert (code, True, False) == (error.value.code, words in error.value.message, "DE00" in error.value.message)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        ("TypeError: DE00\n    at f (<cmdline>:2:11)\n    at <eval> (<cmdline>:9:1)\n\n", "raised TypeError in line 2"),
+        ("noise\nSyntaxError: DE00\n    at <cmdline>:3:1\n\n", "raised SyntaxError in line 3"),
+        (
+            "Possibly unhandled promise rejection: RangeError: DE00\n    at <eval> (<cmdline>:1:19)\n\n",
+            "raised RangeError in line 1",
+        ),
+        ("SyntaxError: x\n    at <input>:1:1\n    at parse (native)\n    at <eval> (<cmdline>:7:5)\n", "in line 7"),
+        ("DE00 has\n    at <eval> (<cmdline>:1:6)\n\n", "ended with exit code 1"),
+        ("Error: it happened\n    at noon\n", "ended with exit code 1"),
+        ("    at <eval> (<cmdline>:1:6)\n", "ended with exit code 1"),
+        ("DE00\n", "ended with exit code 1"),
+        ("", "ended with exit code 1"),
+    ],
+)
+def test_of_an_error_in_javascript_kind_and_line_are_told(stderr: str, words: str) -> None:
+    """As QuickJS writes them; the text of an error may hold what the program was given."""
+    told = _failure(Outcome(exit_code=1, stdout=b"", stderr=stderr.encode()))
+    assert (True, False) == (words in told, "DE00" in told)
 
 
 async def test_cpu_time_is_a_limit_of_its_own(sandboxes: Sandboxes) -> None:

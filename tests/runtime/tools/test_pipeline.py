@@ -244,6 +244,6 @@ async def test_what_sandboxes_take_to_try_themselves_is_none_of_the_calls_time(
         waited.append(profile.runtime)
         await asyncio.sleep(0.05)
 
-    calls = ToolCalls(means=Means(choose=choose))
+    calls = ToolCalls(means=Means(make_ready=choose))
     answer = await calls.call(asked(), {"t": Programs(replace(SPEC, timeout_ms=10))}.__getitem__)
     assert ({"n": 1}, ["python"]) == (answer.output, waited)
