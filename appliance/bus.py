@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from runtime.bus.local import ConsumerView, LocalBus
+from runtime.bus.pulls import Pulls
 from runtime.domain.audit import AuditEntry
 from runtime.domain.bus import DeadLetter, Delivery, Standing
 from runtime.domain.canonical import Json, parse
@@ -144,6 +145,8 @@ class BusDesk:
         self._store, self._clock, self._record = store, clock, record
         self.bus = LocalBus(store, clock)
         """Takes subscribers once it is open."""
+        self.pulls = Pulls(self.bus, clock)
+        """Consumers outside, which ask for what is theirs."""
 
     async def open(self) -> None:
         """Hand over what becomes durable from now on; for whoever writes the data folder."""
@@ -157,6 +160,7 @@ class BusDesk:
         if self._pruning is not None:
             self._pruning.cancel()
             await asyncio.gather(self._pruning, return_exceptions=True)
+        await self.pulls.stop()
         await self.bus.stop()
 
     async def overview(self, tenant: TenantId) -> BusView:
@@ -200,8 +204,10 @@ class BusDesk:
     ) -> list[LetterLine]:
         """Have dead letters delivered once more, all of them without `ids`; the audit log says who asked.
 
-        Raises NotFound where one that was named is not there.
+        Raises NotFound where one that was named is not there, or the consumer is not.
         """
+        if consumer:
+            await self.consumer(tenant, consumer)
         found = await self._store.dead(tenant, consumer=consumer, ids=ids, limit=MOST_LETTERS)
         if missing := sorted(set(ids) - {each.id for each in found}):
             listed = ", ".join(map(str, missing[:10]))
@@ -217,12 +223,16 @@ class BusDesk:
         """Have a consumer get everything again from an instant on; the audit log says who asked. Raises NotFound."""
         found = [each for each in await self.bus.consumers(tenant) if each.name == name]
         if found:
-            first = (await self._store.page(0, limit=1, since_us=since_us)).posts
-            cursor = first[0].position - 1 if first else await self._store.head()
+            cursor = await self.position(since_us)
             since = {"from": rfc3339(since_us), "before": str(found[0].cursor), "after": str(cursor)}
             await self._tell("bus.replayed", tenant, actor, subject=f"consumer {name}", marks=since)
             await self.bus.rewind(tenant, name, cursor)
         return (await self.consumer(tenant, name)).consumer
+
+    async def position(self, since_us: int) -> int:
+        """The position behind which everything is from an instant on."""
+        first = (await self._store.page(0, limit=1, since_us=since_us)).posts
+        return first[0].position - 1 if first else await self._store.head()
 
     async def messages(
         self, tenant: TenantId, wanted: str, *, after: int = 0, since_us: int = 0, limit: int = 100

@@ -78,6 +78,8 @@ def dead(af: Af, consumer: str, limit: int, tenant: str) -> None:
     letters = af.run(find(af, tenant, consumer, limit))
     if letters:
         _draw_letters(af, letters)
+        if len(letters) == limit:
+            af.terminal.note(f"the newest {limit:,}; more with --limit")
         af.terminal.note(f"to deliver them once more: {af.me} bus retry ID, or --all")
     else:
         af.terminal.say("no dead letters")
@@ -109,7 +111,9 @@ def retry(af: Af, ids: tuple[int, ...], *, is_all: bool, consumer: str, tenant: 
     letters = af.run(ask(af, tenant, ids, consumer))
     if letters:
         _draw_letters(af, letters)
-    af.terminal.note(f"{len(letters):,} dead letter{'s are' if len(letters) != 1 else ' is'} delivered once more")
+        af.terminal.note(f"{_letters(len(letters))} to be delivered once more, now or when the consumer is back")
+    else:
+        af.terminal.say("nothing to retry: no dead letters, or each is to be delivered again already")
     af.terminal.document({"letters": letters})
 
 
@@ -183,6 +187,10 @@ def publish(af: Af, subject: str, *, payload: str | None, id_: str, type_: str, 
     af.terminal.document(done)
 
 
+def _letters(count: int) -> str:
+    return f"{count:,} dead letter{'' if count == 1 else 's'}"
+
+
 def _draw_overview(af: Af, view: "BusView") -> None:
     from appliance.cli.terminal import printable, table
     from appliance.cli.units import local_time, microseconds
@@ -205,7 +213,7 @@ def _draw_overview(af: Af, view: "BusView") -> None:
     else:
         af.terminal.say("no consumers")
     if view.dead_letters:
-        af.terminal.note(f"{view.dead_letters:,} dead letters; see: {af.me} bus dead")
+        af.terminal.note(f"{_letters(view.dead_letters)}; see: {af.me} bus dead")
 
 
 def _draw_detail(af: Af, found: "ConsumerDetail") -> None:
@@ -225,6 +233,7 @@ def _draw_detail(af: Af, found: "ConsumerDetail") -> None:
 
 
 def _draw_letters(af: Af, letters: "Sequence[LetterLine]") -> None:
+    """A line each, and why below it: that is what is looked for, and a column would cut it off."""
     from appliance.cli.terminal import printable, table
     from appliance.cli.units import local_time, microseconds
 
@@ -233,10 +242,14 @@ def _draw_letters(af: Af, letters: "Sequence[LetterLine]") -> None:
             str(each.id),
             each.consumer,
             local_time(microseconds(each.at)),
-            f"{each.deliveries}{' ↻' if each.is_retried else ''}",
+            str(each.deliveries),
             printable(each.message or f"position {each.position}"),
-            printable(each.reason),
         )
         for each in letters
     ]
-    af.terminal.say(table(("ID", "CONSUMER", "GIVEN UP", "TRIED", "MESSAGE", "WHY"), rows, right=(0,)))
+    head, *lines = table(("ID", "CONSUMER", "GIVEN UP", "TRIED", "MESSAGE"), rows, right=(0, 3)).splitlines()
+    af.terminal.say(head)
+    for line, each in zip(lines, letters, strict=True):
+        af.terminal.say(line)
+        again = "; to be delivered again" if each.is_retried else ""
+        af.terminal.say(f"    {printable(each.reason)}{again}")

@@ -78,6 +78,41 @@ async def test_a_dead_letter_is_seen_and_retried(api: Api) -> None:
     ] == await _audited(api)
 
 
+async def test_a_program_outside_takes_and_settles(api: Api) -> None:
+    """What it takes does not come again, what it gives back does, and what nobody can take is a dead letter."""
+    target = "/v1/bus/consumers/billing"
+    await api.client.post("/v1/bus/messages", json=ORDER)
+    asked = {"subject": "orders.>", "wait_s": 10, "since": "1h"}
+    first = (await api.client.post(f"{target}/take", json=asked)).json()["deliveries"]
+    assert [({"order": 17}, 1)] == [(each["envelope"]["payload"], each["attempt"]) for each in first]
+    token = first[0]["delivery"]
+    settled = await api.client.post(f"{target}/settle", json={"refused": [{"delivery": token, "reason": "no_stock"}]})
+    assert {"settled": 1, "unknown": []} == settled.json()
+    (again,) = (await api.client.post(f"{target}/take", json=asked)).json()["deliveries"]
+    assert 2 == again["attempt"]
+    given = {"delivery": again["delivery"], "reason": "no_stock", "retry": False}
+    settled = await api.client.post(f"{target}/settle", json={"refused": [given], "taken": [token]})
+    assert {"settled": 1, "unknown": [token]} == settled.json()
+    async with asyncio.timeout(PATIENCE_S):
+        while not (letters := (await api.client.get("/v1/bus/dead?consumer=billing")).json()["letters"]):
+            await asyncio.sleep(0)
+    assert ("bus.given_back: its consumer says no_stock", 2) == (letters[0]["reason"], letters[0]["deliveries"])
+    bad = await api.client.post(f"{target}/settle", json={"refused": [{"delivery": "d-1", "reason": "Anna is ill"}]})
+    assert 422 == bad.status_code
+
+
+async def test_who_waits_for_messages_is_answered_when_the_server_drains(api: Api) -> None:
+    """Else stopping would take as long as the longest wait."""
+    waiting = asyncio.create_task(
+        api.client.post("/v1/bus/consumers/billing/take", json={"subject": "orders.>", "wait_s": 30})
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        while not (await api.client.get("/v1/bus")).json()["consumers"]:
+            await asyncio.sleep(0)
+        api.service.drain()
+        assert {"deliveries": []} == (await waiting).json()
+
+
 async def test_the_bus_is_followed(served: Served) -> None:
     """From a position, with ids to go on from; only what was asked for."""
     for more in ({}, {"id": "x", "subject": "other"}, {"id": "o-18", "payload": "second"}):
