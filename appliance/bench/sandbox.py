@@ -4,8 +4,12 @@ import asyncio
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
+import msgspec
+
+from appliance.bench import guest
 from appliance.bench.engine import Goal, Result
 from appliance.bench.hostile import ATTEMPTS
 from runtime.domain.exec_profile import ExecProfile, Outcome
@@ -14,6 +18,7 @@ from runtime.policies.exec_profile import required
 from runtime.ports import Sandbox
 from runtime.sandbox import pythons
 from runtime.sandbox.registry import Sandboxes
+from runtime.sandbox.wasm.driver import Wasm
 
 PROGRAM = b"import json, sys\nasked = json.load(sys.stdin)\nprint(json.dumps({'answer': asked['number'] * 2}))\n"
 STDIN = b'{"number": 21}'
@@ -21,6 +26,9 @@ ANSWER = b'{"answer": 42}\n'
 PROFILE = ExecProfile(tool="bench", tenant="default", policy_version="", runtime="python")
 AT_MOST_OF_BARE = {"process": 0.5, "bubblewrap": 2.0}
 AT_MOST_MS = {"wasm": 10.0}
+Rows = dict[str, dict[str, float]]
+Start = Callable[[], Awaitable[Outcome]]
+"""One call of the small program."""
 _BARE = "python3 -I"
 _AT_ONCE = 2
 _SETTLED_WITHIN_S = 60
@@ -34,22 +42,27 @@ def bench(*, every: Sandboxes, rounds: int, with_battery: bool, report: Callable
 async def _bench(every: Sandboxes, rounds: int, with_battery: bool, report: Callable[[str], None]) -> Result:
     try:
         notes: list[str] = []
-        usable = []
+        usable: list[Sandbox] = []
+        starts: dict[str, Start] = {}
         for driver in every.drivers:
             report(f"trying {driver.id}")
             found = await driver.probe()
             missing = sorted(required(PROFILE) - driver.enforces(PROFILE))
-            if found.is_usable and not missing:
+            if isinstance(driver, Wasm) and found.is_usable:
+                starts |= _of_wasm(driver, notes)
+                usable += [] if missing else [driver]
+            elif found.is_usable and not missing:
                 usable.append(driver)
+                starts[_name(driver)] = partial(driver.run, PROFILE, PROGRAM, stdin=STDIN)
             else:
                 notes.append(f"{driver.id} is left out: {found.reason or 'it does not hold ' + ', '.join(missing)}")
-        rows = await _starts(usable, rounds, report)
+        rows = await _starts(starts, rounds, report)
         goals = list(_promises(rows))
         if with_battery:
             for driver in usable:
                 report(f"{len(ATTEMPTS)} attempts to get out of {driver.id}")
                 out = await _got_out(driver)
-                rows[_name(driver)] |= {"attempts": float(len(ATTEMPTS)), "got out": float(len(out))}
+                rows[_row(driver)] |= {"attempts": float(len(ATTEMPTS)), "got out": float(len(out))}
                 goals.append(Goal(name=f"attempts that get out of {_name(driver)}", value=len(out), limit=0))
                 notes += [f"{driver.id}: {name} got out" for name in out]
     finally:
@@ -57,25 +70,39 @@ async def _bench(every: Sandboxes, rounds: int, with_battery: bool, report: Call
     return Result(rows=rows, goals=goals, notes=notes)
 
 
-async def _starts(usable: Sequence[Sandbox], rounds: int, report: Callable[[str], None]) -> dict[str, dict[str, float]]:
+def _of_wasm(driver: Wasm, notes: list[str]) -> dict[str, Start]:
+    """A small compiled guest, and the interpreters that are there without a minute's work."""
+    starts: dict[str, Start] = {_name(driver): partial(driver.run_text, guest.TEXT, stdin=STDIN)}
+    programs = {"javascript": guest.JAVASCRIPT, "python": PROGRAM}
+    for runtime in ("javascript", "python"):
+        if runtime in driver.prepared():
+            profile = msgspec.structs.replace(PROFILE, runtime=runtime)
+            starts[f"{_name(driver)}, {runtime}"] = partial(driver.run, profile, programs[runtime], stdin=STDIN)
+        else:
+            battery = ", and with it the battery" if runtime == "python" else ""
+            notes.append(f"{driver.id}: {runtime}{battery} is left out; run `af wasm prepare` once")
+    return starts
+
+
+async def _starts(starts: Mapping[str, Start], rounds: int, report: Callable[[str], None]) -> Rows:
     """Name → figures; the first round warms up and does not count."""
     python = pythons.readable()
     if not python:
         raise Unavailable("sandbox.no_python", "no Python here can be read by every user; install the package python3")
-    took: dict[str, list[float]] = {_BARE: [], **{_name(driver): [] for driver in usable}}
-    cpu: dict[str, list[float]] = {_name(driver): [] for driver in usable}
+    took: dict[str, list[float]] = {_BARE: [], **{name: [] for name in starts}}
+    cpu: dict[str, list[float]] = {name: [] for name in starts}
     for number in range(rounds + 1):
         report(f"starts, round {number} of {rounds}")
         began = time.perf_counter()
         bare = await asyncio.to_thread(_bare, python)
         took[_BARE].append((time.perf_counter() - began) * 1_000)
         _check(_BARE, bare)
-        for driver in usable:
+        for name, start in starts.items():
             began = time.perf_counter()
-            outcome = await driver.run(PROFILE, PROGRAM, stdin=STDIN)
-            took[_name(driver)].append((time.perf_counter() - began) * 1_000)
-            cpu[_name(driver)].append(outcome.cpu_ms)
-            _check(driver.id, outcome.stdout)
+            outcome = await start()
+            took[name].append((time.perf_counter() - began) * 1_000)
+            cpu[name].append(outcome.cpu_ms)
+            _check(name, outcome.stdout)
     least = statistics.median(took[_BARE][1:])
     return {
         name: {
@@ -90,6 +117,11 @@ async def _starts(usable: Sequence[Sandbox], rounds: int, report: Callable[[str]
 
 def _name(driver: Sandbox) -> str:
     return driver.id.removeprefix("sandbox.")
+
+
+def _row(driver: Sandbox) -> str:
+    """Where the battery, which is of Python programs, is told of."""
+    return f"{_name(driver)}, python" if isinstance(driver, Wasm) else _name(driver)
 
 
 def _bare(python: str) -> bytes:

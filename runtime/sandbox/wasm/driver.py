@@ -58,6 +58,22 @@ class Wasm(Driver):
         elif profile.runtime == "python":
             await _python(self._opened())
 
+    async def run_text(self, text: str, *, stdin: bytes = b"") -> Outcome:
+        """Run a module of ours, given as text, with the default limits: what a start takes that needs no interpreter.
+
+        Raises as `run` does.
+        """
+        report = await self.probe()
+        if not report.is_usable:
+            raise Unavailable("sandbox.does_not_run", f"{self.id}: {report.reason}", retryable=False)
+        return await self._text(_probe_profile(), text, stdin=stdin)
+
+    def prepared(self) -> tuple[Runtime, ...]:
+        """The interpreters whose machine code is there, so that no call waits for it; `prepare` makes all of them."""
+        compiling = self._opened()
+        keys: dict[Runtime, bytes] = {"javascript": runners.quickjs_key(), "python": runners.python_name().encode()}
+        return tuple(runtime for runtime, key in keys.items() if compiling.is_compiled(key))
+
     async def ready(self, program: bytes) -> bool:
         """Compile a module before it is first called; whether there was anything to do. Raises Invalid for none."""
         compiling = self._opened()
@@ -131,19 +147,17 @@ class Wasm(Driver):
             raise Unusable("the package wasmtime is not installed")
         check_user()
         compiling = self._opened()
-        held = await self._tried(compiling)
+        held = await self._tried()
         javascript = runners.version(runners.QUICKJS)
         facts["javascript"] = f"QuickJS-NG {javascript}" if javascript else "not installed"
         facts["python"] = "CPython 3.14" if compiling.has_python() else f"not built: {_PREPARE}"
         return held
 
-    async def _tried(self, compiling: Compiling) -> tuple[Guarantee, ...]:
+    async def _tried(self) -> tuple[Guarantee, ...]:
         """The guarantees that no canary broke."""
-        tries = partial(compiling.compiled, canaries.TRIES.encode())
-        threads = partial(compiling.compiled, canaries.THREADS.encode())
 
         async def tried(mode: bytes, **limits: int) -> Outcome:
-            return await self._called(_probe_profile(**limits), "command", tries, stdin=mode)
+            return await self._text(_probe_profile(**limits), canaries.TRIES, stdin=mode)
 
         got = (await tried(b"t")).exit_code
         if got < 0:
@@ -151,7 +165,7 @@ class Wasm(Driver):
         broken: set[Guarantee] = set()
         for bit, guarantees in _BROKEN.items():
             broken |= guarantees if got & bit else set()
-        spawned = await self._called(_probe_profile(), "command", threads, stdin=b"")
+        spawned = await self._text(_probe_profile(), canaries.THREADS, stdin=b"")
         if spawned.exit_code >= 0:
             broken |= {"pids", "no_daemon", "no_host_pid"}
         if not (await tried(b"l", timeout_ms=300, cpu_ms=60_000)).is_timed_out:
@@ -178,6 +192,10 @@ class Wasm(Driver):
             quickjs = partial(compiling.compiled, runners.quickjs_key(), runners.quickjs)
             return await self._called(profile, "javascript", quickjs, stdin=stdin, script=script)
         return await self._called(profile, "python", partial(_python, compiling), stdin=stdin, script=script)
+
+    async def _text(self, profile: ExecProfile, text: str, *, stdin: bytes) -> Outcome:
+        compiled = partial(self._opened().compiled, text.encode())
+        return await self._called(profile, "command", compiled, stdin=stdin)
 
     async def _called(
         self, profile: ExecProfile, kind: Kind, compiled: Compiled, *, stdin: bytes, script: str = ""
