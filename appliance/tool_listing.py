@@ -1,15 +1,13 @@
 """Every tool that there is here, out of files alone, and what the rules make of a call before anybody makes it."""
 
-import os
 from collections.abc import Sequence
 from typing import cast
 
 from appliance.config.settings import Settings
 from appliance.loading.tool_specs import specs_of
-from appliance.private_paths import private_paths
 from appliance.tool_reach import door_rulings
 from appliance.tool_rules import RuleBook
-from appliance.tool_services import with_settings
+from appliance.tool_services import profiles_of, with_settings
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.exec_profile import INSIDE, ExecProfile, Program, Runtime
 from runtime.domain.tool import ToolSpec
@@ -19,14 +17,13 @@ from runtime.policies.permissions import Caller, Ruling, ToolRules, rulings
 from runtime.tools.built_in import BUILT_IN
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import approved_specs
-from runtime.tools.profiles import Profiles
 
 
 def every_tool(settings: Settings, book: RuleBook, workflow: Workflow | None) -> dict[str, ToolSpec]:
     """The tools of the appliance, of `tools.yaml`, of a workflow, and those of servers that were approved, by name."""
     own = () if workflow is None else specs_of(workflow.document, f"workflow {workflow.name!r}")
     servers = approved_specs(settings.mcp.servers, Approvals(settings.data))
-    complete = with_settings(settings.mail)
+    complete = with_settings(settings.mail, settings.folders)
     found = {spec.id: complete(spec) for spec in (*servers, *own, *book.specs, *BUILT_IN)}
     return {name: found[name] for name in sorted(found)}
 
@@ -57,10 +54,9 @@ def reach(
     spec: ToolSpec, caller: Caller, rules: Sequence[ToolRules], settings: Settings
 ) -> tuple[ExecProfile, tuple[Denial, ...]]:
     """The profile that a call would have, and what the tool needs in vain."""
-    profiles = Profiles(is_air_gapped=settings.mode == "air_gapped", private=private_paths(settings, os.environ))
     language = spec.config.get("language")
     program = INSIDE if spec.kind != "tool.code" else Program(runtime=cast("Runtime", language))
-    return profiles.compiled(spec, program, tenant=caller.tenant, role=caller.role, rules=rules)
+    return profiles_of(settings).compiled(spec, program, tenant=caller.tenant, role=caller.role, rules=rules)
 
 
 def _as_ruling(denial: Denial) -> Ruling:

@@ -1,11 +1,13 @@
 """What tools get of the settings and of memory: the site's mail server, and a search through what was ingested."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
-from appliance.config.settings import MailSettings
+from appliance.config.settings import MailSettings, Settings
 from appliance.egress import GuardedHttp, GuardedMail, GuardedSql
+from appliance.private_paths import private_paths
 from appliance.secrets import Secrets
 from models.gateway import Gateway
 from models.prices import PriceTable
@@ -22,19 +24,33 @@ from runtime.memory.retrieval import retrieve
 from runtime.ports import Clock, MemoryStore, Minimiser
 from runtime.sandbox.registry import Sandboxes
 from runtime.tools.context import Means, place_of
+from runtime.tools.files import SITE_FOLDER
+from runtime.tools.profiles import Profiles
 from runtime.tools.registry import Search
 from runtime.tools.smtp import SITE_RECIPIENTS
 
 DIGITS = 6
 
 
-def with_settings(mail: MailSettings) -> Callable[[ToolSpec], ToolSpec]:
-    """Completes tools of the kind `smtp`: their server where they name none, and whom they may write to at most.
+def profiles_of(settings: Settings) -> Profiles:
+    """What compiles the profiles of calls here."""
+    return Profiles(
+        is_air_gapped=settings.mode == "air_gapped",
+        private=private_paths(settings, os.environ),
+        folders=settings.folders,
+    )
+
+
+def with_settings(mail: MailSettings, folders: Mapping[str, str] | None = None) -> Callable[[ToolSpec], ToolSpec]:
+    """Completes tools of the kind `smtp`: their server where they name none, and whom they may write to at most; and
+    of the kind `file`: where the folder lies that they name.
 
     A tool that names a server of its own gets no login of the settings.
     """
 
     def completed(spec: ToolSpec) -> ToolSpec:
+        if spec.kind == "tool.file" and (place := (folders or {}).get(str(spec.config.get("folder")))):
+            return replace(spec, config={**spec.config, SITE_FOLDER: place})
         if spec.kind != "tool.smtp":
             return spec
         config: dict[str, Json] = {SITE_RECIPIENTS: list(mail.recipients)} if mail.recipients else {}

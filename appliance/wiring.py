@@ -21,7 +21,6 @@ from appliance.forecasts import PlanView, plan_view
 from appliance.mcp_servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
 from appliance.preflight import Preflights
-from appliance.private_paths import private_paths
 from appliance.ram_folder import RamFolder
 from appliance.release import version
 from appliance.repair import mend
@@ -31,7 +30,7 @@ from appliance.settings_marks import changed_settings, keep_marks
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.tool_rules import RuleBook, audit_levels, rule_book
-from appliance.tool_services import document_search, means_of, with_settings
+from appliance.tool_services import document_search, means_of, profiles_of, with_settings
 from appliance.toolboxes import Toolboxes
 from appliance.uplink import uplink_of
 from appliance.workflows import WorkflowCatalogue
@@ -75,7 +74,6 @@ from runtime.store.memory import Memory
 from runtime.store.rates import Rates
 from runtime.store.tickets import Tickets
 from runtime.tools.call import ToolCalls
-from runtime.tools.profiles import Profiles
 from runtime.tools.registry import ToolServices
 
 MEMORY_FILE = "memory.db"
@@ -342,7 +340,8 @@ class Appliance:
             search=document_search(self.models, self.memory, lambda: self.minimising.of_memory),
             features=frozenset(self.settings.features),
         )
-        self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs, complete=with_settings(self.settings.mail))
+        complete = with_settings(self.settings.mail, self.settings.folders)
+        self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs, complete=complete)
         self._opened.push_async_callback(self.toolboxes.stop)
         self.tool_calls = ToolCalls(
             reserve=self._reserve,
@@ -351,9 +350,7 @@ class Appliance:
             means=means_of(
                 http, self._guard, secrets=self.secrets, prices=self.prices, sandboxes=self.sandboxes, clock=self.clock
             ),
-            profiles=Profiles(
-                is_air_gapped=self.settings.mode == "air_gapped", private=private_paths(self.settings, os.environ)
-            ),
+            profiles=profiles_of(self.settings),
             mask=self.known.mask,
         )
 

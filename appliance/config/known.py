@@ -247,6 +247,19 @@ def class_zones(value: object) -> dict[str, str]:
     return found
 
 
+_FOLDER = re.compile(r"(?!scratch$)[A-Za-z0-9_\-]{1,64}")
+"""What a folder may be called; `scratch` is the empty one that a call may have."""
+
+
+def folders(value: object) -> dict[str, str]:
+    """Folders by name. Whether one is there is seen when it is used: it may be a disk that comes later."""
+    example = '{"reports": "/srv/reports"}'
+    found = pairs(value, example)
+    if not all(_FOLDER.fullmatch(name) and re.fullmatch(r"/.*[^/]", path) for name, path in found.items()):
+        raise ValueError(f"a mapping from names of letters, digits, _ and - to absolute paths, such as {example}")
+    return found
+
+
 def redactions(value: object) -> dict[str, str]:
     """Destinations with their redaction policies. A misspelt destination would leave what it means unredacted."""
     example = '{"cloud:*": "strict", "http/site": "none", "persist/log": "phi"}'
@@ -333,6 +346,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     ),
     Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),
+    Setting("folders", folders, {}, "name of a folder → its absolute path, for tools and tool_security"),
     Setting("data_classes", class_zones, {}, "class of data → zones it may reach, separated by commas"),
     Setting("redaction", redactions, {}, "zone or kind/zone → redaction policy: a preset, a file, or none"),
     Setting("names_workers", amount(1, 64), 1, "processes that look for names and places; 180 MB each"),

@@ -170,6 +170,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Host, or host:port, beyond the site → its zone, `cloud:REGION`."""
     residency: tuple[str, ...] = ()
     """Zones that may be reached, as patterns; empty: all that `mode` allows."""
+    folders: dict[str, str] = {}
+    """Name → absolute path of a folder that tools may be granted by its name."""
     data_classes: dict[str, str] = {}
     """Class of data → the zones it may reach, separated by commas."""
     redaction: dict[str, str] = {}

@@ -22,7 +22,9 @@ _TEXTS: Json = {"type": ["string", "array"], "items": _TEXT}
 _address = matching(r"https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?(/[^\s#]*)?", "an address such as http://host:port/path")
 _host = matching(r"[A-Za-z0-9.\-]{1,253}|\[[0-9a-fA-F:.]+\]", "the name of a host, without its port")
 _hosts = list_of(matching(r"[A-Za-z0-9.\-]{1,253}(:[0-9]{1,5})?", "host, or host:port"), what="a list of hosts")
-_folder = matching(r"/.*[^/]", "the absolute path of a folder")
+_folder = matching(
+    r"/.*[^/]|[A-Za-z0-9_\-]{1,64}", "the absolute path of a folder, or a name that 'folders' of the settings has"
+)
 _method = choice("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 _addressee = matching(r"[^\s@]{1,64}@[A-Za-z0-9.*\-]{1,190}", "an address or a pattern of some, such as *@bank.example")
 _sender = matching(r"[^\s@<>]{1,64}@[A-Za-z0-9.\-]{1,190}", "a plain address such as desk@bank.example")

@@ -24,6 +24,8 @@ from runtime.tools.arguments import only, text_of
 from runtime.tools.beneath import open_beneath
 from runtime.tools.registry import ToolServices
 
+SITE_FOLDER = "site_folder"
+"""The key under which the settings say where a folder lies that the tool names."""
 DEFAULT_BYTES = 524_288
 MOST_ENTRIES = 1_000
 
@@ -38,7 +40,7 @@ class FileTool:
 
     def __init__(self, spec: ToolSpec, services: ToolServices) -> None:
         self.spec = spec
-        self._folder = str(spec.config["folder"])
+        self._folder = str(spec.config.get(SITE_FOLDER) or spec.config["folder"])
         self._can_write = spec.config.get("access") == "read_write"
         self._max_bytes = size_bytes(spec.config["max_size"]) if "max_size" in spec.config else DEFAULT_BYTES
 
@@ -48,6 +50,12 @@ class FileTool:
         only(given, _KNOWN, tool)
         operation = text_of(given, "operation", tool, default="read")
         path = text_of(given, "path", tool, default="." if operation == "list" else None)
+        if not os.path.isabs(self._folder):
+            raise Refused(
+                "tool.no_folder",
+                f"tool {tool!r} works in the folder {self._folder!r}, and no folder has that name here; name its path "
+                f"in the settings: folders: {{{self._folder}: /absolute/path}}",
+            )
         root = check_granted(self.spec, ctx.profile, self._folder, writing=operation == "write")
         match operation:
             case "read":

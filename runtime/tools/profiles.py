@@ -1,7 +1,7 @@
 """The profile of each call: compiled anew from the tool, whoever calls and every document's policy; never stored."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -30,9 +30,12 @@ SERVERS = ToolPolicy(
 class Profiles:
     """Compiles the profiles of one appliance."""
 
-    def __init__(self, *, is_air_gapped: bool = False, private: Sequence[str] = ()) -> None:
-        """`private`: absolute paths that are given to nobody."""
+    def __init__(
+        self, *, is_air_gapped: bool = False, private: Sequence[str] = (), folders: Mapping[str, str] | None = None
+    ) -> None:
+        """`private`: absolute paths that are given to nobody. `folders`: name → absolute path of those with a name."""
         self._is_air_gapped = is_air_gapped
+        self._folders = dict(folders or {})
         self._private = tuple(os.path.realpath(path) for path in private)
 
     def of(self, tool: Tool, call: ToolCall, sender: Sender, *, role: str, rules: Sequence[ToolRules]) -> ExecProfile:
@@ -82,7 +85,8 @@ class Profiles:
         """Where the folders that are named lie, with every link resolved."""
         wanted = [each.partition(":")[2] for each in spec.permissions if each.startswith("files.")]
         named = {each for each in (*wanted, *(path for policy in policies for path in policy.filesystem_allow))}
-        folders = {each: os.path.realpath(each) for each in named if os.path.isabs(each)}
+        paths = {each: self._folders.get(each, each) for each in named}
+        folders = {each: os.path.realpath(path) for each, path in paths.items() if os.path.isabs(path)}
         return Places(folders=folders, private=self._private)
 
 

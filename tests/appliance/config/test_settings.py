@@ -56,6 +56,8 @@ def test_groups_nest_in_the_file(tmp_path: Path) -> None:
         ("models: {aliases: [a]}", "'models.aliases' .*expected a mapping"),
         ("cloud_hosts: {api.example: unknown}", "'cloud_hosts' .*from host to zone"),
         ("cloud_hosts: {api.example: 'cloud:unknown'}", "'cloud_hosts' .*from host to zone"),
+        ("folders: {reports: srv/reports}", "'folders' .*absolute paths"),
+        ("folders: {a/b: /srv}", "'folders' .*absolute paths"),
         ("cloud_hosts: [api.example]", "'cloud_hosts' .*api.example.com"),
         ("redaction: {modle/site: strict}", "'redaction' .*KIND/ZONE"),
         ("redaction: {cloud: strict}", "'redaction' .*KIND/ZONE"),
@@ -204,6 +206,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES | MAIL
     egress = {
         "features": "cloud",
+        "folders": '{"reports": "/srv/reports"}',
         "cloud_hosts": '{"api.example.com:443": "cloud:eu"}',
         "residency": "local,cloud:*",
         "data_classes": '{"phi": "local, site"}',

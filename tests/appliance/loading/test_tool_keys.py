@@ -115,7 +115,7 @@ def test_what_a_tool_needs_follows_from_its_keys(tmp_path: Path, tool: str, need
         ("{type: database, connection: 'sqlite:shop.db'}", "sqlite:/absolute/path.db"),
         ("{type: database, connection: 'sqlite:/a.db', allowed_operations: [drop]}", "one of select, insert"),
         ("{type: database, connection: 'sqlite:/a.db', parameters: [a]}", "there is none"),
-        ("{type: file, folder: reports}", "the absolute path of a folder"),
+        ("{type: file, folder: ./reports}", "the absolute path of a folder"),
         ("{type: slack, token: xoxb-1, channels: ['#ops']}", "a definition holds no secret"),
         ("{type: kubernetes, server: 'https://a.example'}", "'token'"),
     ],
