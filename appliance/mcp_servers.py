@@ -5,20 +5,22 @@ The library that speaks to them is imported when one is first asked.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from appliance.private_paths import private_paths
 from runtime.domain.audit import AuditEntry, tool_entry
 from runtime.domain.canonical import Json, encode
 from runtime.domain.egress import Sender
 from runtime.domain.mcp import McpServer
 from runtime.errors import AgentFlowError
 from runtime.ports import Record
-from runtime.sandbox import seccomp
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import McpServers, ServerState, ToolState
 from runtime.tools.mcp.starting import Starter
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
     from redaction.doors.http import HttpDoor
     from redaction.guard import Guard
     from runtime.ports import Clock
+    from runtime.sandbox.registry import Sandboxes
     from runtime.tools.mcp.client import Tell
-
-NO_NETWORK = (*seccomp.WAYS_AROUND, *seccomp.TRACING)
 
 
 class ServerLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class ServerLine(msgspec.Struct, frozen=True, kw_only=True):
 
     server: str
     at: str
-    """Its address, or the program that it is started by."""
+    """Its address, or the program that it is started by, with its script or package."""
     grants: tuple[str, ...]
     approved: tuple[str, ...]
     """The tools that a person has approved."""
@@ -47,23 +48,21 @@ class ServerLine(msgspec.Struct, frozen=True, kw_only=True):
 class ToolServers:
     """What operators and agents do with servers of tools."""
 
-    def __init__(self, servers: McpServers, approvals: Approvals, starter: Starter, record: Record) -> None:
+    def __init__(self, servers: McpServers, approvals: Approvals, record: Record) -> None:
         self.servers = servers
         self._approvals = approvals
-        self._starter = starter
         self._record = record
 
     async def stop(self) -> None:
         """Close every connection. Safe to call twice."""
         await self.servers.stop()
-        await self._starter.stop()
 
     def lines(self) -> list[ServerLine]:
         """The declared servers."""
         return [
             ServerLine(
                 server=server.name,
-                at=server.url or server.command[0],
+                at=server.url or _started_by(server.command),
                 grants=server.grants,
                 approved=tuple(sorted(self._approvals.of(server.name))),
             )
@@ -112,10 +111,12 @@ class ToolServers:
             )
 
 
-def tool_servers(settings: Settings, guard: Guard, door: HttpDoor, clock: Clock, record: Record) -> ToolServers:
+def tool_servers(
+    settings: Settings, guard: Guard, door: HttpDoor, *, clock: Clock, record: Record, sandboxes: Sandboxes
+) -> ToolServers:
     """The declared servers, none of which is asked yet."""
     approvals = Approvals(settings.data)
-    starter = Starter(seccomp.program(NO_NETWORK, families=()), [settings.data])
+    starter = Starter(sandboxes.chosen, [Path(path) for path in private_paths(settings, os.environ)])
 
     def open_http(server: McpServer, sender: Callable[[], Sender], failed: Callable[[AgentFlowError], str]) -> object:
         from redaction.doors.passages2 import PassageTerms, passing_client  # brings httpx2
@@ -130,9 +131,19 @@ def tool_servers(settings: Settings, guard: Guard, door: HttpDoor, clock: Clock,
         return passing_client(guard, door, terms, sender=sender, failed=failed)
 
     servers = McpServers(
-        settings.mcp.servers, approvals, clock, start=starter.start, open_http=open_http, version=_version()
+        settings.mcp.servers, approvals, clock, find=starter.place, open_http=open_http, version=_version()
     )
-    return ToolServers(servers, approvals, starter, record)
+    return ToolServers(servers, approvals, record)
+
+
+def _started_by(command: Sequence[str]) -> str:
+    """Of the arguments no more than a script: others may hold what is nobody else's."""
+    script = Path(command[1]) if len(command) > 1 and command[1].startswith("/") else None
+    if script is None:
+        return command[0]
+    _, _, package = str(script).rpartition("/node_modules/")
+    names = package.split("/")[: 2 if package.startswith("@") else 1]
+    return f"{Path(command[0]).name} {'/'.join(names) or script}"
 
 
 def _version() -> str:

@@ -327,7 +327,9 @@ class Appliance:
 
     def _open_tools(self, http: GuardedHttp) -> None:
         """What agents may be granted, and what makes their calls; no server of tools is asked yet."""
-        self.tool_servers = tool_servers(self.settings, self._guard, self._door, self.clock, self.record)
+        self.tool_servers = tool_servers(
+            self.settings, self._guard, self._door, clock=self.clock, record=self.record, sandboxes=self.sandboxes
+        )
         self._opened.push_async_callback(self.tool_servers.stop)
         self.rule_book = rule_book(self.settings.data)
         services = ToolServices(

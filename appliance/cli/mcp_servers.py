@@ -17,7 +17,7 @@ from redaction.doors.local import LocalDoor
 from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
 from runtime.errors import Unavailable
-from runtime.tools.mcp.servers import ServerState, ToolState
+from runtime.tools.mcp.servers import Confinement, ServerState, ToolState
 
 if TYPE_CHECKING:
     from runtime.domain.mcp import Descriptor
@@ -27,6 +27,7 @@ SENDER = Sender(purpose="af mcp")
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
+_MIB = 2**20
 _SIGNS = {"approved": "✓", "new": "…", "changed": "!", "not_granted": "✗", "left_out": "✗", "gone": "–"}
 _SAYS = {
     "new": "nobody has approved it",
@@ -108,6 +109,8 @@ def state_text(state: ServerState, *, me: str) -> str:
     told = state.told
     about = " ".join(printable(told[key]) for key in ("name", "version") if told.get(key))
     lines = [f"{state.server}: calls itself {about or 'nothing'}, speaks {printable(told.get('protocol', '?'))}"]
+    if state.sandbox is not None:
+        lines += ["", *_sandbox_lines(state.sandbox)]
     if told.get("instructions"):
         lines += ["", "It says to models:", paragraphs(_foreign(told["instructions"]))]
     for tool in state.tools:
@@ -118,6 +121,19 @@ def state_text(state: ServerState, *, me: str) -> str:
     if waiting:
         lines += ["", f"Approve what may be called: {me} mcp approve {state.server} {printable(waiting[0])}"]
     return "\n".join(lines)
+
+
+def _sandbox_lines(given: Confinement) -> list[str]:
+    starts = "may start programs" if given.starts_programs else "starts no programs"
+    return [
+        f"Runs in {given.driver}, without a network; {starts}",
+        f"    reads      {', '.join(given.reads) or 'the system alone'}",
+        f"    writes     {', '.join((*given.writes, f'a scratch folder of {given.scratch_bytes // _MIB:,} MiB'))}",
+        f"    variables  {', '.join(given.variables)}",
+        f"    at most    {given.memory_bytes // _MIB:,} MiB of memory, {given.cores:g} cores, {given.tasks} tasks, "
+        f"{given.lives_s:g} s",
+        f"    profile    {given.profile_id}",
+    ]
 
 
 def output_text(output: Json) -> str:

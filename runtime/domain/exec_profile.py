@@ -70,7 +70,7 @@ class ExecProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     ro_paths: tuple[str, ...] = ()
     """Absolute, resolved; never within the appliance's own data."""
     rw_paths: tuple[str, ...] = ()
-    """The same, to be written, of tools that the appliance itself carries out; no program in a sandbox has any."""
+    """The same, to be written: of tools that the appliance itself carries out, and of programs that last."""
     scratch_bytes: int = 0
     """Size of its own empty folder, gone when it ends."""
     env: dict[str, str] = {}
@@ -87,6 +87,9 @@ class ExecProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     stdout_max_bytes: int = 2**20
     stderr_max_bytes: int = 2**16
     nofile: int = 256
+    is_lasting: bool = False
+    """Whether it answers on its streams until it is ended, which `timeout_ms` does at the latest; who reads what it
+    prints bounds that."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

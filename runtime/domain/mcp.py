@@ -9,6 +9,8 @@ from runtime.domain.canonical import Json
 Grant = Literal["read", "write", "destroy"]
 """What the tools of a server may do, in this order; what a tool says of itself only decides which it needs."""
 
+ServerIsolation = Literal["process", "namespace", "userspace_kernel"]
+
 GRANTS: tuple[Grant, ...] = ("read", "write", "destroy")
 
 
@@ -17,13 +19,27 @@ class McpServer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     name: str
     command: tuple[str, ...] = ()
-    """The program and its arguments, for a server on stdin and stdout; it runs confined, without a network."""
+    """The program and its arguments, for a server on stdin and stdout; it runs in a sandbox, without a network."""
     env: dict[str, str] = {}
     """Variables of the program, beside a bare PATH; nothing of the appliance's own environment."""
     reads: tuple[str, ...] = ()
     """Folders that the program may read, beside the system's libraries and those that hold its own files."""
     writes: tuple[str, ...] = ()
     """Folders that it may read and write."""
+    isolation: ServerIsolation = "namespace"
+    """What stands between the program and this machine at least."""
+    memory_bytes: int = 2 * 2**30
+    """Of all its processes. Where nobody can count it, of addresses: an engine such as Node's reserves 2 GiB."""
+    scratch_bytes: int = 64 * 2**20
+    """Of its own empty folder, and of the largest file that it may write."""
+    cores: float = 1.0
+    """Of all its processes."""
+    tasks: int = 64
+    """Threads and processes at once."""
+    starts_programs: bool = False
+    """Whether it may start other programs."""
+    lives_s: float = 86_400.0
+    """How long it runs at most; the next call starts it again."""
     url: str = ""
     """Of a server over streamable HTTP, in place of `command`."""
     headers: dict[str, str] = {}

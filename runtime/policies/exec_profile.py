@@ -170,8 +170,11 @@ def profile_id(profile: ExecProfile) -> str:
 
 
 def required(profile: ExecProfile) -> frozenset[Guarantee]:
-    """What a driver must hold to run it: everything, for what a profile leaves out is denied, not left open."""
-    return ALL if profile else frozenset()
+    """What a driver must hold to run it: everything, for what a profile leaves out is denied, not left open.
+
+    But a bound on what it writes, where folders of the host are its own to write.
+    """
+    return ALL - {"disk"} if profile.is_lasting and profile.rw_paths else ALL
 
 
 def narrowest(limits: Sequence[Limits]) -> Limits:

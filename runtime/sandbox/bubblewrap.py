@@ -14,22 +14,26 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from runtime.domain.canonical import Json, encode
 from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Isolation, Outcome
 from runtime.errors import Unavailable
 from runtime.sandbox import canaries, cgroups, children, doors, programs, pythons, seccomp, users
-from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable, python_for_all
+from runtime.sandbox.driver import NOTHING, Handed, Unusable, python_for_all
 from runtime.sandbox.forked import SECRETS_VARIABLE
 from runtime.sandbox.known import Known
+from runtime.sandbox.lasting import Begun, Kill, LastingDriver
 from runtime.sandbox.streams import BLOCK, Call, Pipes, by_cpu, memory_file
 
 _PID = rb'"child-pid": *(\d+)'
 _WATCH_S = 0.05
+_WATCH_LASTING_S = 5.0
 _MOUNTED = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 
 
-class Bubblewrap(Driver):
+class Bubblewrap(LastingDriver):
     """The `bwrap` program that is on PATH, with a system-call filter and limits on top."""
 
     id = "sandbox.bubblewrap"
@@ -83,16 +87,41 @@ class Bubblewrap(Driver):
     async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         began = time.monotonic()
         with contextlib.ExitStack() as opened:
-            status, theirs = os.pipe()
-            opened.callback(os.close, status)
-            with_theirs = opened.enter_context(contextlib.ExitStack())
-            with_theirs.callback(os.close, theirs)
-            given = [theirs, *(opened.enter_context(memory_file(each)) for each in (_filter(profile), program))]
-            held = [opened.enter_context(memory_file(encode(dict(handed.secrets))))] if handed.secrets else []
+            started = self._started(opened, profile, program, handed)
+            call = Call(started.pipes, profile, kill=started.kill)
+            await call.finish(stdin, started.ended(call.kill))
+            code, by_kernel = started.how()
+            used_cpu_ms, used_memory, _ = started.limits.used()
+            has_run = started.has_run()
+        if not call.killed_for and not has_run:
+            raise Unavailable(
+                "sandbox.driver_vanished",
+                f"{self.id} ended with {code} before the program did"
+                f"{_own_words(call.stderr)}; the program may have run in part",
+            )
+        return call.outcome(
+            self.id, code, began=began, by_kernel=by_kernel, cpu_ms=used_cpu_ms, memory_bytes=used_memory
+        )
+
+    def _begin(self, opened: contextlib.ExitStack, profile: ExecProfile, program: bytes) -> Begun:
+        started = self._started(opened, profile, program, NOTHING)
+        return Begun(started.pipes, started.kill, started.ended, started.how)
+
+    def _started(
+        self, opened: contextlib.ExitStack, profile: ExecProfile, program: bytes, handed: Handed
+    ) -> "_Started":
+        """What it needs as long as it runs is put onto `opened`."""
+        status, theirs = os.pipe()
+        opened.callback(os.close, status)
+        with contextlib.ExitStack() as given_over:
+            given_over.callback(os.close, theirs)
+            given = [theirs, *(given_over.enter_context(memory_file(each)) for each in (_filter(profile), program))]
+            held = [given_over.enter_context(memory_file(encode(dict(handed.secrets))))] if handed.secrets else []
             pipes = Pipes()
             opened.callback(pipes.close)
-            user = opened.enter_context(users.spare())
-            limits = opened.enter_context(_group(self._groups, profile))
+            user = opened.enter_context(users.of_folders(profile.rw_paths))
+            counted = replace(profile, pids_max=profile.pids_max + 1)  # the first process of the namespace is its own
+            limits = opened.enter_context(_group(self._groups, counted))
             try:
                 told = {SECRETS_VARIABLE: held[0] if held else None, doors.VARIABLE: handed.door}
                 arguments = self._arguments(profile, *given, told=told, block=limits.block)
@@ -100,24 +129,8 @@ class Bubblewrap(Driver):
                 child = children.Child(arguments, streams=pipes.theirs, pass_fds=passed, user=user)
             except OSError as error:
                 raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
-            with_theirs.close()
-            pipes.close_theirs()
-            words = _Words(status)
-            call = Call(pipes, profile, kill=lambda: limits.kill(child))
-            await call.finish(stdin, limits.ended(child, words, call))
-            said = words.heard()
-            used_cpu_ms, used_memory, is_short = limits.used()
-        if not call.killed_for and b'"exit-code"' not in said:
-            raise Unavailable(
-                "sandbox.driver_vanished",
-                f"{self.id} ended with {child.exit_code} before the program did"
-                f"{_own_words(call.stderr)}; the program may have run in part",
-            )
-        code = programs.exit_code(child.exit_code or 0)
-        by_kernel = "memory" if is_short and code else by_cpu(code, used_cpu_ms, profile)
-        return call.outcome(
-            self.id, code, began=began, by_kernel=by_kernel, cpu_ms=used_cpu_ms, memory_bytes=used_memory
-        )
+        pipes.close_theirs()
+        return _Started(profile, child, limits, _Words(status), pipes)
 
     def _arguments(
         self,
@@ -152,8 +165,41 @@ class Bubblewrap(Driver):
             command += ["--size", str(profile.scratch_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp"]
         for path in profile.ro_paths:
             command += ["--ro-bind", path, path]
+        for path in profile.rw_paths:
+            command += ["--bind", path, path]
         command += ["--ro-bind-data", str(program), "/program", "--remount-ro", "/", "--"]
         return [*command, *_limits(profile), *programs.arguments(profile, self._python)]
+
+
+class _Started:
+    """A program that bubblewrap runs."""
+
+    def __init__(
+        self, profile: ExecProfile, child: children.Child, limits: "_Limits", words: "_Words", pipes: Pipes
+    ) -> None:
+        self._profile = profile
+        self._child = child
+        self.limits = limits
+        self._words = words
+        self.pipes = pipes
+
+    def kill(self) -> None:
+        """End all of it: the first process of the namespace dies with bubblewrap, and the others with it."""
+        self.limits.kill(self._child)
+
+    async def ended(self, kill: Kill) -> None:
+        """Let it go, and wait until nothing of it is left."""
+        await self.limits.ended(self._child, self._words, kill)
+
+    def has_run(self) -> bool:
+        """Whether bubblewrap has passed on how it ended."""
+        return b'"exit-code"' in self._words.heard()
+
+    def how(self) -> tuple[int, str]:
+        """Its exit code, and the limit that the kernel ended it for."""
+        code = programs.exit_code(self._child.exit_code or 0)
+        used_cpu_ms, _, is_short = self.limits.used()
+        return code, "memory" if is_short and code else by_cpu(code, used_cpu_ms, self._profile)
 
 
 class _Limits:
@@ -165,7 +211,7 @@ class _Limits:
         ends: tuple[int | None, int | None] = os.pipe() if group else (None, None)
         self.block, self._go = ends
 
-    async def ended(self, child: children.Child, words: "_Words", call: Call) -> None:
+    async def ended(self, child: children.Child, words: "_Words", kill: Kill) -> None:
         """Let the program start once it is in its group, and wait for its end; end it when its CPU time is over."""
         if self._group is None or self.block is None or self._go is None:
             return await child.ended()
@@ -175,15 +221,15 @@ class _Limits:
             if pid is not None:
                 self._group.admit(pid)
                 os.write(self._go, b"1")
-                watching = asyncio.ensure_future(self._watch(self._group, call))
+                watching = asyncio.ensure_future(self._watch(self._group, kill))
         except OSError:  # then it is never let go
-            call.kill("cancelled")
+            kill("cancelled")
         await child.ended()
         if watching is not None:
             watching.cancel()
 
     def kill(self, child: children.Child) -> None:
-        """End all of it: the first process of the namespace dies with bubblewrap, and the others with it."""
+        """End the child and all that is in the group."""
         child.kill()
         if self._group is not None:
             self._group.kill()
@@ -199,10 +245,10 @@ class _Limits:
             if descriptor is not None:
                 os.close(descriptor)
 
-    async def _watch(self, group: cgroups.Group, call: Call) -> None:
+    async def _watch(self, group: cgroups.Group, kill: Kill) -> None:
         while group.cpu_ms() <= self._profile.cpu_ms:
-            await asyncio.sleep(_WATCH_S)
-        call.kill("cpu")
+            await asyncio.sleep(_WATCH_LASTING_S if self._profile.is_lasting else _WATCH_S)
+        kill("cpu")
 
 
 @contextlib.contextmanager
@@ -268,7 +314,7 @@ def _limits(profile: ExecProfile) -> list[str]:
         f"--as={profile.memory_bytes}",
         f"--cpu={cpu_s}:{cpu_s + 1}",
         f"--fsize={profile.scratch_bytes}",
-        f"--nproc={profile.pids_max}",
+        f"--nproc={profile.pids_max + 1}",
         f"--nofile={profile.nofile}",
         "--core=0",
         "--",

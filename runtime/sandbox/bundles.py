@@ -17,6 +17,8 @@ from runtime.sandbox import programs, seccomp
 
 _PREFIX = "agentflow-sandbox-"
 _NOBODY = 65_534
+_ROOT = 0
+"""Within a container that is the plain user whom it runs as, without a right of the root's; owns that user's files."""
 _LINKED = ("/bin", "/sbin", "/lib", "/lib64", "/lib32")
 _LOADER = ("/etc/ld.so.cache", "/etc/alternatives")
 _REFUSED = (
@@ -94,6 +96,7 @@ def bundle(place: Path, profile: ExecProfile, program: bytes, *, python: str, us
         elif os.path.isdir(path):
             given[path] = path
     mounts += [_mount(path, "bind", source, "ro", "rbind") for path, source in given.items()]
+    mounts += [_mount(path, "bind", path, "rw", "rbind") for path in profile.rw_paths]
     spec: dict[str, Json] = {
         "ociVersion": "1.0.0",
         "hostname": "sandbox",
@@ -124,8 +127,9 @@ def _process(profile: ExecProfile, python: str, *, cwd: str) -> dict[str, Json]:
         "RLIMIT_CORE": 0,
     }
     env = {**programs.ENV, **profile.env}
+    own = _ROOT if profile.rw_paths else _NOBODY
     return {
-        "user": {"uid": _NOBODY, "gid": _NOBODY},
+        "user": {"uid": own, "gid": own},
         "args": list[Json](programs.arguments(profile, python)),
         "env": [f"{name}={value}" for name, value in env.items()],
         "cwd": cwd,

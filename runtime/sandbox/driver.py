@@ -38,6 +38,8 @@ class Driver(ABC):
     isolation: Isolation
     runtimes: ClassVar[tuple[Runtime, ...]] = ("python", "bash", "argv")
     """What it runs; nothing holds of a profile of another."""
+    lasts: ClassVar[bool] = False
+    """Whether it is one of `runtime.sandbox.lasting`."""
     hint: ClassVar[str] = ""
     """What it may be where no program can be run here; said behind the reason."""
 
@@ -103,6 +105,8 @@ class Driver(ABC):
 
     def _unrunnable(self, profile: ExecProfile) -> str:
         """Why it cannot run this kind of program; empty: it can."""
+        if profile.is_lasting and not self.lasts:
+            return "it keeps no program running"
         return "" if profile.runtime in self.runtimes else f"it runs no {profile.runtime}"
 
     def _lost(self, profile: ExecProfile, report: DriverReport) -> frozenset[Guarantee]:

@@ -16,8 +16,9 @@ from runtime.domain.exec_profile import DriverReport, ExecProfile, Guarantee, Is
 from runtime.errors import Unavailable
 from runtime.sandbox import canaries, children, programs, pythons, users
 from runtime.sandbox.bundles import Folder, bundle
-from runtime.sandbox.driver import NOTHING, Driver, Handed, Unusable, python_for_all
+from runtime.sandbox.driver import NOTHING, Handed, Unusable, python_for_all
 from runtime.sandbox.known import Known
+from runtime.sandbox.lasting import Begun, LastingDriver
 from runtime.sandbox.streams import Call, Pipes, by_cpu
 
 _TOOLS = {"setpriv": "util-linux", "unshare": "util-linux", "prlimit": "util-linux"}
@@ -27,7 +28,7 @@ _ANSWERED_WITHIN_S = 10
 _OWN_WORDS = (b"running container:", b"creating container:", b"starting container:")
 
 
-class Gvisor(Driver):
+class Gvisor(LastingDriver):
     """The `runsc` program that is on PATH, as a plain user, without a network."""
 
     id = "sandbox.gvisor"
@@ -66,6 +67,8 @@ class Gvisor(Driver):
         lost: set[Guarantee] = set()
         if profile.allows_subprocess:  # it counts nothing over several processes, so there may be one
             lost |= {"mem_total", "cpu_total", "pids"}
+        if profile.is_lasting and profile.pids_max > 1:  # nor over threads, and the calls that begin them are refused
+            lost.add("pids")
         if profile.network != "deny_all":
             lost.add("net_deny")
         if profile.secrets:  # it takes no descriptor along
@@ -85,19 +88,8 @@ class Gvisor(Driver):
 
     async def _run(self, profile: ExecProfile, program: bytes, stdin: bytes = b"", handed: Handed = NOTHING) -> Outcome:
         began = time.monotonic()
-        if self._folder is None:
-            self._folder = Folder.made("gvisor")
         with contextlib.ExitStack() as opened:
-            user = opened.enter_context(users.spare())
-            place = opened.enter_context(self._folder.call(user))
-            bundle(place, profile, program, python=self._python, user=user)
-            pipes = Pipes()
-            opened.callback(pipes.close)
-            try:
-                child = children.Child(self._arguments(profile, place), streams=pipes.theirs, user=user, env=_ENV)
-            except OSError as error:
-                raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
-            pipes.close_theirs()
+            pipes, child, place = self._started(opened, profile, program)
             call = Call(pipes, profile, kill=child.kill)
             await call.finish(stdin, child.ended())
             has_started = (place / "pid").exists()
@@ -112,14 +104,37 @@ class Gvisor(Driver):
         by_kernel = by_cpu(code, child.cpu_ms, profile)
         return call.outcome(self.id, code, began=began, by_kernel=by_kernel, cpu_ms=child.cpu_ms)
 
+    def _begin(self, opened: contextlib.ExitStack, profile: ExecProfile, program: bytes) -> Begun:
+        pipes, child, _ = self._started(opened, profile, program)
+
+        def how() -> tuple[int, str]:
+            code = programs.exit_code(child.exit_code or 0)
+            return code, by_cpu(code, child.cpu_ms, profile)
+
+        return Begun(pipes, child.kill, lambda _: child.ended(), how)
+
+    def _started(
+        self, opened: contextlib.ExitStack, profile: ExecProfile, program: bytes
+    ) -> tuple[Pipes, children.Child, Path]:
+        """Its streams, itself, and its folder, which `opened` removes."""
+        if self._folder is None:
+            self._folder = Folder.made("gvisor")
+        user = opened.enter_context(users.of_folders(profile.rw_paths))
+        place = opened.enter_context(self._folder.call(user))
+        bundle(place, profile, program, python=self._python, user=user)
+        pipes = Pipes()
+        opened.callback(pipes.close)
+        try:
+            child = children.Child(self._arguments(profile, place), streams=pipes.theirs, user=user, env=_ENV)
+        except OSError as error:
+            raise Unavailable("sandbox.does_not_start", f"{self._command} does not start: {error}") from error
+        pipes.close_theirs()
+        return pipes, child, place
+
     def _arguments(self, profile: ExecProfile, place: Path) -> list[str]:
         return [
-            *(
-                "prlimit",
-                f"--cpu={programs.cpu_s(profile)}",
-                "--core=0",
-                "--",
-            ),  # also of the processes that the program's code runs in
+            # also of the processes that the program's code runs in
+            *("prlimit", f"--cpu={programs.cpu_s(profile)}", "--core=0", "--"),
             *("setpriv", "--pdeathsig", "KILL", "--no-new-privs"),
             *("unshare", "--user", "--map-root-user", "--net", "--pid", "--fork", "--mount", "--mount-proc", "--ipc"),
             *("--kill-child", self._command, "--rootless", "--network=none", "--ignore-cgroups", "--oci-seccomp"),

@@ -11,6 +11,7 @@ from runtime.errors import Unavailable
 from runtime.policies.exec_profile import ISOLATIONS, required
 from runtime.ports import Sandbox
 from runtime.sandbox.driver import Driver
+from runtime.sandbox.lasting import LastingDriver
 
 
 class Sandboxes:
@@ -57,7 +58,10 @@ class Sandboxes:
                 reasons.append(f"{driver.id}: {report.reason}")
             elif not held:
                 told = report.facts.get(profile.runtime)
-                reasons.append(f"{driver.id} does not run {profile.runtime} here{f' ({told})' if told else ''}")
+                cannot = (
+                    f"keeps no {profile.runtime} running" if profile.is_lasting else f"does not run {profile.runtime}"
+                )
+                reasons.append(f"{driver.id} {cannot} here{f' ({told})' if told else ''}")
             elif missing:
                 reasons.append(f"{driver.id} cannot hold {', '.join(missing)}")
             else:
@@ -75,6 +79,12 @@ class Sandboxes:
         if trying is None or trying.cancelled() or trying.get_loop() is not asyncio.get_running_loop():
             trying = self._trying[driver.id] = asyncio.ensure_future(driver.probe())
         return await asyncio.shield(trying)
+
+    async def chosen(self, profile: ExecProfile) -> LastingDriver:
+        """As `choose`, of a program that lasts."""
+        driver = await self.choose(profile)
+        assert isinstance(driver, LastingDriver), "of such a profile no other holds anything"
+        return driver
 
     async def run(
         self,

@@ -5,9 +5,10 @@ Numbers that belong to nobody, so that a program finds no file that is its own a
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from runtime.errors import Refused
 from runtime.sandbox import kernel
 
 FIRST = 62_000
@@ -36,6 +37,28 @@ def is_host_root() -> bool:
         return False
     with open("/proc/self/uid_map", encoding="ascii") as maps:
         return any(line.split()[1] == "0" and line.split()[0] == "0" for line in maps)
+
+
+@contextmanager
+def of_folders(folders: Sequence[str]) -> Iterator[int | None]:
+    """Whom a program is run as that writes into these folders: where we are root, their owner; see `spare`.
+
+    Raises Refused where that is root, or more than one.
+    """
+    if not folders or not can_switch():
+        with spare() as user:
+            yield user
+        return
+    owners = {folder: os.stat(folder).st_uid for folder in folders}
+    if 0 in owners.values() or len(set(owners.values())) > 1:
+        told = ", ".join(f"{folder} of user {owner}" for folder, owner in owners.items())
+        raise Refused(
+            "sandbox.whose_folder",
+            f"where the appliance is root, a program is run as the owner of the folders that it writes, one user that "
+            f"is not root; found {told}. Give them away, as with chown {FIRST}:{FIRST}, or run the appliance as a "
+            "plain user",
+        )
+    yield owners[folders[0]]
 
 
 @contextmanager

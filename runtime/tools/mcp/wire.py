@@ -7,8 +7,6 @@ and input schemas alone: it would check answers with patterns that take for ever
 
 import asyncio
 import logging
-import os
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
@@ -21,12 +19,19 @@ from pydantic import ValidationError
 
 from runtime.domain.canonical import Json
 from runtime.errors import AgentFlowError, Invalid, StepFailure, Unavailable
+from runtime.sandbox.lasting import Running
 from runtime.tools.mcp.mapping import descriptor_of
 
 MAX_STRAY_LINES = 100
 """Lines on stdout that are no messages, between two questions: some programs print a greeting there."""
 STDERR_TAIL = 2_000
 STOP_S = 2.0
+
+_LIMITS = {
+    "time": "it had run for its lives_s",
+    "memory": "it asked for more than its memory_bytes",
+    "cpu": "it had used up its cores for its lives_s",
+}
 
 log = logging.getLogger(__name__)
 
@@ -138,15 +143,15 @@ class _Writing(_Seen):
 
 
 @asynccontextmanager
-async def over_pipes(process: asyncio.subprocess.Process, watch: Watch) -> AsyncIterator[Any]:
+async def over_pipes(running: Running, watch: Watch) -> AsyncIterator[Any]:
     """Messages as lines on a program's stdin and stdout; the program is stopped at the end."""
     inward, reading_end = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     writing_end, outward = anyio.create_memory_object_stream[SessionMessage](0)
-    errors = asyncio.create_task(_tail(process))
+    errors = asyncio.create_task(_tail(running))
 
     async def come() -> None:
         async with inward:
-            async for line in _lines(process, watch):
+            async for line in _lines(running, watch):
                 try:
                     message = jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except (ValidationError, ValueError):
@@ -155,15 +160,14 @@ async def over_pipes(process: asyncio.subprocess.Process, watch: Watch) -> Async
                 watch.hears(message)
                 await inward.send(SessionMessage(message))
             if watch.fault is None:
-                watch.fault = await _died(process, watch, errors)
+                watch.fault = await _died(running, watch, errors)
 
     async def go() -> None:
-        assert process.stdin is not None
         async with outward:
             async for each in outward:
                 watch.asks(each.message)
-                process.stdin.write(each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
-                await process.stdin.drain()
+                running.stdin.write(each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+                await running.stdin.drain()
 
     try:
         async with anyio.create_task_group() as group, reading_end, writing_end:
@@ -173,16 +177,17 @@ async def over_pipes(process: asyncio.subprocess.Process, watch: Watch) -> Async
             group.cancel_scope.cancel()
     finally:
         with anyio.CancelScope(shield=True):
-            await _stop(process)
-            errors.cancel()
+            try:
+                await running.stop(within_s=STOP_S)
+            finally:
+                errors.cancel()
 
 
-async def _lines(process: asyncio.subprocess.Process, watch: Watch) -> AsyncIterator[bytes]:
+async def _lines(running: Running, watch: Watch) -> AsyncIterator[bytes]:
     """Lines that look like messages. Sets the watch's fault and ends for what goes beyond what is accepted."""
-    assert process.stdout is not None
     strays = 0
     held = bytearray()
-    while piece := await process.stdout.read(65_536):
+    while piece := await running.stdout.read(65_536):
         try:
             watch.takes(len(piece))
         except AgentFlowError:
@@ -212,14 +217,17 @@ async def _lines(process: asyncio.subprocess.Process, watch: Watch) -> AsyncIter
                 return
 
 
-async def _died(process: asyncio.subprocess.Process, watch: Watch, errors: "asyncio.Task[bytes]") -> AgentFlowError:
-    with anyio.move_on_after(STOP_S):
-        await process.wait()
+async def _died(running: Running, watch: Watch, errors: "asyncio.Task[bytes]") -> AgentFlowError:
+    code: int | None = None
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STOP_S):
+            code = await running.ended()
     await asyncio.wait({errors}, timeout=0.2)
-    code = process.returncode
     how = f"ended with code {code}"
     if code is None:
         how = "closed its stdout"
+    elif running.killed_for in _LIMITS:
+        how = f"was ended: {_LIMITS[running.killed_for]}"
     elif code < 0:
         how = f"was ended by signal {-code}"
     said = errors.result().decode(errors="replace").strip().splitlines() if errors.done() else []
@@ -228,32 +236,12 @@ async def _died(process: asyncio.subprocess.Process, watch: Watch, errors: "asyn
     return Unavailable("mcp.server_died", f"MCP server {watch.server!r} {how}; the last it said on stderr: {last}")
 
 
-async def _tail(process: asyncio.subprocess.Process) -> bytes:
+async def _tail(running: Running) -> bytes:
     """The last that a program said on stderr."""
-    assert process.stderr is not None
     kept = b""
-    while piece := await process.stderr.read(8_192):
+    while piece := await running.stderr.read(8_192):
         kept = (kept + piece)[-STDERR_TAIL:]
     return kept
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    """As the protocol has it: close stdin, wait, then end the whole group."""
-    assert process.stdin is not None
-    process.stdin.close()
-    for number in (None, signal.SIGTERM, signal.SIGKILL):
-        if number is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_S if number is not signal.SIGTERM else 1.0):
-                await process.wait()
-                break
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)  # what it left behind
-    transport = getattr(process, "_transport", None)  # open for as long as anybody has the pipes, and nothing shows it
-    if transport is not None:
-        transport.close()
 
 
 def _is_callable(tool: Json) -> bool:
