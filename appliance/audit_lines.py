@@ -9,6 +9,7 @@ import msgspec
 
 from runtime.audit.record import AuditRow, digest, entry_of, record_in
 from runtime.domain.audit import AuditEntry
+from runtime.domain.exec_profile import Used
 from runtime.domain.ids import TenantId
 from runtime.domain.units import USD_MICROS
 from runtime.policies.residency import allows
@@ -66,6 +67,8 @@ class AuditLine(msgspec.Struct, frozen=True, kw_only=True):
     """The sandbox that held a tool; empty: it ran inside the appliance."""
     is_cached: bool
     """Whether a tool's answer was one that was kept."""
+    used: Used | None
+    """What the programs of a tool took of the machine; null: no sandbox ran any to its end."""
     hash: str
     """SHA-256 over the record, which holds the hash of the one before, in hex."""
 
@@ -158,5 +161,6 @@ def line_of(row: AuditRow, entry: AuditEntry) -> AuditLine:
         marks=entry.marks,
         driver=entry.driver,
         is_cached=entry.is_cached,
+        used=entry.used,
         hash=digest(row.record),
     )

@@ -6,6 +6,8 @@ A state is always a sign and a word, never a colour alone.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from runtime.domain.exec_profile import Used
+
 SIGNS: Mapping[str, tuple[str, str]] = {
     "running": ("●", "busy"),
     "busy": ("●", "busy"),
@@ -89,6 +91,12 @@ def count(number: float) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 passage`, `1,204 passages`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def used_words(used: Used) -> str:
+    """What a call's programs took of the machine: `cpu 12 ms · 9.1 MB at most · 80 B out`."""
+    memory = f"{size(used.memory_bytes)} at most" if used.memory_bytes else "memory not counted"
+    return f"cpu {span(used.cpu_ms)} · {memory} · {size(used.output_bytes)} out"
 
 
 def size(number: int) -> str:

@@ -158,6 +158,7 @@ async def _show(af: Af, seq: int, tenant: str) -> None:
     import msgspec
 
     from appliance.audit_lines import line_of
+    from appliance.cli.terminal import compact
     from runtime.audit.record import entry_of
     from runtime.domain.ids import TenantId
     from runtime.errors import NotFound
@@ -168,9 +169,9 @@ async def _show(af: Af, seq: int, tenant: str) -> None:
         raise NotFound("audit.no_line", f"the audit log of tenant {tenant!r} has no line {seq}")
     row = rows[0]
     line = line_of(row, entry_of(row))
-    shown = {name: value for name, value in msgspec.to_builtins(line).items() if value not in ("", 0, {}, 0.0)}
+    shown = {name: value for name, value in msgspec.to_builtins(line).items() if value not in ("", 0, {}, None)}
     for name, value in shown.items():
-        af.terminal.say(f"{name:<14}{value}")
+        af.terminal.say(f"{name:<14}{compact(value)}")
     af.terminal.say(f"{'leaf':<14}{row.leaf.hex()}")
     af.terminal.say(f"{'record':<14}{row.record.decode()}")
     af.terminal.document({**msgspec.to_builtins(line), "leaf": row.leaf.hex(), "record": row.record.decode()})

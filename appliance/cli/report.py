@@ -43,10 +43,10 @@ def status(word: str) -> str:
     return click.style(f"{mark} {word}", fg=color)
 
 
-def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: str = "af") -> str:
+def run_report(run: RunView, *, given: Json = None, tools: str = "", is_full: bool = False, me: str = "af") -> str:
     """Everything about a run that a person wants to see after it stopped.
 
-    `given`: its input, where that is not on the screen already. `is_full`: long output uncut.
+    `given`: its input, where that is not on the screen already. `tools`: those it called. `is_full`: long output uncut.
     `me`: how to call `af` for the same data folder.
     """
     parts = [
@@ -55,6 +55,7 @@ def run_report(run: RunView, *, given: Json = None, is_full: bool = False, me: s
         _input(given, is_full=is_full),
         path(run),
         steps(run),
+        tools,
         parts_of(run, is_full=is_full),
         *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
         trouble(run),

@@ -201,13 +201,16 @@ def _named(summary: "RunSummary") -> str:
 async def _show(af: Af, name: str, *, is_full: bool) -> None:
     from appliance.cli.journal import entries, find_run, open_journal, reading_catalogue, view_of
     from appliance.cli.report import run_report
+    from appliance.cli.tool_uses import tool_uses
     from runtime.domain.run import fold
 
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
-        state = fold(run, await entries(store, run))
+        told = await entries(store, run)
+        state = fold(run, told)
         view = await view_of(reading_catalogue(store, af.settings.data), state)
-    af.terminal.say(run_report(view, given=state.input, is_full=is_full, me=af.me))
+    tools = tool_uses(told, is_full=is_full)
+    af.terminal.say(run_report(view, given=state.input, tools=tools, is_full=is_full, me=af.me))
     af.terminal.document(view)
 
 

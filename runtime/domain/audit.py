@@ -5,6 +5,7 @@ from typing import Final, Literal
 import msgspec
 
 from runtime.domain.egress import APPLIANCE, Destination, Sender
+from runtime.domain.exec_profile import Used
 
 AuditEvent = Literal[
     "egress.sent",
@@ -83,6 +84,8 @@ class AuditEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The sandbox that held a tool; empty: it ran inside the appliance."""
     is_cached: bool = False
     """Whether a tool's answer was one that was kept."""
+    used: Used | None = None
+    """What the programs of a tool took of the machine; None: no sandbox ran any to its end."""
 
 
 def tool_entry(
@@ -98,6 +101,7 @@ def tool_entry(
     arguments: str = "",
     driver: str = "",
     is_cached: bool = False,
+    used: Used | None = None,
     wanted: str = "",
 ) -> AuditEntry:
     """The line of a call of a tool. `passage`: what joins its lines. `profile`: what it ran under.
@@ -119,5 +123,6 @@ def tool_entry(
         marks={"arguments": arguments} if arguments else {},
         driver=driver,
         is_cached=is_cached,
+        used=used,
         wanted=wanted,
     )

@@ -10,6 +10,7 @@ import msgspec
 
 from runtime.domain.canonical import Json
 from runtime.domain.cost import Estimate
+from runtime.domain.exec_profile import Used
 from runtime.domain.ids import DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.tree import TreeMemory
 
@@ -121,6 +122,8 @@ class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     is_cached: bool = False
     cost_usd_micros: int = 0
     wall_ms: int = 0
+    used: Used | None = None
+    """What its programs took; None: no sandbox ran any to its end."""
 
 
 class StepSucceeded(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

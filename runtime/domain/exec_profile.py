@@ -112,6 +112,24 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: str = ""
 
 
+class Used(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the programs of one call took of the machine; 0: little, or the sandbox does not count it."""
+
+    cpu_ms: int = 0
+    memory_bytes: int = 0
+    """The most that one of them held at once."""
+    output_bytes: int = 0
+    """What they printed, of results and of errors."""
+
+    def plus(self, outcome: Outcome) -> "Used":
+        """And one program more."""
+        return Used(
+            self.cpu_ms + outcome.cpu_ms,
+            max(self.memory_bytes, outcome.memory_bytes),
+            self.output_bytes + len(outcome.stdout) + len(outcome.stderr),
+        )
+
+
 Answer = Callable[[bytes], Awaitable[bytes]]
 """What answers at a program's door: a request, one line without its end → the answer, the same. Raises nothing."""
 

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from runtime.domain.canonical import Json
+from runtime.domain.exec_profile import Used
 
 SecurityLevel = Literal["low", "medium", "high"]
 """How much trust a role needs to call a tool, in this order."""
@@ -75,3 +76,5 @@ class ToolResult(msgspec.Struct, frozen=True, kw_only=True):
     is_cached: bool = False
     cost_usd_micros: int = 0
     wall_ms: int = 0
+    used: Used | None = None
+    """What its programs took; None: no sandbox ran any."""

@@ -174,6 +174,7 @@ class ToolCalls:
                 output=answer,
                 profile_id=profile.profile_id,
                 driver=context.driver,
+                used=context.used,
                 is_cached=known.is_cached,
                 cost_usd_micros=known.spent_micros,
                 wall_ms=(self._means.clock.now_us() - known.began_us) // 1_000,
@@ -338,6 +339,7 @@ def _end(asked: Asked, known: _Call) -> AuditEntry:
         size_bytes=known.size_bytes,
         usd_micros=known.spent_micros,
         driver=known.context.driver if known.context else "",
+        used=known.context.used if known.context else None,
         is_cached=known.is_cached,
         wanted=audit_level_of(asked.tool, asked.rules),
     )
@@ -350,6 +352,7 @@ def _use_of(asked: Asked, known: _Call, now_us: int) -> ToolUse:
         arguments=known.arguments,
         profile=_profile_of(known),
         driver=known.context.driver if known.context else "",
+        used=known.context.used if known.context else None,
         is_cached=known.is_cached,
         cost_usd_micros=known.spent_micros,
         wall_ms=(now_us - known.began_us) // 1_000,

@@ -6,7 +6,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from runtime.domain.egress import APPLIANCE, Sender
-from runtime.domain.exec_profile import Answer, ExecProfile, Outcome
+from runtime.domain.exec_profile import Answer, ExecProfile, Outcome, Used
 from runtime.domain.http import HttpReply, HttpRequest
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.mail import Mail, MailReply
@@ -74,6 +74,8 @@ class CallContext:
         self.clock = means.clock
         self.driver = ""
         """The sandbox that held the program; empty: none was started."""
+        self.used: Used | None = None
+        """What its programs have taken; None: none has come to its end."""
         self.http: HttpAccess = _Http(means.http, profile, sender)
         self.mail: MailAccess = _Mail(means.mail, profile, sender)
         self.sql: SqlAccess = _Sql(means.sql, profile, sender)
@@ -99,6 +101,7 @@ class CallContext:
             egress=answering(self.http) if self.profile.network == "egress_door" else None,
         )
         self.driver = outcome.driver
+        self.used = (self.used or Used()).plus(outcome)
         return outcome
 
     async def reveal(self, secret: str, *, host: str = "") -> str:

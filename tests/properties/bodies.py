@@ -30,6 +30,7 @@ from runtime.domain.event import (
     Usage,
     WhatIf,
 )
+from runtime.domain.exec_profile import Used
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Body
 from runtime.domain.plan import Plan, PlanStep
@@ -63,6 +64,7 @@ _CALLS = st.lists(
         is_cached=st.booleans(),
         cost_usd_micros=_COUNTS,
         wall_ms=_COUNTS,
+        used=st.none() | st.builds(Used, _COUNTS, _COUNTS, _COUNTS),
     ),
     max_size=2,
 ).map(tuple)

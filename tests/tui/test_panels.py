@@ -4,6 +4,7 @@ import msgspec
 
 from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, Replan, StartStep
 from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFailed, StepSucceeded, ToolUse, Usage
+from runtime.domain.exec_profile import Used
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, envelope_of, write
 from runtime.domain.tree import TreeMemory
@@ -181,7 +182,14 @@ def test_one_run_in_full() -> None:
 def test_the_tools_of_a_step_are_told_with_what_held_them() -> None:
     """Of every attempt: what came of each call, its profile, its sandbox, its time and cost."""
     uses = (
-        ToolUse(tool="look_up", outcome="ok", profile="sha256:0123456789", driver="gvisor", wall_ms=12),
+        ToolUse(
+            tool="look_up",
+            outcome="ok",
+            profile="sha256:0123456789",
+            driver="gvisor",
+            wall_ms=12,
+            used=Used(9, 8_000_000, 80),
+        ),
         ToolUse(tool="pay", outcome="ok", profile="sha256:0123456789", is_cached=True, cost_usd_micros=20),
         ToolUse(tool="drop", outcome="tool.not_granted"),
     )
@@ -189,6 +197,7 @@ def test_the_tools_of_a_step_are_told_with_what_held_them() -> None:
     log.take(Entry(3, SECOND, StepSucceeded(step=StepId("classify"), output=1, calls=uses)))
     said = plain(step_lines(log.state, "classify", 76, log.entries))
     assert "✓ look_up  gvisor  profile 01234567  12 ms" in said
+    assert "cpu 9 ms · 8.0 MB at most · 80 B out" in said
     assert "✓ pay  from the cache  profile 01234567  0 ms  $0.00002" in said
     assert "⊘ drop  tool.not_granted" in said
 
@@ -235,6 +244,8 @@ def test_agents_servers_calls_costs_and_memory_say_what_they_know() -> None:
     for facts, word in (({"driver": "gvisor", "is_cached": True}, "cache 01234567"), ({}, "inside 01234567")):
         assert word in plain([calls_source([msgspec.structs.replace(held, facts=facts)], 0).line(0, 140)])
     assert "from the cache    no" in plain(call_lines(held))
+    used = msgspec.structs.replace(held, facts={"used": {"cpu_ms": 9, "output_bytes": 2_000}})
+    assert "used              cpu 9 ms · memory not counted · 2.0 kB out" in plain(call_lines(used))
     costs = msgspec.convert(
         {
             "hours": [{"at": "x", "calls": 1, "tokens": 5, "cost_usd": 0.5}],

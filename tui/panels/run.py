@@ -11,7 +11,7 @@ from runtime.domain.run import RunState, StepState
 from runtime.domain.units import USD_MICROS
 from tui.journal import compact, is_event, pretty, style_of, told
 from tui.lines import Column, Line, Source, Span, listed, wrap
-from tui.words import clock, count, day_and_clock, dollars, sign, span
+from tui.words import clock, count, day_and_clock, dollars, sign, span, used_words
 
 STEPS = (
     Column("step", 16),
@@ -95,6 +95,8 @@ def _calls(entries: Sequence[Entry], step: str) -> list[Line]:
         outcome = "" if call.outcome == "ok" else f"  {call.outcome}"
         lines.append([(f"{mark} {call.tool}", style), (outcome, "" if is_well else "bad"), (f"  {held}", "")])
         lines[-1].append((f"{profile}  {span(call.wall_ms)}{cost}", "dim"))
+        if call.used is not None:
+            lines.append([(f"    {used_words(call.used)}", "dim")])
     return [[], [("tools", "head")], *lines] if lines else []
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
+from runtime.domain.exec_profile import Used
 from tui.lines import Column, Line, Source, Span, listed, wrap
 from tui.shapes import Call
-from tui.words import age, clock, dollars, micros, sign, size, span
+from tui.words import age, clock, dollars, micros, sign, size, span, used_words
 
 COLUMNS = (
     Column("verdict", 10),
@@ -43,9 +46,10 @@ def call_lines(call: Call, width: int = 72) -> list[Line]:
         ("sent", size(call.sent_bytes)),
         ("received", size(call.received_bytes)),
         ("took", "–" if call.duration_ms is None else span(call.duration_ms)),
+        *([("used", used_words(msgspec.convert(used, Used)))] if (used := call.facts.get("used")) else []),
         ("cost", f"{dollars(call.cost_usd)}, {call.tokens} tokens"),
         ("audit line", f"{call.seq} at {clock(micros(call.at))}Z"),
-        *((name, _said(value)) for name, value in call.facts.items() if name not in ("driver", "is_cached")),
+        *((name, _said(value)) for name, value in call.facts.items() if name not in ("driver", "is_cached", "used")),
     ]
     head: Line = [(f"{mark} {call.verdict}", style), (f"  {call.kind} {call.target}", "strong")]
     lines = [head, *wrap(call.why, width, "warn")] if call.why else [head]

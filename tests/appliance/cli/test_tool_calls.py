@@ -1,6 +1,7 @@
 """Tools that a definition declares, called by an agent: what runs, where, and what is told of it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def test_a_program_of_the_project_runs_in_a_sandbox_and_is_told_of(af: Af, desk:
     assert (True, first["profile"], first["arguments"]) == (
         second["is_cached"], second["profile"], second["arguments"],
     )  # fmt: skip
+    assert first["used"]["output_bytes"] == len('{"total": 42}\n')
+    assert first["used"]["memory_bytes"] > 1_000_000, "a Python holds more"
+    assert "used" not in second, "nothing ran"
+    shown = af("runs", "show", "last").out
+    assert re.search(r"total +sum .* 14 B  sandbox.bubblewrap\n +total .* –  cache\n", shown), shown
     lines_told = af("audit", "list", "--event", "tool.", "--json").document["lines"]
     assert {first["profile"]} == {line["policy"] for line in lines_told}  # type: ignore[attr-defined]
 
