@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401  # asyncio would import it as a user who may not read the library
+import contextlib
 import json
 import os
 import signal
@@ -15,11 +16,14 @@ import pytest
 
 from appliance.bench.hostile import ATTEMPTS
 from runtime.domain.exec_profile import ExecProfile, Outcome
+from runtime.errors import Unavailable
 from runtime.sandbox import kernel, landlock, pythons, seccomp
 from runtime.sandbox.process import Process
+from tests.runtime.sandbox.ours import is_gone
 
-PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python")
+PROFILE = ExecProfile(tool="t", tenant="default", policy_version="", runtime="python", timeout_ms=60_000)
 PLAIN_USER = 65_533
+_LONGEST_S = 120
 
 
 @pytest.mark.parametrize("has_root", [True, False], ids=["own_root", "host_root"])
@@ -71,14 +75,20 @@ def test_files_of_the_same_user_are_not_changed(tmp_path: Path, change: str) -> 
 
 async def test_a_killed_appliance_leaves_no_program(tmp_path: Path) -> None:
     """kill -9 of whoever asked: the fork server sees that nobody can ask any more, and ends its children and itself."""
+    _unprobed()  # which skips where it cannot be tried
     reads, writes = os.pipe()
     appliance = os.fork()
     if appliance == 0:
-        asyncio.run(_endless(writes))
+        try:
+            asyncio.run(_endless(writes))
+        finally:
+            os._exit(1)
     os.close(writes)
-    server, program = json.loads(os.read(reads, 4_096))
+    said = os.read(reads, 4_096)
+    os.close(reads)
     os.kill(appliance, signal.SIGKILL)
     os.waitpid(appliance, 0)
+    server, program = json.loads(said)
     assert await _gone(program)
     assert await _gone(server)
 
@@ -89,7 +99,7 @@ async def test_a_killed_fork_server_takes_its_programs_along_and_is_started_agai
     server = (await driver._forks())._process.pid
     program = await _program_of(server)
     os.kill(server, signal.SIGKILL)
-    with pytest.raises(Exception, match="ended before the program did"):
+    with pytest.raises(Unavailable, match="ended before the program did"):
         await call
     assert await _gone(program)
     assert b"again\n" == (await _run(driver, b"print('again')")).stdout
@@ -155,6 +165,7 @@ def _as_somebody(user: int, work: Callable[[], Awaitable[object]], *, has_root: 
     child = os.fork()
     if child == 0:
         said: object = {"error": "it ended early"}
+        signal.alarm(_LONGEST_S)  # or whoever reads what it says would wait for ever
         try:
             if user != os.geteuid():
                 os.setgroups([])
@@ -172,8 +183,10 @@ def _as_somebody(user: int, work: Callable[[], Awaitable[object]], *, has_root: 
             os._exit(0)
     os.close(writes)
     with os.fdopen(reads, "rb") as answer:
-        found: dict[str, Any] = json.loads(answer.read())
-    os.waitpid(child, 0)
+        words = answer.read()
+    _, status = os.waitpid(child, 0)
+    assert words, f"it said nothing and ended with {os.waitstatus_to_exitcode(status)}"
+    found: dict[str, Any] = json.loads(words)
     assert "error" not in found, found
     return found
 
@@ -187,21 +200,19 @@ async def _endless(writes: int) -> None:
 
 
 async def _program_of(server: int) -> int:
-    while True:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         for path in Path(f"/proc/{server}/task/{server}").glob("children"):
             for pid in path.read_text().split():
-                if Path(f"/proc/{pid}/comm").read_text() == "af-program\n":
-                    return int(pid)
+                with contextlib.suppress(OSError):  # it has ended meanwhile
+                    if Path(f"/proc/{pid}/comm").read_text() == "af-program\n":
+                        return int(pid)
         await asyncio.sleep(0.01)
+    raise AssertionError(f"the fork server {server} began no program")
 
 
 async def _gone(pid: int) -> bool:
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX":
-                return True
-        except OSError:
-            return True
+    until = time.monotonic() + 30
+    while not is_gone(pid) and time.monotonic() < until:
         await asyncio.sleep(0.01)
-    return False
+    return is_gone(pid)
