@@ -1,11 +1,12 @@
 """What a Sandbox promises, of the one whose programs are WebAssembly: guests of its own, in JavaScript and modules."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import msgspec
@@ -124,7 +125,7 @@ async def test_what_goes_beyond_a_limit_is_ended_for_it(wasm: Wasm) -> None:
     assert ["stack", "memory", "time", "time", "cpu", "output", "output"] == [each.killed_for for each in ended]
     assert [2, 3] == [place for place, each in enumerate(ended) if each.is_timed_out]
     assert (2**20, 2**16) == (len(ended[5].stdout), len(ended[6].stderr))
-    assert time.monotonic() - started < 25
+    assert time.monotonic() - started < 90
 
 
 @pytest.mark.parametrize("turns", [1, 5, 50, 5_000])
@@ -206,7 +207,7 @@ async def test_a_host_that_dies_is_no_fault_of_the_program_and_is_replaced(wasm:
     await wasm.run(PROFILE, b"")
     assert wasm._link is not None
     call = asyncio.create_task(wasm.run(PROFILE, b"os.sleep(60000)"))
-    await asyncio.sleep(0.05)
+    await _until(wasm._link.pid, lambda names: "af-wasm-guest" in names)
     os.kill(wasm._link.pid, signal.SIGKILL)
     with pytest.raises(Unavailable, match="host of wasm ended"):
         await call
@@ -246,19 +247,25 @@ async def test_a_load_that_fails_is_told(wasm: Wasm, tmp_path: Path) -> None:
 
 def _children(host: int) -> dict[int, str]:
     """Pid → name."""
-    pids = map(int, Path(f"/proc/{host}/task/{host}/children").read_text().split())
-    return {pid: Path(f"/proc/{pid}/comm").read_text().strip() for pid in pids if Path(f"/proc/{pid}").exists()}
+    found = {}
+    for pid in map(int, Path(f"/proc/{host}/task/{host}/children").read_text().split()):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
+    return found
 
 
 async def _waiting(host: int) -> list[int]:
     """Those that wait for a call, once there are as many as there should be."""
-    until = time.monotonic() + 10
-    while True:
-        found = _children(host)
-        if list(found.values()) == ["af-wasm-waits"] * PARKED:
-            return list(found)
+    return await _until(host, lambda names: names == ["af-wasm-waits"] * PARKED)
+
+
+async def _until(host: int, are_there: Callable[[list[str]], bool]) -> list[int]:
+    """The children of the host once their names are so."""
+    until = time.monotonic() + 60
+    while not are_there(list((found := _children(host)).values())):
         assert time.monotonic() < until, found
         await asyncio.sleep(0.01)
+    return list(found)
 
 
 async def test_a_tool_in_javascript_answers_and_its_faults_are_told(wasm: Wasm) -> None:

@@ -33,7 +33,7 @@ async def kept(run: RunId, value: Json) -> Json:
     return value
 
 
-def tool(timeout_ms: int = 5_000, **config: Json) -> CodeTool:
+def tool(timeout_ms: int = 30_000, **config: Json) -> CodeTool:
     given: dict[str, Json] = {"language": "python", **config}
     spec = ToolSpec(id="t", kind="tool.code", timeout_ms=timeout_ms, config=given, is_trusted=True)
     return CodeTool(spec, ToolServices(clock=ManualClock(), kept=kept))
@@ -78,7 +78,7 @@ async def test_whatever_a_program_does_is_one_clear_error(
     sandboxes: Sandboxes, config: dict[str, Json], code: str, words: str
 ) -> None:
     """5 GB, bytes, nothing, for ever: nothing of what it was given is in the message."""
-    made = tool(800 if "sleep" in str(config) else 10_000, **config)
+    made = tool(800 if "sleep" in str(config) else 30_000, **config)
     with pytest.raises(AgentFlowError) as error:
         await called(made, sandboxes, iban="DE00")
     assert (code, True, False) == (error.value.code, words in error.value.message, "DE00" in error.value.message)
