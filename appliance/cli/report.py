@@ -71,7 +71,10 @@ def headline(run: RunView) -> str:
     took = ""
     if isinstance(run.started_at, str) and isinstance(run.ended_at, str):
         took = f"  {span((microseconds(run.ended_at) - microseconds(run.started_at)) / 1_000)}"
-    return f"{status(run.status)}  {click.style(run.workflow, bold=True)}  {run.run_id}{took}"
+    end = f"{status(run.status)}"
+    if _lost(run) is not None:
+        end = click.style("! succeeded by its error path", fg="yellow")
+    return f"{end}  {click.style(run.workflow, bold=True)}  {run.run_id}{took}"
 
 
 def supposed(run: RunView) -> str:
@@ -173,11 +176,25 @@ def citations(found: Json) -> str:
 def trouble(run: RunView) -> str:
     """Why the run failed and in which step."""
     if not isinstance(run.error, ErrorView):
-        return ""
+        return _handled(_lost(run))
     failed = next((step for step in reversed(run.steps) if isinstance(step.error, ErrorView)), None)
     where = f"step {printable(failed.step)!r}: " if failed and failed.error == run.error else ""
     label = click.style(f"  {'error' if run.status == 'failed' else 'reason'}[{run.error.code}]", fg="red")
     return f"{label}\n{paragraphs(where + (run.error.message or 'no reason given'), indent=4)}"
+
+
+def _lost(run: RunView) -> StepView | None:
+    """The step that failed last, where the run succeeded all the same and no step came after it."""
+    last = run.steps[-1] if run.steps else None
+    return last if last is not None and run.status == "succeeded" and last.status == "failed" else None
+
+
+def _handled(step: StepView | None) -> str:
+    if step is None or not isinstance(step.error, ErrorView):
+        return ""
+    label = click.style(f"  reason[{step.error.code}]", fg="yellow")
+    words = f"step {printable(step.step)!r}: {step.error.message or 'no reason given'}"
+    return f"{label}\n{paragraphs(words, indent=4)}"
 
 
 def totals(run: RunView) -> str:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest, EmbedReply, EmbedRequest
@@ -101,6 +102,8 @@ class AgentContext:
         self.models: ModelAccess = ModelsFor(models, sender)
         self.http: HttpAccess = _Http(http, sender, is_dry=is_dry)
         self._is_dry = is_dry
+        self.bound: asyncio.Timeout | None = None
+        """The time of the task; it stands still while a program of the agent's own is compiled."""
         self.rehearsed: list[str] = []
         """Tools that were not called because nothing may have an effect."""
 
@@ -152,6 +155,8 @@ class AgentContext:
     async def run_program(self, own: ToolSpec, runs: Program, content: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program of the agent's own; it can have no effect, so a what-if runs it too."""
         profile = self._tool_calls.profiles.of_own(own, runs, self._sender, rules=self._rules)
+        with _paused(self.bound):
+            await self._tool_calls.make_ready(profile, content, sender=self._sender)
         return await self._tool_calls.run_own(profile, content, stdin=stdin, sender=self._sender)
 
     async def pay_for_memory(self, layer: str, operation: str) -> None:
@@ -166,6 +171,22 @@ class AgentContext:
         self._calls[tool] += 1
         number = self._calls[tool]
         return f"{self._task.idempotency_key}/{tool}" + (f"~{number}" if number > 1 else "")
+
+
+@contextmanager
+def _paused(bound: asyncio.Timeout | None) -> Iterator[None]:
+    """Have a time limit stand still meanwhile."""
+    until = None if bound is None else bound.when()
+    if bound is None or until is None or bound.expired():
+        yield
+        return
+    clock = asyncio.get_running_loop().time
+    left = until - clock()
+    bound.reschedule(None)
+    try:
+        yield
+    finally:
+        bound.reschedule(clock() + left)
 
 
 async def _ended(settling: Awaitable[None]) -> None:

@@ -204,6 +204,7 @@ class Dispatcher:
         timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
         try:
             async with asyncio.timeout(timeout_ms / 1_000) as bound:
+                context.bound = bound
                 result = await desk.agent.act(task, context)
         except TimeoutError:
             if not bound.expired():

@@ -85,7 +85,9 @@ class Driver(ABC):
         async with doors.opened(egress) as door:
             return await self._run(profile, program, stdin, Handed(secrets or {}, door))
 
-    async def make_ready(self, profile: ExecProfile) -> None:  # noqa: B027  # most have nothing to do
+    async def make_ready(  # noqa: B027  # most have nothing to do
+        self, profile: ExecProfile, program: bytes = b""
+    ) -> None:
         """Have what a program of this profile needs, so that a call's time is the program's own.
 
         Raises Unavailable where that fails.

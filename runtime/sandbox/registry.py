@@ -34,11 +34,11 @@ class Sandboxes:
         """What each driver found out about itself here; all of them try at once."""
         return tuple(await asyncio.gather(*(driver.probe() for driver in self.drivers)))
 
-    async def make_ready(self, profile: ExecProfile) -> None:
+    async def make_ready(self, profile: ExecProfile, program: bytes = b"") -> None:
         """Have the driver that `choose` names ready, so that a call's time is the program's own. Raises Unavailable."""
         driver = await self.choose(profile)
         if isinstance(driver, Driver):
-            await driver.make_ready(profile)
+            await driver.make_ready(profile, program)
 
     async def choose(self, profile: ExecProfile) -> Sandbox:
         """The first driver that is strong enough and holds all that is needed. Raises Unavailable, saying why none."""

@@ -117,6 +117,10 @@ class ToolCalls:
         self._cache = Cache()
         self._breakers: dict[tuple[str, str], breaker.Breaker] = {}
 
+    async def make_ready(self, profile: ExecProfile, content: bytes, *, sender: Sender) -> None:
+        """Have what an agent's own program needs: its module compiled, its sandbox tried. Raises Unavailable."""
+        await CallContext(self._means, profile, sender).prepare(content)
+
     async def run_own(self, profile: ExecProfile, content: bytes, *, stdin: bytes, sender: Sender) -> Outcome:
         """Run an agent's own program, under a profile of `Profiles.of_own`."""
         return await CallContext(self._means, profile, sender).run(content, stdin=stdin)

@@ -59,7 +59,7 @@ class Means:
     sql: SqlAccess | None = None
     reveal: Reveal | None = None
     run: RunProgram | None = None
-    make_ready: Callable[[ExecProfile], Awaitable[object]] | None = None
+    make_ready: Callable[[ExecProfile, bytes], Awaitable[object]] | None = None
     """Has the sandbox ready that `run` will take; the first time that takes seconds: drivers try themselves."""
     clock: Clock = _Timeless()  # noqa: RUF009  # it has no state
 
@@ -80,10 +80,10 @@ class CallContext:
         self.mail: MailAccess = _Mail(means.mail, profile, sender)
         self.sql: SqlAccess = _Sql(means.sql, profile, sender)
 
-    async def prepare(self) -> None:
-        """Have a sandbox ready, so that a call's time is the program's own. Raises Unavailable where none is."""
+    async def prepare(self, program: bytes = b"") -> None:
+        """Have a sandbox ready for it, so that a call's time is the program's own. Raises Unavailable where none is."""
         if self._means.make_ready is not None and self.profile.runtime != "inside":
-            await self._means.make_ready(self.profile)
+            await self._means.make_ready(self.profile, program)
 
     async def run(self, program: bytes, *, stdin: bytes = b"") -> Outcome:
         """Run a program under the profile, handing it the secrets that are in it, and a door to its hosts.

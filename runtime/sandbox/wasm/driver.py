@@ -51,9 +51,12 @@ class Wasm(Driver):
         self._starting = asyncio.Lock()
         self._room = asyncio.Semaphore(AT_ONCE)
 
-    async def make_ready(self, profile: ExecProfile) -> None:
-        """Compile the interpreter: seconds, once for a version."""
-        if profile.runtime == "javascript":
+    async def make_ready(self, profile: ExecProfile, program: bytes = b"") -> None:
+        """Compile the module, or the interpreter: seconds, once for a version. Raises Invalid for what is no module."""
+        if profile.runtime == "wasm" and program:
+            _check_module(program)
+            await self._opened().compiled(program)
+        elif profile.runtime == "javascript":
             await self._opened().compiled(runners.quickjs_key(), runners.quickjs)
         elif profile.runtime == "python":
             await _python(self._opened())

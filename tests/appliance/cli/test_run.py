@@ -37,6 +37,17 @@ def test_a_failed_run_exits_1_and_says_which_step_and_why(af: Af, desk: Path) ->
     assert "error[model.broken]\n    step 'answer': it broke" in said.out
 
 
+def test_a_run_that_ended_by_its_error_path_does_not_read_as_any_success(af: Af, desk: Path) -> None:
+    """Its machine says that this is an end, so the exit code is 0; what went wrong is said all the same."""
+    handled = "answer: {on_success: done, on_error: failed}"
+    text = desk.read_text().replace("answer: {on_success: done}", handled).replace("[done]", "[done, failed]")
+    desk.write_text(text)
+    said = af("run", desk, "--input", '{"message": "card broken"}')
+    assert (0, False) == (said.code, "✓ succeeded" in said.out)
+    assert "! succeeded by its error path  desk  r-" in said.out
+    assert "reason[model.broken]\n    step 'answer': it broke" in said.out
+
+
 def test_a_waiting_run_exits_0_and_says_how_to_answer(af: Af, desk: Path) -> None:
     """Waiting is no failure; the command to type is on the screen."""
     said = af("run", desk, "--input", '{"message": "other"}')

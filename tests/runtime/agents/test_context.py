@@ -1,17 +1,21 @@
 """What an agent may reach: the tools it was granted, each call of them an effect of its own."""
 
+import asyncio
+
 import pytest
 
 from runtime.agents.context import AgentContext
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.egress import APPLIANCE
+from runtime.domain.exec_profile import ExecProfile, Outcome, Program
 from runtime.domain.ids import AgentId
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Refused, Unavailable
 from runtime.ports import Record, Tool, ToolContext, nothing_recorded
 from runtime.tools.call import ToolCalls
+from runtime.tools.context import Means
 from tests.runtime.agents.tasks import task
 
 
@@ -27,7 +31,7 @@ class Once:
         return self.effects.setdefault(call.idempotency_key, call.arguments)
 
 
-def context(*tools: Tool, record: Record = nothing_recorded) -> AgentContext:
+def context(*tools: Tool, record: Record = nothing_recorded, means: Means | None = None) -> AgentContext:
     spec = AgentSpec(id=AgentId("a"), type="custom", tools=("once", "absent"))
     return AgentContext(
         task(None),
@@ -37,7 +41,7 @@ def context(*tools: Tool, record: Record = nothing_recorded) -> AgentContext:
         models=None,  # type: ignore[arg-type]  # no tool asks for it
         http=None,  # type: ignore[arg-type]
         tools={tool.spec.id: tool for tool in tools},
-        tool_calls=ToolCalls(record=record),
+        tool_calls=ToolCalls(record=record, means=means or Means()),
     )
 
 
@@ -93,3 +97,26 @@ async def test_a_call_that_cannot_be_logged_does_not_happen() -> None:
     with pytest.raises(Unavailable, match="closed"):
         await context(once, record=log.record).call_tool("once", {})
     assert {} == once.effects
+
+
+async def test_compiling_an_agents_own_program_is_none_of_its_time() -> None:
+    """The first task of a large module would time out for what is the machine's work, and so would every other."""
+    seen: list[bytes] = []
+
+    async def make_ready(profile: ExecProfile, program: bytes) -> None:
+        seen.append(program)
+        await asyncio.sleep(0.1)
+
+    async def run(profile: ExecProfile, program: bytes, **given: object) -> Outcome:
+        if program == b"slow":
+            await asyncio.sleep(30)
+        return Outcome(exit_code=0, stdout=program, stderr=b"")
+
+    ctx = context(means=Means(make_ready=make_ready, run=run))
+    own = ToolSpec(id="a", kind="agent.wasm", is_trusted=True)
+    async with asyncio.timeout(0.05) as ctx.bound:
+        assert b"quick" == (await ctx.run_program(own, Program(runtime="wasm"), b"quick")).stdout
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05) as ctx.bound:
+            await ctx.run_program(own, Program(runtime="wasm"), b"slow")
+    assert [b"quick", b"slow"] == seen

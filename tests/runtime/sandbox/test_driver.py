@@ -32,7 +32,7 @@ class Trying(Driver):
     async def stop(self) -> None:
         """Nothing runs."""
 
-    async def make_ready(self, profile: ExecProfile) -> None:
+    async def make_ready(self, profile: ExecProfile, program: bytes = b"") -> None:
         self.made_ready.append(profile.runtime)
 
     async def _examine(self, facts: dict[str, Json]) -> tuple[Guarantee, ...]:

@@ -240,7 +240,7 @@ async def test_what_sandboxes_take_to_try_themselves_is_none_of_the_calls_time(
     monkeypatch.setattr("runtime.tools.call.GRACE_MS", 0)
     waited = []
 
-    async def choose(profile: ExecProfile) -> None:
+    async def choose(profile: ExecProfile, program: bytes) -> None:
         waited.append(profile.runtime)
         await asyncio.sleep(0.05)
 

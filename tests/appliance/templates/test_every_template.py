@@ -1,0 +1,37 @@
+"""Every project that `af init` offers is one that loads: a new user begins with it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from appliance.cli.templates import HIDDEN, Template, known_templates
+from appliance.loader import check
+from runtime.registry import SUBRUN_AGENTS, load
+
+TEMPLATES = known_templates()
+BROUGHT = "text,category\nwhere is my card,card\nhow much is it,price\n"
+"""Stands for a file that a user has to bring, of which the README tells."""
+
+
+def test_there_are_templates() -> None:
+    assert {"support", "guests"} <= {template.name for template in TEMPLATES}
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.name)
+def test_a_template_is_valid_and_what_it_names_is_there(template: Template, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(template.folder, project, ignore=HIDDEN)
+    files = [file for file in project.rglob("*.yaml") if "\nplanner:" in file.read_text(encoding="utf-8")]
+    assert files, "it has no workflow"
+    for file in files:
+        checked = check(file)
+        for missing in [problem for problem in checked.problems if problem.code == "file.not_found"]:
+            name = missing.message.split("'")[1]
+            assert f"`{name}`" in (project / "README.md").read_text(encoding="utf-8"), f"nobody says that {name} is due"
+            (project / name).write_text(BROUGHT, encoding="utf-8")
+            checked = check(file)
+        assert [] == [str(problem) for problem in checked.problems], "a warning, too, is of what is not there"
+        assert checked.workflow is not None
+        for agent in checked.workflow.agents.values():
+            assert agent.type in SUBRUN_AGENTS or load(f"agent.{agent.type}")
