@@ -115,7 +115,7 @@ class _Baseline:
     def _called(self, use: Use) -> Iterator[Alert]:
         self._uses += 1
         if self._is_new(("tool", use.tool, f"{use.workflow}/{use.agent}")):
-            why = f"agent {use.agent!r} of workflow {use.workflow!r} called tool {use.tool!r} for the first time"
+            why = f"{_who(use)} called tool {use.tool!r} for the first time"
             yield _alert("first_use", use, use.tool, observed=1, usual=0, why=f"{why}; {self._so_far()}")
         rate = self._rates.setdefault(use.tool, _Rate())
         count, busiest = rate.count(use.at_us)
@@ -135,7 +135,7 @@ class _Baseline:
         if len(at) >= BURST_REFUSALS:
             wanted = use.tool or use.target or "something"
             why = (
-                f"agent {use.agent!r} of workflow {use.workflow!r} was refused {len(at)} times within a minute, the "
+                f"{_who(use)} was refused {len(at)} times within a minute, the "
                 f"last time {wanted} ({use.code}); {BURST_REFUSALS} or more look like somebody trying what is open"
             )
             yield _alert("denied_burst", use, wanted, observed=len(at), usual=0, why=why)
@@ -145,7 +145,7 @@ class _Baseline:
         if use.target:
             self._uses += 1
             if self._is_new(("target", use.target, use.tool or f"{use.workflow}/{use.agent}")):
-                who = f"tool {use.tool!r}" if use.tool else f"agent {use.agent!r} of workflow {use.workflow!r}"
+                who = f"tool {use.tool!r}" if use.tool else _who(use)
                 why = f"{who} sent to {use.target} for the first time; {self._so_far()}"
                 yield _alert("new_target", use, use.target, observed=1, usual=0, why=why)
         sizes = self._sizes.setdefault(subject, deque(maxlen=KEPT_SIZES))
@@ -198,6 +198,13 @@ class _Rate:
             self._minute, self._now = minute, 0
         self._now += 1
         return self._now, max(self._before, default=0)
+
+
+def _who(use: Use) -> str:
+    """Who did it, for people: an agent, or whoever calls tools directly."""
+    if use.agent:
+        return f"agent {use.agent!r} of workflow {use.workflow!r}"
+    return f"somebody outside of any run{f', with workflow {use.workflow!r},' if use.workflow else ''}"
 
 
 def _alert(kind: AlertKind, use: Use, subject: str, *, observed: int, usual: int, why: str) -> Alert:

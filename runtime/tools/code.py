@@ -4,6 +4,7 @@ It reads the arguments as JSON on stdin and prints its answer as JSON. A tool wi
 with each call, and answers with what it printed. Never runs anything in this process.
 """
 
+import logging
 import re
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,10 @@ _RAISED = re.compile(rb'File "/program", line (\d+)')
 _THROWN = re.compile(rb"^    at (?:.+ \()?<cmdline>:(\d+)", re.MULTILINE)
 _REJECTED = b"Possibly unhandled promise rejection: "
 _ERROR = re.compile(rb"^([A-Za-z_][A-Za-z0-9_.]{0,99})(?:: |$)")
+_NO_FORK = re.compile(rb"\bfork: ")
+"""What Bash says of a program that it may not start."""
+
+log = logging.getLogger(__name__)
 
 
 class CodeTool:
@@ -47,7 +52,9 @@ class CodeTool:
                 "stderr": outcome.stderr.decode("utf-8", "replace"),
             }
         if outcome.exit_code != 0:
-            raise StepFailure("code.failed", f"tool {self.spec.id!r} {_failure(outcome)}", retryable=False)
+            log.debug("tool %s: %s", self.spec.id, outcome.stderr.decode("utf-8", "replace").rstrip())
+            failure = _failure(outcome, may_start=ctx.profile.allows_subprocess)
+            raise StepFailure("code.failed", f"tool {self.spec.id!r} {failure}", retryable=False)
         return self._answer(outcome.stdout)
 
     @property
@@ -103,13 +110,15 @@ class CodeTool:
             raise StepFailure("tool.output_not_json", message, retryable=False) from None
 
 
-def _failure(outcome: Outcome) -> str:
+def _failure(outcome: Outcome, *, may_start: bool) -> str:
     """The kind and place of an error, never its text: that may hold what the program was given."""
     kind, line = _raised(outcome.stderr)
     if kind and line:
         return f"raised {kind} in line {line} of its code"
     if outcome.exit_code < 0:
         return f"was ended by signal {-outcome.exit_code}"
+    if not may_start and _NO_FORK.search(outcome.stderr):
+        return "tried to start another program, which takes process.spawn among its permissions"
     return f"ended with exit code {outcome.exit_code}"
 
 

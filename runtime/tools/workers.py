@@ -5,6 +5,7 @@ one. Knows nothing of agents and tools.
 """
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import logging
@@ -21,6 +22,7 @@ from runtime.tools import user_code
 
 MAX_LINE_BYTES = 16 * 1_048_576
 """One message of a worker; more than a step's output may have."""
+_ENDING_S = 1.0
 KEPT_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ")
 
 Serve = Callable[[str, dict[str, Json]], Awaitable[Json]]
@@ -151,14 +153,30 @@ class _Worker:
             sink.write(json.dumps(message).encode() + b"\n")
             await sink.drain()
             line = await source.readline()
-        except (ConnectionError, ValueError):  # ValueError: a line beyond the limit
+        except ConnectionError:
             line = b""
+        except ValueError:  # a line beyond the limit
+            raise Unavailable(
+                "custom.answer_too_large",
+                f"the user's code sent over {MAX_LINE_BYTES:,} bytes at once, which is the limit of an answer and of "
+                "the arguments of a tool",
+                retryable=False,
+            ) from None
         if not line:
-            raise Unavailable("custom.worker_died", "the worker process of the user's code died or flooded its pipe")
+            end = await self._end()
+            raise Unavailable("custom.worker_died", f"the worker process of the user's code {end}")
         answer = parse(line, max_depth=MAX_DEPTH + 5)
         if not isinstance(answer, dict):
             raise Unavailable("custom.worker_garbled", "the worker process of the user's code sent what is no message")
         return answer
+
+    async def _end(self) -> str:
+        """How the process ended that closed its pipe; it is given a moment to do so."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_ENDING_S):
+                code = await self._process.wait()
+                return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code} in a call"
+        return "closed its pipe"
 
     async def _copy_log(self) -> None:
         assert self._process.stderr is not None, "it is a pipe"

@@ -215,3 +215,21 @@ async def test_code_that_does_not_load_is_said_so_at_start(project: Path, file: 
     with pytest.raises(Invalid) as caught:
         await call(project, function, file=file)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "words"),
+    [("leave", "custom.worker_died", "exit code 9"), ("burst", "custom.answer_too_large", "16,777,216 bytes")],
+)
+async def test_a_worker_that_goes_says_how(project: Path, function: str, code: str, words: str) -> None:
+    """One that died may be tried again; one that sent too much would again."""
+    (project / "ends.py").write_text(
+        "import os\ndef leave(task, ctx): os._exit(9)\ndef burst(task, ctx): return 'x' * 17_000_000\n"
+    )
+    agent = CustomAgent(
+        AgentSpec(id=AgentId("c"), type="custom", config={"handler": f"ends.py:{function}"}), folder=str(project)
+    )
+    with pytest.raises(Unavailable, match=words) as ended:
+        await agent.act(task(None), Host())  # type: ignore[arg-type]  # it asks for nothing
+    assert (code, code == "custom.worker_died") == (ended.value.code, ended.value.retryable)
+    await agent.stop()

@@ -103,8 +103,15 @@ async def test_whatever_a_program_does_is_one_clear_error(
 )
 def test_of_an_error_in_javascript_kind_and_line_are_told(stderr: str, words: str) -> None:
     """As QuickJS writes them; the text of an error may hold what the program was given."""
-    told = _failure(Outcome(exit_code=1, stdout=b"", stderr=stderr.encode()))
+    told = _failure(Outcome(exit_code=1, stdout=b"", stderr=stderr.encode()), may_start=False)
     assert (True, False) == (words in told, "DE00" in told)
+
+
+@pytest.mark.parametrize(("may_start", "words"), [(False, "takes process.spawn"), (True, "ended with exit code 254")])
+def test_a_program_that_may_start_no_other_is_told_what_it_takes(may_start: bool, words: str) -> None:
+    """As Bash says it; the exit code alone tells nobody."""
+    stderr = b"/program: fork: retry: Operation not permitted\n/program: fork: Operation not permitted\n"
+    assert words in _failure(Outcome(exit_code=254, stdout=b"", stderr=stderr), may_start=may_start)
 
 
 async def test_cpu_time_is_a_limit_of_its_own(sandboxes: Sandboxes) -> None:
