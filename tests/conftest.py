@@ -26,8 +26,24 @@ settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
-# Folders whose files take longest: of several processes, none is left alone with them at the end.
-_LONGEST_FIRST = ("e2e", "models", "tui", "redaction", "mcp", "faults", "contracts", "properties")
+# What takes longest, in that order: of several processes, none is left alone with a long file at the end.
+_LONGEST_FIRST = (
+    "e2e/test_pyz.py",
+    "tui/test_dashboard.py",
+    "models/test_llama_cpp.py",
+    "e2e",
+    "faults",
+    "models",
+    "tui",
+    "contracts",
+    "redaction",
+    "appliance/cli/test_redact.py",
+    "appliance/api/test_openai_llm.py",
+    "appliance/test_uplink.py",
+    "runtime/agents/test_ml_model.py",
+    "mcp",
+    "properties",
+)
 
 _NAME_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
@@ -39,8 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return _LONGEST_FIRST.index(folder) if folder in _LONGEST_FIRST else len(_LONGEST_FIRST)
+    path = item.path.relative_to(Path(__file__).parent)
+    ranks = [n for n, each in enumerate(_LONGEST_FIRST) if path == Path(each) or Path(each) in path.parents]
+    return min(ranks, default=len(_LONGEST_FIRST))
 
 
 class NetworkDenied(AssertionError):

@@ -100,17 +100,6 @@ def test_help_needs_nothing(run_sealed: Run) -> None:
     assert "demo" in helped.stdout
 
 
-def test_a_customers_question_is_answered_from_the_file_alone(run_sealed: Run, data: Path) -> None:
-    """The main job, with nothing but the file and the models: journal, recall, language model and user code."""
-    question = json.dumps({"message": "My card was swallowed by the machine at the airport, what now?"})
-    asked = run_sealed("run", "support", "--input", question, "--json", AGENTFLOW_DATA=str(data))
-    assert asked.returncode == 0, asked.stderr
-    run = json.loads(asked.stdout)
-    assert run["status"] == "succeeded"
-    assert ["classify", "search"] == run["path"][:2]
-    assert "kb-001" in [citation["article"] for citation in run["output"]["citations"]]
-
-
 def test_doctor_finds_a_sealed_machine_healthy(run_sealed: Run, data: Path) -> None:
     """Its checks load every compiled part: SQLite with extensions, both models, the worker process."""
     examined = run_sealed("doctor", AGENTFLOW_DATA=str(data))
@@ -119,8 +108,17 @@ def test_doctor_finds_a_sealed_machine_healthy(run_sealed: Run, data: Path) -> N
 
 
 def test_demo_answers_with_the_cable_out(run_sealed: Run, data: Path) -> None:
-    """The first minute of a new user, and the promise it makes: one is answered, one goes to a person."""
+    """The main job and the first minute of a new user, with nothing but the file and the models.
+
+    Journal, recall, language model and user code are in it: customers are answered, one goes to a person.
+    """
     shown = run_sealed("demo", "support", AGENTFLOW_DATA=str(data))
     assert shown.returncode == 0, shown.stdout + shown.stderr
     assert "kb-001" in shown.stdout
     assert "escalate" in shown.stdout
+    listed = json.loads(run_sealed("runs", "list", "--json", AGENTFLOW_DATA=str(data)).stdout)["runs"]
+    assert ["succeeded", "succeeded", "waiting"] == sorted(run["status"] for run in listed)
+    first = min(run["run_id"] for run in listed)
+    run = json.loads(run_sealed("runs", "show", first, "--json", AGENTFLOW_DATA=str(data)).stdout)
+    assert ["classify", "search"] == run["path"][:2]
+    assert "kb-001" in [citation["article"] for citation in run["output"]["citations"]]

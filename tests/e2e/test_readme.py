@@ -1,5 +1,6 @@
 """The README as its reader takes it: every command in it is run, and what it shows is what comes out."""
 
+import json
 import os
 import re
 import runpy
@@ -83,6 +84,13 @@ def test_the_one_file_runs_as_shown(environment: dict[str, str], one_file: list[
     output, ready = blocks("text")[0], blocks("text")[1]
     printed = [plain(line) for line in shown.splitlines()]
     assert [line for line in output.splitlines() if line.strip() != "…" and plain(line) not in printed] == []
+    assert shown.startswith("Models here: smollm2-135m-instruct writes, all-minilm-l6-v2 sorts and finds")
+    assert "3 questions: 2 answered, 1 for a person" in shown
+    assert max(len(line) for line in shown.splitlines() if "/" not in line) <= 80
+    person = ["runs", "signal", "last", "person", "--data", '{"answer": "No."}', "--json"]
+    answered = json.loads(run([*one_file, *person], environment, tmp_path))
+    assert ("succeeded", "No.") == (answered["status"], answered["output"]["answer"])
+    run([*one_file, "replay", "--all", "--check"], environment, tmp_path)
     serves_as_shown([*one_file, *serve], environment, ready)
 
 
@@ -130,4 +138,4 @@ def serves_as_shown(command: list[str], environment: dict[str, str], ready: str)
 
 def plain(line: str) -> str:
     """A line without what differs from run to run: ids, durations and machine-dependent digits."""
-    return re.sub(r"r-[0-9a-z]{26}|[\d.,]+ (?:s|ms)\b", "*", line).rstrip()
+    return re.sub(r"r-[0-9a-z]{26}|\d+ min \d\d s\b|[\d.,]+ (?:s|ms)\b", "*", line).rstrip()

@@ -17,11 +17,15 @@ from runtime.planners.lifecycle import planner_for
 from runtime.store.journal import Journal, journal_database
 from tests.faults.engine_child import definitions
 
-KILLS = 100
 MORE_THAN_IT_GETS_TO = 1_000_000
+PLANS = ("chain", "tree", "parts")
+SLOW = (pytest.mark.slow, pytest.mark.bound_s(1_200))
 
 
-@pytest.mark.parametrize(("plan", "kills"), [("chain", KILLS), ("tree", KILLS // 4), ("parts", KILLS // 4)])
+@pytest.mark.parametrize(
+    ("plan", "kills"),
+    [("chain", 28), ("tree", 12), ("parts", 12), *(pytest.param(plan, 100, marks=SLOW) for plan in PLANS)],
+)
 async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path, plan: str, kills: int) -> None:
     """An acknowledged run is never lost, an announced end stays, and a step with a recorded result never runs again.
 

@@ -26,16 +26,16 @@ def test_the_interval_is_wilsons(successes: int, trials: int, low: float, high: 
 
 def test_every_planner_decides_alike_alone_at_once_and_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With few runs; the model's plan is scripted, the processes and the kills are real."""
-    monkeypatch.setattr(determinism, "KILLS", 2)
+    monkeypatch.setattr(determinism, "KILLS", 1)
     kinds = ("behavior_tree", "llm")
     monkeypatch.setattr(determinism, "PLANNERS", {kind: determinism.PLANNERS[kind] for kind in kinds})
     plan = '{provider: scripted, answers: {".*": {json: {steps: [{name: search, agent: search}]}}}}'
     told: list[str] = []
-    found = bench(runs=3, at_once=5, model=plan, folder=tmp_path, models=tmp_path, report=told.append)
+    found = bench(runs=2, at_once=4, model=plan, folder=tmp_path, models=tmp_path, report=told.append)
     assert all(goal.is_met for goal in found.goals), found
     assert len(kinds) * len(determinism.WAYS) == len(told)
     for kind in kinds:
-        assert (3, 5, 3, 1) == tuple(
+        assert (2, 4, 2, 1) == tuple(
             found.rows[kind][figure] for figure in ("alone, runs", "at once, runs", "killed, runs", "different digests")
         )
     assert not [note for note in found.notes if "did not succeed" in note]

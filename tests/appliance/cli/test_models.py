@@ -23,20 +23,6 @@ def models(fetched: Path, af: Af, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("models")
-def test_the_demo_answers_two_customers_and_leaves_one_to_a_person(af: Af) -> None:
-    """What a new user sees first, whole."""
-    said = af("demo", "support")
-    assert 0 == said.code, said.err
-    assert said.out.startswith("Models here: smollm2-135m-instruct writes, all-minilm-l6-v2 sorts and finds")
-    assert "kb-001" in said.out
-    assert "3 questions: 2 answered, 1 for a person" in said.out
-    assert max(len(line) for line in said.out.splitlines() if "/" not in line) <= 80
-    answered = af("runs", "signal", "last", "person", "--data", '{"answer": "No."}', "--json")
-    assert ("succeeded", "No.") == (answered.document["status"], answered.document["output"]["answer"])  # type: ignore[index]
-    assert 0 == af("replay", "--all", "--check").code
-
-
-@pytest.mark.usefixtures("models")
 def test_a_folder_is_ingested_and_searched(af: Af, tmp_path: Path) -> None:
     """Unchanged files cost nothing the second time."""
     folder = tmp_path / "articles"
