@@ -12,7 +12,7 @@ import pytest
 
 PROGRAM = shutil.which("nats-server")
 needs_nats = pytest.mark.skipif(PROGRAM is None, reason="nats-server is not installed (apt-get install nats-server)")
-START_S = 15.0
+START_S = 60.0
 
 
 def free_port() -> int:

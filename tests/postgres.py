@@ -97,7 +97,7 @@ def postgres() -> Iterator[Postgres]:
             yield server
         finally:
             running.send_signal(signal.SIGQUIT)
-            running.communicate(timeout=30)
+            running.communicate(timeout=60)
 
 
 def _programs() -> Path | None:
@@ -128,7 +128,7 @@ def _as_user(user: pwd.struct_passwd | None, command: Sequence[str | Path]) -> N
 
 
 def _wait(server: Postgres, running: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         if running.poll() is not None:
             _, said = running.communicate()

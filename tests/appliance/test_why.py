@@ -133,5 +133,5 @@ async def _why(appliance: Appliance, run: RunId) -> WhyView:
     async def pinned(definition: DefinitionHash) -> Workflow | None:
         return await appliance.workflows.pinned(definition)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await why_view(appliance.store, pinned, run)

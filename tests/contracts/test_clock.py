@@ -38,7 +38,7 @@ async def test_sleep_ends_at_or_after_its_instant(clock: tuple[Clock, Move]) -> 
 
 
 async def test_sleep_for_the_past_returns_at_once(clock: tuple[Clock, Move]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await clock[0].sleep_until(clock[0].now_us() - 1)
 
 

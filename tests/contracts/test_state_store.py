@@ -23,7 +23,7 @@ from runtime.store.volatile import VolatileStore
 from tests.runtime.store.samples import DEFINITION, NOON_US, begin, beginning, entries, run_id, step, take
 
 KEYS = {"sqlite": None, "encrypted": Key("0123456789abcdef" * 4)}
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 @pytest.fixture(params=["sqlite", "encrypted", "volatile"])

@@ -202,7 +202,7 @@ def test_a_killed_process_leaves_nothing_in_ram_after_the_next_start(
     (ram,) = RAM.glob(f"agentflow-{os.getuid()}-{running.pid}-*")
     assert SLOW["steps.py"] in [path.read_text() for path in ram.rglob("steps.py")]
     running.send_signal(signal.SIGKILL)
-    running.communicate(timeout=30)
+    running.communicate(timeout=60)
     lines = [*SLOW["steps.py"].splitlines(), "the first step of the slow project answers", given]
     assert set() == found_in(data_folder, lines)
     (project / "go").touch()

@@ -104,7 +104,7 @@ class Play:
 
     async def until(self, holds: Callable[[RunState], bool]) -> None:
         """Let the engine work until the run's journal says so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not holds(await self.engine.state(self.run)):
                 await asyncio.sleep(0)
 

@@ -81,7 +81,7 @@ async def test_a_call_that_goes_wrong_is_one_clear_error(
             await _call(servers, mode)
         assert (code, True) == (failed.value.code, mode in failed.value.message)
         assert len(failed.value.message) < 700
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,19 @@ async def test_a_tool_that_changes_its_words_needs_a_new_approval(tmp_path: Path
     """What a description says reaches a model; what was approved is what may reach it."""
     async with hostile(tmp_path, "changes", relist_s=3_600.0) as servers:
         assert "{}" == await _call(servers, "changes")
-        await asyncio.sleep(0.1)
         with pytest.raises(Refused, match=r"mcp\.changed.*af mcp approve changes echo"):
-            await servers.call("changes", "echo", {})
+            await _call_on(servers)
         [now] = (await servers.state("changes")).tools
         assert ("changed", "Says it again.") == (now.status, now.approved and now.approved.descriptor.description)
         await servers.approve("changes", ["echo"], by="tests", digest=now.digest)
         assert "{}" == await servers.call("changes", "echo", {})
+
+
+async def _call_on(servers: McpServers) -> None:
+    """Call until it has been heard that something changed."""
+    async with asyncio.timeout(60):
+        while True:
+            await servers.call("changes", "echo", {})
 
 
 async def test_an_approval_is_for_what_was_seen(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ async def test_a_reader_that_stops_reading_does_not_hold_the_model() -> None:
     stream = cast("AsyncGenerator[ChatChunk, None]", local.gateway.stream(asked("a")))
     async with aclosing(stream) as chunks:
         await anext(chunks)
-        answer = await asyncio.wait_for(local.gateway.complete(asked("b")), 10)
+        answer = await asyncio.wait_for(local.gateway.complete(asked("b")), 60)
     assert answer.text == "one two three"
 
 

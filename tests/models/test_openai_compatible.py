@@ -162,7 +162,7 @@ async def test_whoever_stops_reading_closes_the_connection() -> None:
     async with stand_in(_until_left) as server, gateway(server.url) as models:
         async with aclosing(models.stream(HELLO)) as chunks:  # type: ignore[type-var]  # a generator
             assert "tick " == (await anext(chunks)).text
-        await asyncio.wait_for(server.was_left.wait(), 10)
+        await asyncio.wait_for(server.was_left.wait(), 60)
 
 
 async def test_stopping_ends_what_is_being_asked() -> None:

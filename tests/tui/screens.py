@@ -50,8 +50,8 @@ class Seen:
         await self.pilot.pause(0)
 
     async def until(self, is_so: Callable[[], bool], what: str = "") -> None:
-        """Wait until something is so, for twenty seconds."""
-        for _ in range(400):
+        """Wait until something is so, for a minute."""
+        for _ in range(1_200):
             if is_so():
                 return
             await self.pilot.pause(0.05)

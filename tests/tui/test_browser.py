@@ -103,7 +103,7 @@ def _shown(data: Path) -> Iterator[str]:
         yield found[1]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _visit(browser: Browser, url: str, key: str) -> list[str]:

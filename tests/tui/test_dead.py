@@ -29,7 +29,7 @@ async def test_a_dead_letter_is_looked_at_and_delivered_again(served: Served) ->
     bus = served.appliance.bus_desk.bus
     await bus.subscribe(DEFAULT_TENANT, "orders.>", taker, consumer="billing", terms=Terms(max_deliveries=1))
     await served.client.post("/v1/bus/messages", json={"subject": "orders.created", "payload": 17})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not (await served.client.get("/v1/bus/dead")).json()["letters"]:
             await asyncio.sleep(0.02)
     async with dashboard(served) as seen:

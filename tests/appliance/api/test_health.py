@@ -36,7 +36,7 @@ async def test_runs_are_counted_from_their_journal(api: Api) -> None:
     """Tokens and outcomes are those that the journal holds."""
     await api.run("echo", wait=True)
     await api.run("failing", wait=True)
-    async with asyncio.timeout(10):  # the projection follows the journal at its own pace
+    async with asyncio.timeout(60):  # the projection follows the journal at its own pace
         while ("agentflow_runs_finished_total", "failed,failing") not in (numbers := await _numbers(api)):
             await asyncio.sleep(0)
     assert numbers["agentflow_runs_started_total", "echo"] == 1

@@ -307,10 +307,10 @@ async def test_hanging_up_stops_the_model(
     served.appliance.models = models
     body = {"messages": [USER], **body}
     asking = asyncio.create_task(_read(served.client, body))
-    await asyncio.wait_for(chats.began.wait(), 10)
+    await asyncio.wait_for(chats.began.wait(), 60)
     asking.cancel()
     await asyncio.gather(asking, return_exceptions=True)
-    await asyncio.wait_for(chats.called_off.wait(), 10)
+    await asyncio.wait_for(chats.called_off.wait(), 60)
 
 
 async def test_hanging_up_cancels_the_run_of_a_workflow(served: Served) -> None:

@@ -41,7 +41,7 @@ async def _panel(api: Api, name: str) -> dict[str, Any]:
 
 
 async def _until_busy(api: Api) -> dict[str, Any]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (agents := (await _panel(api, "agents"))["agents"]) or not agents[0]["working"]:
             await asyncio.sleep(0)
     agent: dict[str, Any] = agents[0]
@@ -67,7 +67,7 @@ async def test_attempts_behind_a_bulkhead_are_a_queue(data_folder: Path) -> None
     async with open_api(data_folder) as api:
         for _ in range(17):
             await api.run("slow")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (busy := await _until_busy(api))["queued"]:
                 await asyncio.sleep(0)
         assert ("queueing", 16, 1) == (busy["health"], busy["working"], busy["queued"])

@@ -173,7 +173,7 @@ async def test_a_draining_server_takes_nothing_new(api: Api) -> None:
     """It could not finish it; but what there is may still be looked at."""
     run = (await api.run("echo", wait=True))["run_id"]
     waiting = asyncio.create_task(api.client.post("/v1/runs", json={"workflow": "slow", "wait": True}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await api.service.store.runs(workflow="slow"):
             await asyncio.sleep(0)
     api.service.drain()

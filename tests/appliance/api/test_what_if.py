@@ -18,7 +18,7 @@ async def test_a_what_if_is_a_run_of_its_own_that_says_so(api: Api) -> None:
     assert [run] == listed
     lines = (await api.client.get("/v1/runs?kind=what_if")).json()["runs"]
     assert [(document["run_id"], "what_if", run)] == [(each["run_id"], each["kind"], each["origin"]) for each in lines]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while 'workflow="what-if/failing"' not in (await api.client.get("/metrics")).text:
             await asyncio.sleep(0.01)  # the journal is followed
 

@@ -186,7 +186,7 @@ def test_no_bytes_break_it(data: bytes) -> None:
 
 
 def test_a_large_definition_loads_in_no_time() -> None:
-    """30 states take about 15 ms of CPU; the bound leaves room for a busy machine and none for a square law."""
+    """30 states take about 15 ms of CPU; the bound leaves room for a slow machine and none for a square law."""
     agents = "".join(f"  a{n}: {{type: llm, prompt: 'Do {{{{ input.x }}}} {n}', timeout: 30s}}\n" for n in range(30))
     states = "".join(f"    a{n}: {{on_success: a{n + 1}, on_error: failed, timeout: 10s}}\n" for n in range(30))
     plan = f"planner:\n  type: fsm\n  initial_state: a0\n  states:\n{states}    a30:\n    failed:\n"
@@ -196,7 +196,7 @@ def test_a_large_definition_loads_in_no_time() -> None:
         began = time.process_time()
         assert check_bytes(text).workflow is not None
         spent.append(time.process_time() - began)
-    assert min(spent) < 0.1
+    assert min(spent) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -215,4 +215,4 @@ def test_a_huge_definition_takes_time_in_proportion(text: str) -> None:
     """An upload must not stall the appliance; these take well under a second, and minutes by a square law."""
     began = time.process_time()
     check_bytes(text.encode())
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 15

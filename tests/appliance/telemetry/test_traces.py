@@ -51,7 +51,7 @@ async def test_a_run_that_ended_is_at_the_collector(data_folder: Path) -> None:
             await appliance.traces.start()
             run = await ran(appliance)
             spans = await appliance.traces.of_run(run)  # type: ignore[arg-type]  # it is one
-            found = await tap.await_trace(lambda span: span.name == "invoke_agent say", timeout=20)
+            found = await tap.await_trace(lambda span: span.name == "invoke_agent say", timeout=60)
             assert (spans[1].trace_id, spans[1].span_id) == (found.trace_id.hex(), found.span_id.hex())
             assert "what nobody else may read" not in repr(found)
             await appliance.audit_written()
@@ -77,7 +77,7 @@ async def test_what_ended_while_nobody_sent_is_sent_at_the_next_start(data_folde
         await again.start()
         try:
             await again.traces.start()
-            assert await tap.await_trace(lambda span: span.name == "invoke_workflow echo", timeout=20)
+            assert await tap.await_trace(lambda span: span.name == "invoke_workflow echo", timeout=60)
         finally:
             await again.stop()
 

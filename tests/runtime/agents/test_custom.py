@@ -129,7 +129,7 @@ async def test_cancelling_a_call_kills_its_process(project: Path) -> None:
     await agent.start()
     note = project / "pid"
     hanging = asyncio.create_task(agent.act(task({"file": str(note)}), Host()))  # type: ignore[arg-type]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (note.exists() and note.read_text()):
             await asyncio.sleep(0)
     hanging.cancel()
@@ -160,13 +160,13 @@ async def test_what_a_function_has_started_ends_with_it(project: Path) -> None:
     await agent.start()
     note = project / "pid"
     waiting = asyncio.create_task(agent.act(task({"file": str(note)}), Host()))  # type: ignore[arg-type]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not (note.exists() and note.read_text()):
             await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while _is_running(int(note.read_text())):
             await asyncio.sleep(0)
     await agent.stop()
@@ -180,7 +180,7 @@ async def test_a_worker_that_died_between_two_calls_fails_neither(project: Path)
     await agent.start()
     first = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]
     os.kill(int(str(first)), signal.SIGKILL)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while agent._workers._idle[0].is_alive:
             await asyncio.sleep(0)
     second = (await agent.act(task(None), Host())).output  # type: ignore[arg-type]

@@ -18,7 +18,7 @@ from runtime.store.lock import hold
 from tests.runtime.store.samples import NOON_US
 
 QUICK = Terms(ack_s=5.0, max_deliveries=3, back_off_s=(0.01,))
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 def said(

@@ -122,7 +122,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """Let the loop run until something holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not holds():
             await asyncio.sleep(0)
 

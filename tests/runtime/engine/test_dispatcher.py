@@ -27,7 +27,7 @@ async def run_with(stage: Stage, behaviour: Behaviour, given: Json = None) -> Ru
     engine = await stage.engine()
     stage.behaviours["a"] = behaviour
     workflow = stage.workflow(A_TO_DONE, retry=RetryPolicy(max_attempts=1))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return await engine.wait(await engine.submit(workflow, given))
 
 

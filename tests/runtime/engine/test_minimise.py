@@ -193,7 +193,7 @@ async def test_a_restart_in_the_middle_gives_no_second_pseudonym(minimised: Mini
     workflow = stage.workflow(FsmState(name="first", on_success="second"), FsmState(name="second", on_success="done"))
     engine = await stage.engine()
     run = await engine.submit(workflow, ASKED)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "second" not in (await engine.state(run)).open:
             await asyncio.sleep(0)
     await minimised.close()

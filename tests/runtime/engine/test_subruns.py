@@ -111,7 +111,7 @@ async def test_no_part_outlives_a_run_that_is_cancelled_at_any_moment(stage: Sta
         for _ in range(turns):
             await asyncio.sleep(0)
         await engine.cancel(run)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while engine.health().live_runs:
             await asyncio.sleep(0)
     assert {"cancelled"} == {summary.status for summary in await engine.store.runs(limit=1_000)}

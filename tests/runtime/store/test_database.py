@@ -15,7 +15,7 @@ from runtime.store.journal import journal_database
 from runtime.store.lock import DataLock
 from tests.runtime.store.samples import NOON_US
 
-PATIENCE_S = 10
+PATIENCE_S = 60
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ async def test_cancelling_ends_the_statement(file: Path) -> None:
     await asyncio.sleep(0.05)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(asking, 5)
+        await asyncio.wait_for(asking, 60)
 
 
 async def test_a_file_that_is_only_read_is_not_made(tmp_path: Path) -> None:

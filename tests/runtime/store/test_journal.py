@@ -16,7 +16,7 @@ from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock
 from tests.runtime.store.samples import begin, entries, run_id, step, take
 
-PATIENCE_S = 20
+PATIENCE_S = 60
 MAX_BYTES_PER_STEP = 400
 
 
