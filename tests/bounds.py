@@ -117,8 +117,9 @@ class LastWords:
         try:
             return (yield)
         finally:
+            sys.stdout.flush()  # what was said so far, where both go to one pipe
             for line in self._lines():
-                print(line, file=sys.stderr)
+                print(line, file=sys.stderr, flush=True)
             if self._traces:
                 shutil.rmtree(self._traces)
 

@@ -42,7 +42,8 @@ def test_what_hangs_is_named_in_the_last_lines(tmp_path: Path) -> None:
     spread = ["-n", "1", "--max-worker-restart", "0", "--dist", "loadfile"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *spread, "-q", "-c", "/dev/null", f"--rootdir={tmp_path}", tmp_path],
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT)},
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        | {"PYTHONPATH": str(CHECKOUT)},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
