@@ -14,6 +14,8 @@ from runtime.errors import Conflict, Invalid
 from runtime.store.failures import translate
 
 SUFFIX = ".checkpoint"
+UPLINK = "uplink"
+"""In place of a path: the broker at the other end of the uplink keeps them."""
 
 
 class Anchor:

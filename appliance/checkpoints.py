@@ -7,7 +7,7 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.anchors import Anchor
+from appliance.anchors import UPLINK, Anchor
 from appliance.audit_keys import AuditKeys
 from runtime.errors import AgentFlowError
 from runtime.ports import Clock
@@ -20,12 +20,12 @@ class Checkpoints:
     """Signs the chains of one audit log."""
 
     def __init__(self, audit: AuditLog, keys: AuditKeys, clock: Clock, *, every_s: float, anchor: str = "") -> None:
-        """`every_s`: 0 signs at the end alone. `anchor`: where copies are kept; empty: nowhere."""
+        """`every_s`: 0 signs at the end alone. `anchor`: where copies are kept; empty, or the uplink: not from here."""
         self._audit = audit
         self._keys = keys
         self._clock = clock
         self._every_s = every_s
-        self._anchor = Anchor(Path(anchor).expanduser()) if anchor else None
+        self._anchor = Anchor(Path(anchor).expanduser()) if anchor not in ("", UPLINK) else None
         self._signing: asyncio.Task[None] | None = None
 
     def start(self) -> None:

@@ -82,6 +82,10 @@ class UplinkView(msgspec.Struct, frozen=True, kw_only=True):
     fault_code: str = ""
     since: str = ""
     """Since when."""
+    anchored_at: str = ""
+    """When the audit log's checkpoints were found to be kept at the other end; empty: nobody asks for that."""
+    anchor_fault: str = ""
+    """Why they are not; empty: nothing is wrong."""
 
 
 class Uplink:
@@ -175,6 +179,11 @@ class Uplink:
         outbound = Outbound(destination=self._destination(), payload=held, sender=sender)
         async with self._guard.passage(outbound) as passage:
             return await self._door.anchor(passage.cleared)
+
+    def note_anchor(self, fault: str) -> None:
+        """Say whether the audit log's checkpoints are kept at the other end, and why not."""
+        at = self._view.anchored_at if fault else rfc3339(self._clock.now_us())
+        self._view = replace(self._view, anchored_at=at, anchor_fault=fault)
 
     async def anchored(self, tenant: TenantId) -> bytes | None:
         """The newest checkpoint that the stream keeps, as an envelope; None where it keeps none. Raises as `look`."""

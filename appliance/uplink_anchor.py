@@ -12,7 +12,7 @@ from runtime.audit.note import parsed, text_of
 from runtime.domain.envelope import read
 from runtime.domain.ids import TenantId
 from runtime.errors import Conflict, Corrupt, Invalid, Unavailable
-from runtime.store.audit import signed_now
+from runtime.store.audit import root_at, signed_now
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -51,6 +51,9 @@ async def anchor_tenant(appliance: "Appliance", tenant: TenantId, *, actor: str)
     before = await anchored_note(appliance.uplink, tenant)
     if before is not None:
         _require_later(before, note)
+        kept = parsed(text_of(before))
+        if kept.root != await appliance.audit.aside(partial(root_at, tenant=tenant, size=kept.size)):
+            raise _rolled_back(kept.size, now.size)
     taken = await appliance.uplink.anchor(tenant, note, now.size, now.root.hex())
     view = appliance.uplink.view
     told = Note(
@@ -95,8 +98,19 @@ def _require_later(before: str, note: str) -> None:
             "uplink.prefix",
         )
     if kept.size > now.size or (kept.size == now.size and kept.root != now.root):
-        raise Conflict(
-            "audit.rolled_back",
-            f"the uplink's stream keeps a checkpoint over {kept.size} records, and the log has {now.size} or others: "
-            "records were taken away or changed. Keep both as they are, and run `af audit verify --anchor uplink`",
-        )
+        raise _rolled_back(kept.size, now.size)
+
+
+async def require_no_anchor(appliance: "Appliance", tenant: TenantId) -> None:
+    """Raise Conflict where the stream keeps a checkpoint of a tenant that has no chain here."""
+    before = await anchored_note(appliance.uplink, tenant)
+    if before is not None:
+        raise _rolled_back(parsed(text_of(before)).size, 0)
+
+
+def _rolled_back(kept: int, found: int) -> Conflict:
+    return Conflict(
+        "audit.rolled_back",
+        f"the uplink's stream keeps a checkpoint over {kept} records, and the log has {found}, or others: "
+        "records were taken away or changed. Keep both as they are, and run `af audit verify --anchor uplink`",
+    )

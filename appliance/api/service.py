@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from appliance.anchoring import Anchoring
 from appliance.api.idempotency import Submissions
 from appliance.api.mcp import McpFront
 from appliance.auth.api_keys import KeyRing, open_keys
@@ -53,6 +54,7 @@ class Service:
         self._telling: set[asyncio.Task[None]] = set()
         self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
+        self.anchoring = Anchoring(appliance)
         self.mcp = McpFront(self)
 
     @property
@@ -115,6 +117,7 @@ class Service:
         await self.tail.start(self.store)
         await self.appliance.traces.start()
         await self.appliance.uplink.start()
+        self.anchoring.start()
         self.has_started = True
         self.metrics.ready.set(1)
         self.lifecycle.ready()
@@ -132,6 +135,7 @@ class Service:
         await self.mcp.stop()
         if self.has_started:  # an appliance that could not open its folder has none
             await self.appliance.traces.stop()
+            await self.anchoring.stop()
             await self.appliance.uplink.stop()
         await self.tail.stop()
         while self._telling:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.anchors import Anchor
+from appliance.anchors import UPLINK, Anchor
 from appliance.audit_keys import AuditKeys
 from appliance.cli.audit_log import open_log
 from appliance.cli.context import Af
@@ -15,8 +15,6 @@ from runtime.errors import Corrupt, NotFound
 from runtime.store.audit_check import ChainReport, check, tenants
 from runtime.store.signing import verify_ed25519
 from runtime.store.verification import verify_rows
-
-UPLINK = "uplink"
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,8 +34,9 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
     """Check the chains of a data folder, or one of them, and then the journal. Raises what a missing anchor or a
     verifier's key that is none raises."""
     keys, notes = AuditKeys(af.settings), list[str]()
-    fetched = await _kept_elsewhere(af, tenant) if str(anchor) == UPLINK else None
-    place = anchor or (Path(af.settings.audit.anchor).expanduser() if af.settings.audit.anchor else None)
+    given = af.settings.audit.anchor
+    fetched = await _kept_elsewhere(af, tenant) if (given if anchor is None else str(anchor)) == UPLINK else None
+    place = anchor or (Path(given).expanduser() if given else None)
     if fetched is None and anchor is not None and not anchor.exists():
         raise NotFound("audit.no_anchor", f"{anchor} does not exist; `af audit anchor --to {anchor}` makes it")
     if place is None:

@@ -146,6 +146,10 @@ def _draw(af: Af, view: "UplinkView") -> None:
     if view.state == "not served":
         af.terminal.note("`af serve` forwards what waits")
         return
+    if view.anchor_fault:
+        say(f"anchored  not since {view.anchored_at[:19] or 'the start'}, {view.anchor_fault}")
+    elif view.anchored_at:
+        say(f"anchored  the audit log's checkpoints, at {view.anchored_at[:19]}Z")
     last = f", last at {view.last_sent_at[:19]}Z" if view.last_sent_at else ""
     say(f"sent      {view.sent:,} since the start{last}")
     if view.withheld or view.without_payload:

@@ -356,7 +356,10 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("audit.key_file", text, "", "the key that signs the audit log; empty: auth/audit.key in the data folder"),
     Setting("audit.origin", origin, "", "what verifiers of the audit log call this appliance; empty: made of its key"),
     Setting("audit.checkpoint_s", seconds, 60.0, "how often the audit log is signed; 0: only when stopping"),
-    Setting("audit.anchor", text, "", "file or folder elsewhere that gets each signed checkpoint; empty: none"),
+    Setting(
+        "audit.anchor", text, "", "file or folder that gets each signed checkpoint; uplink: the broker; empty: none"
+    ),
+    Setting("audit.anchor_s", amount(10, 86_400), 900, "how often the broker gets one, where audit.anchor is uplink"),
     Setting("minimise", on_or_off, "off", "on keeps people's data out of journal, memory and logs"),
     Setting("bus_days", amount(0, 36_500), 90, "days that published messages are kept once taken; 0: for good"),
     Setting("vault_days", amount(0, 36_500), 0, "days that the vault keeps values of ended runs; 0: until purged"),

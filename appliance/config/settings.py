@@ -144,7 +144,10 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     checkpoint_s: float = 60.0
     """How often the ends of the chains are signed; 0: only when the appliance stops."""
     anchor: str = ""
-    """A file or folder outside the data folder that gets a copy of each checkpoint; empty: none."""
+    """A file or folder outside the data folder that gets a copy of each checkpoint; `uplink`: the broker gets one every
+    so often; empty: none."""
+    anchor_s: int = 900
+    """How often the broker gets one."""
 
 
 class SandboxSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from runtime.audit.chain import FIRST_PREV, Line, first_break
 from runtime.audit.levels import EVERYTHING, Levels
 from runtime.audit.note import Checkpoint, NoteKey, Sign, signed
 from runtime.audit.record import ERASED, ERASURE, AuditRow, entry_in, record_in, spans_of
-from runtime.audit.tree import Growing
+from runtime.audit.tree import Growing, root_of
 from runtime.domain.audit import AuditEntry
 from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
@@ -188,6 +188,11 @@ def signed_now(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, s
         raise no_chain(tenant)
     _, tree, _ = found
     return signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
+
+
+def root_at(connection: sqlite3.Connection, tenant: TenantId, size: int) -> bytes:
+    """The root of a chain's first records."""
+    return root_of(leaves(connection, tenant, 0, size))
 
 
 def _sign(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, sign: Sign, *, at_us: int) -> Kept | None:
