@@ -58,7 +58,7 @@ class Means:
 def run(order: Order, loaded: engines.Loaded, means: Means, *, status: int, own: int) -> None:
     """Run the guest of `order` in this process, which is confined, and exit; `status` is told how it ended.
 
-    `own`: what `confine` returned. Its streams are 1 and 2; they are closed before anything is told.
+    `own`: what `confine` returned. Its streams are 1 and 2; all of its output is in them before anything is told.
     """
     end = End(fault="it ended in the middle")
     began = time.process_time()
@@ -70,8 +70,6 @@ def run(order: Order, loaded: engines.Loaded, means: Means, *, status: int, own:
     except BaseException as error:
         end = failure(error)
     finally:
-        os.close(1)
-        os.close(2)
         used = resource.getrusage(resource.RUSAGE_SELF)
         cpu_ms = int((time.process_time() - began) * 1_000)
         end = msgspec.structs.replace(end, cpu_ms=cpu_ms, memory_bytes=used.ru_maxrss * 1_024)

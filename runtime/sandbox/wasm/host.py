@@ -113,12 +113,12 @@ class _Child:
         if not self.is_gone:
             os.kill(self.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
 
-    def take(self, descriptor: int) -> bool:
-        """Read what there is, if there is anything; False at the end."""
+    def take(self, descriptor: int) -> bool | None:
+        """Read what there is; None where there is nothing yet, False at the end."""
         try:
             block = os.read(descriptor, _BLOCK)
-        except BlockingIOError:  # it was said of another one's descriptor of this number, which is closed by now
-            return True
+        except BlockingIOError:
+            return None
         held, most = self.sources[descriptor], self.limits[descriptor]
         held += block
         if len(held) > most:
@@ -131,7 +131,7 @@ class _Child:
         return bool([*self.sources.values()][2])
 
     def take_rest(self) -> None:
-        """Read what it left behind; its streams are closed."""
+        """Read what it left behind; nothing comes any more, and where its process is not gone yet, no end does."""
         for descriptor in self.sources:
             while self.take(descriptor):
                 pass
@@ -327,7 +327,7 @@ class _Host:
     def _read(self, descriptor: int) -> None:
         for child in self._children.values():
             if descriptor in child.sources:
-                if not child.id or not child.take(descriptor):
+                if not child.id or child.take(descriptor) is False:
                     self._poller.unregister(descriptor)
                 if child.has_said() and not child.is_told:
                     child.take_rest()
