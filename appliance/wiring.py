@@ -357,7 +357,7 @@ class Appliance:
         )
 
     async def _kept(self, run: RunId, value: Json) -> Json:
-        return await self.engine.kept(run, value)
+        return self.known.mask(await self.engine.kept(run, value) if run else value)
 
     async def _open_secrets(self, keyring: Keyring | None) -> GuardedHttp:
         """HTTP through the door, which knows the secrets from here on."""

@@ -8,6 +8,7 @@ import json
 import jsonschema_rs
 
 from runtime.domain.canonical import Json
+from runtime.domain.schema_circles import circle_in
 from runtime.errors import Invalid
 
 MAX_RULE_CHARS = 200
@@ -17,12 +18,18 @@ class Schema:
     """A compiled schema."""
 
     def __init__(self, schema: dict[str, Json]) -> None:
-        """Raises Invalid for what is no schema, or refers to another document."""
+        """Raises Invalid for what is no schema, refers to another document, or to itself and nothing else."""
         self._schema = schema
         try:
             self._validator = jsonschema_rs.Draft202012Validator(schema, retriever=_refuse)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-            raise Invalid("schema.invalid", f"not a JSON Schema (2020-12): {error}") from None
+            raise Invalid("schema.invalid", f"not a JSON Schema (2020-12): {_reason(error)}") from None
+        if circle := circle_in(schema):
+            raise Invalid(
+                "schema.circular",
+                f"not a JSON Schema (2020-12) that says anything: {circle!r} leads back to itself by references alone; "
+                "a schema may hold itself, such as below properties or items",
+            )
 
     def fault(self, value: Json) -> str:
         """The first rule that the value breaks, and where: `hits/0/score: expected type "number"`; empty when none."""
@@ -45,6 +52,12 @@ class Schema:
             else:
                 return None
         return found
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what the library says, with the place; the rest quotes its own rules."""
+    path = "/".join(str(part) for part in getattr(error, "instance_path", ()))
+    return f"{f'{path}: ' if path else ''}{str(error).partition(chr(10))[0]}"
 
 
 def _refuse(uri: str) -> Json:

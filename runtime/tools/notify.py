@@ -39,8 +39,7 @@ class NotifyTool:
             "title": text_of(call.arguments, "title", tool, default=""),
             "message": text_of(call.arguments, "message", tool),
         }
-        if sender.run:
-            given = await self._services.kept(RunId(sender.run), given)
+        given = await self._services.kept(RunId(sender.run), given)
         kept = given if isinstance(given, dict) else {}
         notice = await tickets.create(
             idempotency_key=call.idempotency_key,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.tools.mcp.servers import McpServers
 
 Kept = Callable[[RunId, Json], Awaitable[Json]]
-"""What may stand in a table of what a run says: minimised where the run is."""
+"""What may stand in a table of what a run says: minimised where the run is, without secrets; an empty id: no run."""
 
 
 Search = Callable[[str, str, int, Sender], Awaitable[Json]]

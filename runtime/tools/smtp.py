@@ -97,7 +97,7 @@ class SmtpTool:
         if tickets is None:
             return None
         said: Json = {"subject": mail.subject, "recipients": ", ".join(mail.recipients)}
-        given = await self._services.kept(run, said) if run else said
+        given = await self._services.kept(run, said)
         told = given if isinstance(given, dict) else {}
         return await tickets.create(
             idempotency_key=f"mail/{call.idempotency_key}",

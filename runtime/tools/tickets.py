@@ -39,9 +39,8 @@ class TicketTool:
             raise Invalid(
                 "tool.arguments", f"{self.spec.id} takes subject, category and summary as texts: {error}"
             ) from None
-        if sender.run:
-            kept = await self._services.kept(RunId(sender.run), call.arguments)
-            given = msgspec.convert({"subject": "", **kept} if isinstance(kept, dict) else {"subject": ""}, _Arguments)
+        kept = await self._services.kept(RunId(sender.run), msgspec.to_builtins(given))
+        given = msgspec.convert({"subject": "", **kept} if isinstance(kept, dict) else {"subject": ""}, _Arguments)
         ticket = await tickets.create(
             idempotency_key=call.idempotency_key,
             at_us=ctx.clock.now_us(),

@@ -29,7 +29,10 @@ class Context:
     def secret(self, name: str) -> str:
         """The value of a secret that the agent's `secrets` list grants; nothing that is returned may hold it."""
         if name not in self._secrets:
-            error = RuntimeError(f"secret {name!r} is not granted; add it to the agent's config: secrets: [{name}]")
+            error = RuntimeError(
+                f"secret {name!r} is not granted; an agent takes config: secrets: [{name}], a tool takes permissions: "
+                f"[secrets.use:{name}]"
+            )
             error.code = "secret.not_granted"  # type: ignore[attr-defined]  # read back by _failure
             raise error
         return self._secrets[name]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.appliance.cli.conftest import Af
 
 
@@ -20,3 +22,15 @@ def test_a_notice_is_listed_shown_closed_and_opened_again(af: Af, tmp_path: Path
     assert (0, True, True) == (shown.code, "Somebody waits." in shown.out, "outside of any run" in shown.out)
     assert "open" == af("tickets", "reopen", "T-000001", "--json").document["status"]
     assert 2 == af("tickets", "close", "T-000002").code
+
+
+def test_a_ticket_holds_no_secret(af: Af, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever opens it may have copied one into it; the table is read by people."""
+    key, value = tmp_path / "master.key", tmp_path / "value"
+    key.write_text("ab" * 32)
+    key.chmod(0o600)
+    value.write_text("correct-horse-battery")
+    monkeypatch.setenv("AGENTFLOW_MASTER_KEY_FILE", str(key))
+    assert 0 == af("secrets", "set", "crm", "--file", value).code
+    af("tools", "call", "create_ticket", "--input", '{"subject": "use correct-horse-battery"}')
+    assert "use [SECRET:crm]" == af("tickets", "show", "T-000001", "--json").document["subject"]

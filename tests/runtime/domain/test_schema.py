@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runtime.domain.canonical import Json
 from runtime.domain.schema import Schema
 from runtime.errors import Invalid
 from tests.shared import shared
@@ -51,3 +52,40 @@ def test_the_standards_suite() -> None:
             wrong.append(name)
     assert count > 1_000
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "circular",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"allOf": [{"not": {"$ref": "#/allOf/0"}}]},
+        {"properties": {"x": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/x"}]}}},
+    ],
+)
+def test_a_schema_that_is_a_circle_of_references_is_refused(circular: dict[str, Json]) -> None:
+    """It would let everything through, which nobody means."""
+    with pytest.raises(Invalid, match="leads back to itself") as refused:
+        Schema(circular)
+    assert "schema.circular" == refused.value.code
+
+
+@pytest.mark.parametrize(
+    "recursive",
+    [
+        {"properties": {"next": {"$ref": "#"}}},
+        {"$ref": "#/$defs/n", "$defs": {"n": {"items": {"$ref": "#/$defs/n"}}}},
+        {"$defs": {"a~/b": {"type": "object"}}, "allOf": [{"$ref": "#/$defs/a~0~1b"}, {"$ref": "#/$defs/a~0~1b"}]},
+        {"enum": [{"$ref": "#"}]},
+        {"$defs": {str(n): {"$ref": f"#/$defs/{n + 1}"} for n in range(3_000)} | {"3000": {}}, "$ref": "#/$defs/0"},
+    ],
+    ids=["root", "items", "twice", "data", "long"],
+)
+def test_a_schema_may_hold_itself(recursive: dict[str, Json]) -> None:
+    Schema(recursive)
+
+
+def test_what_is_wrong_with_a_schema_is_one_line() -> None:
+    with pytest.raises(Invalid) as refused:
+        Schema({"properties": {"a": {"type": "nonsense"}}})
+    assert (True, False) == ("properties/a/type: " in refused.value.message, "\n" in refused.value.message)
