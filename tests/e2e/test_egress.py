@@ -12,6 +12,7 @@ from appliance.config.settings import load_settings
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
 from models.folder import missing
 from tests.architecture.source import ROOT, shipped_files
+from tests.e2e.small_support import small_support
 
 PYZ = ROOT / "dist" / "agentflow.pyz"
 MODELS = load_settings(None, os.environ).models_folder  # read at import: the data folder of each test is elsewhere
@@ -123,14 +124,16 @@ def test_the_proof_itself_sends_nothing(environment: dict[str, str], kind: str) 
     assert ([], 0) == (seen["packets"], seen["accepted"])
 
 
-def test_models_at_work_send_nothing(environment: dict[str, str]) -> None:
+def test_models_at_work_send_nothing(tmp_path: Path, environment: dict[str, str]) -> None:
     """llama.cpp and ONNX Runtime are other people's code, so they are watched at work, with no wall to hold them."""
     absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
     if absent:
         pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
     af = program("checkout")
+    asking = ["run", str(small_support(tmp_path)), "--input", '{"message": "The machine swallowed my card."}']
     seen = watched(
-        [[*af, "run", "support", "--input", json.dumps({"message": "My card was swallowed by the machine."})]],
+        [[*af, *asking]],
         environment | {"AGENTFLOW_MODE": "restricted", "AGENTFLOW_MODELS": str(MODELS)},
     )
     assert ([], 0) == (seen["packets"], seen["accepted"])
+    assert "kb-001" in json.dumps(seen["ran"])

@@ -14,11 +14,11 @@ import pytest
 
 from appliance.ram_folder import RAM, RamFolder
 from runtime.errors import Unusable
+from tests.e2e.small_support import SUPPORT, small_support
 from tests.models.installed import installed_models
 
 AF = [sys.executable, "-m", "appliance"]
 CHECKOUT = Path(__file__).resolve().parents[2]
-SUPPORT = CHECKOUT / "appliance" / "templates" / "support"
 KEY, OTHER_KEY = "5e" * 32, "5f" * 32
 QUESTION = "The cash machine at Gare du Nord kept my card, says Amélie Dupont. What now?"
 PERSON = "Amelie is called back by Mr Oduya before noon."
@@ -181,10 +181,12 @@ def test_the_search_for_clear_text_finds_it_without_a_key(
     assert len(found_in(data_folder, lines)) > 0.9 * len({line for line in lines if len(line.strip()) >= SHORTEST})
 
 
-def test_nothing_lies_in_the_clear_with_the_real_models(keyed: dict[str, str], data_folder: Path) -> None:
+def test_nothing_lies_in_the_clear_with_the_real_models(
+    keyed: dict[str, str], data_folder: Path, tmp_path: Path
+) -> None:
     """They have worker processes and logs of their own."""
     environment = keyed | {"AGENTFLOW_MODELS": str(installed_models())}
-    said = answered(environment, "support")
+    said = answered(environment, small_support(tmp_path))
     assert set() == found_in(data_folder, said)
     assert set() == found_in(data_folder, texts_of_support())
 
