@@ -124,7 +124,8 @@ def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
     the same."""
     names = {tool.name for tool in request.tools} if offered(request) else set()
     if not {call.name for call in reply.tool_calls} <= names:
-        raise _unfit(reply, "it asks for a tool that was not offered", "the tools")
+        there = ", ".join(sorted(names)) or "none"
+        raise _unfit(reply, f"it asks for a tool that was not offered; it may ask for: {there}", "the tools")
     if names and not reply.tool_calls and request.tool_choice != "auto":
         raise _unfit(reply, "it asks for no tool, and tool_choice wants one", "the tools")
     if request.schema is None or reply.tool_calls:

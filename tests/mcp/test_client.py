@@ -323,7 +323,9 @@ def test_a_spec_says_what_is_reached_and_a_digest_covers_every_word() -> None:
     server = McpServer(name="s", command=("x",), reads=("/a",), writes=("/b",))
     spec = spec_of(server, _described(readOnlyHint=True))
     assert ("s.t", "low", False) == (spec.id, spec.security_level, spec.is_trusted)
-    assert ("process.spawn", "files.read:/a", "files.read:/b", "files.write:/b", "mcp.read:s") == spec.permissions
+    assert ("files.read:/a", "files.read:/b", "files.write:/b", "mcp.read:s") == spec.permissions
+    starting = spec_of(msgspec.structs.replace(server, starts_programs=True), _described(readOnlyHint=True))
+    assert ("process.spawn", *spec.permissions) == starting.permissions
     over_http = spec_of(McpServer(name="s", url="https://h:9/mcp"), _described())
     assert (("network.http:h:9", "mcp.destroy:s"), "high") == (over_http.permissions, over_http.security_level)
     words = {"title": "x", "description": "x", "output_schema": {}, "annotations": {"a": 1}, "input_schema": {}}

