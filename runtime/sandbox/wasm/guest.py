@@ -20,7 +20,7 @@ from wasmtime._extern import wrap_extern
 
 from runtime.sandbox import kernel, landlock, seccomp
 from runtime.sandbox.wasm import engine as engines
-from runtime.sandbox.wasm.wire import Order
+from runtime.sandbox.wasm.wire import STACK_POINTER, Order
 
 SLACK_BYTES: Final = 96 * 2**20
 """What the process itself may take beyond the guest's memory: thread stacks, copies of what is printed."""
@@ -28,6 +28,8 @@ TICK_S: Final = 0.005
 FAILED: Final = 250
 """Status of the process where the guest could not be run."""
 _ABORTED = -6
+_STACK_BYTES: Final = 2**20
+"""Of QuickJS's C code, in the guest's memory: more than the engine's own stack lasts for, which ends a call cleanly."""
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _SIGKILL = 1, 15, 9
 _LIBC = ctypes.CDLL(None)
 _BEYOND = tuple(each for each in seccomp.BEYOND_A_PROGRAM if each != "memfd_create")  # wasmtime's images of memories
@@ -283,6 +285,12 @@ def _run_script(store: wasmtime.Store, instance: wasmtime.Instance, order: Order
         return place
 
     call("_initialize")
+    stack = _export(store, instance, STACK_POINTER)
+    assert isinstance(stack, wasmtime.Global), "it was added"
+    bottom = call("malloc", _STACK_BYTES)
+    if not bottom:
+        raise wasmtime.WasmtimeError("its stack exceeds memory limits")
+    stack.set_value(store, (bottom + _STACK_BYTES) & ~15)
     words = [b"qjs", b"--std", b"-e", order.program.encode("utf-8", "replace"), *(each.encode() for each in order.argv)]
     places = [put(word + b"\0") for word in words]
     arguments = put(struct.pack(f"<{len(places) + 1}I", *places, 0))

@@ -12,6 +12,9 @@ Kind = Literal["command", "component", "javascript", "python"]
 LONGEST_BYTES = 256 * 2**20
 """Of one message; what a call may print is bounded far below."""
 _LENGTH = struct.Struct("!I")
+STACK_POINTER = "__stack_pointer"
+"""The export of the JavaScript interpreter that says where the stack of its C code is: the first global, as linkers of
+LLVM have it. The 64 KiB that it comes with are overrun by 200 calls deep, and nothing but other data lies behind."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):

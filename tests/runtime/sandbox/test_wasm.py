@@ -82,6 +82,18 @@ async def test_what_is_put_off_is_done_and_what_fails_is_told(wasm: Wasm) -> Non
     assert [True, True, True] == [b"Error" in each.stderr for each in thrown[1:]]
 
 
+async def test_calls_within_calls_go_deep_and_end_for_their_stack(wasm: Wasm) -> None:
+    """And are never just somewhere else in the interpreter's memory."""
+    deep = "const deep = (n) => n ? deep(n - 1) + 1 : 0; print(deep(%d));"
+    fine, endless, nested = await asyncio.gather(
+        wasm.run(PROFILE, (deep % 400).encode()),
+        wasm.run(PROFILE, (deep % 1_000_000).encode()),
+        wasm.run(PROFILE, b"JSON.parse('['.repeat(100000))"),
+    )
+    assert (0, b"400\n") == (fine.exit_code, fine.stdout)
+    assert ["stack", "stack"] == [endless.killed_for, nested.killed_for]
+
+
 async def test_it_holds_everything_for_a_program_that_asks_for_nothing(wasm: Wasm) -> None:
     for kind in ("javascript", "wasm"):
         profile = msgspec.structs.replace(PROFILE, runtime=kind)
