@@ -46,7 +46,7 @@ async def _export(af: Af, names: tuple[str, ...], to: Path, *, minimise: bool, d
     from appliance.cli.hosts import open_runs
     from appliance.cli.journal import find_run, open_journal
     from appliance.cli.progress import RunProgress
-    from appliance.cli.units import size
+    from appliance.cli.units import counted, size
     from runtime.errors import Conflict
 
     if to.exists():
@@ -57,7 +57,8 @@ async def _export(af: Af, names: tuple[str, ...], to: Path, *, minimise: bool, d
         content = await opened.export(Export(runs=runs, minimise=minimise, definitions=definitions))
     with to.open("xb") as target:
         target.write(content)
-    af.terminal.say(f"{to}: {len(runs)} runs, {size(len(content))}; take it in with: af runs import {to.name}")
+    what = f"{counted(len(runs), 'run')} with those of {'its' if len(runs) == 1 else 'their'} steps"
+    af.terminal.say(f"{to}: {what}, {size(len(content))}; take it in with: af runs import {to.name}")
     af.terminal.document({"file": str(to), "runs": runs, "bytes": len(content), "minimised": minimise})
 
 

@@ -197,10 +197,11 @@ async def _verify(af: Af, *, anchor: Path | None, vkey: str | None, tenant: str 
 
 
 def _told(chain: "ChainReport") -> str:
-    whole = (
-        f"{chain.records:,} records, all whole · checkpoints {chain.checkpoints:,} · journal hashes {chain.entries:,}"
-    )
+    from appliance.cli.units import counted
+
+    records = counted(chain.records, "record")
+    whole = f"{records}, all whole · checkpoints {chain.checkpoints:,} · journal hashes {chain.entries:,}"
     if chain.fault:
-        return f"broken: {chain.tenant}: {chain.fault}; the {chain.records:,} records before are whole"
+        return f"broken: {chain.tenant}: {chain.fault}; whole before it: {records}"
     outside = f" · anchored at {chain.anchored:,}" if chain.anchored is not None else ""
-    return f"{chain.tenant}: {whole}{outside} · root {chain.root}"
+    return f"{chain.tenant}: {whole}{outside}\n  root {chain.root}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from appliance.cli.units import size
+from appliance.cli.units import counted, size
 from runtime.domain.units import span
 from runtime.errors import AgentFlowError
 
@@ -110,10 +110,11 @@ async def journal(settings: "Settings") -> list[Finding]:
         running = len(await store.runs(status=["running"], limit=1_000))
         waiting = len(await store.runs(status=["waiting"], limit=1_000))
         newest = await store.runs(limit=1)
-    detail = f"{waiting} runs wait for a person, {running} run" if newest else "empty"
+    waits = f"{counted(waiting, 'run')} {'waits' if waiting == 1 else 'wait'} for a person"
+    detail = f"{waits}, {running} {'goes' if running == 1 else 'go'} on" if newest else "empty"
     if running and server.detail == NOT_SERVED:
         mend = "af runs resume (go on with them), or af serve"
-        left = f"{waiting} runs wait for a person, {running} were interrupted"
+        left = f"{waits}, {running} {'was' if running == 1 else 'were'} interrupted"
         return [server, Finding(check="journal", level="warn", detail=left, mend=mend)]
     return [server, Finding(check="journal", level="ok", detail=detail)]
 

@@ -31,6 +31,11 @@ def ago(at_us: int, now_us: int) -> str:
     return f"{seconds} s ago" if seconds else "now"
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 run`, `1,204 runs`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def size(count: float) -> str:
     """A number of bytes: `93.8 MB`."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -36,7 +36,7 @@ class RunScreen(ViewScreen):
         Binding("s", "suppose", "What if", tooltip="suppose something else of it, and run it"),
         Binding("a", "answer", "Answer", tooltip="answer what the run waits for"),
         Binding("x", "cancel", "Cancel", show=False, tooltip="stop the run"),
-        Binding("i", "whole", "Input, answer", tooltip="what the run was given and has answered"),
+        Binding("i", "whole", "Input", tooltip="what the run was given and has answered"),
         Binding("y", "copy", "Copy id", show=False, tooltip="copy the run's id"),
     ]
 
