@@ -40,6 +40,7 @@ class Taker:
     def __init__(self, *, fails: int = 0, error: Exception | None = None) -> None:
         """`fails`: so many deliveries fail first."""
         self.deliveries: list[Delivery] = []
+        self._came = asyncio.Event()
         self.held = asyncio.Event()
         self.held.set()
         self._fails = fails
@@ -48,6 +49,7 @@ class Taker:
     async def __call__(self, delivery: Delivery) -> None:
         await self.held.wait()
         self.deliveries.append(delivery)
+        self._came.set()
         if len(self.deliveries) <= self._fails:
             raise self._error
 
@@ -60,7 +62,8 @@ class Taker:
         """Wait until there are so many; the payloads."""
         async with asyncio.timeout(PATIENCE_S):
             while len(self.deliveries) < count:
-                await asyncio.sleep(0.002)
+                self._came.clear()
+                await self._came.wait()
         return self.payloads
 
 
