@@ -1,6 +1,7 @@
 """Runs that were broken on purpose, each in its own way: `af runs why` names the first cause on one screen."""
 
 import asyncio
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from appliance.causes import WhyView, why_view
+from appliance.cli.root import af
 from appliance.cli.why import why_report
 from appliance.config.settings import load_settings
 from appliance.wiring import Appliance
@@ -65,6 +67,8 @@ async def test_the_first_cause_is_named_on_one_screen(name: str, tmp_path: Path)
     assert [] == [words for words in broken.tells if words not in told], screen
     assert broken.code in screen
     assert view.next, "there is always something to look at"
+    for each in view.next:
+        _parse(each.command)
 
 
 async def test_the_same_again_is_counted_and_something_else_is_not(tmp_path: Path) -> None:
@@ -107,6 +111,17 @@ async def test_a_run_that_has_not_failed_says_so(tmp_path: Path) -> None:
         view = await _why(appliance, run)
     assert ("waiting", None, "it waits for signal approved") == (view.status, view.first, view.meaning)
     assert f"af runs signal {run} approved" in why_report(view)
+
+
+def _parse(command: str) -> None:
+    """Raise click's UsageError for what cannot be typed like this."""
+    found: click.Command = af
+    ctx, words = click.Context(af), shlex.split(command)
+    while isinstance(found, click.Group):
+        _, chosen, words = found.resolve_command(ctx, words)
+        assert chosen is not None, command
+        found, ctx = chosen, click.Context(chosen, parent=ctx)
+    found.make_context(found.name, words)
 
 
 async def _broken(desk: Desk) -> WhyView:
