@@ -90,7 +90,7 @@ async def call_directly(
         key=key,
         caller=ToolCaller(tenant=caller.tenant, role=caller.role, workflow="" if workflow is None else workflow.name),
         sender=_sender(caller, by, workflow),
-        price_micros=appliance.price_of_tool(found.spec),
+        price_micros=appliance.spending.of_tool(found.spec),
         rules=appliance.rule_book.own if workflow is None else appliance.rule_book.of(workflow),
         is_dry=is_dry,
     )

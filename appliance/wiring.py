@@ -27,6 +27,7 @@ from appliance.repair import mend
 from appliance.sandboxes import sandboxes
 from appliance.secrets import Secrets
 from appliance.settings_marks import changed_settings, keep_marks
+from appliance.spending import Spending
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
 from appliance.tool_rules import RuleBook, audit_levels, rule_book
@@ -38,7 +39,6 @@ from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions
 from models.llama_cpp import LlamaCppBackend
 from models.pool import PoolSettings
-from models.prices import PriceTable
 from models.remote import backend_for
 from models.scripted import ScriptedBackend
 from redaction.desk import RedactionDesk
@@ -49,22 +49,19 @@ from redaction.names.host import NamesHost
 from runtime import registry
 from runtime.agents.context import ModelsFor
 from runtime.audit.levels import Level, Levels
-from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
 from runtime.domain.cost import Estimate
-from runtime.domain.egress import CostBound, Destination, Sender
+from runtime.domain.egress import Sender
 from runtime.domain.ids import RunId, TenantId
-from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
-from runtime.errors import NotFound, Refused, Unavailable
+from runtime.errors import NotFound, Unavailable
 from runtime.ports import Agent, Progress
 from runtime.sandbox import seccomp
 from runtime.store.audit import AuditLog
-from runtime.store.budgets import Budgets, Settle
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.key import Key
@@ -146,8 +143,9 @@ class Appliance:
         self._names = NamesHost(workers=settings.names_workers)
         threads = settings.names_workers + 1  # one more, for texts that need no worker
         self._desk = RedactionDesk(secrets.token_bytes(32), names=self._names, threads=threads)
+        self.spending = Spending(settings, self.clock, self.record)
         self._guard = Guard(
-            egress_policy(settings), self._desk, record=self.record, reserve=self._reserve, known=self.known
+            egress_policy(settings), self._desk, record=self.record, reserve=self.spending.reserve, known=self.known
         )
         pool = PoolSettings(
             folder=settings.models_folder,
@@ -157,9 +155,6 @@ class Appliance:
         )
         self._door = HttpDoor(reveal=self.secrets.reveal)
         servers = [backend_for(each, self._door) for each in settings.models.backends]
-        named = {server.name: server for server in settings.models.backends}
-        self.prices = PriceTable(settings.prices, named, is_strict=settings.unpriced != "allow")
-        self._told_unpriced: set[str] = set()
         self.models = Gateway(
             [LlamaCppBackend(pool), OnnxBackend(pool), ScriptedBackend(), *servers],
             self._guard,
@@ -167,8 +162,8 @@ class Appliance:
             servers=settings.models.backends,
             options=gateway_options(settings.models),
             door=self._door if writer else None,
-            prices=self.prices,
-            counts_tokens=lambda sender: self.budgets is not None and self.budgets.counts_tokens(sender),
+            prices=self.spending.prices,
+            counts_tokens=self.spending.counts_tokens,
         )
         self.sandboxes = sandboxes(settings.sandbox, settings.data)
         """What programs of tools run in; each driver tries itself when a call first needs one."""
@@ -176,8 +171,6 @@ class Appliance:
         """Looks at every line of the audit log that is written here."""
         self.audit: AuditLog | None = None
         """Open with the store, for a writer."""
-        self.budgets: Budgets | None = None
-        """The same."""
 
     async def start(self, *, recover: bool = True) -> None:
         """Open the data folder; a writer also takes up unfinished runs when `recover` is set.
@@ -210,14 +203,15 @@ class Appliance:
 
     async def plan(self, workflow: Workflow, given: Json, *, tenant: TenantId, role: str = "") -> PlanView:
         """What a run will take, and which budgets have room for it. Raises Invalid for an input that it can't take."""
-        if self.budgets is None:
+        budgets = self.spending.budgets
+        if budgets is None:
             raise Unavailable("budget.closed", "what was spent is not open here")
-        await self.budgets.flush()
+        await budgets.flush()
         return await plan_view(
             await self.preflights.forecast(workflow, given, tenant=tenant),
             workflow,
             budgets=budgets_of(self.settings.budgets),
-            charges=self.budgets.charges,
+            charges=budgets.charges,
             tenant=tenant,
             role=role,
             now_us=self.clock.now_us(),
@@ -259,15 +253,15 @@ class Appliance:
             tools=self.toolboxes.of,
             clock=self.clock,
             minimiser=minimiser,
-            tallies=self.budgets.tallies if self.budgets else None,
+            tallies=self.spending.budgets.tallies if self.spending.budgets else None,
             tool_price=self._tool_price,
             tool_rules=self.rule_book.of,
             tool_calls=self.tool_calls,
-            reserve=self._reserve,
+            reserve=self.spending.reserve,
             memory=self.memory,
-            memory_price=self.prices.per_memory,
+            memory_price=self.spending.prices.per_memory,
         )
-        self.preflights = Preflights(self.store, self.models, self.prices, self._tool_price)
+        self.preflights = Preflights(self.store, self.models, self.spending.prices, self._tool_price)
         self._open_traces(data, audit)
         self._open_uplink()
         self.engine = Engine(
@@ -305,7 +299,8 @@ class Appliance:
             await self._open_audit(audit)
         self._opened.push_async_callback(self._guard.written)
         if self._is_writer:
-            await self._open_budgets(journal)
+            await self.spending.open(journal)
+            self._opened.push_async_callback(self.spending.close)
         self.bus_desk = BusDesk(self.store.messages, self.clock, self.record, days=settings.bus_days)
         if self._is_writer:
             await self.bus_desk.open()
@@ -346,11 +341,16 @@ class Appliance:
         self.toolboxes = Toolboxes(services, lambda: self.rule_book.specs, complete=complete)
         self._opened.push_async_callback(self.toolboxes.stop)
         self.tool_calls = ToolCalls(
-            reserve=self._reserve,
+            reserve=self.spending.reserve,
             record=self.record,
             take=Rates(self._journal, self.clock.now_us).take,
             means=means_of(
-                http, self._guard, secrets=self.secrets, prices=self.prices, sandboxes=self.sandboxes, clock=self.clock
+                http,
+                self._guard,
+                secrets=self.secrets,
+                prices=self.spending.prices,
+                sandboxes=self.sandboxes,
+                clock=self.clock,
             ),
             profiles=profiles_of(self.settings),
             mask=self.known.mask,
@@ -361,7 +361,7 @@ class Appliance:
 
     async def _open_secrets(self, keyring: Keyring | None) -> GuardedHttp:
         """HTTP through the door, which knows the secrets from here on."""
-        http = GuardedHttp(self._guard, self._door, self.prices)
+        http = GuardedHttp(self._guard, self._door, self.spending.prices)
         await self.secrets.start(http, keyring, watch=self._is_writer)
         self._opened.push_async_callback(self.secrets.stop)
         return http
@@ -401,55 +401,8 @@ class Appliance:
         if self._is_writer and key is not None:
             await self.workflows.take_in()
 
-    async def _open_budgets(self, journal: Database) -> None:
-        limits = budgets_of(self.settings.budgets)
-        self.budgets = Budgets(journal, self.clock.now_us, limits, on_warning=self._note_over_budget)
-        await self.budgets.start()
-        self._opened.push_async_callback(self.budgets.stop)
-
-    async def _reserve(self, sender: Sender, bound: CostBound) -> Settle:
-        """Set aside what may be spent. Raises Unavailable where it can't be kept, as `record` does."""
-        if not bound.has_price:
-            self._tell_unpriced(sender, bound)
-        if self.budgets is not None:
-            return await self.budgets.reserve(sender, bound)
-        if bound.payee:
-            raise Unavailable("budget.closed", "what is spent can't be written down here, so nothing leaves")
-        return lambda _spent: None
-
-    def _tell_unpriced(self, sender: Sender, bound: CostBound) -> None:
-        """Follow the setting `unpriced`. Raises Refused."""
-        name, advice = bound.item.partition(":")[2], "name it under prices in the settings"
-        if self.settings.unpriced == "refuse":
-            raise Refused(
-                "budget.no_price",
-                f"{sender.purpose} asks for model {name!r}, whose price nobody has named, and unpriced in the settings "
-                f"says refuse; {advice}",
-            )
-        if self.settings.unpriced == "warn" and name not in self._told_unpriced:
-            self._told_unpriced.add(name)
-            log.warning("nobody has named the price of model %s, which is asked and counts as free; %s", name, advice)
-
-    def price_of_tool(self, spec: ToolSpec) -> int:
-        """Micro-dollars of a call that belongs to no workflow: as the settings say, else the tool itself."""
-        own = self.prices.per_call("tool", spec.id)
-        return spec.cost_usd_micros if own is None else own
-
     def _tool_price(self, workflow: Workflow, tool: str) -> int:
-        """Micro-dollars of a call: as the settings say, else the workflow, else whoever declares the tool."""
-        own = self.prices.per_call("tool", tool)
-        return price_of_tool(workflow.document, tool) or self.toolboxes.of(workflow).price(tool) if own is None else own
-
-    async def _note_over_budget(self, sender: Sender, bound: CostBound, budget: str) -> None:
-        kind, _, name = bound.item.partition(":")
-        entry = AuditEntry(
-            event="budget.warned",
-            passage="",
-            sender=sender,
-            destination=Destination(kind, "", bound.payee or name),
-            outcome=budget,
-        )
-        await self.record(entry)
+        return self.spending.of_tool_in(workflow, tool, self.toolboxes.of(workflow).price)
 
     async def _unlock(self, data: Path) -> tuple[DataLock | None, Keyring | None, Key | None]:
         """The folder's lock, and its keys; a writer puts the folder in order first."""

@@ -41,9 +41,9 @@ async def show_costs(request: ApiRequest, service: NamedDependency[Service]) -> 
     """As `af costs --json` prints it."""
     query = read_query(request, CostsQuery)
     appliance = service.appliance
-    if appliance.budgets is None:
+    if appliance.spending.budgets is None:
         raise Unavailable("budget.closed", "what was spent is not open here")
-    await appliance.budgets.flush()
+    await appliance.spending.budgets.flush()
     asked = Asked(
         by=query.by,
         since=query.since,
@@ -53,4 +53,4 @@ async def show_costs(request: ApiRequest, service: NamedDependency[Service]) -> 
     )
     limits = budgets_of(appliance.settings.budgets)
     now_us = appliance.clock.now_us()
-    return await costs_view(appliance.budgets.charges, appliance.store, limits, asked, now_us=now_us)
+    return await costs_view(appliance.spending.budgets.charges, appliance.store, limits, asked, now_us=now_us)

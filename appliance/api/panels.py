@@ -160,12 +160,12 @@ async def panel_calls(request: ApiRequest, service: NamedDependency[Service]) ->
 async def panel_costs(request: ApiRequest, service: NamedDependency[Service]) -> SpendingPanelView:
     """Budgets at or near their end are told as alerts."""
     query, appliance = read_query(request, SpendingQuery), service.appliance
-    if appliance.budgets is None:
+    if appliance.spending.budgets is None:
         raise Unavailable("budget.closed", "what was spent is not open here")
-    await appliance.budgets.flush()
+    await appliance.spending.budgets.flush()
     now_us, tenant = appliance.clock.now_us(), request.user.tenant
     between_us = (instant_of(query.since, now_us), now_us + 1)
-    charges, limits = appliance.budgets.charges, budgets_of(appliance.settings.budgets)
+    charges, limits = appliance.spending.budgets.charges, budgets_of(appliance.settings.budgets)
     asked = Asked(since=query.since, tenant=tenant)
     view = await costs_view(charges, None, limits, asked, now_us=now_us)
     estimates = []

@@ -154,7 +154,7 @@ async def test_what_is_under_way_is_set_aside_and_a_client_that_is_cancelled_set
         assert BOUND == (await costs(api))["budgets"][0]["set_aside_usd_micros"]
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
-        budgets = api.service.appliance.budgets
+        budgets = api.service.appliance.spending.budgets
         assert budgets is not None
         await budgets.stop()
         report = await costs(api)
