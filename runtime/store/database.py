@@ -18,6 +18,7 @@ from runtime.errors import Unavailable
 from runtime.store import driver, migrations
 from runtime.store.connection import close, connect, hop
 from runtime.store.failures import translate
+from runtime.store.folding import REST_PAGES, Folding
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
 from runtime.store.transaction import Failed, Unit
@@ -72,6 +73,7 @@ class Database:
         """Writes that have not ended."""
         self._news: asyncio.Event | None = None
         self._writer: Writer | None = None
+        self._folding = Folding(self._open_aside)
         self._reader: aiosqlite.Connection | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -86,6 +88,7 @@ class Database:
                     self._open_writer, forget=self._forget_all, collect=self._collect, done=self._done
                 )
                 await self._writer.start()
+                self._folding.start()
             self._reader = await connect(partial(self._open_reader, self.path))
         except BaseException:
             await self.stop()
@@ -183,6 +186,7 @@ class Database:
             outcomes = [Failed(translate(outcomes, self.path, writing=True)) for _ in done.writes]
         else:
             self.commits += 1
+            self._folding.note()
             for found, (_, tell) in zip(cast(list[object], done.news), self._listeners, strict=False):
                 if found is not None:
                     _safely(self.path, partial(tell, found))
@@ -205,6 +209,7 @@ class Database:
         # the writer last: the last connection to close folds the log into the file, and a reader may not
         if self._reader is not None:
             await close(self._reader)
+        await asyncio.to_thread(self._folding.stop)
         if self._writer is not None:
             await self._writer.close()
         self._announce()
@@ -217,7 +222,11 @@ class Database:
 
     def _open_writer(self) -> sqlite3.Connection:
         connection = driver.open_raw(self.path, key=self._key, sync=self._sync, cache_mib=_WRITER_CACHE_MIB)
+        connection.execute(f"PRAGMA wal_autocheckpoint={REST_PAGES}")
         return self._made_ready(connection, lambda: migrations.migrate(connection, self._steps, self._open_copy))
+
+    def _open_aside(self) -> sqlite3.Connection:
+        return driver.open_raw(self.path, key=self._key, sync=self._sync, cache_mib=1)
 
     def _open_reader(self, path: Path) -> sqlite3.Connection:
         connection = driver.open_raw(path, key=self._key, writer=False)
