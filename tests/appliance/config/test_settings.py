@@ -138,6 +138,7 @@ AUDIT = {
     "audit.origin": "example.com/af-1",
     "audit.checkpoint_s": "0",
     "audit.anchor": "/mnt/stick",
+    "audit.anchor_s": "600",
 }
 
 
