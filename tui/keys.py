@@ -52,19 +52,18 @@ class Keys:
             event = await self._pressed.get()
             try:
                 await self._passed(self._holders()[-2:])  # the screen: it is there, and something has the focus
+                await self._nothing_opens()
                 holders = self._holders()
                 await self._give(event)
                 for _ in range(ROUNDS):
                     await self._passed(holders)
-                if self._opening and self._is_patient:
-                    self._opened.clear()
-                    self._is_patient = await _soon(self._opened, HOLD_S)
+                await self._nothing_opens()
             finally:
                 self._left -= 1
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keys wait while the server is asked for what a screen shows: they are meant for it."""
+        """Keys wait while a screen is drawn, or the server is asked for what it shows: they are meant for that."""
         self._opening += 1
         try:
             yield
@@ -73,6 +72,12 @@ class Keys:
             if not self._opening:
                 self._is_patient = True
                 self._opened.set()
+
+    async def _nothing_opens(self) -> None:
+        """What was begun to be opened is there, or takes too long."""
+        if self._opening and self._is_patient:
+            self._opened.clear()
+            self._is_patient = await _soon(self._opened, HOLD_S)
 
     async def _passed(self, pumps: list[MessagePump]) -> None:
         """Each of these has done what it was told before, in this order."""

@@ -15,6 +15,7 @@ from tests.appliance.api.serving import Served, open_server
 from tests.tui.screens import WIDE, Seen, ask, dashboard
 from tui.lines import plain
 from tui.panels.compared import answer_lines, cost_lines, pairs_source, side_lines, step_lines
+from tui.panels.drawn import Lines
 from tui.panels.why import named_in, screen_of, why_rows
 from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import DashboardScreen
@@ -169,6 +170,18 @@ def test_each_part_of_a_cause_leads_somewhere() -> None:
     said = plain([line for line, _ in why_rows(why, 76)])
     assert "in run r-2 of inner" in said
     assert "1 of 2 other failed runs" in said
+
+
+async def test_a_key_waits_for_the_form_that_is_being_drawn(data_folder: Path) -> None:
+    """Pressed behind the key that opens it, and so before there is a row to move over."""
+    async with _with_letters(data_folder) as served:
+        await ask(served, "letter", input={"text": "x", "name": "Ada"})
+        async with dashboard(served) as seen:
+            for _ in range(3):
+                await seen.press("t", "s", "down")
+                rows = seen.lines("form").splitlines()
+                await seen.until(lambda: seen.app.screen.query_one("#form", Lines).key == "input.text", str(rows))
+                await seen.press("escape", "escape")
 
 
 async def test_a_what_if_is_asked_for_from_the_slider(data_folder: Path) -> None:

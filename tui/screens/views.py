@@ -1,7 +1,7 @@
 """A screen of several views: all side by side where the terminal is large, one at a time where it is small."""
 
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -86,6 +86,8 @@ class ViewScreen(Screen[None]):
         self._drawn: dict[str, object] = {}
         self._is_ready = False
         """Whether all widgets are there."""
+        self._opening = ExitStack()
+        """Holds keys until the views have been drawn: before, a list has no rows to move over."""
 
     @property
     def board_app(self) -> "Dashboard":
@@ -133,9 +135,15 @@ class ViewScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin with the first view."""
         self._is_ready = True
+        self._opening.enter_context(self.board_app.keys.held())
         self._arrange(self.app.size.width, self.app.size.height)
+        self.call_after_refresh(self._opening.close)
         with suppress(NoMatches):  # whoever opened it has left it again before it was there
             self.go(self.active)
+
+    def on_unmount(self) -> None:
+        """Left before it was there."""
+        self._opening.close()
 
     def on_resize(self, event: events.Resize) -> None:
         """Side by side, or one at a time."""
