@@ -15,7 +15,7 @@ MODELS = (
     Column("cost", 10, is_right=True),
 )
 ESTIMATES = (
-    Column("preflight against actual", 0),
+    Column("preflight of", 0),
     Column("expected", 9, is_right=True),
     Column("took", 8, is_right=True),
     Column("off by", 8, is_right=True),
