@@ -1,6 +1,7 @@
 """The sources of the house as syntax trees, read once for all guards."""
 
 import ast
+import gc
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -26,8 +27,18 @@ def all_files() -> tuple[Path, ...]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    """The syntax tree of a file of the checkout."""
-    return ast.parse((ROOT / path).read_bytes(), filename=str(path))
+    """The syntax tree of a file of the checkout.
+
+    Python 3.11 counts the depth of all trees that are being made in one place: a collection that ends some object of
+    another test, and prints what went wrong with it, makes a tree in the middle of ours.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse((ROOT / path).read_bytes(), filename=str(path))
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @cache
