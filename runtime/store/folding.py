@@ -54,7 +54,10 @@ class Folding:
     def _work(self) -> None:
         connection: sqlite3.Connection | None = None
         try:
-            while self._grown.wait() and not self._ended.wait(PAUSE_S):
+            while not self._ended.is_set():  # looked at behind `clear`, which may undo what `stop` has set
+                self._grown.wait()
+                if self._ended.wait(PAUSE_S):
+                    break
                 self._grown.clear()
                 connection = connection or self._open_file()
                 _fold(connection)

@@ -8,6 +8,7 @@ import pytest
 
 from runtime.store import driver, folding
 from runtime.store.database import Database
+from runtime.store.folding import Folding
 from runtime.store.lock import hold
 from runtime.store.migrations import Migration
 
@@ -59,3 +60,21 @@ async def test_a_log_that_nobody_folds_in_is_folded_in_by_the_writer(
             await database.write(_add)
         assert (tmp_path / "big.db-wal").stat().st_size < 100 * 4_096  # of 220 pages that were written
         await database.stop()
+
+
+def test_a_stop_that_comes_while_it_looks_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the pause and the look, when the sign for a commit is taken down: the stop's own sign is the same one."""
+    monkeypatch.setattr(folding, "PAUSE_S", 0.0)
+    beside = Folding(lambda: driver.open_raw(tmp_path / "big.db"))
+    stopped, take_down = beside._grown, beside._grown.clear
+
+    def stop_and_take_down() -> None:
+        beside._ended.set()
+        stopped.set()
+        take_down()
+
+    monkeypatch.setattr(stopped, "clear", stop_and_take_down)
+    beside.start()
+    beside.note()
+    beside._thread.join(60)
+    assert not beside._thread.is_alive()
