@@ -71,7 +71,7 @@ _SOURCES = {
     "memory": "tried(lambda: bytearray(1 << 30))",
     "threads": "import threading as t, time; t.stack_size(65536)\n"
     "for _ in range(400): t.Thread(target=time.sleep, args=(1,), daemon=True).start()\nprint('OUT')",
-    "core_limit": "import resource; tried(resource.setrlimit, resource.RLIMIT_NPROC, (4096, 4096))",
+    "core_limit": "import resource; tried(resource.setrlimit, resource.RLIMIT_CORE, (4096, 4096))",
     "root": "tried(os.setuid, 0)",
     "terminal": "import fcntl; tried(lambda: fcntl.ioctl(0, 0x5412, b'x'))",
     "clock": "import time; tried(time.clock_settime, time.CLOCK_REALTIME, 0)",

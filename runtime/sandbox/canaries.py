@@ -36,11 +36,12 @@ ATTEMPTS: dict[Guarantee, str] = {
     "no_host_pid": "tried(lambda: len([name for name in os.listdir('/proc') if name.isdigit()]) > 3)\n"
     "if os.getppid() > 1: tried(os.kill, os.getppid(), 0)",
     "no_daemon": "tried(lambda: os.fork() or os._exit(0))",
-    "mem_total": "tried(bytearray, 4 << 30)\nif hasattr(os, 'memfd_create'): tried(os.memfd_create, 'x')",
     "pids": "threading.stack_size(65536)\ndef many():\n    for _ in range(500):\n"
     "        threading.Thread(target=time.sleep, args=(3,), daemon=True).start()\ntried(many)",
+    "mem_total": "tried(bytearray, 4 << 30)\nif hasattr(os, 'memfd_create'): tried(os.memfd_create, 'x')",
 }
-"""Each adds its guarantee to `got_out` when it got what it must not have; the last one leaves threads behind."""
+"""Each adds its guarantee to `got_out` when it got what it must not have. Threads stay behind for 3 s; the last one may
+be the end of the program."""
 
 
 async def known(outcomes: Known, driver: str, programs: Sequence[str], run: Run) -> tuple[Guarantee, ...]:
@@ -67,6 +68,8 @@ async def held(run: Run) -> tuple[Guarantee, ...]:
         last = first.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] or [f"exit code {first.exit_code}"]
         raise Unavailable("sandbox.does_not_run", f"a harmless program did not run: {last[0][:300]}", retryable=False)
     found: list[Guarantee] = [name for name in ATTEMPTS if f"{name} False" in said]
+    if first.killed_for == "memory":
+        found.append("mem_total")
     endless, busy, loud = await asyncio.gather(
         run(_profile(timeout_ms=600, cpu_ms=60_000), b"import time\nwhile True: time.sleep(0.01)", b""),
         run(_profile(cpu_ms=1_000), b"while True: pass", b""),

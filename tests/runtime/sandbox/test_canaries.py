@@ -35,3 +35,13 @@ def test_a_status_is_a_signal_only_where_there_is_such_a_signal() -> None:
     assert [0, 1, 128, -1, -9, -64, 193, 255] == [
         programs.exit_code(each) for each in (0, 1, 128, 129, 137, 192, 193, 255)
     ]
+
+
+async def test_a_program_that_its_memory_ended_did_not_get_more() -> None:
+    """An engine kills where other sandboxes say no: nothing is printed behind that."""
+
+    async def run(profile: ExecProfile, program: bytes, stdin: bytes) -> Outcome:
+        said = f"{canaries._ALIVE}\npids False\n".encode() if b"tried" in program else b""
+        return Outcome(exit_code=-9, stdout=said, stderr=b"", killed_for="memory" if said else "")
+
+    assert {"pids", "mem_total"} <= set(await canaries.held(run))

@@ -49,6 +49,11 @@ WORKS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_engine_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

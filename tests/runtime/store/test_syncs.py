@@ -36,7 +36,7 @@ def syncs(folder: Path, producers: int, appends: int) -> int:
         pytest.skip("needs strace to count syncs")
     traced = [strace, "-f", "-c", "-e", "trace=fsync,fdatasync", sys.executable, "-c", APPENDS]
     ended = subprocess.run(
-        [*traced, str(folder), str(producers), str(appends)], capture_output=True, text=True, check=False
+        [*traced, str(folder), str(producers), str(appends)], capture_output=True, text=True, check=False, timeout=120
     )
     if "ptrace" in ended.stderr:
         pytest.skip("this machine does not let tests trace")
