@@ -44,6 +44,7 @@ from runtime.tools.built_in import BUILT_IN
 
 OWN_KEYS = {
     "handler": "custom",
+    "files": "custom",
     "url": "http",
     "method": "http",
     "headers": "http",
@@ -76,6 +77,7 @@ _KEYS: dict[str, Shape] = {
     "fallback_agent": name,
     "config": mapping_of(anything, what="a mapping of settings of this agent's type", key=None),
     "handler": text,
+    "files": list_of(text, what="a list of files and folders of the project"),
     "url": template_text,
     "method": method,
     "headers": mapping_of(template_text, what="a mapping from header names to texts", key=None),
@@ -233,6 +235,8 @@ def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:
     named = (
         (("handler",), keep_handler),
         (("config", "handler"), keep_handler),
+        (("files",), _keep),
+        (("config", "files"), _keep),
         (("module",), _keep_module),
         (("config", "module"), _keep_module),
         (("model", "examples"), _keep),
@@ -240,15 +244,16 @@ def _keep_files(found: dict[str, Json], node: Node, place: Place) -> None:
     )
     for path, keep in named:
         value = _part(found, *path[:-1]).get(path[-1])
-        if not isinstance(value, str):
-            continue
-        try:
-            keep(value, place.reading.files)
-        except Invalid as error:
-            at = place
-            for key in path:
-                at = at.child(key)
-            at.error(error.code, error.message, node.find(path)[0])
+        for each in value if isinstance(value, list) else [value]:
+            if not isinstance(each, str):
+                continue
+            try:
+                keep(each, place.reading.files)
+            except Invalid as error:
+                at = place
+                for key in path:
+                    at = at.child(key)
+                at.error(error.code, error.message, node.find(path)[0])
 
 
 def _keep_module(file: str, files: ProjectFiles) -> None:

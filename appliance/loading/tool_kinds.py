@@ -13,7 +13,7 @@ from appliance.loading import tool_keys as keys
 from appliance.loading.functions import completed
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.shapes import Shape, choice, record, text
+from appliance.loading.shapes import Shape, choice, list_of, record, text
 from runtime.domain.canonical import Json
 from runtime.domain.tool import ToolSpec
 from runtime.errors import Invalid
@@ -50,7 +50,7 @@ class ToolKind:
 
 
 def _project_file(node: Node, place: Place) -> Json:
-    """A file of the project, which becomes part of the definition."""
+    """A file or folder of the project, which becomes part of the definition."""
     found = text(node, place)
     if isinstance(found, str):
         try:
@@ -107,7 +107,11 @@ TOOL_KINDS: dict[str, ToolKind] = {
         keys=keys.SLACK, required=("token", "channels"), needs=keys.needs_slack, complete=keys.complete_slack
     ),
     "smtp": ToolKind(keys=keys.SMTP, needs=keys.needs_smtp, check=keys.check_smtp, complete=keys.complete_smtp),
-    "function": ToolKind(keys={"handler": text}, required=("handler",), expand=completed),
+    "function": ToolKind(
+        keys={"handler": text, "files": list_of(_project_file, what="a list of files and folders of the project")},
+        required=("handler",),
+        expand=completed,
+    ),
     "ticket": ToolKind(),
 }
 

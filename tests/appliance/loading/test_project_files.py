@@ -38,6 +38,25 @@ def test_named_files_are_part_of_the_definition(tmp_path: Path) -> None:
     assert workflow.hash != changed.hash
 
 
+def test_files_that_a_function_reads_come_along(tmp_path: Path) -> None:
+    """Of an agent and of a tool alike; a name that is not there is found at load time, with its place."""
+    tool = "tool_registry: {tools: {t: {type: function, handler: 'actions.py:act', files: [rates]}}}\n"
+    contents = {
+        "workflow.yaml": CUSTOM.replace("}", ", files: [prices.json]}") + tool,
+        "actions.py": ACTIONS,
+        "prices.json": "{}",
+        "rates/a.json": "{}",
+    }
+    assert ["actions.py", "prices.json", "rates/a.json"] == list(loaded(tmp_path, contents).files)
+    (tmp_path / "prices.json").unlink()
+    (tmp_path / "rates" / "a.json").unlink()
+    (tmp_path / "rates").rmdir()
+    problems = check(tmp_path).problems
+    assert {("file.not_found", "agents.a.files"), ("file.not_found", "tool_registry.tools.t.files.0")} == {
+        (problem.code, problem.path) for problem in problems
+    }
+
+
 def test_modules_of_the_project_that_a_handler_imports_come_along(tmp_path: Path) -> None:
     """Without them a stored definition would not run from its own copies."""
     contents = {
