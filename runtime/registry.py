@@ -13,6 +13,7 @@ KINDS = {
     "agent.wasm": "runtime.agents.wasm:WasmAgent",
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
     "agent.database": "runtime.agents.database:DatabaseAgent",
+    "agent.rules_engine": "runtime.agents.rules_engine:RulesAgent",
     "tool.code": "runtime.tools.code:CodeTool",
     "tool.function": "runtime.tools.function:FunctionTool",
     "tool.mcp": "runtime.tools.mcp.tool:McpTool",
@@ -28,7 +29,7 @@ KINDS = {
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""
-PLANNED_AGENTS = frozenset({"human_task", "rules_engine", "vision_model", "web_search"})
+PLANNED_AGENTS = frozenset({"human_task", "vision_model", "web_search"})
 """Agent types that load and validate but do not run yet."""
 
 

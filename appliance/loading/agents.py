@@ -20,6 +20,7 @@ from appliance.loading.node import Node
 from appliance.loading.own_plans import OWN_PLANS
 from appliance.loading.place import Place
 from appliance.loading.planners import planner
+from appliance.loading.rules import TABLE_KEYS, TABLE_SHAPES, check_table
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -53,10 +54,11 @@ OWN_KEYS = {
     "arguments": "wasm",
     "permissions": "wasm",
     "resource_limits": "wasm",
+    **dict.fromkeys(TABLE_KEYS, "rules_engine"),
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-CALLERS = ("custom", "database", "llm")
+CALLERS = ("custom", "database", "llm", "rules_engine")
 """Types that call tools."""
 
 _KEYS: dict[str, Shape] = {
@@ -86,6 +88,7 @@ _KEYS: dict[str, Shape] = {
     "arguments": list_of(text, what="a list of texts"),
     "permissions": texts,
     "resource_limits": RESOURCE_LIMITS,
+    **TABLE_SHAPES,
     **SUBRUN_KEYS,
 }
 _AGENT = record("an agent", _KEYS, required=("type",))
@@ -187,6 +190,8 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
+    if kind == "rules_engine":
+        check_table(found, node, place)
     if kind == "fsm" and _part(found, "planner").get("type") not in OWN_PLANS:
         _check_decides(found, node, place)
     follows = _part(found, "planner").get("type") in OWN_PLANS and kind not in SUBRUN_AGENTS

@@ -8,6 +8,7 @@ import msgspec
 from appliance.loading.own_plans import own_plan, planned_by
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
+from appliance.loading.rules import TABLE_KEYS
 from appliance.loading.subworkflows import mapped_agents
 from appliance.loading.tool_specs import limits_of
 from appliance.loading.trees import tree_of
@@ -37,7 +38,7 @@ Document: TypeAlias = dict[str, Json]
 PLAN_TOKENS = 1_024
 """What an answer with a plan may take, where the model says nothing else."""
 _OWN_MODEL_KEYS = frozenset({"provider", "model", "kind", "temperature", "max_tokens", "seed"})
-_CONFIG_KEYS = ("handler", "url", "method", "headers", "body", "module", "arguments", "permissions")
+_CONFIG_KEYS = ("handler", "url", "method", "headers", "body", "module", "arguments", "permissions", *TABLE_KEYS)
 
 
 def workflow_of(

@@ -27,6 +27,7 @@ from appliance.loading.own_plans import check_own_plans
 from appliance.loading.place import Machine, Place, Reading
 from appliance.loading.planners import FSM, FSM_KEYS, PLANNER_TYPES, TREE, planner
 from appliance.loading.replanning import check_replan
+from appliance.loading.rule_names import check_rule_names
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -172,6 +173,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
         _check_machine(machine, None if machine.is_lenient else names, reading)
     for tree in reading.trees:
         check_tree(tree, None if tree.is_lenient else names)
+    check_rule_names(found, reading)
     return {"version": VERSION, **found}
 
 

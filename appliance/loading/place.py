@@ -39,6 +39,16 @@ class FoundTree:
     is_lenient: bool
 
 
+@dataclass(slots=True, frozen=True)
+class FoundRules:
+    """Rules of an agent, as they were read."""
+
+    place: "Place"
+    node: Node
+    are_many: bool = True
+    """Whether it is a table; else the one rule behind it."""
+
+
 @dataclass(slots=True)
 class Reading:
     """One document being read."""
@@ -51,6 +61,7 @@ class Reading:
     """Classes of data that the settings declare beside the four that there always are; None: nobody knows them."""
     machines: list[Machine] = field(default_factory=list)
     trees: list[FoundTree] = field(default_factory=list)
+    rules: list[FoundRules] = field(default_factory=list)
     file: str = ""
     """What problems call the outermost document."""
     chain: tuple[str, ...] = ()

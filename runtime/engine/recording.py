@@ -24,7 +24,7 @@ OF_NO_ANSWER = ("concurrency", "fallback_agent", "id", "policies", "retry", "tim
 """Fields of an agent that decide whether and when it answers, not what."""
 WITH_FILES = frozenset({"custom", "rag", "ml_model"})
 """Kinds that read files of the project, any of which may decide the answer."""
-READS_ALL = frozenset({"fsm"})
+READS_ALL = frozenset({"fsm", "rules_engine"})
 """Kinds that read all of a run's data."""
 
 

@@ -37,8 +37,11 @@ class Condition(Protocol):
         """True, false, or the reason why neither can be said."""
 
 
-def compile_condition(text: str) -> Condition:
-    """Compile a condition. Raises Invalid, with the place and reason, when it is not one or cannot be a truth value."""
+def compile_condition(text: str, *, names: frozenset[str] | None = None) -> Condition:
+    """Compile a condition. Raises Invalid, with the place and reason, when it is not one or cannot be a truth value.
+
+    `names`: all that CEL may read, so that another one is `condition.unknown_name`; None: whatever it names.
+    """
     if len(text) > MAX_LENGTH:
         raise Invalid(
             "condition.too_long", f"a condition may have {MAX_LENGTH:,} characters; this one has {len(text):,}"
@@ -47,20 +50,26 @@ def compile_condition(text: str) -> Condition:
         raise Invalid("condition.empty", "a condition may not be empty; write a CEL expression such as score < 0.7")
     if text.lstrip().startswith("$"):
         return _JsonPathCondition(text)
-    return _CelCondition(text)
+    return _CelCondition(text, names)
 
 
 class _CelCondition:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, names: frozenset[str] | None) -> None:
         self.text = text
         source, rewritten = _spell_length(text)
         self.warnings: tuple[str, ...] = ("CEL spells '.length' as size(x); it is read as that",) if rewritten else ()
-        self.roots = _names(source)
-        environment = _environment(self.roots)
+        found = _names(source)
+        self.roots = found if names is None else found & names
+        environment = _environment(self.roots if names is None else names)
         try:
             self._program = environment.compile(source)
         except RuntimeError as error:
-            raise Invalid("condition.invalid", f"{text!r} is not a CEL condition: {_reason(error)}") from None
+            reason = _reason(error)
+            if names is not None and (unknown := _UNKNOWN.search(reason)) and unknown[1] in found:
+                raise Invalid(
+                    "condition.unknown_name", f"{text!r} reads {unknown[1]!r}, which is not there", name=unknown[1]
+                ) from None
+            raise Invalid("condition.invalid", f"{text!r} is not a CEL condition: {reason}") from None
         kind = self._program.return_type()
         if kind not in (cel.Type.BOOL, cel.Type.DYN):
             raise Invalid("condition.not_boolean", f"{text!r} gives {kind.name()}, not true or false")
@@ -122,6 +131,9 @@ _TYPES = frozenset({"bool", "bytes", "double", "dyn", "int", "list", "map", "nul
     "duration",
     "optional_type",
 }
+
+
+_UNKNOWN = re.compile(r"undeclared reference to '([^'.]+)")
 
 
 def _names(source: str) -> frozenset[str]:

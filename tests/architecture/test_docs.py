@@ -42,6 +42,8 @@ agents:
     ?: 1
     model: {?: 1}
     retry: {?: 1}
+    rules: [{?: 1, call: [{?: 1}]}]
+    otherwise: {?: 1}
     memory: {?: 1, short_term: {?: 1}, long_term: {?: 1}, episodic: {?: 1}, summarizer: {?: 1}}
 planner:
   type: fsm

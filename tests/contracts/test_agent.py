@@ -18,6 +18,7 @@ from runtime.agents.http import HttpAgent
 from runtime.agents.llm import LlmAgent
 from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
+from runtime.agents.rules_engine import RulesAgent
 from runtime.agents.wasm import WasmAgent
 from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import EmbedReply, EmbedRequest
@@ -33,7 +34,7 @@ from tests.models.cleared import cleared
 from tests.runtime.agents.tasks import Context, task
 
 CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
-KINDS = ("custom", "database", "fsm", "http", "llm", "ml_model", "rag", "wasm")
+KINDS = ("custom", "database", "fsm", "http", "llm", "ml_model", "rag", "rules_engine", "wasm")
 
 
 class ScriptedModels(Gateway):
@@ -109,6 +110,11 @@ def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Ag
             (folder / "articles" / "a.md").write_text("# Cards\n\nA lost card is frozen in the app.\n")
             long_term = AgentSpec(id=agent, type=kind, memory={"long_term": {"folder": "articles"}})
             return RagAgent(long_term, folder=str(folder), models=models, memory=memory)
+        case "rules_engine":
+            rules: Json = [
+                {"name": "lost", "when": "input.contains('card')", "then": "freeze", "call": [{"tool": "t"}]}
+            ]
+            return RulesAgent(AgentSpec(id=agent, type=kind, tools=("t",), config={"rules": rules}))
         case "wasm":
             (folder / "echo.js").write_text("std.out.puts(std.in.readAsString())")
             return WasmAgent(AgentSpec(id=agent, type=kind, config={"module": "echo.js"}), folder=str(folder))

@@ -1,0 +1,100 @@
+"""A decision table: ordered rules, each with a condition, and a hit policy that says which of those that hold count.
+
+The hit policies are those of DMN 1.5 (OMG formal/24-01-01, 8.2.10). Pure: equal data gives equal rules.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from runtime.domain.canonical import Json
+from runtime.domain.event import ErrorInfo
+from runtime.errors import StepFailure
+from runtime.planners.conditions import compile_condition
+
+HitPolicy = Literal["first", "unique", "any", "priority", "collect"]
+Aggregate = Literal["sum", "min", "max", "count"]
+HIT_POLICIES: tuple[HitPolicy, ...] = ("first", "unique", "any", "priority", "collect")
+AGGREGATES: tuple[Aggregate, ...] = ("sum", "min", "max", "count")
+OTHERWISE = "otherwise"
+"""What the rule is called that counts where no other does."""
+
+
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool that a rule calls."""
+
+    tool: str
+    arguments: dict[str, Json] = {}
+    """Templates."""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table."""
+
+    name: str
+    when: str = ""
+    """A condition; empty for the rule that counts where no other does."""
+    then: Json = None
+    """The decision: a template, or a mapping or list of them."""
+    call: tuple[Call, ...] = ()
+    priority: int = 0
+    """Under `priority`: the highest counts, of equal ones the first."""
+
+
+class Table:
+    """The rules with their conditions compiled."""
+
+    def __init__(self, rules: Sequence[Rule], policy: HitPolicy, *, names: Collection[str] | None = None) -> None:
+        """`names`: all that conditions may read; None: anything. Raises Invalid for a condition that is none."""
+        known = None if names is None else frozenset(names)
+        self._rows = [(rule, compile_condition(rule.when, names=known)) for rule in rules]
+        self._policy = policy
+        self.roots = frozenset().union(*(condition.roots for _, condition in self._rows))
+        """The names that conditions read."""
+
+    def fired(self, data: Mapping[str, Json]) -> list[Rule]:
+        """The rules that hold, in order; under `first` the first alone.
+
+        Raises StepFailure where one cannot be decided, or where under `unique` several hold.
+        """
+        found: list[Rule] = []
+        for rule, condition in self._rows:
+            verdict = condition.holds(data)
+            if isinstance(verdict, ErrorInfo):
+                raise StepFailure(verdict.code, f"rule {rule.name!r}: {verdict.message}")
+            if not verdict:
+                continue
+            found.append(rule)
+            if self._policy == "first":
+                break
+        if self._policy == "unique" and len(found) > 1:
+            named = ", ".join(repr(rule.name) for rule in found)
+            raise StepFailure(
+                "rules.not_unique",
+                f"the hit policy is 'unique', and {len(found)} rules hold: {named}; "
+                "narrow their conditions, or choose another hit_policy",
+            )
+        return found
+
+    def counting(self, fired: Sequence[Rule]) -> list[Rule]:
+        """Of the rules that hold, those whose decision and calls count."""
+        if self._policy == "collect":
+            return list(fired)
+        if self._policy == "priority":
+            return sorted(fired, key=lambda rule: -rule.priority)[:1]
+        return list(fired[:1])
+
+
+def aggregated(values: Sequence[Json], how: Aggregate) -> Json:
+    """What the decisions come to under `collect`. Raises StepFailure where one is no number, or there is none."""
+    if how == "count":
+        return len(values)
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) != len(values):
+        wrong = next(value for value in values if isinstance(value, bool) or not isinstance(value, int | float))
+        kind = "null" if wrong is None else type(wrong).__name__
+        raise StepFailure("rules.not_a_number", f"'aggregate: {how}' needs decisions that are numbers, found a {kind}")
+    if how == "sum":
+        return sum(numbers)
+    return min(numbers) if how == "min" else max(numbers)
