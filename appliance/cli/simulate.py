@@ -17,6 +17,7 @@ from runtime.domain.units import span
 
 if TYPE_CHECKING:
     from runtime.domain.canonical import Json
+    from runtime.domain.workflow import Workflow
     from runtime.engine.simulate import Beat, Simulation
 
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         af simulate support --outcomes outcomes.yaml
         echo '{"search": "F"}' | af simulate ./my-project --outcomes -
         af simulate support --outcomes outcomes.yaml --json | jq .path
+        af simulate ./fraud --agent risk_scorer --outcomes outcomes.yaml
         af simulate tree.xml --outcomes outcomes.json --ticks 5 --json
     """,
 )
@@ -35,8 +37,9 @@ if TYPE_CHECKING:
 @click.option(
     "--ticks", type=click.IntRange(1, 10_000), metavar="N", help="Tick a behaviour tree N times, with scripted leaves."
 )
+@click.option("--agent", metavar="NAME", help="Drive the plan of this agent's own, or the workflow that it runs.")
 @pass_af
-def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int | None) -> None:
+def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int | None, agent: str | None) -> None:
     """Drive the planner of WORKFLOW with scripted results. No agent, model or store is touched.
 
     \b
@@ -54,8 +57,8 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int
     if ticks is not None:
         from appliance.cli.simulate_tree import simulate_tree
 
-        if given is not None:
-            raise click.UsageError("--ticks drives a tree by its outcomes alone; leave --input out")
+        if given is not None or agent is not None:
+            raise click.UsageError("--ticks drives a tree by its outcomes alone; leave --input and --agent out")
         simulate_tree(af, workflow, outcomes=outcomes, ticks=ticks)
         return
     if workflow.endswith(".xml"):
@@ -65,13 +68,30 @@ def simulate(af: Af, workflow: str, outcomes: str, given: str | None, ticks: int
 
     if outcomes == "-" and given == "-":
         raise click.UsageError("only one of --outcomes and --input can be read from stdin")
-    definition = asyncio.run(find_definition(af.settings, workflow))
+    definition = _plan_of(asyncio.run(find_definition(af.settings, workflow)), agent)
     script = script_of(read_document(outcomes, "--outcomes"))
     simulation = simulate(definition, read_input(given), script)
     _draw(af, simulation)
     for name in simulation.unused:
         af.terminal.complain(f"warning: outcomes name {name!r}, which this run never entered")
     af.terminal.document(_document(simulation, definition.name, definition.hash))
+
+
+def _plan_of(workflow: "Workflow", agent: str | None) -> "Workflow":
+    """What is driven: the workflow, or what one of its agents runs. Raises NotFound for one that runs nothing."""
+    from runtime.domain.ids import AgentId
+    from runtime.errors import NotFound
+
+    if agent is None:
+        return workflow
+    spec = workflow.agents.get(AgentId(agent))
+    if spec is not None and spec.subrun is not None:
+        return spec.subrun.workflow
+    planned = ", ".join(repr(str(name)) for name, each in workflow.agents.items() if each.subrun is not None)
+    raise NotFound(
+        "agent.no_plan",
+        f"agent {agent!r} of workflow {workflow.name!r} has no plan of its own; those that have: {planned or 'none'}",
+    )
 
 
 def _draw(af: Af, simulation: "Simulation") -> None:

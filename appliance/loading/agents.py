@@ -17,7 +17,7 @@ from appliance.loading.keys import (
 )
 from appliance.loading.models import chat_model
 from appliance.loading.node import Node
-from appliance.loading.own_plans import OWN_PLANS
+from appliance.loading.own_plans import follows
 from appliance.loading.place import Place
 from appliance.loading.planners import planner
 from appliance.loading.rules import TABLE_KEYS, TABLE_SHAPES, check_table
@@ -192,10 +192,10 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
     if kind == "rules_engine":
         check_table(found, node, place)
-    if kind == "fsm" and _part(found, "planner").get("type") not in OWN_PLANS:
+    is_planned = follows(kind, _part(found, "planner").get("type"))
+    if kind == "fsm" and not is_planned:
         _check_decides(found, node, place)
-    follows = _part(found, "planner").get("type") in OWN_PLANS and kind not in SUBRUN_AGENTS
-    if kind != "fsm" and "planner" in found and not follows:
+    if kind != "fsm" and "planner" in found and not is_planned:
         message = f"an agent of type {kind!r} does not follow a planner of its own in this version"
         place.child("planner").warn("agent.planner", message, node.find(("planner",))[0])
 

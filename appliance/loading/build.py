@@ -81,7 +81,7 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
     for name, each in _mapping(document["agents"]).items():
         found = _mapping(each)
         agents[AgentId(name)] = spec = agent_of(name, found)
-        if spec.type not in SUBRUN_AGENTS and own_plan(found) is None:
+        if spec.type not in SUBRUN_AGENTS and own_plan(name, _mapping(document["agents"])) is None:
             continue
         agents[AgentId(name)] = msgspec.structs.replace(
             spec,
@@ -99,8 +99,9 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
 
 def _inner_of(name: str, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
     """The workflow that an agent runs: another one, of a map over an agent that agent alone, or what it plans."""
-    found = _mapping(_mapping(outer["agents"])[name])
-    if own_plan(found) is not None:
+    agents = _mapping(outer["agents"])
+    found = _mapping(agents[name])
+    if own_plan(name, agents) is not None:
         inner = planned_by(name, outer, files)
     else:
         inner = _mapping(found.get("workflow")) or _alone(_text(found.get("agent")), outer, files)
@@ -226,7 +227,12 @@ def fsm_of(definition: Document, *, undefined_is_final: bool = False) -> FsmSpec
         final = {state.name for state in states.values() if not state.targets()}
     if undefined_is_final:
         final |= {target for state in states.values() for target in state.targets() if target not in states}
-    return FsmSpec(states=states, initial_state=_text(definition.get("initial_state")), final_states=frozenset(final))
+    return FsmSpec(
+        states=states,
+        initial_state=_text(definition.get("initial_state")),
+        final_states=frozenset(final),
+        answers_decision=definition.get("answer") == "decision",
+    )
 
 
 def _state_of(name: str, found: Document) -> FsmState:

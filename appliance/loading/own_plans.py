@@ -1,4 +1,4 @@
-"""Agents that follow a plan of their own, a behaviour tree or a model's: the work of each is a run of its own.
+"""Agents that follow a plan of their own (a machine, a tree, a model's): the work of each is a run of its own.
 
 The plan's agents are agents of the workflow; the agent's own name stands for what it does itself, without the plan.
 """
@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from appliance.loading.llm_planner import check_llm
 from appliance.loading.node import Node
+from appliance.loading.own_machines import followed, named_in
 from appliance.loading.place import Place
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
@@ -15,17 +16,27 @@ from runtime.registry import SUBRUN_AGENTS
 Document = dict[str, Json]
 
 
-OWN_PLANS = ("behavior_tree", "llm")
+OWN_PLANS = ("fsm", "behavior_tree", "llm")
 """The types of planners that plan the work of one agent."""
+_CALLED = {"fsm": "machine", "behavior_tree": "tree", "llm": "plan"}
 
 
-def own_plan(agent: Json) -> Document | None:
-    """The checked planner that an agent follows; None where it follows none, or a tree whose file is missing."""
-    found = _mapping(agent)
+def follows(kind: Json, plan: Json) -> bool:
+    """Whether an agent of this type has its work planned by such a planner; one of type `fsm` only decides by its
+    machine."""
+    return plan in OWN_PLANS and kind not in SUBRUN_AGENTS and (kind, plan) != ("fsm", "fsm")
+
+
+def own_plan(name: str, agents: Mapping[str, Json]) -> Document | None:
+    """The checked planner that an agent follows; None where it follows none, or one whose file is missing."""
+    found = _mapping(agents.get(name))
     plan = _mapping(found.get("planner"))
-    if plan.get("type") not in OWN_PLANS or found.get("type") in SUBRUN_AGENTS:
+    if not follows(found.get("type"), plan.get("type")):
         return None
-    return plan if plan["type"] == "llm" or _mapping(plan.get("definition")) else None
+    definition = _mapping(plan.get("definition"))
+    if plan["type"] == "fsm":
+        return {"type": "fsm", "definition": followed(definition, name, agents)} if definition else None
+    return plan if plan["type"] == "llm" or definition else None
 
 
 def leaves(definition: Mapping[str, Json]) -> Iterator[Document]:
@@ -41,14 +52,14 @@ def leaves(definition: Mapping[str, Json]) -> Iterator[Document]:
 
 
 def acting(plan: Mapping[str, Json], agents: Collection[str]) -> list[str]:
-    """The agents of a plan, each once: a tree's actions; those that a model may name, and of its machines' states."""
+    """The agents of a plan, each once: of a machine's states, a tree's actions; those that a model may name, and of
+    its machines."""
     if plan.get("type") == "llm":
         named: list[Json] = [*_list(plan.get("agents"))]
         for machine in ("execution", "fallback"):
-            states = _mapping(_mapping(_mapping(plan.get(machine)).get("definition")).get("states"))
-            for state, found in states.items():
-                agent = _mapping(found).get("agent")
-                named += [agent] if agent is not None else [state] if state in agents else []
+            named += named_in(_mapping(_mapping(plan.get(machine)).get("definition")), agents)
+    elif plan.get("type") == "fsm":
+        named = named_in(_mapping(plan.get("definition")), agents)
     else:
         named = [leaf.get("agent") for leaf in leaves(_mapping(plan.get("definition")))]
     return list(dict.fromkeys(name for name in named if isinstance(name, str)))
@@ -56,7 +67,7 @@ def acting(plan: Mapping[str, Json], agents: Collection[str]) -> list[str]:
 
 def named_by_plans(agents: Mapping[str, Json]) -> frozenset[str]:
     """The agents that work in other agents' plans; they are no steps of their own unless the plan says so."""
-    plans = ((name, own_plan(agent)) for name, agent in agents.items())
+    plans = ((name, own_plan(name, agents)) for name in agents)
     return frozenset(each for name, plan in plans if plan is not None for each in acting(plan, agents) if each != name)
 
 
@@ -64,11 +75,13 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
     """The workflow that an agent's own planner plans."""
     agents = _mapping(outer["agents"])
     own = _mapping(agents[name])
-    plan = own_plan(own)
+    plan = own_plan(name, agents)
     assert plan is not None, "the caller has looked"
     chosen: Document = {}
     for each in _closure(acting(plan, agents), name, agents):
-        agent = {key: value for key, value in _mapping(agents[each]).items() if each != name or key != "planner"}
+        # what the agent itself is given is the run's input: its `input` has been rendered where it stands as a step
+        left_out = ("planner", "input") if each == name else ()
+        agent = {key: value for key, value in _mapping(agents[each]).items() if key not in left_out}
         chosen[each] = _without_replan(agent)
     planned: Document = {
         "version": outer["version"],
@@ -89,12 +102,12 @@ def check_own_plans(found: Document, node: Node, place: Place) -> None:
     """Report plans of agents that name nobody, lead back to themselves, or reach further than the workflow."""
     agents = _mapping(found.get("agents"))
     for name, agent in agents.items():
-        plan = own_plan(agent)
+        plan = own_plan(name, agents)
         if plan is None:
             continue
         here = place.child("agents").child(name).child("planner")
         at = node.find(("agents", name, "planner"))[0]
-        called = "tree" if plan["type"] == "behavior_tree" else "plan"
+        called = _CALLED[str(plan["type"])]
         if plan["type"] == "llm":
             _check_llm(plan, name, agents, node, place)
         for each in acting(plan, agents):
@@ -137,14 +150,14 @@ def _closure(names: list[str], owner: str, agents: Document) -> list[str]:
         reached[name] = None
         agent = _mapping(agents[name])
         ahead += [str(agent[key]) for key in ("fallback_agent", "agent") if isinstance(agent.get(key), str)]
-        plan = None if name == owner else own_plan(agent)
+        plan = None if name == owner else own_plan(name, agents)
         ahead += [] if plan is None else acting(plan, agents)
     return list(reached)
 
 
 def _circle(name: str, agents: Document) -> list[str]:
     """The way from an agent's plan through those of others back to it; empty where there is none."""
-    ways = [[name, each] for each in acting(own_plan(agents[name]) or {}, agents) if each != name]
+    ways = [[name, each] for each in acting(own_plan(name, agents) or {}, agents) if each != name]
     seen: set[str] = set()
     while ways:
         way = ways.pop()
@@ -154,7 +167,7 @@ def _circle(name: str, agents: Document) -> list[str]:
             continue
         seen.add(way[-1])
         agent = _mapping(agents.get(way[-1]))
-        following = [*acting(own_plan(agent) or {}, agents), agent.get("fallback_agent"), agent.get("agent")]
+        following = [*acting(own_plan(way[-1], agents) or {}, agents), agent.get("fallback_agent"), agent.get("agent")]
         ways += [[*way, each] for each in following if isinstance(each, str) and each != way[-1]]
     return []
 

@@ -29,7 +29,7 @@ from runtime.domain.canonical import Json
 from runtime.errors import Invalid, NotFound
 
 PLANNER_TYPES = ("fsm", "behavior_tree", "llm", "sequential", "sequential_with_feedback")
-FSM_KEYS = ("states", "initial_state", "final_states")
+FSM_KEYS = ("states", "initial_state", "final_states", "answer")
 
 
 _SOME_CONDITION = "true"
@@ -87,6 +87,7 @@ FSM = record(
         "states": mapping_of(_state, what="a mapping from state names to states"),
         "initial_state": name,
         "final_states": list_of(name, what="a list of state names"),
+        "answer": choice("last", "decision"),
     },
     required=("states",),
 )

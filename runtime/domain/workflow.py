@@ -169,6 +169,8 @@ class FsmSpec(msgspec.Struct, frozen=True, kw_only=True):
     initial_state: str
     final_states: frozenset[str]
     """Entering one of these ends the run, after its agent has answered when it has one."""
+    answers_decision: bool = False
+    """Whether the run's answer has the final state beside what was answered last, as `decision`."""
 
 
 class LlmPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,7 +251,7 @@ class AttemptLimits(msgspec.Struct, frozen=True):
 def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLimits:
     """The limits of an agent in a state: the state's own where it sets them, else the agent's."""
     spec = agent_of(workflow, agent)
-    own = next((machine.states[state] for machine in _machines(workflow) if state in machine.states), None)
+    own = next((machine.states[state] for machine in machines_of(workflow) if state in machine.states), None)
     if own is None:
         return AttemptLimits(spec.retry, spec.timeout_ms)
     return AttemptLimits(own.retry or spec.retry, own.timeout_ms or spec.timeout_ms)
@@ -262,7 +264,7 @@ def agent_of(workflow: Workflow, agent: AgentId) -> AgentSpec:
     return workflow.agents[agent]
 
 
-def _machines(workflow: Workflow) -> tuple[FsmSpec, ...]:
+def machines_of(workflow: Workflow) -> tuple[FsmSpec, ...]:
     """Every state machine that a run of it may follow."""
     if workflow.llm is None:
         return () if workflow.fsm is None else (workflow.fsm,)

@@ -2,7 +2,7 @@
 
 from runtime.domain.canonical import Json
 from runtime.domain.run import RunState
-from runtime.domain.workflow import Workflow
+from runtime.domain.workflow import Workflow, machines_of
 from runtime.planners.scope import outputs, scope
 
 
@@ -15,4 +15,15 @@ def answer_of(workflow: Workflow, state: RunState) -> Json:
         template = Template(workflow.output)
         return template.render(scope(state, template.names))
     answered = outputs(state) if workflow.answered_by else {}
-    return answered.get(workflow.answered_by, state.output)
+    answer = answered.get(workflow.answered_by, state.output)
+    return _with_decision(workflow, state, answer) if state.status == "succeeded" else answer
+
+
+def _with_decision(workflow: Workflow, state: RunState, answer: Json) -> Json:
+    """The answer with the final state beside it, where the machine says so and it does not say one itself."""
+    last = state.path[-1] if state.path else ""
+    if not any(machine.answers_decision and last in machine.final_states for machine in machines_of(workflow)):
+        return answer
+    if isinstance(answer, dict):
+        return {"decision": last, **answer}
+    return {"decision": last} if answer is None else {"decision": last, "answer": answer}

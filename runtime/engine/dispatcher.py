@@ -174,7 +174,7 @@ class Dispatcher:
     async def _act(
         self, workflow: Workflow, state: RunState, step: StepState, desk: Desk, uses: list[ToolUse]
     ) -> StepResult:
-        data, given = scope(state, desk.names), given_to(state, step.step)
+        data, given = scope(state, desk.names, step.step), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
         if isinstance(desk.agent, PlanningAgent):

@@ -101,7 +101,8 @@ class Recording:
 def asked(workflow: Workflow, state: RunState, step: StepId, agent: AgentId | None) -> tuple[AgentSpec, Asked]:
     """What a step's agent is asked as the run stands now."""
     spec = agent_of(workflow, agent or AgentId(state_of(step)))
-    return spec, Asked(agent=_fingerprint(workflow, spec), data=scope(state, _names(spec)), given=given_to(state, step))
+    data = scope(state, _names(spec), step)
+    return spec, Asked(agent=_fingerprint(workflow, spec), data=data, given=given_to(state, step))
 
 
 def shown_to_person(state: RunState, step: StepId) -> Json:

@@ -224,7 +224,7 @@ class Subruns:
         over = None if subrun.over is None else Template(subrun.over)
         shape = None if spec.input is None else Template(spec.input)
         names = (over.names if over else frozenset()) | (shape.names if shape else frozenset())
-        data, given = scope(state, names), given_to(state, attempt.step)
+        data, given = scope(state, names, attempt.step), given_to(state, attempt.step)
         if state.is_minimised:
             assert self._minimiser is not None, "the engine has refused the run otherwise"
             restored = await self._minimiser.restored(of_run(state.tenant, state.run), [data, given])

@@ -5,19 +5,20 @@ from collections.abc import Iterable
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.ids import step_id
+from runtime.domain.ids import StepId, state_of, step_id
 from runtime.domain.run import RunState
 
 LAST_OUTPUT = frozenset({"response", "output", "result", "last"})
 """Names of the output of the step that answered last."""
 
 
-def scope(state: RunState, names: Iterable[str]) -> dict[str, Json]:
-    """The values of `names`, those that there are.
+def scope(state: RunState, names: Iterable[str], at: StepId | None = None) -> dict[str, Json]:
+    """The values of `names`, those that there are; `at`: the step that somebody acts in.
 
     `input` is the run's input, `steps` maps each state to its latest output, `response` (also `output`, `result`,
     `last`) is the last output, `error` the last error, `visits` how often each state was entered. Any other name
-    is looked up as a state's output, then as a key of the last output, then as a key of the input.
+    is looked up as a state's output, then as a key of the last output, then as a key of the input; `state` is
+    behind them the state of the step that acts.
     """
     found: dict[str, Json] = {}
     for name in names:
@@ -33,6 +34,8 @@ def scope(state: RunState, names: Iterable[str]) -> dict[str, Json]:
             found[name] = dict(state.visits)
         else:
             _look_up(state, name, found)
+            if name == "state" and at is not None:
+                found.setdefault(name, state_of(at))
     return found
 
 
