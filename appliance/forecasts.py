@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from runtime.costs.budget import budgets_of, in_words, key_of, names_of
+from runtime.costs.budget import budgets_of_workflow, in_words, key_of, names_of
 from runtime.costs.preflight import Forecast, Spread, StepForecast
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import Sender
@@ -105,9 +105,7 @@ async def plan_view(
 ) -> PlanView:
     """The document of a preflight; `budgets`: those of the settings."""
     sender = Sender(tenant=tenant, workflow=workflow.name, role=role)
-    limits = [
-        each for each in (*budgets, *budgets_of(workflow.policies, workflow=workflow.name)) if _is_of(each, sender)
-    ]
+    limits = [each for each in (*budgets, *budgets_of_workflow(workflow)) if _is_of(each, sender)]
     return PlanView(
         workflow=workflow.name,
         definition_hash=workflow.hash,

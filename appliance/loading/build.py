@@ -17,7 +17,7 @@ from runtime.domain.canonical import Json, digest
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.plan import PLANNING, QUESTION
 from runtime.domain.problem import Problem
-from runtime.domain.units import milliseconds
+from runtime.domain.units import milliseconds, usd_micros
 from runtime.domain.workflow import (
     AgentSpec,
     Branch,
@@ -65,6 +65,7 @@ def workflow_of(
         llm=llm_of(plan, _mapping(document["agents"])) if plan["type"] == "llm" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),
         max_steps=_int(section.get("max_steps"), 1_000),
+        budget_usd_micros=usd_micros(section["cost_budget"]) if "cost_budget" in section else None,
         input_schema=_schema(document.get("input_schema")),
         output=document.get("output"),
         answered_by=_text(_list(plan["agents"])[-1]) if plan["type"] == FEEDBACK_TYPE else "",

@@ -68,7 +68,7 @@ _WORKFLOW_SECTION = record(
         "timeout": duration,
         "max_steps": whole(1, 1_000_000),
         "sla": inactive(SLA),
-        "cost_budget": inactive(money),
+        "cost_budget": money,
         "planner": planner(is_lenient=False),
         **dict.fromkeys((*_PLANNER_KEYS, *FEEDBACK_KEYS), anything),
     },

@@ -93,6 +93,9 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
     policies.pop("replan", None)
     if policies:
         planned["policies"] = policies
+    limit = _mapping(outer.get("workflow")).get("cost_budget")
+    if limit is not None:
+        planned["workflow"] = {"cost_budget": limit}
     if files:
         planned["files"] = dict(files)
     return planned

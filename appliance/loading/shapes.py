@@ -12,6 +12,7 @@ from appliance.loading.node import Node, kind_of, plain
 from appliance.loading.place import Place
 from runtime.domain import units
 from runtime.domain.canonical import Json
+from runtime.domain.cost import limit_of
 from runtime.domain.spelling import did_you_mean
 
 Shape: TypeAlias = Callable[[Node, Place], Json]
@@ -121,7 +122,7 @@ def number(low: float, high: float) -> Shape:
     return shape
 
 
-def quantity(parse: Callable[[object], int]) -> Shape:
+def quantity(parse: Callable[[object], object]) -> Shape:
     """An amount with its unit, kept as it is written."""
 
     def shape(node: Node, place: Place) -> Json:
@@ -139,6 +140,7 @@ def quantity(parse: Callable[[object], int]) -> Shape:
 
 duration = quantity(units.milliseconds)
 money = quantity(units.usd_micros)
+limit = quantity(limit_of)
 size = quantity(units.size_bytes)
 ratio = number(0, 1)
 tool_name = matching(

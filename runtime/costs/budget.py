@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from runtime.costs.periods import instant, period_of
-from runtime.domain.cost import EACH, Budget, Dimension
+from runtime.domain.cost import EACH, Budget, Dimension, limit_of
 from runtime.domain.egress import CostBound, Sender
 from runtime.domain.units import dollars, usd_micros
+from runtime.domain.workflow import Workflow
 
 Key: TypeAlias = tuple[str | int, ...]
 """What one count is kept under: period, its begin or the run, then dimension and name in turn."""
@@ -15,19 +16,34 @@ _AN = {"run": "a run", "hour": "an hour", "day": "a day", "month": "a month"}
 
 
 def budgets_of(policies: Mapping[str, object], *, workflow: str, agent: str = "") -> tuple[Budget, ...]:
-    """The budgets that the checked `policies` of a workflow, or of one of its agents, set for a run; hard."""
+    """The budgets that the checked `policies` of a workflow, or of one of its agents, set; hard.
+
+    Money is for a day unless it says for what, and each tenant has it for itself; tokens are for a run.
+    """
     whose = f"workflow {workflow!r}"
     scope: tuple[tuple[Dimension, str], ...] = (("workflow", workflow),)
     if agent:
         whose, scope = f"agent {agent!r} of {whose}", (*scope, ("agent", agent))
     found = []
     if (money := policies.get("cost_budget")) is not None:
-        set_by = f"policies.cost_budget of {whose}"
-        found.append(Budget(scope=scope, per="run", usd_micros=usd_micros(money), set_by=set_by))
+        usd, per = limit_of(money)
+        whom = scope if per == "run" else (("tenant", EACH), *scope)
+        found.append(Budget(scope=whom, per=per, usd_micros=usd, set_by=f"policies.cost_budget of {whose}"))
     if isinstance(tokens := policies.get("cost_budget_tokens"), int):
         set_by = f"policies.cost_budget_tokens of {whose}"
         found.append(Budget(scope=scope, per="run", tokens=tokens, set_by=set_by))
     return tuple(found)
+
+
+def budgets_of_workflow(workflow: Workflow, name: str = "") -> tuple[Budget, ...]:
+    """The budgets that a definition sets for its runs as a whole; `name`: what it is called in what is said of it."""
+    name = name or workflow.name
+    own = budgets_of(workflow.policies, workflow=name)
+    if workflow.budget_usd_micros is None:
+        return own
+    set_by = f"workflow.cost_budget of workflow {name!r}"
+    of_run = Budget(scope=(("workflow", name),), per="run", usd_micros=workflow.budget_usd_micros, set_by=set_by)
+    return (of_run, *own)
 
 
 def budgets_of_memory(memory: Mapping[str, object], *, workflow: str, agent: str) -> tuple[Budget, ...]:

@@ -1,14 +1,30 @@
 """What may be spent: budgets as data. Money is integer micro-dollars, periods are of UTC."""
 
-from typing import Literal
+from typing import Literal, cast, get_args
 
 import msgspec
+
+from runtime.domain.units import usd_micros
 
 Dimension = Literal["tenant", "workflow", "agent", "role", "tool", "model", "memory"]
 Period = Literal["run", "hour", "day", "month"]
 
 EACH = "*"
 """In a budget's scope: any name, and each has the whole budget for itself."""
+
+
+def limit_of(value: object, default: Period = "day") -> tuple[int, Period]:
+    """Read a limit on money, as micro-dollars and what they are for: `50.0`, `$50/day`, `0.05/run`.
+
+    Raises ValueError for what is none.
+    """
+    amount, slash, period = str(value).rpartition("/")
+    if not slash:
+        return usd_micros(value), default
+    if period.strip() not in get_args(Period):
+        periods = ", ".join(get_args(Period))
+        raise ValueError(f"expected an amount of US dollars such as 50, or 50/day ({periods}), found {value!r}")
+    return usd_micros(amount), cast("Period", period.strip())
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -218,6 +218,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """Bound on the whole run; 0: none."""
     max_steps: int = 1_000
     """Bound on the steps of one run, so that a loop ends."""
+    budget_usd_micros: int | None = None
+    """What one run may cost; None: no bound of its own."""
     input_schema: dict[str, Json] | None = None
     output: Json = None
     """A template, or a mapping of them, over the run's data; None: the last step's output."""

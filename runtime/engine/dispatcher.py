@@ -15,7 +15,7 @@ from msgspec import UNSET
 from runtime.agents.context import AgentContext
 from runtime.agents.planning import PlanningAgent
 from runtime.agents.templates import Template
-from runtime.costs.budget import budgets_of, budgets_of_memory
+from runtime.costs.budget import budgets_of, budgets_of_memory, budgets_of_workflow
 from runtime.costs.tally import Tallies
 from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
@@ -317,9 +317,9 @@ def sender_of(
 
 def _budgets(workflow: Workflow, spec: AgentSpec, name: str) -> tuple[Budget, ...]:
     """What the definition lets a run spend, in all and by this agent."""
-    if not (workflow.policies or spec.policies or spec.memory):
+    if workflow.budget_usd_micros is None and not (workflow.policies or spec.policies or spec.memory):
         return ()
-    of_all, of_agent = budgets_of(workflow.policies, workflow=name), spec.policies
+    of_all, of_agent = budgets_of_workflow(workflow, name), spec.policies
     of_memory = budgets_of_memory(spec.memory, workflow=name, agent=spec.id)
     return (*of_all, *budgets_of(of_agent, workflow=name, agent=spec.id), *of_memory)
 

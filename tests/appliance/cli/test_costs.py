@@ -45,6 +45,22 @@ def test_a_budget_of_a_definition_holds_for_its_runs(af: Af, greet: Path) -> Non
     )
 
 
+def test_a_budget_of_money_holds_for_a_run_or_for_a_day(af: Af, greet: Path, settings: Path) -> None:
+    """`workflow.cost_budget` for one run, `policies.cost_budget` for the day, over runs and over restarts."""
+    settings.write_text('prices: {"scripted/*": {per_call: "0.1"}}\n')
+    text, given = greet.read_text(), ("--input", '{"message": "hi"}', "--json")
+    greet.write_text(text + "workflow: {cost_budget: 0.09}\n")
+    said = af("run", greet, *given)
+    assert 3 == said.code
+    assert "workflow.cost_budget of workflow 'greet'; raise it; each run has its own" in str(said.document["error"])
+    greet.write_text(text + "policies: {cost_budget: 0.15}\n")
+    first, second = (af("run", greet, *given) for _ in range(2))
+    assert (0, 3) == (first.code, second.code)
+    told = str(second.document["error"])
+    assert "of the 0.15 USD a day of workflow 'greet' of tenant 'default', 0.05 USD is left" in told
+    assert "when it renews" in told
+
+
 def test_costs_are_shown_with_what_is_left(af: Af, greet: Path, settings: Path) -> None:
     """80 columns, and the same as a document."""
     settings.write_text(PRICED + "budgets: [{scope: {tenant: '*'}, per: day, usd: 1}, {per: run, tokens: 900}]\n")

@@ -17,6 +17,7 @@ agents:
   say: {type: llm, prompt: "{{ input.message }}", model: {provider: scripted, answers: [hello], max_tokens: 40}}
   tell: {type: llm, prompt: "{{ steps.say.text }} and so on", model: {provider: vllm, name: llama3, max_tokens: 10}}
 policies: {cost_budget: 0.05}
+workflow: {cost_budget: 0.04}
 planner: {type: sequential, agents: [say, tell]}
 """
 
@@ -77,7 +78,8 @@ def test_budgets_are_asked_whether_they_have_room(af: Af, tmp_path: Path, settin
     assert {
         "1 USD a day of the appliance": "fits",
         "0.06 USD an hour of workflow 'two'": "may_not_fit",
-        "0.05 USD a run of workflow 'two'": "may_not_fit",
+        "0.05 USD a day of workflow 'two' of tenant 'default'": "may_not_fit",
+        "0.04 USD a run of workflow 'two'": "does_not_fit",
     } == verdicts
 
 
@@ -137,7 +139,7 @@ agents:
     type: workflow
     workflow:
       name: inside
-      policies: {cost_budget: 5}
+      policies: {cost_budget: 5/run}
       agents:
         look:
           type: llm
@@ -145,7 +147,7 @@ agents:
           model: {provider: scripted, answers: [seen], max_tokens: 100}
   say: {type: llm, prompt: "say {{ input }} please", model: {provider: scripted, answers: [a b c], max_tokens: 10}}
   each: {type: map, over: "OVER", agent: say}
-policies: {cost_budget: 0.2}
+workflow: {cost_budget: 0.2}
 """
 
 

@@ -171,7 +171,7 @@ def test_what_does_not_run_in_this_version_loads_and_is_refused(agent: str, code
     ("text", "path"),
     [
         ("policies: {permissions: [read]}\n", "policies.permissions"),
-        ("workflow: {cost_budget: 0.01}\n", "workflow.cost_budget"),
+        ("workflow: {sla: 99.9%}\n", "workflow.sla"),
         ("triggers: [{slack_integration: {channel: x}}]\n", "triggers.0.slack_integration"),
     ],
 )

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.costs.budget import budgets_of
+from runtime.costs.budget import budgets_of, budgets_of_workflow
 from runtime.costs.periods import instant, period_of
 from runtime.costs.prices import FREE, Price, cost
-from runtime.domain.cost import Period
+from runtime.domain.cost import Period, limit_of
+from runtime.domain.ids import DefinitionHash
+from runtime.domain.workflow import Workflow
 
 GPT_4O = Price(input_micros=2_500_000, output_micros=10_000_000)
 TOKENS = st.integers(0, 10**9)
@@ -69,12 +71,28 @@ def test_every_instant_lies_in_its_period_and_periods_join(per: Period, at_us: i
     assert end == period_of(per, end)[0]
 
 
-def test_policies_of_a_definition_are_budgets_of_a_run() -> None:
-    """In whatever spelling of money the definition has."""
+def test_policies_of_a_definition_are_budgets() -> None:
+    """Money for a day of each tenant, as the source document's comment says, unless they name a period."""
     policies = {"cost_budget": "$0.01", "cost_budget_tokens": 1_000}
     money, tokens = budgets_of(policies, workflow="support", agent="draft")
-    assert (10_000, None, "run", True) == (money.usd_micros, money.tokens, money.per, money.is_hard)
+    assert (10_000, None, "day", True) == (money.usd_micros, money.tokens, money.per, money.is_hard)
     assert (None, 1_000) == (tokens.usd_micros, tokens.tokens)
-    assert (("workflow", "support"), ("agent", "draft")) == money.scope
+    assert (("tenant", "*"), ("workflow", "support"), ("agent", "draft")) == money.scope
+    assert (("workflow", "support"), ("agent", "draft")) == tokens.scope
     assert "policies.cost_budget of agent 'draft' of workflow 'support'" == money.set_by
     assert () == budgets_of({"residency": ["local"]}, workflow="support")
+
+
+def test_a_definition_names_the_period_of_its_budget() -> None:
+    """And `workflow.cost_budget` is what one run may cost."""
+    (of_run,) = budgets_of({"cost_budget": "0.05/run"}, workflow="support")
+    assert (50_000, "run", (("workflow", "support"),)) == (of_run.usd_micros, of_run.per, of_run.scope)
+    (of_month,) = budgets_of({"cost_budget": "$200/month"}, workflow="support")
+    assert (200_000_000, "month") == (of_month.usd_micros, of_month.per)
+    workflow = Workflow(name="w", hash=DefinitionHash(""), budget_usd_micros=10_000, policies={"cost_budget": 50.0})
+    assert [("run", 10_000), ("day", 50_000_000)] == [
+        (each.per, each.usd_micros) for each in budgets_of_workflow(workflow)
+    ]
+    for wrong in ("5/week", "/day", "5 EUR/day", "1/2/day", "-1/run"):
+        with pytest.raises(ValueError, match="expected an amount"):
+            limit_of(wrong)
