@@ -35,6 +35,7 @@ def egress_policy(settings: Settings) -> EgressPolicy:
     return EgressPolicy(
         mode=settings.mode,
         has_cloud="cloud" in settings.features,
+        has_web="web_search" in settings.features,
         site_hosts=settings.site_hosts,
         cloud_hosts={**hosts, **settings.cloud_hosts},
         zones=settings.residency or EgressPolicy().zones,
@@ -66,7 +67,8 @@ class GuardedHttp:
     async def send(self, request: HttpRequest, *, sender: Sender = APPLIANCE) -> HttpReply:
         """Send one request. Raises Refused, Unavailable, StepFailure or Invalid."""
         host = destination_of(request.url)
-        destination = Destination("http", self._guard.zone_of(host), host)
+        kind = "search" if request.onward else "http"
+        destination = Destination(kind, self._guard.zone_of(host), host, request.onward)
         bound = CostBound(usd_micros=self._prices.per_request(host), item=f"tool:http/{host}", payee=host)
         request = replace(request, holder=sender.tenant)  # never whom the caller says
         outbound = Outbound(destination=destination, payload=request, sender=sender, bound=bound)

@@ -105,7 +105,7 @@ class Preflights:
             return Ask(agent=spec.id, within=await self._within(workflow, spec, given, asking))
         sender = msgspec.structs.replace(sender_of(workflow, spec), tenant=asking.tenant)
         called = sum(self._tool_price(workflow, tool) for tool in spec.tools) + self._request_micros(spec)
-        called += self._prices.per_memory("long_term", "search") if spec.type == "rag" else 0
+        called += self._prices.per_memory("long_term", "search") if searches_memory(spec) else 0
         prompt = _prompt_of(workflow, spec, given)
         if prompt is None:
             return Ask(agent=spec.id, call_micros=called)
@@ -223,9 +223,14 @@ def _known(workflow: Workflow, given: Given) -> Mapping[str, Json]:
     return {**keys, "input": given}
 
 
+def searches_memory(spec: AgentSpec) -> bool:
+    """Whether each task of an agent is a search of a collection."""
+    return spec.type == "rag" or (spec.type == "web_search" and spec.config.get("live") is not True)
+
+
 def _embedding_of(spec: AgentSpec) -> str | None:
     """The embedding model that an agent asks with each task; None: none."""
-    if spec.type == "rag":
+    if searches_memory(spec):
         memory = spec.memory.get("long_term")
         return str((memory if isinstance(memory, dict) else {}).get("embedding_model") or DEFAULT_MODEL)
     if spec.type == "ml_model" and spec.model is not None and spec.model.options.get("examples"):

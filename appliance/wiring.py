@@ -433,10 +433,10 @@ class Appliance:
         kind = f"agent.{spec.type}"
         make = registry.load(kind)
         parts: dict[str, object] = {}
-        if kind in ("agent.rag", "agent.ml_model"):
+        if kind in ("agent.rag", "agent.ml_model", "agent.web_search"):
             models = ModelsFor(self.models, sender)
             parts = {"models": models, "memory": self.memory, "progress": self._progress, "folder": folder}
-        if kind == "agent.rag":
+        if kind in ("agent.rag", "agent.web_search"):
             parts["minimiser"] = self.minimising.of_memory
         if kind == "agent.wasm":
             parts = {"folder": folder}

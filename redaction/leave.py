@@ -5,6 +5,8 @@ Each raises Refused, naming the rule and where it is set.
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from redaction.policy import EgressPolicy, is_loopback
 from runtime.domain.egress import Destination, Sender, ZoneRule
 from runtime.errors import Refused
@@ -23,9 +25,18 @@ def check_leave(destination: Destination, sender: Sender, policy: EgressPolicy) 
             "which have no host. Add it to site_hosts in the settings",
             destination,
         )
-    _check_zone(destination, sender, policy)
-    for data_class in (sender.workflow_class, sender.data_class):
-        _check_data_class(destination, sender, policy, data_class)
+    if destination.onward and not policy.has_web:
+        raise _refused(
+            "egress.web_refused",
+            f"{sender.purpose} wants to ask {place(destination)}, which passes the question on to the web; that takes "
+            "features: [web_search] in the settings",
+            destination,
+        )
+    for zone in filter(None, (destination.zone, destination.onward)):
+        there = replace(destination, zone=zone)
+        _check_zone(there, sender, policy)
+        for data_class in (sender.workflow_class, sender.data_class):
+            _check_data_class(there, sender, policy, data_class)
 
 
 def _check_mode(destination: Destination, sender: Sender, policy: EgressPolicy) -> None:

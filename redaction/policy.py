@@ -32,6 +32,8 @@ class EgressPolicy(msgspec.Struct, frozen=True, kw_only=True):
     `connected`: as restricted, and declared hosts of cloud zones once the feature is on."""
     has_cloud: bool = False
     """Whether the feature `cloud` is on."""
+    has_web: bool = False
+    """Whether the feature `web_search` is on, by which a service of the site may pass questions on to the web."""
     site_hosts: tuple[str, ...] = ()
     """Hosts of the site's own network, as `name` or `name:port`; IPv6 addresses in brackets."""
     cloud_hosts: dict[str, str] = {}
@@ -67,8 +69,9 @@ class EgressPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def names_of(destination: Destination) -> tuple[str, str]:
-    """How policies call a destination: `site`, `http/site`."""
-    return destination.zone, f"{destination.kind}/{destination.zone}"
+    """How policies call a destination, by the furthest zone: `site`, `http/site`."""
+    zone = destination.onward or destination.zone
+    return zone, f"{destination.kind}/{zone}"
 
 
 def redaction_of(own: Mapping[str, RedactionPolicy | None]) -> tuple[tuple[str, RedactionPolicy | None], ...]:

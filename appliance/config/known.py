@@ -38,8 +38,8 @@ Value: TypeAlias = (
 
 ENVIRONMENT_PREFIX: Final = "AGENTFLOW_"
 SANDBOX_ORDER: Final = ["bubblewrap", "gvisor", "docker", "wasm", "process"]
-FEATURES: Final = ("cloud", "kubernetes", "openbao", "slack")
-DESTINATION_KINDS: Final = ("model", "http", "mail", "sql", "telemetry", "bus")
+FEATURES: Final = ("cloud", "kubernetes", "openbao", "slack", "web_search")
+DESTINATION_KINDS: Final = ("model", "http", "search", "mail", "sql", "telemetry", "bus")
 
 _STREAM = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -342,7 +342,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "features",
         features,
         [],
-        "what is off unless it is named: cloud (also takes mode: connected), kubernetes, openbao, slack",
+        "what is off unless it is named: cloud (also takes mode: connected), kubernetes, openbao, slack, web_search",
     ),
     Setting("cloud_hosts", cloud_hosts, {}, "hosts beyond the site → their zone, such as cloud:eu"),
     Setting("residency", zones, [], "zones that may be reached, such as local, site, cloud:eu-*; empty: all"),

@@ -21,6 +21,7 @@ from appliance.loading.own_plans import follows
 from appliance.loading.place import Place
 from appliance.loading.planners import planner
 from appliance.loading.rules import TABLE_KEYS, TABLE_SHAPES, check_table
+from appliance.loading.searches import check_search
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -190,6 +191,8 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
+    if kind == "web_search":
+        check_search(found, node, place)
     if kind == "rules_engine":
         check_table(found, node, place)
     is_planned = follows(kind, _part(found, "planner").get("type"))

@@ -207,7 +207,7 @@ def _model_span(
     *,
     call: Called | None = None,
 ) -> Span:
-    operation = c.EMBEDDINGS if spec is not None and spec.type in ("rag", "ml_model") else c.CHAT
+    operation = c.EMBEDDINGS if spec is not None and spec.type in ("rag", "ml_model", "web_search") else c.CHAT
     model = _model(step, spec)
     error = "" if call is None else _failure(call)
     response = step.evidence.get("model")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,7 @@ from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, Unavailable
 from runtime.memory.embedding import DEFAULT_MODEL, Embedder
 from runtime.memory.ingest import content_digest, ingest
-from runtime.memory.retrieval import Hit, retrieve
+from runtime.memory.retrieval import Hit, Retrieved, retrieve
 from runtime.ports import MemoryStore, Minimiser, ModelAccess, Progress, StepContext, StepResult, Task
 
 DIGITS = 6
@@ -82,9 +83,20 @@ class RagAgent:
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Search once. The first task of another tenant brings the folder into that tenant's memory first."""
-        options = self._options()
         question = question_in(task.input, self._spec.id)
-        collection = await self._collection(task.tenant)
+        found, collection, hits = await self.find(question, task.tenant, ctx, hit_of)
+        return StepResult(
+            output={"hits": hits, "confidence": round(found.confidence, DIGITS)},
+            usage=Usage(found.question.input_tokens),
+            evidence={**evidence_of(found.question), "collection": collection.name},
+        )
+
+    async def find(
+        self, question: str, tenant: TenantId, ctx: StepContext, told: Callable[[Hit], Json]
+    ) -> tuple[Retrieved, Collection, Json]:
+        """What a question finds, where, and the hits as `told` tells them, with the values that memory has no more."""
+        options = self._options()
+        collection = await self._collection(tenant)
         await ctx.pay_for_memory("long_term", "search")
         found = await retrieve(
             question,
@@ -94,15 +106,10 @@ class RagAgent:
             memory=self._memory,
             model=options.embedding_model,
         )
-        reply = found.question
-        hits: Json = [hit_of(hit) for hit in found.hits]
+        hits: Json = [told(hit) for hit in found.hits]
         if self._minimiser is not None:
             hits = await self._minimiser.restored(of_collection(collection), hits)
-        return StepResult(
-            output={"hits": hits, "confidence": round(found.confidence, DIGITS)},
-            usage=Usage(reply.input_tokens),
-            evidence={**evidence_of(reply), "collection": collection.name},
-        )
+        return found, collection, hits
 
     async def _collection(self, tenant: TenantId) -> Collection:
         """The collection to search, with the folder brought into it once."""

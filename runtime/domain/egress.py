@@ -19,6 +19,8 @@ class Destination(msgspec.Struct, frozen=True):
     """`local`: this process and its workers. `site`: declared hosts of this network. `cloud:<region>`: the rest."""
     host: str = ""
     """Host and port as `name:port`; empty for `local`."""
+    onward: str = ""
+    """The zone that whoever is there passes it on to: what goes there is held to that one's rules too; empty: none."""
 
 
 class ZoneRule(msgspec.Struct, frozen=True):

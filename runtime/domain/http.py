@@ -17,6 +17,8 @@ class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     that the door puts the values in the place of references to secrets."""
     holder: TenantId = DEFAULT_TENANT
     """Whose secrets those are."""
+    onward: str = ""
+    """The zone that whoever is asked passes this on to, as a search service does; empty: it stays there."""
     timeout_s: float = 30.0
     max_reply_bytes: int = 1_048_576
 

@@ -22,7 +22,7 @@ from runtime.planners.scope import scope
 
 OF_NO_ANSWER = ("concurrency", "fallback_agent", "id", "policies", "retry", "timeout_ms", "subrun")
 """Fields of an agent that decide whether and when it answers, not what."""
-WITH_FILES = frozenset({"custom", "rag", "ml_model"})
+WITH_FILES = frozenset({"custom", "rag", "ml_model", "web_search"})
 """Kinds that read files of the project, any of which may decide the answer."""
 READS_ALL = frozenset({"fsm", "rules_engine"})
 """Kinds that read all of a run's data."""
@@ -163,7 +163,7 @@ def event_at(entries: Sequence[Entry], seq: int) -> int:
 
 def asks_model(spec: AgentSpec) -> bool:
     """Whether an agent's answers are a model's."""
-    return spec.model is not None or spec.type in ("llm", "rag", "vision_model", "ml_model")
+    return spec.model is not None or spec.type in ("llm", "rag", "vision_model", "ml_model", "web_search")
 
 
 def _answer(run: RunId, seq: int, state: RunState, body: StepSucceeded | StepFailed, key: str) -> Answer:

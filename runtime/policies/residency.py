@@ -10,6 +10,8 @@ SITE = "site"
 CLOUD_PREFIX = "cloud:"
 UNKNOWN = "cloud:unknown"
 """The zone of a host that nobody has declared."""
+WEB = "cloud:web"
+"""Where a search service passes questions on to."""
 
 DATA_CLASSES: dict[str, tuple[str, ...]] = {
     "public": (LOCAL, SITE, "cloud:*"),

@@ -20,6 +20,7 @@ from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
 from runtime.agents.rules_engine import RulesAgent
 from runtime.agents.wasm import WasmAgent
+from runtime.agents.web_search import WebSearchAgent
 from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, Sender
@@ -34,7 +35,7 @@ from tests.models.cleared import cleared
 from tests.runtime.agents.tasks import Context, task
 
 CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
-KINDS = ("custom", "database", "fsm", "http", "llm", "ml_model", "rag", "rules_engine", "wasm")
+KINDS = ("custom", "database", "fsm", "http", "llm", "ml_model", "rag", "rules_engine", "wasm", "web_search")
 
 
 class ScriptedModels(Gateway):
@@ -105,11 +106,12 @@ def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Ag
             states = {"a": FsmState(name="a", on_success="done")}
             fsm = FsmSpec(states=states, initial_state="a", final_states=frozenset({"done"}))
             return FsmAgent(AgentSpec(id=agent, type=kind, fsm=fsm))
-        case "rag":
+        case "rag" | "web_search":
             (folder / "articles").mkdir()
             (folder / "articles" / "a.md").write_text("# Cards\n\nA lost card is frozen in the app.\n")
             long_term = AgentSpec(id=agent, type=kind, memory={"long_term": {"folder": "articles"}})
-            return RagAgent(long_term, folder=str(folder), models=models, memory=memory)
+            make = RagAgent if kind == "rag" else WebSearchAgent
+            return make(long_term, folder=str(folder), models=models, memory=memory)
         case "rules_engine":
             rules: Json = [
                 {"name": "lost", "when": "input.contains('card')", "then": "freeze", "call": [{"tool": "t"}]}

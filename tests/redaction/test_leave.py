@@ -216,3 +216,34 @@ async def test_the_nats_sender_connects_where_it_may_and_nowhere_else(mode: Egre
         await door.stop()
     server.close()
     assert reached == found
+
+
+ONWARD = Destination("search", "site", HOSTS["site"], onward="cloud:web")
+
+
+def asks(sender: Sender = Sender(), **changes: object) -> str:  # noqa: B008  # frozen
+    try:
+        Guard(replace(KNOWN, **{"has_web": True, **changes})).check(ONWARD, sender)
+    except Refused as refused:
+        return refused.code
+    return "cleared"
+
+
+def test_what_a_service_passes_on_to_the_web_is_held_to_the_webs_rules() -> None:
+    """The service stands in the site's network, and what it is asked does not stay there."""
+    assert "cleared" == asks()
+    assert "cleared" == asks(mode="restricted"), "the service itself is the site's"
+    assert "egress.web_refused" == asks(has_web=False)
+    assert "egress.air_gapped" == asks(mode="air_gapped")
+    assert "egress.zone_refused" == asks(zones=("local", "site"))
+    assert "egress.zone_refused" == asks(Sender(zone_rules=(ZoneRule("the agent", ("site",)),)))
+    assert "egress.data_class_refused" == asks(Sender(data_class="confidential"))
+
+
+def test_what_a_service_passes_on_is_redacted_as_what_goes_there() -> None:
+    """`http/site` lets values through; a search would carry them out."""
+    usual = EgressPolicy()
+    assert usual.redaction_at(Destination("http", "site", "a:1")) == PRESETS["secrets-only"]
+    assert usual.redaction_at(ONWARD) == PRESETS["default"]
+    own = EgressPolicy(redaction=redaction_of({"site": None, "search/cloud:*": PRESETS["strict"]}))
+    assert own.redaction_at(ONWARD) == PRESETS["strict"]
