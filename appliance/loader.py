@@ -186,12 +186,20 @@ def _documents(data: bytes, report: Report, file: str) -> list[Node]:
     return [] if text is None else read_documents(text, report, file=file)
 
 
+_HOW_TO_USE = {
+    "behavior_tree": "af simulate --ticks N ticks a tree alone; a workflow has a name and agents, and names a tree by "
+    "planner: {{type: behavior_tree, definition: {file}}}",
+    "state_machine": "a workflow has a name and agents, and names a state machine by "
+    "planner: {{type: fsm, definition: {file}}}",
+}
+
+
 def _required(checked: Checked) -> Workflow:
     if checked.workflow is not None:
         return checked.workflow
     if checked.is_valid:
         message = f"this is a document of kind {checked.kind!r}, not a workflow"
-        hint = "a workflow has a name and agents"
+        hint = _HOW_TO_USE.get(checked.kind, "a workflow has a name and agents").format(file=Path(checked.file).name)
         raise InvalidDefinition(
             checked.file, [Problem(code="document.kind", message=message, file=checked.file, hint=hint)]
         )

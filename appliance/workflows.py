@@ -104,7 +104,7 @@ class WorkflowCatalogue:
             return await self.ready(published)
         if _is_name(name) and (TEMPLATES / name / FILE).is_file():
             return await self._load(TEMPLATES / name)
-        if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).is_dir()):
+        if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).exists()):
             return await self.keep(loader.load(Path(name), aliases=self._aliases, classes=self._classes))
         known = ", ".join(await self.names())
         raise NotFound(

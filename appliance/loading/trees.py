@@ -53,6 +53,8 @@ OWN_KEYS: Mapping[str, tuple[str, ...]] = {
     "wait": ("wait_for", "timeout"),
 }
 """The keys that mean something on a node of one type alone."""
+BELOW = ("children", "child", "conditions")
+NODE_KEYS = frozenset({"type", "name", *BELOW, *(key for keys in OWN_KEYS.values() for key in keys)})
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "parallel": OWN_KEYS["parallel"],
     "parallel_all": OWN_KEYS["parallel_all"],
@@ -64,9 +66,14 @@ _MANY = 1_000
 
 
 def tree_shape(condition: Shape, *, is_lenient: bool = True) -> Shape:
-    """A tree `{root: …}`, noted for the checks that need the whole of it; `condition` reads a condition's text."""
+    """A tree `{root: …}`, noted for the checks that need the whole of it; `condition` reads a condition's text.
+
+    A node that stands there without `root` is the root.
+    """
 
     def shape(node: Node, place: Place) -> Json:
+        if isinstance(node.value, dict) and "type" in node.value and "root" not in node.value:
+            node = Node({"root": node}, node.file, node.line, node.column, {"root": (node.line, node.column)})
         reader = _Reader(condition)
         found = record("a behaviour tree", {"root": reader.node}, required=("root",))(node, place)
         for root in reader.found:

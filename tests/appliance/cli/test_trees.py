@@ -162,3 +162,21 @@ def test_the_tree_of_an_agent_can_be_tried(af: Af, tmp_path: Path) -> None:
     (tmp_path / "o.yaml").write_text("spam_detector: F")
     said = af("simulate", tmp_path / "w.yaml", "--outcomes", tmp_path / "o.yaml", "--ticks", "1", "--json")
     assert ["FAILURE"] == [ticked["root"] for ticked in said.document["ticks"]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["tree.yaml", "tree.xml"])
+def test_a_tree_alone_is_no_workflow_and_is_told_what_it_is(
+    af: Af, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Not that there is no such workflow: the file is there, and one line says what to do with it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tree.yaml").write_text("type: action\nagent: a\n")
+    (tmp_path / "tree.xml").write_text('<root BTCPP_format="4"><BehaviorTree ID="M"><a/></BehaviorTree></root>')
+    for command in ("run", "plan"):
+        said = af(command, name)
+        assert (2, True) == (said.code, "document.kind" in said.err), said.err
+        assert f"planner: {{type: behavior_tree, definition: {name}}}" in said.err
+    outcomes = tmp_path / "outcomes.json"
+    outcomes.write_text("{}")
+    if name.endswith(".yaml"):
+        assert "af simulate --ticks N" in af("simulate", name, "--outcomes", outcomes).err

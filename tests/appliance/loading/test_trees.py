@@ -48,6 +48,19 @@ def test_both_trees_of_the_source_document_load() -> None:
     )
 
 
+def test_a_node_alone_is_a_tree(tmp_path: Path) -> None:
+    """As a file of its own and as the file that a planner names: what most people write first."""
+    (tmp_path / "tree.yaml").write_text("type: sequence\nchildren:\n- {type: action, agent: a}\n")
+    (tmp_path / "w.yaml").write_text(
+        "name: x\nagents: {a: {type: llm}}\nplanner: {type: behavior_tree, definition: tree.yaml}\n"
+    )
+    alone, planned = load_tree(tmp_path / "tree.yaml"), load(tmp_path / "w.yaml").tree
+    assert (alone, "sequence") == (planned, alone.kind)
+    (tmp_path / "tree.yaml").write_text("type: sequence\nchildren:\n- {type: action, agnet: a}\n")
+    found = {(each.line, each.code) for each in check(tmp_path / "tree.yaml").problems}
+    assert {(3, "key.unknown")} == found
+
+
 @pytest.mark.parametrize(
     ("tree", "code", "line", "message"),
     [
