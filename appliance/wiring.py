@@ -395,7 +395,7 @@ class Appliance:
             clock=self.clock,
             published=self.store.published,
             files=self._definition_files(data, key) if self._is_writer else None,
-            aliases=self.settings.models.answered,
+            aliases=self.settings.answered,
             classes=tuple(self.settings.data_classes),
         )
         if self._is_writer and key is not None:

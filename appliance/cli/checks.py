@@ -184,7 +184,7 @@ async def templates(settings: "Settings") -> list[Finding]:
 
     findings = []
     for folder in sorted(file.parent for file in TEMPLATES.glob(f"*/{FILE}")):
-        checked = check(folder, aliases=settings.models.answered, classes=tuple(settings.data_classes))
+        checked = check(folder, aliases=settings.answered, classes=tuple(settings.data_classes))
         wrong = [problem for problem in checked.problems if problem.severity == "error"]
         if all(problem.code == "file.not_found" for problem in wrong):
             state = "needs files of yours; its README.md says which" if wrong else "loads"

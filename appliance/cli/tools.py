@@ -195,9 +195,7 @@ def _read(af: Af, where: Path | None) -> _Known:
 
     book = rule_book(af.data_folder)
     workflow = (
-        None
-        if where is None
-        else load(where, aliases=af.settings.models.answered, classes=tuple(af.settings.data_classes))
+        None if where is None else load(where, aliases=af.settings.answered, classes=tuple(af.settings.data_classes))
     )
     return _Known(
         workflow=workflow,

@@ -40,7 +40,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """
     from appliance.loader import check
 
-    aliases, classes = af.settings.models.answered, tuple(af.settings.data_classes)
+    aliases, classes = af.settings.answered, tuple(af.settings.data_classes)
     checked = [check(path, aliases=aliases, classes=classes) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:

@@ -19,6 +19,7 @@ from models.servers import ModelServer, check_servers
 from redaction.persist import Written
 from runtime.audit.levels import LEVELS
 from runtime.domain.forward import is_broker
+from runtime.domain.memory import REMOTE_BACKENDS
 from runtime.domain.secret import is_reference
 from runtime.domain.subject import checked_filter, checked_subject
 from runtime.errors import Invalid
@@ -260,6 +261,15 @@ def folders(value: object) -> dict[str, str]:
     return found
 
 
+def memory_backends(value: object) -> dict[str, str]:
+    """Remote memories that the local one answers for."""
+    example = '{"pinecone": "local"}'
+    found = pairs(value, example)
+    if not found.keys() <= set(REMOTE_BACKENDS) or not set(found.values()) <= {"local"}:
+        raise ValueError(f"a mapping from {', '.join(REMOTE_BACKENDS)} to local, such as {example}")
+    return found
+
+
 def redactions(value: object) -> dict[str, str]:
     """Destinations with their redaction policies. A misspelt destination would leave what it means unredacted."""
     example = '{"cloud:*": "strict", "http/site": "none", "persist/log": "phi"}'
@@ -381,6 +391,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "full",
         "full survives a power cut; normal may lose the last moments before one, and is faster",
     ),
+    Setting("memory.backends", memory_backends, {}, "memory backend of a definition → local, which answers for it"),
     Setting("models.folder", text, "", "where models lie; empty: models in the data folder"),
     Setting(
         "models.aliases",

@@ -51,6 +51,13 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
         return frozenset({*self.aliases, *self.routes, *(f"{server.name}/*" for server in self.backends)})
 
 
+class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What answers for memories that are not here."""
+
+    backends: dict[str, str] = {}
+    """Backend of a definition → `local`."""
+
+
 class EgressLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How much may leave."""
 
@@ -201,6 +208,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The UNIX socket of `af serve`, absolute."""
     drain_s: float = 30.0
     durability: Durability = "full"
+    memory: MemorySettings = MemorySettings()
     models: ModelSettings = ModelSettings()
     secrets: SecretSettings = SecretSettings()
     sandbox: SandboxSettings = SandboxSettings()
@@ -209,6 +217,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailSettings = MailSettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def answered(self) -> frozenset[str]:
+        """What a definition may name beyond what is here: models, and `memory/BACKEND`s."""
+        return self.models.answered | {f"memory/{name}" for name in self.memory.backends}
 
     @property
     def models_folder(self) -> Path:

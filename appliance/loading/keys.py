@@ -36,12 +36,14 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.tool_kinds import tool
 from runtime.domain.canonical import Json
+from runtime.domain.memory import REMOTE_BACKENDS
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
 from runtime.errors import Invalid
 from runtime.policies.residency import DATA_CLASSES, is_zone_pattern
 
-REMOTE_MEMORY = ("pinecone", "weaviate", "qdrant", "pgvector")
+MEMORY_ALIAS = "memory/"
+"""What stands before a memory backend among the names that the settings answer."""
 _COUNT = whole(1, 1_000_000_000)
 
 
@@ -159,13 +161,18 @@ POLICIES = record(
 
 
 def _backend(node: Node, place: Place) -> Json:
-    backend = choice("local", "sqlite", *REMOTE_MEMORY)(node, place)
-    if backend in REMOTE_MEMORY:
+    backend = choice("local", "sqlite", *REMOTE_BACKENDS)(node, place)
+    if backend not in REMOTE_BACKENDS:
+        return backend
+    if f"{MEMORY_ALIAS}{backend}" in place.reading.aliases:
+        message = f"the local memory answers in the place of {backend!r}, as memory.backends in the settings says"
+        place.warn("memory.mapped", message, node)
+    else:
         place.refuse(
             "memory.remote",
             f"memory backend {backend!r} is a service that this version does not reach",
             node,
-            "leave 'backend' out: the local memory answers",
+            f"leave 'backend' out, or map it in the settings: memory.backends: {{{backend}: local}}",
         )
     return backend
 

@@ -14,7 +14,7 @@ from runtime.agents.question import question_in
 from runtime.domain.canonical import Json
 from runtime.domain.event import Usage
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
-from runtime.domain.memory import Collection
+from runtime.domain.memory import REMOTE_BACKENDS, Collection
 from runtime.domain.minimise import of_collection
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, Unavailable
@@ -26,7 +26,9 @@ from runtime.ports import MemoryStore, Minimiser, ModelAccess, Progress, StepCon
 DIGITS = 6
 """Decimals that scores are rounded to, so that an answer does not depend on the last bit of a sum."""
 MAX_HITS = 1_000
-LOCAL_BACKENDS = frozenset({"", "local", "sqlite", "sqlite-vec"})
+LOCAL_BACKENDS = frozenset({"", "local", "sqlite", "sqlite-vec", *REMOTE_BACKENDS})
+"""What the local memory answers for; of remote ones those that the settings map here, the others being refused
+before a run."""
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,9 @@ import msgspec
 from runtime.domain.canonical import Json
 from runtime.domain.ids import TenantId
 
+REMOTE_BACKENDS = ("pinecone", "weaviate", "qdrant", "pgvector")
+"""Memories elsewhere that a definition may name."""
+
 
 class Collection(msgspec.Struct, frozen=True):
     """A named set of documents of one tenant; equal names of two tenants are two collections."""

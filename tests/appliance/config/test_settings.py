@@ -142,6 +142,7 @@ AUDIT = {
 }
 
 
+MEMORY = {"memory.backends": '{"pinecone": "local"}'}
 MAIL = {
     "mail.host": "mail.example",
     "mail.port": "25",
@@ -204,7 +205,7 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
         "telemetry.key": "secret://collector",
         **UPLINK,
     }
-    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES | MAIL
+    lists = {"mcp.servers": TOOL_SERVERS, "models.backends": MODEL_SERVERS} | SANDBOXES | MAIL | MEMORY
     egress = {
         "features": "cloud",
         "folders": '{"reports": "/srv/reports"}',
@@ -239,6 +240,12 @@ def test_a_route_that_leads_nowhere_is_refused(tmp_path: Path, wrong: str) -> No
     with pytest.raises(Invalid, match=r"models\.routes"):
         set_value(tmp_path, "models.routes", wrong)
     assert not (tmp_path / "config.yaml").exists()
+
+
+@pytest.mark.parametrize("wrong", ['{"redis": "local"}', '{"pinecone": "qdrant"}', "pinecone", "[]"])
+def test_a_memory_that_is_not_known_is_mapped_nowhere(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(Invalid, match=r"memory\.backends"):
+        set_value(tmp_path, "memory.backends", wrong)
 
 
 def test_one_alias_is_set_and_taken_out(tmp_path: Path) -> None:

@@ -147,6 +147,16 @@ def test_refusals_name_the_setting_that_lifts_them() -> None:
     assert () == check_bytes(text.encode(), aliases={"openai/gpt-4"}).problems
 
 
+def test_a_memory_that_the_settings_map_is_a_warning() -> None:
+    """As an alias of a model: the local one answers in its place."""
+    text = f"{HEAD}agents: {{a: {{type: rag, memory: {{long_term: {{backend: pinecone, collection: c}}}}}}}}"
+    (refusal,) = check_bytes(text.encode()).problems
+    assert ("memory.remote", "refusal") == (refusal.code, refusal.severity)
+    assert "memory.backends: {pinecone: local}" in refusal.hint
+    (warning,) = check_bytes(text.encode(), aliases={"memory/pinecone"}).problems
+    assert ("memory.mapped", "warning") == (warning.code, warning.severity)
+
+
 @pytest.mark.parametrize(
     ("agent", "code"),
     [

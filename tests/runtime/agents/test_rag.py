@@ -176,7 +176,7 @@ async def test_a_collection_that_was_filled_before_needs_no_folder(folder: Path,
         ({"k": 3}, Invalid, "rag.nothing_to_search"),
         ({"folder": "articles", "k": 0}, Invalid, "rag.options"),
         ({"folder": ["articles"]}, Invalid, "rag.options"),
-        ({"folder": "articles", "backend": "pinecone"}, Unavailable, "rag.backend"),
+        ({"folder": "articles", "backend": "redis"}, Unavailable, "rag.backend"),
         ({"folder": "elsewhere"}, NotFound, "ingest.no_folder"),
     ],
 )
