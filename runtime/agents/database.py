@@ -1,5 +1,8 @@
 """The `database` agent: asks the tools that it names, each with the task's input, and answers with the rows."""
 
+from collections.abc import Mapping
+
+from runtime.domain.canonical import Json
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid
 from runtime.ports import StepContext, StepResult, Task
@@ -29,5 +32,16 @@ class DatabaseAgent:
                 "tool.arguments",
                 f"agent {self._spec.id!r}: the input of its tools must be an object of arguments; set 'input'",
             )
-        answers = {tool: await ctx.call_tool(tool, task.input) for tool in self._spec.tools}
+        takes = {spec.id: spec.input_schema for spec in ctx.offered()}
+        answers: dict[str, Json] = {}
+        for tool in self._spec.tools:
+            answers[tool] = await ctx.call_tool(tool, self._given(task.input, takes.get(tool, {})))
         return StepResult(output=answers if len(answers) > 1 else next(iter(answers.values())))
+
+    def _given(self, found: dict[str, Json], schema: Mapping[str, Json]) -> dict[str, Json]:
+        """The arguments of a tool: `input` as it stands; of a run's input, which nobody wrote for it, what it takes."""
+        taken = schema.get("properties")
+        takes_more = schema.get("additionalProperties") is not False
+        if self._spec.input is not None or takes_more or not isinstance(taken, dict):
+            return found
+        return {key: value for key, value in found.items() if key in taken}
