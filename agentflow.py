@@ -152,6 +152,7 @@ def tool(
     timeout: str = "",
     permissions: Sequence[str] = (),
     version: str = "1",
+    files: Sequence[str] = (),
 ) -> Callable[[Function], Function]: ...
 
 
@@ -164,8 +165,9 @@ def tool(function: Function | None = None, /, **options: Value) -> Function | Ca
         return sum(lines) * (1 + tax)
     ```
 
-    `level`: `low`, `medium` or `high`. An argument `ctx` has the idempotency key and the secrets. The file is read,
-    and not run, when a definition names it; so options are written out. The function stays what it is.
+    `level`: `low`, `medium` or `high`. `files`: files and folders of the project that it reads. An argument `ctx` has
+    the idempotency key and the secrets. The file is read, and not run, when a definition names it; so options are
+    written out. The function stays what it is.
     """
 
     def marked(found: Function) -> Function:

@@ -1,5 +1,6 @@
 """`af demo`: a template's own questions, from end to end, with what is on this machine."""
 
+import shlex
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ import msgspec
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.templates import QUESTIONS
 from runtime.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from models.folder import Manifest
     from runtime.domain.canonical import Json
 
-QUESTIONS = "questions.jsonl"
+NEEDS = {"llm": "chat", "rag": "embedding", "ml_model": "embedding"}
+"""Type of agent → the kind of model that it asks."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -36,21 +39,22 @@ class Shown(msgspec.Struct, frozen=True):
     examples="""
         af demo support
         af demo support --data ./trial
+        af demo devops-deployment
     """,
 )
 @click.argument("template", default="support")
 @pass_af
 def demo(af: Af, template: str) -> int:
-    """Answer the questions of a TEMPLATE, such as `support`: a bank's customers, and its knowledge base.
+    """Run the examples of a TEMPLATE: `support`, a bank's customers and its knowledge base, or another.
 
     Everything is on this machine: the models, the articles, the journal. Nothing is sent anywhere.
     """
     file = _questions(template)
-    manifests = _models(af)
-    names = ", ".join(f"{m.name} {_role(m)}" for m in manifests)
+    manifests = _models(af, file.parent)
+    names = ", ".join(f"{m.name} {_role(m)}" for m in manifests) or "none is needed"
     af.terminal.say(f"{click.style('Models here:', bold=True)} {names}\n")
     shown = af.run_sealed(_demonstrate(af, template, file))
-    _draw_end(af, shown)
+    _draw_end(af, template, shown)
     af.terminal.document(
         {
             "models": [manifest.name for manifest in manifests],
@@ -76,13 +80,17 @@ def _questions(template: str) -> Path:
     return file
 
 
-def _models(af: Af) -> "list[Manifest]":
+def _models(af: Af, folder: Path) -> "list[Manifest]":
     """The manifests of the models that the demo needs. Raises Unavailable when one is not here."""
+    from appliance.loader import load
     from models.catalog import CATALOG
     from models.folder import list_models
 
     here = {manifest.name: manifest for manifest in list_models(af.settings.models_folder)}
-    wanted = [known.name for known in CATALOG]
+    workflow = load(folder)
+    needed = {"chat"} if workflow.llm is not None else set()
+    needed |= {NEEDS[agent.type] for agent in workflow.agents.values() if agent.type in NEEDS}
+    wanted = [known.name for known in CATALOG if known.kind in needed]
     missing = [name for name in wanted if name not in here]
     if missing:
         raise Unavailable(
@@ -166,7 +174,8 @@ def _text(question: "Json") -> str:
     return compact(message if isinstance(message, str) else question)
 
 
-def _draw_end(af: Af, shown: list[Shown]) -> None:
+def _draw_end(af: Af, template: str, shown: list[Shown]) -> None:
+    from appliance.cli.report import PAYLOADS
     from appliance.cli.units import money
     from runtime.domain.units import span
 
@@ -182,12 +191,12 @@ def _draw_end(af: Af, shown: list[Shown]) -> None:
     af.terminal.say("Now try")
     for run in waiting[:1]:
         for name in run.awaiting if isinstance(run.awaiting, list) else []:
-            payload = """'{"answer": "Sorry, only banking."}'"""
+            payload = shlex.quote(PAYLOADS.get(name, '{"answer": "Sorry, only banking."}'))
             af.terminal.say(f"  {af.me} runs signal last {name} --data {payload}")
     for command, what in (
         ("runs list", "what was run"),
         ("replay --all --check", "decide everything again, and compare"),
-        ("init my-desk --template support", "make it yours"),
+        (f"init my-project --template {template}", "make it yours"),
         ("serve", "the same over HTTP"),
     ):
         af.terminal.say(f"  {f'{af.me} {command}':<37}  {what}")

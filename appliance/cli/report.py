@@ -17,6 +17,7 @@ from runtime.domain.units import span
 from runtime.domain.workflow import REVIEW
 
 MAX_JSON_LINES = 40
+MAX_REASONS = 3
 MAX_PARTS = 5
 """Runs of one step that are named."""
 TEXTS = ("answer", "text")
@@ -176,7 +177,7 @@ def citations(found: Json) -> str:
 def trouble(run: RunView) -> str:
     """Why the run failed and in which step."""
     if not isinstance(run.error, ErrorView):
-        return _handled(_lost(run))
+        return _gone_on(run)
     failed = next((step for step in reversed(run.steps) if isinstance(step.error, ErrorView)), None)
     where = f"step {printable(failed.step)!r}: " if failed and failed.error == run.error else ""
     label = click.style(f"  {'error' if run.status == 'failed' else 'reason'}[{run.error.code}]", fg="red")
@@ -189,8 +190,14 @@ def _lost(run: RunView) -> StepView | None:
     return last if last is not None and run.status == "succeeded" and last.status == "failed" else None
 
 
-def _handled(step: StepView | None) -> str:
-    if step is None or not isinstance(step.error, ErrorView):
+def _gone_on(run: RunView) -> str:
+    """Why steps failed that the plan had an answer for; the last ones, each reason once."""
+    told = {_handled(step): None for step in run.steps if step.status == "failed" and run.status == "succeeded"}
+    return "\n".join([*filter(None, told)][-MAX_REASONS:])
+
+
+def _handled(step: StepView) -> str:
+    if not isinstance(step.error, ErrorView):
         return ""
     label = click.style(f"  reason[{step.error.code}]", fg="yellow")
     words = f"step {printable(step.step)!r}: {step.error.message or 'no reason given'}"
@@ -267,14 +274,18 @@ def _tokens(step: StepView) -> str:
 
 def _remark(step: StepView) -> str:
     remarks = []
-    if step.status != "succeeded":
+    code = step.error.code if isinstance(step.error, ErrorView) else ""
+    if code and step.status == "failed":  # the code says that it failed, and the screen is narrow
+        remarks.append(click.style(f"✗ {code}", fg="red"))
+        code = ""
+    elif step.status != "succeeded":
         remarks.append(status(step.status))
     if step.attempt > 1:
         remarks.append(f"attempt {step.attempt}")
     if isinstance(step.signal, str):
         remarks.append(f"signal {printable(step.signal)}")
-    if isinstance(step.error, ErrorView):
-        remarks.append(step.error.code)
+    if code:
+        remarks.append(code)
     if isinstance(step.reused, Reused):
         remarks.append("as recorded for another input" if step.reused.is_other_input else "as recorded")
     return ", ".join(remarks)

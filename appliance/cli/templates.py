@@ -1,8 +1,10 @@
 """`af init` and `af templates`: begin a project with one that works."""
 
+import json
+import shlex
 import shutil
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -11,6 +13,12 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.terminal import paragraphs
 from runtime.errors import Conflict, NotFound, Unusable
 
+if TYPE_CHECKING:
+    from runtime.domain.canonical import Json
+
+QUESTIONS = "questions.jsonl"
+"""Inputs of a template, one a line; `af demo` asks them."""
+MAX_EXAMPLE_CHARS = 160
 HIDDEN = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -49,7 +57,7 @@ def list_templates(af: Af) -> None:
     cls=Command,
     examples="""
         af init my-desk --template support
-        af init my-labels --template banking77
+        af init my-shop --template fraud-detection
     """,
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
@@ -66,9 +74,32 @@ def init(af: Af, folder: Path, name: str) -> None:
         raise Unusable("init.unwritable", f"{folder} cannot be written: {error.strerror or error}") from None
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     af.terminal.say(f"{folder}: {len(files)} files of template {name!r}")
-    af.terminal.say(f"  look at it  {folder / 'workflow.yaml'}\n  check it    af validate {folder}")
-    af.terminal.say(f'  run it      af run {folder} --input \'{{"message": "…"}}\'')
-    af.terminal.document({"folder": str(folder), "template": name, "files": files})
+    af.terminal.say(f"  look at it  {folder / 'workflow.yaml'}\n  check it    {af.me} validate {folder}")
+    example = _example(folder)
+    af.terminal.say(f"  run it      {_run_line(af.me, folder, example)}")
+    af.terminal.document({"folder": str(folder), "template": name, "files": files, "example": example})
+
+
+def _example(folder: Path) -> "Json":
+    """An input to begin with: the first question of the template's own, else the first of the schema's `examples`."""
+    from appliance.loader import check
+    from runtime.domain.canonical import parse
+
+    questions = folder / QUESTIONS
+    if questions.is_file():
+        return parse(questions.read_text(encoding="utf-8").partition("\n")[0])
+    workflow = check(folder).workflow
+    schema = workflow.input_schema if workflow is not None else None
+    examples = schema.get("examples") if isinstance(schema, dict) else None
+    return examples[0] if isinstance(examples, list) and examples else {"message": "…"}
+
+
+def _run_line(me: str, folder: Path, example: "Json") -> str:
+    """The command that runs an example; a long one is read from its file."""
+    given = json.dumps(example, ensure_ascii=False)
+    if len(given) > MAX_EXAMPLE_CHARS:
+        return f"head -1 {folder / QUESTIONS} | {me} run {folder} --input -"
+    return f"{me} run {folder} --input {shlex.quote(given)}"
 
 
 def _find(name: str) -> Template:

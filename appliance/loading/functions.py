@@ -25,6 +25,7 @@ OPTIONS = {
     "timeout": "timeout",
     "permissions": "permissions",
     "version": "version",
+    "files": "files",
 }
 """What `@tool(…)` takes → the key of a tool that it stands for."""
 

@@ -40,14 +40,18 @@ def test_named_files_are_part_of_the_definition(tmp_path: Path) -> None:
 
 def test_files_that_a_function_reads_come_along(tmp_path: Path) -> None:
     """Of an agent and of a tool alike; a name that is not there is found at load time, with its place."""
-    tool = "tool_registry: {tools: {t: {type: function, handler: 'actions.py:act', files: [rates]}}}\n"
+    tool = "tool_registry: {tools: {t: {type: function, handler: 'actions.py:total', files: [rates]}}}\n"
     contents = {
         "workflow.yaml": CUSTOM.replace("}", ", files: [prices.json]}") + tool,
-        "actions.py": ACTIONS,
+        "actions.py": f"{ACTIONS}\n@tool(files=['tax.csv'])\ndef taxed(a: int): ...\ndef total(a: int): ...\n",
         "prices.json": "{}",
         "rates/a.json": "{}",
+        "tax.csv": "",
     }
     assert ["actions.py", "prices.json", "rates/a.json"] == list(loaded(tmp_path, contents).files)
+    document = contents["workflow.yaml"].replace("total', files: [rates]", "taxed'")
+    assert ["actions.py", "prices.json", "tax.csv"] == list(loaded(tmp_path, {"workflow.yaml": document}).files)
+    write(tmp_path, contents)
     (tmp_path / "prices.json").unlink()
     (tmp_path / "rates" / "a.json").unlink()
     (tmp_path / "rates").rmdir()
