@@ -122,8 +122,8 @@ def test_a_template_becomes_a_project_that_is_valid(af: Af, tmp_path: Path) -> N
 def test_a_project_begins_with_an_example_of_its_own(af: Af, tmp_path: Path) -> None:
     """What is typed after `af init` works: a question of the template's, an example of its schema, or a file's line."""
     for template, part in (
-        ("support", "--input '{\"message\": \"My card was swallowed"),
-        ("guests", "--input '{\"text\": \"Four words"),
+        ("support", '--input \'{"message": "My card was swallowed'),
+        ("guests", '--input \'{"text": "Four words'),
         ("devops-deployment", f"head -1 {tmp_path / 'devops-deployment' / 'questions.jsonl'} | "),
     ):
         assert part in af("init", tmp_path / template, "--template", template).out
