@@ -121,7 +121,7 @@ def check_texts(texts: Iterable[str]) -> int:
 
 def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
     """The reply, when it keeps the request's schema and its tools. Raises StepFailure; asked again, it would come out
-    the same."""
+    the same. The failure says in its fact `took` which tokens, in and out, the answer took: they were spent."""
     names = {tool.name for tool in request.tools} if offered(request) else set()
     if not {call.name for call in reply.tool_calls} <= names:
         there = ", ".join(sorted(names)) or "none"
@@ -136,6 +136,7 @@ def check_reply(reply: ChatReply, request: ChatRequest) -> ChatReply:
             f"model {reply.model!r} used {reply.output_tokens} tokens and the JSON that the schema asks for is not "
             "complete. Raise max_tokens, or bound the schema with maxLength and maxItems",
             retryable=False,
+            took=(reply.input_tokens, reply.output_tokens),
         )
     try:
         answer = parse(reply.text)
@@ -155,4 +156,9 @@ def fingerprint(identity: dict[str, str], **request: object) -> str:
 
 
 def _unfit(reply: ChatReply, reason: str, what: str = "the schema") -> StepFailure:
-    return StepFailure("model.answer_invalid", f"model {reply.model!r} did not keep {what}: {reason}", retryable=False)
+    return StepFailure(
+        "model.answer_invalid",
+        f"model {reply.model!r} did not keep {what}: {reason}",
+        retryable=False,
+        took=(reply.input_tokens, reply.output_tokens),
+    )

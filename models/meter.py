@@ -8,7 +8,7 @@ import msgspec
 from runtime.costs.prices import Price, cost
 from runtime.domain.chat import ChatRequest, EmbedRequest
 from runtime.domain.egress import CostBound
-from runtime.errors import Invalid, Refused
+from runtime.errors import Invalid, Refused, StepFailure
 
 REQUEST_TOKENS = 64
 """What a chat template may write around a whole conversation: the longest known preamble has about 40."""
@@ -61,7 +61,11 @@ class Meter(msgspec.Struct, frozen=True, kw_only=True):
         return self._cost(input_tokens, output_tokens)
 
     def after(self, error: Exception, bound: CostBound) -> CostBound:
-        """What counts when a call failed: nothing where it was turned away, else the bound, as it may be charged."""
+        """What counts when a call failed: what the answer took where it came and was of no use, nothing where the call
+        was turned away, else the bound, as it may be charged."""
+        took = error.facts.get("took") if isinstance(error, StepFailure) else None
+        if isinstance(took, tuple):
+            return self.spent(input_tokens=took[0], output_tokens=took[1])
         return CostBound() if is_uncharged(error) or not self.payee else bound
 
     def _cost(self, input_tokens: int, output_tokens: int) -> CostBound:

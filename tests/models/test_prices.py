@@ -3,13 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from models.answers import check_reply
 from models.meter import Meter
 from models.prices import PriceTable, check_prices, known_prices, price_of
 from models.routing import Route
 from models.servers import ModelServer
 from runtime.costs.prices import FREE, Price
-from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, Image, ToolCall, ToolOffer
+from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest, EmbedRequest, Image, ToolCall, ToolOffer
 from runtime.domain.egress import CostBound
 from runtime.errors import Refused, StepFailure, Unavailable
 
@@ -158,3 +160,24 @@ def test_a_failed_call_counts_as_its_bound_unless_it_was_turned_away(error: Exce
     assert (bound if is_charged else CostBound()) == meter.after(error, bound)
     local = PriceTable().meter(Route("model.llama_cpp", "smol", "local"))
     assert CostBound() == local.after(error, local.bound(QUESTION))
+
+
+@pytest.mark.parametrize("route", [GPT_4O, Route("model.llama_cpp", "smol", "local")])
+def test_an_answer_that_breaks_the_schema_counts_as_what_it_took(route: Route) -> None:
+    """The model has worked on it, here or at a server, and its reply says how much: neither nothing nor the bound."""
+    asked = replace(QUESTION, schema={"type": "object"})
+    answered = ChatReply(
+        text="Sure!",
+        finish_reason="stop",
+        input_tokens=30,
+        output_tokens=2,
+        backend=route.backend,
+        model=route.model,
+        fingerprint="f",
+    )
+    for reply in (answered, replace(answered, finish_reason="length")):
+        with pytest.raises(StepFailure) as failure:
+            check_reply(reply, asked)
+        meter = PriceTable().meter(route)
+        spent = meter.after(failure.value, meter.bound(asked))
+        assert meter.spent(input_tokens=30, output_tokens=2) == spent
