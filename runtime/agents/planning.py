@@ -58,14 +58,15 @@ class PlanningAgent:
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """A plan that was kept for this class of goal, else the model's answer: JSON, or its text where it is none."""
         declared = task.input if isinstance(task.input, dict) else {}
-        messages = self._messages(task, declared)
+        question = self._question(task, declared)
         goal_class = declared.get("class")
-        key = plan_key(task.tenant, [message.content for message in messages] if goal_class is None else goal_class)
+        # a repair answers the same question: its plan is found where the question is asked again
+        key = plan_key(task.tenant, [message.content for message in question] if goal_class is None else goal_class)
         anew = bool(task.data.get("replanned"))  # a plan that was kept is the one that failed
         is_minimised = bool(task.data.get("is_minimised"))
         if self._spec.keeps_plans and not anew and (kept := await self._find(task.tenant, key)) is not None:
             return StepResult(output=kept, evidence={USED: key})
-        reply = await ctx.models.complete(self._request(messages))
+        reply = await ctx.models.complete(self._request((*question, *self._repair(task))))
         answer = _read(reply)
         found = self._guard.judge(answer)
         evidence = evidence_of(reply)
@@ -123,7 +124,7 @@ class PlanningAgent:
             options=asked.options,
         )
 
-    def _messages(self, task: Task, declared: Mapping[str, Json]) -> tuple[ChatMessage, ...]:
+    def _question(self, task: Task, declared: Mapping[str, Json]) -> tuple[ChatMessage, ...]:
         known: dict[str, Json] = {"input": task.data.get("input"), "steps": task.data.get("steps") or {}}
         told = {
             **task.data,
@@ -134,13 +135,17 @@ class PlanningAgent:
         }
         question = ChatMessage("user", _text(self._prompt.render(told)) + _lost(task.data))
         system = (ChatMessage("system", self._spec.asker.role),) if self._spec.asker.role else ()
+        return (*system, question)
+
+    def _repair(self, task: Task) -> tuple[ChatMessage, ...]:
+        """What is said behind the question when an answer to it was refused."""
         answer, faults = self._refused(task)
         if not faults:
-            return (*system, question)
+            return ()
         listed = "\n".join(f"- {fault}" for fault in faults)
         again = f"This is no plan that can be used:\n{listed}\nAnswer again, with nothing but the JSON."
         said = () if answer is None else (ChatMessage("assistant", _text(answer)),)
-        return (*system, question, *said, ChatMessage("user", again))
+        return (*said, ChatMessage("user", again))
 
     def _refused(self, task: Task) -> tuple[Json, Faults]:
         """The answer that the guard refused, and why; the answer of a model that its backend refused is not known."""

@@ -258,6 +258,15 @@ async def test_a_bad_plan_is_not_kept(stage: Stage) -> None:
     assert 3 == len(model.asked)
 
 
+async def test_a_repaired_plan_is_kept_for_the_question(stage: Stage) -> None:
+    """Not for the question with the faults behind it, which nobody asks first."""
+    workflow, model = planned(stage, "No.", BARE, keeps_plans=True)
+    engine = await stage.engine()
+    for _ in range(2):
+        assert "succeeded" == (await run(engine, workflow, {"goal": "x"})).status
+    assert 2 == len(model.asked)
+
+
 async def test_a_workflow_within_is_given_what_the_plan_says(stage: Stage) -> None:
     """Its run starts with the step's input, as an agent would."""
     inner = stage.workflow(FsmState(name="work", on_success="done"))
