@@ -8,13 +8,14 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
 from appliance.cli.units import microseconds, money
-from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, WhatIfView
+from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, UsageView, WhatIfView
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
 from runtime.domain.ids import RunId
 from runtime.domain.plan import PLANNING
-from runtime.domain.units import span
+from runtime.domain.units import USD_MICROS, span
 from runtime.domain.workflow import REVIEW
+from runtime.planners.feedback import REVIEW as GATE_REVIEW
 
 MAX_JSON_LINES = 40
 MAX_REASONS = 3
@@ -34,7 +35,11 @@ MARKS: dict[str, tuple[str, str]] = {
 
 
 PAYLOAD = '{"answer": "…"}'
-PAYLOADS = {PLANNING: '{"steps": [{"agent": "…"}]}', REVIEW: '{"retry": true}'}
+PAYLOADS = {
+    PLANNING: '{"steps": [{"agent": "…"}]}',
+    REVIEW: '{"retry": true}',
+    GATE_REVIEW: '{"approved": true}',
+}
 """What signals usually bring whose name is the program's own."""
 
 
@@ -210,7 +215,26 @@ def totals(run: RunView) -> str:
     parts = [f"{run.usage.input_tokens:,} tokens in, {run.usage.output_tokens:,} out", money(run.usage.cost_usd)]
     if models:
         parts.append("answered by " + ", ".join(models))
+    within = _within(run)
+    if within.input_tokens or within.output_tokens or within.cost_usd:
+        tokens_in, tokens_out = (
+            run.usage.input_tokens + within.input_tokens,
+            run.usage.output_tokens + within.output_tokens,
+        )
+        parts[-1] += f"\n  with the runs of its steps {tokens_in:,} tokens in, {tokens_out:,} out"
+        parts.append(money(run.usage.cost_usd + within.cost_usd))
     return click.style("  " + " · ".join(parts), dim=True)
+
+
+def _within(run: RunView) -> UsageView:
+    """What the runs took that steps have of their own, as their steps say; it is no part of the run's usage."""
+    sums = {"input_tokens": 0, "output_tokens": 0, "cost_usd_micros": 0}
+    for step in run.steps:
+        told = step.evidence.get("usage") if step.runs and isinstance(step.evidence, dict) else None
+        if isinstance(told, dict):
+            for key, value in told.items():
+                sums[key] = sums.get(key, 0) + (value if isinstance(value, int) else 0)
+    return UsageView(sums["input_tokens"], sums["output_tokens"], sums["cost_usd_micros"] / USD_MICROS)
 
 
 def estimate(run: RunView) -> str:

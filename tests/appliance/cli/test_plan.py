@@ -170,6 +170,9 @@ def test_a_plan_looks_into_workflows_within_and_lists(af: Af, tmp_path: Path, se
         run: Any = af("run", path, "--input", given, "--json").document
     assert abs(run["estimate"]["tokens_error_ratio"]) <= 0.05, run["estimate"]
     assert "3 × say" in af("plan", path, "--input", given).out
+    # what the estimate is held against stands beside it: the run's own tokens are less
+    shown = " ".join(af("runs", "show", "last").out.split())
+    assert "· answered by scripted with the runs of its steps 16 tokens in, 12 out · $0.04 estimated" in shown, shown
 
 
 def test_a_list_that_only_the_run_will_tell_is_learned(af: Af, tmp_path: Path) -> None:

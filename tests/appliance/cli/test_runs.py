@@ -163,3 +163,18 @@ def test_the_last_run_is_the_one_that_somebody_started(af: Af, tmp_path: Path) -
     lines: Any = af("runs", "list", "--json").document["runs"]
     assert ("inner", outer) == (lines[0]["workflow"], lines[1]["run_id"])
     assert outer == af("runs", "show", "last", "--json").document["run_id"]
+
+
+def test_a_gate_that_asks_a_person_says_what_to_answer(af: Af, tmp_path: Path) -> None:
+    """What is offered to be typed is an answer that the gate understands, and ends the run."""
+    scripted = "model: {provider: scripted, answers: [{json: {score: 0.1}}]}, output_schema: {type: object}"
+    (tmp_path / "w.yaml").write_text(
+        f"name: article\nagents:\n  write: {{type: llm, prompt: x, {scripted}}}\n"
+        f"  judge: {{type: llm, prompt: y, {scripted}}}\n"
+        "workflow: {type: sequential_with_feedback, quality_gates: [judge], max_rounds: 1, human_review: optional}\n"
+    )
+    said = af("run", tmp_path / "w.yaml")
+    offered = next(line for line in said.out.splitlines() if "runs signal" in line)
+    assert offered.endswith("""human_review --data '{"approved": true}'"""), offered
+    answered = af("runs", "signal", "last", "human_review", "--data", '{"approved": true}', "--json")
+    assert "succeeded" == answered.document["status"]

@@ -231,13 +231,23 @@ async def test_a_map_that_can_no_longer_succeed_cancels_the_rest(stage: Stage) -
     assert {"failed": 1, "cancelled": 2} == _counted(await subruns(engine, run))
 
 
-@pytest.mark.parametrize("given", [None, "text", {"a": 1}, list(range(1_001))])
-async def test_a_map_over_no_list_fails_its_step(stage: Stage, given: Json) -> None:
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "it gave nothing"),
+        ("text", "it gave a text"),
+        ({"a": 1}, "it gave a mapping"),
+        (3, "it gave a number"),
+        (True, "it gave true or false"),
+        (list(range(1_001)), "it gave 1,001 items"),
+    ],
+)
+async def test_a_map_over_no_list_fails_its_step(stage: Stage, given: Json, said: str) -> None:
     """And over one that is too long."""
     engine = await stage.engine()
     state = await engine.wait(await engine.submit(outer(stage, over="{{ input }}"), given))
     assert state.error is not None
-    assert "map.not_a_list" == state.error.code
+    assert ("map.not_a_list", True) == (state.error.code, state.error.message.endswith(said)), state.error.message
 
 
 async def test_a_map_over_an_empty_list_has_no_runs(stage: Stage) -> None:
