@@ -176,6 +176,7 @@ async def history_of(store: StateStore, run: RunId, *, depth: int = 0) -> Histor
 def _manual() -> dict[str, tuple[str, str]]:
     """Code → what it means and what to do, from the manual's page of errors."""
     page = (files("appliance") / "docs" / "errors.md").read_text("utf-8")
+    page = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", page)  # a link leads nowhere on a terminal
     rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
     return {
         code: (meaning.strip(), advice.strip())
@@ -195,7 +196,7 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
     look = NextView(command=f"runs show {first.run} --at {first.seq}", why="the run as it was then")
     code = first.error.code
     if code.startswith("budget."):
-        return [NextView(command="costs", why="what each budget has left"), look]
+        return [NextView(command="costs", why="what was spent, and what is left"), look]
     if first.kind == "refused":
         return [NextView(command=f"audit list --refused --run {first.run}", why="what was refused, and where to"), look]
     if first.kind == "interrupted":
@@ -203,6 +204,8 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
     if first.kind == "unanswered":
         return [NextView(command="runs list --status waiting", why="who waits for an answer now"), look]
     again = NextView(command=f"what-if {first.run} --at {first.seq - 1}", why="try it again from there; no effects")
+    if code == "model.not_installed":
+        return [NextView(command="models list", why="which models are here"), look]
     if code.startswith("model.") and first.kind == "failed":
         return [look, again, NextView(command="models status", why="which models answer now")]
     return [look, again] if first.kind in ("failed", "late", "judged") else [look]

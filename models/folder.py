@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from models.catalog import Kind
+from models.catalog import CATALOG, Kind
 from runtime.errors import Conflict, Invalid, NotFound, StoreFull, Unavailable, Unusable
 
 MANIFEST = "manifest.json"
@@ -83,8 +83,7 @@ def find(folder: Path, name: str) -> Manifest:
     except FileNotFoundError:
         raise NotFound(
             "model.not_installed",
-            f"model {name!r} is not in {folder}. Fetch it with: af models fetch {name}, or bring it on a stick: "
-            "af models add FILE",
+            f"model {name!r} is not in {folder}. {_ways_here(name)}",
             model=name,
         ) from None
     except (msgspec.DecodeError, OSError) as error:
@@ -92,6 +91,14 @@ def find(folder: Path, name: str) -> Manifest:
     if manifest.name != name or manifest.version != 1 or tuple(f.name for f in manifest.files) != FILES[manifest.kind]:
         raise _corrupt(name, f"{MANIFEST} describes another model, or was written by a newer version")
     return manifest
+
+
+def _ways_here(name: str) -> str:
+    """How to get a model that is not here."""
+    by_stick = "af models add FILE"
+    if any(known.name == name for known in CATALOG):
+        return f"Fetch it with: af models fetch {name}, or bring it on a stick: {by_stick}"
+    return f"Those that are: af models list. Add this one with: {by_stick} --name {name}"
 
 
 def verify(folder: Path, name: str) -> Manifest:

@@ -1,7 +1,8 @@
 """`af runs show --at`: a run as it was at one point of its journal, and what that entry changed."""
 
+import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, printable
 from appliance.cli.units import local_time
+from runtime.errors import Invalid
 
 if TYPE_CHECKING:
     from appliance.cli.context import Af
@@ -54,15 +56,34 @@ async def _restored(af: "Af", run: "RunId", journal: "list[Entry]", at: str) -> 
 
 
 def point(text: str, started_us: int) -> str:
-    """What was typed as `seq_at` reads it: local times get their date, from the run's start, and their time zone."""
+    """What was typed as `seq_at` reads it: local times get their date, from the run's start, and their time zone.
+
+    A time goes on to the end of its last digit: whoever types what a screen shows means the entry that it shows.
+    Raises Invalid for what is neither a number nor a time.
+    """
     if text.isdigit():
         return text
     typed = f"{local_time(started_us)[:10]}T{text}" if ":" in text and "-" not in text.split("+")[0] else text
     try:
         instant = datetime.fromisoformat(typed)
     except ValueError:
-        return text
-    return (instant if instant.tzinfo else instant.astimezone()).isoformat()
+        raise Invalid(
+            "run.no_such_point",
+            "--at takes the number of an entry, as `af logs` shows it, a local time, such as 14:03:12.5 or "
+            f"2026-01-31 14:03, or one with its time zone; found {text!r}",
+        ) from None
+    instant = instant if instant.tzinfo else instant.astimezone()
+    return (instant + _last_digit(typed)).isoformat()
+
+
+def _last_digit(typed: str) -> timedelta:
+    """How much of a time is left open: 59.999999 s of `14:03`, 999 µs of `14:03:12.377`."""
+    found = re.search(r"[T ]\d\d(:?\d\d)?(:?\d\d)?(?:[.,](\d{1,6}))?", typed)
+    if found is None or found[1] is None:
+        return timedelta()
+    if found[2] is None:
+        return timedelta(minutes=1) - timedelta(microseconds=1)
+    return timedelta(microseconds=10 ** (6 - len(found[3] or "")) - 1)
 
 
 def state_report(view: "StateView", line: str, *, is_full: bool = False, me: str = "af") -> str:

@@ -262,6 +262,8 @@ def next_steps(run: RunView, me: str) -> str:
         for who, name in _answerable(run):
             lines.append(f"    {me} runs signal {who} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
     lines.append(click.style("  next", dim=True))
+    if run.status == "failed":
+        lines.append(f"    {me} runs why {run.run_id}")
     lines.append(f"    {me} runs show {run.run_id}")
     lines.append(f"    {me} logs {run.run_id}")
     if run.status in ("succeeded", "failed", "cancelled"):

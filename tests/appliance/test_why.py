@@ -10,7 +10,7 @@ import click
 import msgspec
 import pytest
 
-from appliance.causes import WhyView, why_view
+from appliance.causes import WhyView, manual_of, why_view
 from appliance.cli.root import af
 from appliance.cli.why import why_report
 from appliance.config.settings import load_settings
@@ -111,6 +111,13 @@ async def test_a_run_that_has_not_failed_says_so(tmp_path: Path) -> None:
         view = await _why(appliance, run)
     assert ("waiting", None, "it waits for signal approved") == (view.status, view.first, view.meaning)
     assert f"af runs signal {run} approved" in why_report(view)
+
+
+def test_what_the_manual_says_is_words_without_links() -> None:
+    """A terminal follows none."""
+    told = [text for code in ("template.failed", "file.not_found") for text in manual_of(code)]
+    assert "see workflows.md" in told[1]
+    assert [] == [text for text in told if "](" in text]
 
 
 def _parse(command: str) -> None:

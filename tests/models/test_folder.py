@@ -89,7 +89,7 @@ def test_an_unreadable_manifest_hides_no_other_model(tmp_path: Path, manifest: b
 
 
 def test_a_model_that_is_not_there_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="af models fetch tiny"):
+    with pytest.raises(NotFound, match="af models add FILE --name tiny"):
         models_folder.verify(tmp_path, "tiny")
     with pytest.raises(NotFound):
         models_folder.remove(tmp_path, "tiny")
@@ -160,3 +160,15 @@ def test_two_programs_take_turns(tmp_path: Path) -> None:
             [sys.executable, "-c", script, os.fspath(tmp_path / ".lock")], capture_output=True, text=True, check=False
         )
     assert "BlockingIOError" in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("smollm2-135m-instruct", "af models fetch smollm2-135m-instruct"), ("mine", "af models add FILE --name mine")],
+)
+def test_a_model_that_is_not_here_comes_with_a_command_that_brings_it(tmp_path: Path, name: str, told: str) -> None:
+    """Only those of the table can be fetched by name; for any other the command would end in an error."""
+    with pytest.raises(NotFound) as caught:
+        models_folder.find(tmp_path, name)
+    assert told in caught.value.message
+    assert ("models fetch" in caught.value.message) == (name != "mine")

@@ -50,7 +50,21 @@ def test_local_times_get_the_day_of_the_run(monkeypatch: pytest.MonkeyPatch) -> 
     """Nobody types a date for what happened today."""
     noon_us = 1_769_860_800_000_000
     assert "7" == point("7", noon_us)
-    assert point("14:03", noon_us).startswith("2026-01-31T14:03:00")
+    assert point("14:03", noon_us).startswith("2026-01-31T14:03:59.999999")
     assert point("2026-01-30 14:03:12", noon_us).startswith("2026-01-30T14:03:12")
-    assert "2026-01-31T14:03:12+00:00" == point("2026-01-31T14:03:12Z", noon_us)
-    assert "soon" == point("soon", noon_us)
+    assert "2026-01-31T14:03:12.999999+00:00" == point("2026-01-31T14:03:12Z", noon_us)
+    assert "2026-01-31T14:03:12.377999+00:00" == point("2026-01-31T14:03:12.377Z", noon_us)
+    assert "2026-01-31T14:03:12.377123+00:00" == point("2026-01-31T14:03:12.377123Z", noon_us)
+
+
+def test_a_time_as_a_screen_shows_it_is_the_entry_that_it_stands_at(af: Af, broken: str) -> None:
+    """Screens cut times off, and entries have microseconds."""
+    line = next(line for line in af("logs", broken).out.splitlines() if "step.failed" in line)
+    assert "5" == line.split()[1]
+    assert 5 <= int(str(af("runs", "show", broken, "--at", line.split()[0], "--json").document["seq"]))
+
+
+def test_what_is_no_point_is_told_with_what_is_one(af: Af, broken: str) -> None:
+    """In the words of this command: times are local here."""
+    said = af("runs", "show", broken, "--at", "yesterday")
+    assert (2, True) == (said.code, "a local time, such as 14:03:12.5" in said.err)

@@ -35,6 +35,7 @@ def test_a_failed_run_exits_1_and_says_which_step_and_why(af: Af, desk: Path) ->
     assert 1 == said.code
     assert "✗ failed" in said.out
     assert "error[model.broken]\n    step 'answer': it broke" in said.out
+    assert "  next\n    af runs why r-" in said.out, "the command that finds the first cause comes first"
 
 
 def test_a_run_that_ended_by_its_error_path_does_not_read_as_any_success(af: Af, desk: Path) -> None:
