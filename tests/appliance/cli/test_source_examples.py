@@ -6,6 +6,7 @@ and agents that are named and not given, tools, and what is given to whom. `writ
 """
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,16 +17,21 @@ from typing import Any
 import pytest
 import yaml
 
+import agentflow
 from tests.appliance.cli.conftest import Af
-from tests.appliance.loading.source_document import source_blocks
+from tests.appliance.loading.source_document import source_blocks, source_text
 
 EXAMPLES = {"customer-support": 7, "content-pipeline": 8, "fraud-detection": 9, "content-moderation": 10}
 
 SAID = {
     "Classify customer messages": "urgent: a card is lost",
     "Generate helpful customer responses": "Your card is frozen, and we call you back.",
+    "Create engaging blog content": "Lost cards: what to do",
+    "Edit and improve content quality": "Lost cards: what to do.",
+    "Judge the voice": '{"score": 0.8}',
+    "Given the deployment request": '{"strategy": "canary", "rollout_percentage": 10, "monitoring_duration": "10m"}',
 }
-"""Role → what the site's model answers."""
+"""Begin of a role, or of a question without one → what the site's model answers."""
 
 
 class _Site(BaseHTTPRequestHandler):
@@ -58,7 +64,8 @@ def _completion(asked: Mapping[str, Any]) -> dict[str, Any]:
     """What the role is answered with; one that is offered a tool opens a ticket first."""
     turns = asked["messages"]
     system = next((turn["content"] for turn in turns if turn["role"] == "system"), "")
-    text = next((text for role, text in SAID.items() if system.startswith(role)), "well")
+    asked_for = system or turns[-1]["content"].strip()
+    text = next((text for begin, text in SAID.items() if asked_for.startswith(begin)), "well")
     message: dict[str, Any] = {"role": "assistant", "content": text}
     offered = {tool["function"]["name"] for tool in asked.get("tools", [])}
     if "create_ticket" in offered and all(turn["role"] != "tool" for turn in turns):
@@ -81,11 +88,12 @@ def _scores(asked: Mapping[str, Any], path: str, step: str) -> dict[str, Any]:
     if path == "/score":
         amount = asked["amount"]
         return {"combined_score": amount / 2_000} if step == "additional_checks" else {"risk_score": amount / 1_000}
-    worst = 0.9 if "idiot" in asked["text"] else 0.1
+    worst = 0.9 if "idiot" in str(asked) else 0.1
     found: dict[str, dict[str, Any]] = {
         "/toxicity": {"toxicity_score": worst},
         "/spam": {"spam_confidence": 0.2},
-        "/pii": {"pii_found": "@" in asked["text"]},
+        "/plagiarism": {"score": 0.95},
+        "/pii": {"pii_found": "@" in str(asked)},
     }
     return found[path]
 
@@ -250,3 +258,132 @@ def test_fraud_detection(
     assert {"query_transactions": [{"amount": 5}], "calculate_velocity": [{"velocity": 1}]} == {
         tool: velocity[tool]["rows"] for tool in velocity
     }
+
+
+PIPELINE_FUNCTIONS = """
+def optimise(task, ctx):
+    words = ctx.tool("keyword_analysis", {"text": task})
+    title = ctx.tool("meta_generator", {"text": task})
+    return {"text": task, "title": title, "keywords": words, "grade": ctx.tool("readability_check", {"text": task})}
+
+
+def keyword_analysis(text: str) -> list[str]:
+    return sorted(word.strip(":.").lower() for word in text.split() if len(word) > 4)
+
+
+def meta_generator(text: str) -> str:
+    return text[:60]
+
+
+def readability_check(text: str) -> int:
+    return len(text.split())
+"""
+PIPELINE_TOOLS = """
+tool_registry:
+  tools:
+    keyword_analysis: {type: function, handler: "seo.py:keyword_analysis"}
+    meta_generator: {type: function, handler: "seo.py:meta_generator"}
+    readability_check: {type: function, handler: "seo.py:readability_check"}
+"""
+GATES = """agents:
+  plagiarism_check:
+    type: ml_model
+    model: {endpoint: "SITE/plagiarism"}
+    input: {text: "{{ steps.seo_optimizer.text }}"}
+  brand_voice_check:
+    type: llm
+    role: Judge the voice
+    output_schema: {type: object, required: [score], properties: {score: {type: number}}}
+"""
+EDITED = 'definition: "editing_workflow.yaml"}'
+
+
+def test_content_pipeline(af: Af, project: Path, site: str) -> None:
+    """A search, a writer, an editor with a machine of its own, a function that calls tools, and two gates."""
+    written(
+        project,
+        "content-pipeline",
+        ("agents:\n", GATES.replace("SITE", site)),
+        ("type: web_search", "type: web_search\n    memory: {long_term: {folder: articles}}"),
+        (
+            'definition: "editing_workflow.yaml"}',
+            'definition: "editing_workflow.yaml"}\n    input: "{{ steps.writer.text }}"',
+        ),
+        ("type: custom", 'type: custom\n    handler: seo.py:optimise\n    input: "{{ steps.editor.text }}"'),
+        ("human_review: optional\n", f"human_review: optional\n{PIPELINE_TOOLS}"),
+    )
+    (project / "editing_workflow.yaml").write_text(
+        "initial_state: correct\n"
+        "states:\n"
+        "  correct: {on_success: judge}\n"
+        "  judge: {condition: \"text.endsWith('.')\", on_true: edited, on_false: correct}\n"
+        "final_states: [edited]\n"
+    )
+    (project / "seo.py").write_text(PIPELINE_FUNCTIONS)
+    (project / "articles").mkdir()
+    (project / "articles" / "lost.md").write_text("---\ntitle: Lost cards\n---\nFreeze a lost card in the app.\n")
+    run = through(af, project, {"message": "Lost cards"}, {})
+    agents = ["researcher", "writer", "editor", "seo_optimizer"]
+    assert [*agents, "plagiarism_check", "brand_voice_check", "done"] == run["path"]
+    text = "Lost cards: what to do."
+    assert {"text": text, "title": text, "keywords": ["cards"], "grade": 5} == run["output"]
+    assert ["correct", "judge", "edited"] == within(af, run, "editor")["path"]
+    assert ["Lost cards"] == [found["title"] for found in run["steps"][0]["result"]["results"]]
+
+
+DEPLOYING = """
+def work(task, ctx):
+    return {"state": ctx.step, **task}
+"""
+WHO = {
+    "validate_build": "build_validator",
+    "deploy_to_staging": "deployer",
+    "run_integration_tests": "build_validator",
+    "deploy_to_production": "deployer",
+    "monitor_health": "monitor",
+}
+"""State → who does it: the document's machine does not say."""
+
+
+def deployment() -> agentflow.Workflow:
+    """The document's program in Go, in Python: its template, strategies and machine as they stand there."""
+    (go,) = [
+        block for block in re.findall(r"^```go\n(.*?)^```", source_text(), re.M | re.S) if "NewLLMPlanner" in block
+    ]
+    (template,) = re.findall(r"Template: `(.*?)`", go, re.S)
+    (strategies,) = re.findall(r"ValidStrategies: \[\]string\{(.*?)\}", go)
+    (initial,) = re.findall(r'InitialState: "(\w+)"', go)
+    states: dict[str, dict[str, str]] = {}
+    for name, body in re.findall(r'^ {12}"(\w+)": \{$(.*?)^ {12}\}', go, re.M | re.S):
+        keys = {"OnSuccess": "on_success", "OnError": "on_error", "Timeout": "timeout"}
+        states[name] = {keys[key]: value for key, value in re.findall(r'(\w+): "(\w+)"', body)} | {"agent": WHO[name]}
+    ends = {state[key] for state in states.values() for key in ("on_success", "on_error")} - states.keys()
+    given = {"strategy": "{{ plan.strategy }}", "service": "{{ input.service_name }}"}
+    return agentflow.Workflow(
+        "devops-deployment",
+        [
+            agentflow.Agent(name, type="custom", handler="deploy.py:work", role=role, input=given)
+            for name, role in re.findall(r'ID: "(\w+)",\s*Role: "([^"]+)"', go)
+            if name != "deployment_planner"
+        ],
+        agentflow.llm(
+            "openai/gpt-4",
+            template=template,
+            strategies=re.findall(r'"(\w+)"', strategies),
+            schema={"type": "object", "required": ["strategy", "rollout_percentage", "monitoring_duration"]},
+            execution=agentflow.machine(states, initial_state=initial, final_states=sorted(ends)),
+            fallback="human",
+        ),
+    )
+
+
+def test_devops_deployment(af: Af, project: Path) -> None:
+    """A model chooses the strategy, a machine carries it out; the program in Go is one in Python here."""
+    (project / "workflow.yaml").write_text(deployment().text())
+    (project / "deploy.py").write_text(DEPLOYING)
+    given = {"service_name": "shop", "environment": "production", "git_diff": "+1 -1", "current_load": "low"}
+    outcomes = {"plan": {"output": {"strategy": "canary", "rollout_percentage": 1, "monitoring_duration": "1m"}}}
+    run = through(af, project, given, outcomes)
+    assert ["plan", *WHO, "deployment_complete"] == run["path"]
+    assert list(WHO.values()) == [step["agent"] for step in run["steps"][1:]]
+    assert {"state": "monitor_health", "strategy": "canary", "service": "shop"} == run["output"]
