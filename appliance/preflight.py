@@ -17,8 +17,10 @@ from models.prices import PriceTable
 from models.usage import estimate_input
 from redaction.doors.http import destination_of
 from runtime.agents.llm import LlmAgent
+from runtime.agents.pictures import Picture
 from runtime.agents.question import question_in
 from runtime.agents.templates import Template
+from runtime.agents.vision_model import VisionAgent
 from runtime.costs.calibration import MOST_LESSONS, Calibration, Lesson, lesson_of
 from runtime.costs.preflight import Ask, Forecast, Within, preflight
 from runtime.costs.structure import patterns_of
@@ -38,6 +40,8 @@ from runtime.ports import StateStore
 LEARNABLE = ("succeeded", "failed", "waiting")
 MOST_SAMPLES = 8
 """Items of a list whose runs are forecast; the others are taken to be like them."""
+SOME_PICTURE = Picture("image/png", 1, 1, b"")
+"""Stands for one that is not looked at before the run."""
 KEPT_LESSONS = 20 * MOST_LESSONS
 
 Given = Json | UnsetType
@@ -205,6 +209,10 @@ def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Given) -> tuple[ChatR
             names = agent.names
             is_whole = names - {"task"} <= data.keys() and ("task" not in names or known_task)
             return agent.request(data, value), "chat", is_whole
+        if spec.type == "vision_model" and not (spec.model and spec.model.options.get("endpoint")):
+            looking = VisionAgent(spec)
+            is_whole = looking.names - {"task"} <= data.keys() and ("task" not in looking.names or known_task)
+            return looking.request(data, value, SOME_PICTURE), "chat", is_whole
         if (model := _embedding_of(spec)) is not None:
             text = question_in(value, spec.id) if known_task else ""
             return ChatRequest(model=model, messages=(ChatMessage("user", text),)), "embedding", known_task

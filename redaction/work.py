@@ -36,7 +36,7 @@ class Work:
     def pass_binary(self, what: str) -> None:
         """Let through what nobody can look into, where the policy says so."""
         if self._redactor.policy.action("BINARY", self._destination) != "allow":
-            self.block(f"BINARY ({what})")
+            self.block(f"BINARY ({what})", "; one with entities: {BINARY: allow} does, under redaction in the settings")
 
     def pass_identifier(self, name: str) -> None:
         """Let a name through that cannot be exchanged; one that is somebody's number or address is refused."""
@@ -44,8 +44,9 @@ class Work:
         if any(ENTITIES[each.type] in _TELLING and each.action != "allow" for each in found):
             self.block("tool name or call id with a person's data in it")
 
-    def block(self, named: str) -> None:
-        raise Refused("redaction.blocked", f"redaction policy {self._redactor.policy.name!r} lets no {named} leave")
+    def block(self, named: str, hint: str = "") -> None:
+        message = f"redaction policy {self._redactor.policy.name!r} lets no {named} leave{hint}"
+        raise Refused("redaction.blocked", message)
 
 
 def text_of(found: Mapping[str, Json], key: str) -> str:

@@ -14,6 +14,7 @@ KINDS = {
     "agent.fsm": "runtime.agents.fsm:FsmAgent",
     "agent.database": "runtime.agents.database:DatabaseAgent",
     "agent.rules_engine": "runtime.agents.rules_engine:RulesAgent",
+    "agent.vision_model": "runtime.agents.vision_model:VisionAgent",
     "agent.web_search": "runtime.agents.web_search:WebSearchAgent",
     "tool.code": "runtime.tools.code:CodeTool",
     "tool.function": "runtime.tools.function:FunctionTool",
@@ -30,7 +31,7 @@ KINDS = {
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""
-PLANNED_AGENTS = frozenset({"human_task", "vision_model"})
+PLANNED_AGENTS = frozenset({"human_task"})
 """Agent types that load and validate but do not run yet."""
 
 

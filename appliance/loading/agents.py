@@ -36,6 +36,7 @@ from appliance.loading.shapes import (
     whole,
 )
 from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
+from appliance.loading.vision import check_vision
 from runtime.agents.wasm import RUNTIMES
 from runtime.domain.canonical import Json
 from runtime.domain.secret import SCHEME
@@ -59,7 +60,7 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-CALLERS = ("custom", "database", "llm", "rules_engine")
+CALLERS = ("custom", "database", "llm", "rules_engine", "vision_model")
 """Types that call tools."""
 
 _KEYS: dict[str, Shape] = {
@@ -191,6 +192,8 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
+    if kind == "vision_model":
+        check_vision(found, node, place)
     if kind == "web_search":
         check_search(found, node, place)
     if kind == "rules_engine":

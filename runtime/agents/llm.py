@@ -42,7 +42,7 @@ class LlmAgent:
         else:
             reply = await ctx.models.complete(request)
             usage = used(reply)
-        return StepResult(output=self._output(reply), usage=usage, evidence=evidence_of(reply))
+        return StepResult(output=self.output(reply), usage=usage, evidence=evidence_of(reply))
 
     def _turns(self) -> int:
         turns = self._spec.config.get("max_turns", DEFAULT_TURNS)
@@ -73,7 +73,8 @@ class LlmAgent:
             options=self._model.options,
         )
 
-    def _output(self, reply: ChatReply) -> Json:
+    def output(self, reply: ChatReply) -> Json:
+        """What the agent answers: the text, or the JSON that its schema asks for."""
         if self._spec.output_schema is None:
             return {"text": reply.text}
         try:

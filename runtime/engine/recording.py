@@ -22,7 +22,7 @@ from runtime.planners.scope import scope
 
 OF_NO_ANSWER = ("concurrency", "fallback_agent", "id", "policies", "retry", "timeout_ms", "subrun")
 """Fields of an agent that decide whether and when it answers, not what."""
-WITH_FILES = frozenset({"custom", "rag", "ml_model", "web_search"})
+WITH_FILES = frozenset({"custom", "rag", "ml_model", "vision_model", "web_search"})
 """Kinds that read files of the project, any of which may decide the answer."""
 READS_ALL = frozenset({"fsm", "rules_engine"})
 """Kinds that read all of a run's data."""

@@ -1,6 +1,7 @@
 """What every Agent promises, over each kind that runs."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from runtime.agents.llm import LlmAgent
 from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
 from runtime.agents.rules_engine import RulesAgent
+from runtime.agents.vision_model import VisionAgent
 from runtime.agents.wasm import WasmAgent
 from runtime.agents.web_search import WebSearchAgent
 from runtime.domain.canonical import Json, encode
@@ -32,10 +34,23 @@ from runtime.registry import kinds
 from runtime.store.lock import hold
 from runtime.store.memory import Memory
 from tests.models.cleared import cleared
+from tests.runtime.agents.picture_samples import PNG
 from tests.runtime.agents.tasks import Context, task
 
 CODE = "def echo(task, ctx):\n    return {'echo': task}\n"
-KINDS = ("custom", "database", "fsm", "http", "llm", "ml_model", "rag", "rules_engine", "wasm", "web_search")
+KINDS = (
+    "custom",
+    "database",
+    "fsm",
+    "http",
+    "llm",
+    "ml_model",
+    "rag",
+    "rules_engine",
+    "vision_model",
+    "wasm",
+    "web_search",
+)
 
 
 class ScriptedModels(Gateway):
@@ -66,6 +81,8 @@ class Desk(Context):
 def asking(agent: Agent) -> Task:
     """A task that the kind can do: text, and the arguments of a query."""
     question = "Where is my card?"
+    if isinstance(agent, VisionAgent):
+        return task(b64encode(PNG).decode())
     return task({"question": question} if isinstance(agent, DatabaseAgent) else question)
 
 
@@ -117,6 +134,9 @@ def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Ag
                 {"name": "lost", "when": "input.contains('card')", "then": "freeze", "call": [{"tool": "t"}]}
             ]
             return RulesAgent(AgentSpec(id=agent, type=kind, tools=("t",), config={"rules": rules}))
+        case "vision_model":
+            model = ModelSpec(provider="scripted", name="test", options={"answers": ["a card"]})
+            return VisionAgent(AgentSpec(id=agent, type=kind, model=model))
         case "wasm":
             (folder / "echo.js").write_text("std.out.puts(std.in.readAsString())")
             return WasmAgent(AgentSpec(id=agent, type=kind, config={"module": "echo.js"}), folder=str(folder))
