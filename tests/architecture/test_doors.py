@@ -2,7 +2,7 @@
 
 import sys
 import tomllib
-from pathlib import PurePath
+from pathlib import Path
 
 from tests.architecture.source import FIRST_PARTY, ROOT, imported, is_inside, shipped_files
 
@@ -26,7 +26,7 @@ def test_each_library_is_imported_through_its_door_only() -> None:
     assert strays == []
 
 
-def _is_beside(path: PurePath, module: str) -> bool:
+def _is_beside(path: Path, module: str) -> bool:
     """Whether it is a template's own module: a project's functions import each other from their folder."""
     return is_inside(path, ["appliance/templates"]) and (ROOT / path.parent / f"{module}.py").is_file()
 
