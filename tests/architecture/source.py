@@ -47,6 +47,18 @@ def nodes(path: Path) -> tuple[ast.AST, ...]:
     return tuple(ast.walk(tree(path)))
 
 
+@cache
+def protocols() -> tuple[str, ...]:
+    """The names of the ports, as `runtime/ports` defines them."""
+    return tuple(
+        node.name
+        for path in shipped_files()
+        if path.is_relative_to("runtime/ports")
+        for node in tree(path).body
+        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+    )
+
+
 def imported(path: Path) -> Iterator[tuple[str, int]]:
     """Each module that `path` names in an import anywhere in the file, and the line; imports of strings included."""
     for node in nodes(path):

@@ -1,10 +1,9 @@
 """Each port has one contract suite, run over every implementation."""
 
-import ast
 import re
 from pathlib import Path
 
-from tests.architecture.source import ROOT, tree
+from tests.architecture.source import ROOT, protocols
 
 # Ports whose suite is still to be written. A port leaves this list with its suite, and none is ever added.
 WAITING: set[str] = set()
@@ -26,12 +25,7 @@ def test_every_contract_suite_has_a_port() -> None:
 
 
 def _ports() -> list[str]:
-    protocols = [
-        node.name
-        for node in tree(Path("runtime/ports.py")).body
-        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
-    ]
-    return [name for name in protocols if name not in HANDED_OVER]
+    return [name for name in protocols() if name not in HANDED_OVER]
 
 
 def _suite(port: str) -> Path:

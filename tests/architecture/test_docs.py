@@ -1,6 +1,5 @@
 """The manual names everything that a user can meet: what the program has and the manual lacks is a failure."""
 
-import ast
 import re
 from collections.abc import Iterator
 from hashlib import sha256
@@ -21,7 +20,7 @@ from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS
 from runtime.registry import KINDS, PLANNED_AGENTS, kinds
 from tests.architecture.error_codes import raised_codes
-from tests.architecture.source import ROOT, tree
+from tests.architecture.source import ROOT, protocols
 
 MANUAL = ROOT / "appliance" / "docs"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -140,12 +139,7 @@ def test_no_error_code_is_explained_that_is_gone() -> None:
 
 def test_every_port_is_explained() -> None:
     """The seams are what somebody who extends the program looks for."""
-    protocols = [
-        node.name
-        for node in tree(Path("runtime/ports.py")).body
-        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
-    ]
-    _expect_nothing(_missing("ports.md", [*protocols, *KINDS]))
+    _expect_nothing(_missing("ports.md", [*protocols(), *KINDS]))
 
 
 def test_every_route_is_explained() -> None:
