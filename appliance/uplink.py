@@ -8,16 +8,15 @@ than policy lets it: what may not leave is counted and passed over, what cannot 
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec.structs import replace
 
 from appliance.config.settings import Settings
 from appliance.uplink_policy import Leave, UplinkPolicy
+from appliance.uplink_view import CURSOR_FILE, UplinkView, keep_cursor, read_cursor
 from redaction.doors.nats import NatsDoor, NatsServer
 from redaction.guard import Guard
 from runtime.domain.bus import Posted
@@ -31,12 +30,10 @@ from runtime.domain.subject import token
 from runtime.errors import AgentFlowError, Invalid, Refused
 from runtime.policies.residency import LOCAL
 from runtime.ports import BusStore, Clock
-from runtime.store.private_file import write_private
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
 
-CURSOR_FILE = "uplink.json"
 AT_ONCE = 200
 AT_ONCE_BYTES = 524_288
 """Entries of one batch, and about how much they may say: a megabyte is what a broker takes at once."""
@@ -48,44 +45,6 @@ _TOO_MUCH = ("egress.too_large", "nats.too_large", "redaction.blocked")
 """Refusals of what is said, not of the place: less of it may leave."""
 
 log = logging.getLogger(__name__)
-
-
-class _Cursor(msgspec.Struct, frozen=True):
-    sent: int
-
-
-class UplinkView(msgspec.Struct, frozen=True, kw_only=True):
-    """How the uplink is."""
-
-    host: str
-    """Empty: there is none."""
-    state: str
-    """`off`, `connected`, `idle` (nothing was to be sent yet, or lately),
-    `waiting` (the broker is away, or does not take what is sent), `not served` (no `af serve` has the data folder)."""
-    stream: str = ""
-    prefix: str = ""
-    position: int = 0
-    """The entry of the journal up to which everything was acknowledged."""
-    waiting: int = 0
-    """Entries behind it."""
-    sent: int = 0
-    """Envelopes acknowledged since the start."""
-    duplicates: int = 0
-    """Of them those that the stream had already."""
-    withheld: int = 0
-    """Those that policy does not let leave."""
-    without_payload: int = 0
-    """Those whose payload was left out, though settings send it along."""
-    last_sent_at: str = ""
-    fault: str = ""
-    """Why nothing leaves now; empty: nothing is wrong."""
-    fault_code: str = ""
-    since: str = ""
-    """Since when."""
-    anchored_at: str = ""
-    """When the audit log's checkpoints were found to be kept at the other end; empty: nobody asks for that."""
-    anchor_fault: str = ""
-    """Why they are not; empty: nothing is wrong."""
 
 
 class Uplink:
@@ -212,7 +171,7 @@ class Uplink:
         return position
 
     def _keep(self, position: int) -> None:
-        write_private(self._cursor, msgspec.json.encode(_Cursor(position)))
+        keep_cursor(self._cursor, position)
         self._view = replace(self._view, position=position)
 
     async def _follow(self, cursor: int, waiting: asyncio.Queue[tuple[int, Posted | None]]) -> None:
@@ -408,40 +367,6 @@ def require_link(mode: str) -> None:
         )
 
 
-def idle_view(settings: Settings, head: int) -> UplinkView:
-    """How the uplink of a data folder is that nobody serves."""
-    if not settings.uplink.url:
-        return UplinkView(host="", state="off")
-    kept = read_cursor(settings.data / CURSOR_FILE)
-    position = head if kept is None else min(kept, head)
-    return UplinkView(
-        host=broker_of(settings.uplink.url).host,
-        state="not served",
-        stream=settings.uplink.stream,
-        prefix=settings.uplink.prefix,
-        position=position,
-        waiting=head - position,
-    )
-
-
 def bare(envelope: Envelope) -> Envelope:
     """Who, what and when, without what was said."""
     return replace(envelope, payload=None)
-
-
-def read_cursor(path: Path) -> int | None:
-    """The place that is kept; None where there is none."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=_Cursor).sent
-    except (OSError, msgspec.MsgspecError):
-        return None
-
-
-def figures(view: UplinkView) -> Iterator[tuple[str, float]]:
-    """What is counted of it, by the end of its metric's name; nothing where there is none."""
-    if view.state == "off":
-        return
-    yield "sent_total", view.sent
-    yield "withheld_total", view.withheld
-    yield "waiting", view.waiting
-    yield "up", float(view.state != "waiting")

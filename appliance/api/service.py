@@ -19,7 +19,7 @@ from appliance.readiness import Readiness
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
-from appliance.uplink import figures
+from appliance.uplink_view import figures
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
 

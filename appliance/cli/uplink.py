@@ -12,7 +12,7 @@ from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 
 if TYPE_CHECKING:
-    from appliance.uplink import UplinkView
+    from appliance.uplink_view import UplinkView
     from appliance.wiring import Appliance
     from redaction.doors.local import LocalDoor
     from runtime.domain.canonical import Json
@@ -101,7 +101,7 @@ async def opened(af: Af, what: str) -> "AsyncIterator[Appliance | Served]":
 
 
 async def _status(af: Af) -> "UplinkView":
-    from appliance.uplink import UplinkView, idle_view
+    from appliance.uplink_view import UplinkView, idle_view
     from redaction.doors.local import LocalDoor
     from runtime.errors import Unavailable
 
