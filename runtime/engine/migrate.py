@@ -5,11 +5,13 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec import UnsetType
 
+from runtime.domain.event import RunMigrated
 from runtime.domain.ids import AgentId, DefinitionHash, state_of, step_id
 from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
 from runtime.domain.tree import TreeMemory
 from runtime.domain.workflow import REVIEW, FsmSpec, LlmPlan, Workflow
+from runtime.errors import Conflict
 from runtime.planners.tree.moving import Moved
 
 
@@ -30,16 +32,33 @@ class Migration(msgspec.Struct, frozen=True, kw_only=True):
 
 def migration(old: Workflow, new: Workflow, state: RunState) -> Migration:
     """What moving a run in this state from `old` to `new` means."""
-    moved = None
+    tree = None
     if old.tree is not None and new.tree is not None and not isinstance(state.tree, UnsetType):
-        moved = Moved(old.tree, new.tree, state.tree)
+        tree = Moved(old.tree, new.tree, state.tree)
     return Migration(
         previous=state.definition,
         definition=new.hash,
         changes=tuple(_changes(old, new, state)),
-        refusals=(*_refusals(old, new, state), *(moved.refusals if moved else ())),
-        tree=moved.memory if moved else None,
-        timers=moved.timers if moved else {},
+        refusals=(*_refusals(old, new, state), *(tree.refusals if tree else ())),
+        tree=tree.memory if tree else None,
+        timers=tree.timers if tree else {},
+    )
+
+
+def moved(old: Workflow, new: Workflow, state: RunState, *, actor: str) -> RunMigrated:
+    """The event of that move. Raises Conflict with what speaks against it, or where the run goes by `old` no longer."""
+    found = migration(old, new, state)
+    if found.refusals or state.definition != old.hash:
+        raise Conflict(
+            "run.not_migrated", f"run {state.run!r} stays as it is: {'; '.join(found.refusals) or 'it was moved'}"
+        )
+    return RunMigrated(
+        workflow=new.name,
+        definition=new.hash,
+        previous=found.previous,
+        actor=actor,
+        tree=found.tree,
+        timers=found.timers,
     )
 
 

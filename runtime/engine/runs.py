@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from runtime.domain.event import (
     WhatIf,
 )
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
-from runtime.domain.journal import Entry, read
+from runtime.domain.journal import Entry
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold
 from runtime.domain.trace import traceparent as context_for
@@ -30,17 +31,15 @@ from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.executor import Executor, LiveRun, engine_stopped
 from runtime.engine.forks import Forks, part_of_what_if
-from runtime.engine.migrate import Migration, migration
+from runtime.engine.migrate import Migration, migration, moved
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
-from runtime.engine.subruns import Subruns, is_orphan, part_awaiting
+from runtime.engine.recovery import take_up_unfinished
+from runtime.engine.subruns import Subruns, part_awaiting
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
-from runtime.ports import Clock, Minimiser, Planner, RunKind, StateStore
-
-GOING: tuple[RunKind, ...] = ("run", "what_if")
-"""Runs that are gone on with: not those that came from elsewhere."""
+from runtime.ports import Clock, Minimiser, Planner, StateStore
 
 DefinitionSource = Callable[[DefinitionHash], Awaitable[Workflow]]
 """Finds the workflow that a run is pinned to. Raises NotFound."""
@@ -99,7 +98,9 @@ class Engine:
     async def start(self, *, recover: bool = True) -> int:
         """Accept runs; take up every unfinished one when `recover` is set. Returns how many were taken up."""
         self._is_accepting = self._is_working = True
-        return await self._recover() if recover else 0
+        if not recover:
+            return 0
+        return await take_up_unfinished(self, take_up=self._open, is_working=lambda: self._is_working)
 
     async def stop(self, grace_s: float = 0.0) -> None:
         """Accept nothing more, give running steps `grace_s` seconds, then stop them; they go on at the next start."""
@@ -350,23 +351,7 @@ class Engine:
         while run not in self._live and (opening := self._opening.get(run)) is not None:
             await asyncio.wait({opening})
         live, move = self._live.get(run), await self.migration(run, to)
-        old = await self._definitions(move.previous)
-
-        def event_of(state: RunState) -> RunMigrated:
-            found = migration(old, to, state)
-            if found.refusals or state.definition != move.previous:
-                raise Conflict(
-                    "run.not_migrated", f"run {run!r} stays as it is: {'; '.join(found.refusals) or 'it was moved'}"
-                )
-            return RunMigrated(
-                workflow=to.name,
-                definition=to.hash,
-                previous=move.previous,
-                actor=actor,
-                tree=found.tree,
-                timers=found.timers,
-            )
-
+        event_of = partial(moved, await self._definitions(move.previous), to, actor=actor)
         if live is not None:
             await self._executor.migrate(live, to, self._planner(to), event_of=event_of)
         else:
@@ -393,38 +378,6 @@ class Engine:
         state = await self._unfinished(run)
         pinned = Workflow(name=state.workflow, hash=state.definition)
         await self._executor.record(LiveRun(state, pinned, planner_without_plan()), requested)
-
-    async def _recover(self) -> int:
-        taken_up = 0
-        before: RunId | None = None
-        parents: dict[RunId, RunState] = {}
-        while page := await self.store.runs(status=("running", "waiting"), kinds=GOING, limit=500, before=before):
-            for summary in page:
-                if not self._is_working:
-                    return taken_up
-                try:
-                    if not await self._cancel_orphan(summary.run, parents):
-                        await self._open(summary.run)
-                        taken_up += 1
-                except AgentFlowError as error:
-                    log.error("run %s cannot go on: %s", summary.run, error)
-                except Exception:  # one run must not keep all others from going on
-                    log.exception("run %s cannot go on", summary.run)
-            before = page[-1].run
-        return taken_up
-
-    async def _cancel_orphan(self, run: RunId, parents: dict[RunId, RunState]) -> bool:
-        """Cancel a run whose step ended without it, which a crash kept from being said; `parents`: states so far."""
-        first = read((await self.store.read(run, limit=1))[0]).body
-        if not isinstance(first, RunStarted) or first.parent is None:
-            return False
-        parent = first.parent
-        if parent.run not in parents:
-            parents[parent.run] = await self.state(parent.run)
-        if not is_orphan(parent, parents[parent.run]):
-            return False
-        await self.cancel(run, f"step {parent.step} of run {parent.run} has ended")
-        return True
 
     async def _open(self, run: RunId) -> LiveRun:
         """The live run, taken up from its journal, by one caller for all, when this process has not done so yet."""
