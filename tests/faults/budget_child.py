@@ -1,6 +1,6 @@
 """A process for the kill test: callers with one hard budget, and a till that notes what each call charges.
 
-    python -m tests.faults.budget_child FOLDER TILL SEED
+    run(FOLDER, TILL, SEED)
 
 In TILL, opened for appending: one line of micro-dollars for each call that was made, written while it is under way.
 Ends by itself when the budget has no room for another call.
@@ -9,7 +9,6 @@ Ends by itself when the budget has no room for another call.
 import asyncio
 import os
 import random
-import sys
 from pathlib import Path
 
 from runtime.domain.cost import Budget
@@ -27,7 +26,13 @@ BUDGET = Budget(scope=(("tenant", "*"),), per="month", usd_micros=LIMIT, set_by=
 BOUND = CostBound(usd_micros=MOST, input_tokens=1, item="model:cloud/large", payee="cloud.example:443")
 
 
-async def main(folder: Path, till: int, chance: random.Random) -> None:
+def run(folder: str, till: str, seed: str) -> None:
+    """Call until nothing more fits."""
+    notes = os.open(till, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    asyncio.run(_run(Path(folder), notes, random.Random(int(seed))))
+
+
+async def _run(folder: Path, till: int, chance: random.Random) -> None:
     clock = SystemClock()
     database = journal_database(folder, lock=hold(folder, what="kill test", now_us=clock.now_us()))
     await database.start()
@@ -54,8 +59,3 @@ async def main(folder: Path, till: int, chance: random.Random) -> None:
     await asyncio.gather(*(call() for _ in range(AT_ONCE)))
     await budgets.stop()
     await database.stop()
-
-
-if __name__ == "__main__":
-    notes = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    asyncio.run(main(Path(sys.argv[1]), notes, random.Random(int(sys.argv[3]))))

@@ -1,13 +1,12 @@
 """Publishes and takes until it is killed; says what was acknowledged, and what was taken.
 
-    python -m tests.faults.bus_child FOLDER ROUND
+    run(FOLDER, FIRST_RUN)
 
 `p RUN SEQ` when an append returned, `t RUN SEQ` when the taker has done its work: each one line, written at once.
 """
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 from runtime.domain.bus import Delivery, Terms
@@ -19,7 +18,12 @@ from tests.runtime.store.samples import begin, run_id, step
 PRODUCERS = 8
 
 
-async def main(folder: Path, first_run: int) -> None:
+def run(folder: str, first_run: str) -> None:
+    """Publish and take until somebody ends it."""
+    asyncio.run(_run(Path(folder), int(first_run)))
+
+
+async def _run(folder: Path, first_run: int) -> None:
     async with open_bus(folder) as (bus, journal):
         terms = Terms(at_once=4, back_off_s=(0.005,))
         await bus.subscribe(DEFAULT_TENANT, "runs.>", _take, consumer="c", start=0, terms=terms)
@@ -48,7 +52,3 @@ async def _take(delivery: Delivery) -> None:
 
 def _say(line: str) -> None:
     os.write(1, f"{line}\n".encode())  # one write of few bytes: whole, or not at all
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

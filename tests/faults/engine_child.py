@@ -1,6 +1,6 @@
 """A process for the kill test: an engine under load that tells its parent what it has promised.
 
-    python -m tests.faults.engine_child FOLDER DIARY BOOT RUNS PLAN
+    run(FOLDER, DIARY, BOOT, RUNS, PLAN)
 
 On stdout: `submitted RUN` and `finished RUN STATUS`, each printed only after the engine said so. In DIARY, opened for
 appending: `BOOT RUN STEP` whenever an agent starts to act. Ends by itself when RUNS runs have finished. PLAN is
@@ -14,7 +14,6 @@ driver.install()
 
 import asyncio  # noqa: E402
 import os  # noqa: E402
-import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from appliance.bench.workload import chain  # noqa: E402
@@ -95,9 +94,12 @@ class DiaryAgent:
         return StepResult(output=task.step)
 
 
-async def main() -> None:
+def run(folder: str, diary: str, boot: str, runs: str, plan: str) -> None:
     """Recover what an earlier process left, then keep runs going."""
-    folder, diary, boot, wanted, plan = sys.argv[1:]
+    asyncio.run(_run(folder, diary, boot, int(runs), plan))
+
+
+async def _run(folder: str, diary: str, boot: str, runs: int, plan: str) -> None:
     workflow, known = WORKFLOWS[plan], definitions(plan)
     clock = SystemClock()
     database = journal_database(Path(folder), lock=hold(Path(folder), what="kill test", now_us=clock.now_us()))
@@ -116,7 +118,7 @@ async def main() -> None:
     )
     engine = Engine(store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=clock)
     await engine.start()
-    left = iter(range(int(wanted)))
+    left = iter(range(runs))
 
     async def load() -> None:
         for _ in left:
@@ -130,7 +132,3 @@ async def main() -> None:
         await asyncio.sleep(0)
     await engine.stop()
     await database.stop()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

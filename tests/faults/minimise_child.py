@@ -1,6 +1,6 @@
 """A process for the kill test of minimisation: runs whose every step says something about somebody.
 
-    python -m tests.faults.minimise_child FOLDER RUNS
+    run(FOLDER, RUNS)
 
 On stdout: `submitted RUN` and `finished RUN`, each printed only after the engine said so. Ends by itself when RUNS runs
 have finished.
@@ -11,7 +11,6 @@ from runtime.store import driver
 driver.install()
 
 import asyncio  # noqa: E402
-import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 from appliance.bench.workload import chain  # noqa: E402
@@ -48,9 +47,12 @@ class Writer:
         return StepResult(output=f"{ANNA} was told by {task.state}@example.org")
 
 
-async def main() -> None:
+def run(folder: str, runs: str) -> None:
     """Recover what an earlier process left, then keep runs going."""
-    folder, wanted = Path(sys.argv[1]), sys.argv[2]
+    asyncio.run(_run(Path(folder), int(runs)))
+
+
+async def _run(folder: Path, runs: int) -> None:
     clock = SystemClock()
     lock = hold(folder, what="kill test", now_us=clock.now_us())
     database = journal_database(folder, lock=lock)
@@ -76,7 +78,7 @@ async def main() -> None:
         store=Journal(database), definitions=pinned, dispatcher=dispatcher, clock=clock, minimiser=minimiser
     )
     await engine.start()
-    left = iter(range(int(wanted)))
+    left = iter(range(runs))
 
     async def load() -> None:
         for _ in left:
@@ -92,7 +94,3 @@ async def main() -> None:
     minimiser.stop()
     await vaults.stop()
     await database.stop()
-
-
-if __name__ == "__main__":
-    asyncio.run(main())

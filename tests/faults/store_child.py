@@ -1,13 +1,12 @@
 """Appends with sixteen producers until it is killed, and reports what it was told is durable.
 
-    python -m tests.faults.store_child FOLDER FIRST_RUN
+    run(FOLDER, FIRST_RUN)
 
 Each acknowledgement is one line on standard output, `run seq`, written at once.
 """
 
 import asyncio
 import os
-import sys
 from pathlib import Path
 
 from runtime.store.journal import Journal, journal_database
@@ -18,7 +17,12 @@ PRODUCERS = 16
 STEPS_A_RUN = 20
 
 
-async def main(folder: Path, first_run: int) -> None:
+def run(folder: str, first_run: str) -> None:
+    """Append until somebody ends it."""
+    asyncio.run(_run(Path(folder), int(first_run)))
+
+
+async def _run(folder: Path, first_run: int) -> None:
     lock = hold(folder, what="test", now_us=NOON_US)
     database = journal_database(folder, lock=lock)
     await database.start()
@@ -39,7 +43,3 @@ async def _produce(journal: Journal, number: int) -> None:
 
 def _acknowledge(number: int, seq: int) -> None:
     os.write(1, f"{run_id(number)} {seq}\n".encode())  # one write of few bytes: whole, or not at all
-
-
-if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

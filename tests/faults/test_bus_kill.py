@@ -2,24 +2,25 @@
 
 import asyncio
 import random
-import subprocess
-import sys
 from collections import defaultdict
 from pathlib import Path
+from signal import SIGKILL
 
 from runtime.domain.ids import DEFAULT_TENANT
+from tests.faults.nest import Nest
 from tests.runtime.bus.samples import Taker, open_bus
 
+CHILD = "tests.faults.bus_child"
 KILLS = 5
 
 
-async def test_a_kill_loses_no_message_and_keeps_the_order(tmp_path: Path) -> None:
+async def test_a_kill_loses_no_message_and_keeps_the_order(nest: Nest, tmp_path: Path) -> None:
     """A consumer that was told of half a run would act on half of it."""
     chance = random.Random(7)
     published: dict[str, int] = {}
     taken: defaultdict[str, list[int]] = defaultdict(list)
     for kill in range(KILLS):
-        for kind, run, seq in killed_after(tmp_path, first_run=kill * 1_000, lines=chance.randrange(50, 400)):
+        for kind, run, seq in killed_after(nest, tmp_path, first_run=kill * 1_000, lines=chance.randrange(50, 400)):
             if kind == "p":
                 published[run] = seq
             else:
@@ -38,18 +39,16 @@ async def test_a_kill_loses_no_message_and_keeps_the_order(tmp_path: Path) -> No
         assert first_times(order) == sorted(set(order)), run
 
 
-def killed_after(folder: Path, *, first_run: int, lines: int) -> list[tuple[str, str, int]]:
+def killed_after(nest: Nest, folder: Path, *, first_run: int, lines: int) -> list[tuple[str, str, int]]:
     """What a child said until it was killed."""
-    child = [sys.executable, "-m", "tests.faults.bus_child", str(folder), str(first_run)]
     said: list[tuple[str, str, int]] = []
-    with subprocess.Popen(child, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for count, line in enumerate(process.stdout, 1):
+    with nest.child(str(folder), str(first_run)) as child:
+        for count, line in enumerate(child.out, 1):
             kind, run, seq = line.split()
             said.append((kind, run, int(seq)))
             if count == lines:
-                process.kill()  # what it wrote into the pipe until then is still read
-    assert -9 == process.returncode
+                child.kill()  # what it wrote into the pipe until then is still read
+        assert -SIGKILL == child.wait()
     return said
 
 

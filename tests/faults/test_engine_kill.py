@@ -1,10 +1,9 @@
 """kill -9 at random moments under load: every promise that was made before is kept after."""
 
 import random
-import subprocess
-import sys
 import threading
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -16,7 +15,9 @@ from runtime.engine.replay import replay
 from runtime.planners.lifecycle import planner_for
 from runtime.store.journal import Journal, journal_database
 from tests.faults.engine_child import definitions
+from tests.faults.nest import Nest
 
+CHILD = "tests.faults.engine_child"
 MORE_THAN_IT_GETS_TO = 1_000_000
 PLANS = ("chain", "tree", "parts")
 SLOW = (pytest.mark.slow, pytest.mark.bound_s(1_200))
@@ -26,7 +27,9 @@ SLOW = (pytest.mark.slow, pytest.mark.bound_s(1_200))
     ("plan", "kills"),
     [("chain", 28), ("tree", 12), ("parts", 12), *(pytest.param(plan, 100, marks=SLOW) for plan in PLANS)],
 )
-async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path, plan: str, kills: int) -> None:
+async def test_kills_lose_no_promise_and_repeat_no_recorded_step(
+    nest: Nest, tmp_path: Path, plan: str, kills: int
+) -> None:
     """An acknowledged run is never lost, an announced end stays, and a step with a recorded result never runs again.
 
     In the middle of a behaviour tree as well: what it remembers is there again, and what it halted stays halted.
@@ -41,11 +44,13 @@ async def test_kills_lose_no_promise_and_repeat_no_recorded_step(tmp_path: Path,
         await journals.read_on()
         recorded_before.append(len(journals.answered))
         interrupted |= journals.unfinished()
-        promised += _run_and_kill(folder, diary, boot, plan, after_s=moments.uniform(0.0, 0.06))
+        promised += _run_and_kill(
+            nest, _arguments(folder, diary, boot, MORE_THAN_IT_GETS_TO, plan), after_s=moments.uniform(0.0, 0.06)
+        )
     await journals.read_on()
     recorded_before.append(len(journals.answered))
     assert len(interrupted) > kills // 4, "too few kills came in the middle of a run"
-    promised += _run_to_the_end(folder, diary, kills, plan)
+    promised += _run_to_the_end(nest, _arguments(folder, diary, kills, 20, plan))
     await journals.read_on()
 
     planners = {each: planner_for(workflow) for each, workflow in definitions(plan).items()}
@@ -105,24 +110,24 @@ class _Journals:
         await database.stop()
 
 
-def _run_and_kill(folder: Path, diary: Path, boot: int, plan: str, *, after_s: float) -> list[str]:
+def _run_and_kill(nest: Nest, arguments: list[str], *, after_s: float) -> list[str]:
     """Start a child, kill it `after_s` behind its first promise; whole lines that it printed."""
-    command = _command(folder, diary, boot, MORE_THAN_IT_GETS_TO, plan)
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    first = child.stdout.readline()
-    timer = threading.Timer(after_s, child.kill)
-    timer.start()
-    rest = child.stdout.read()
-    child.wait()
-    timer.cancel()
+    with nest.child(*arguments) as child:
+        first = child.out.readline()
+        timer = threading.Timer(after_s, child.kill)
+        timer.start()
+        rest = child.out.read()
+        timer.cancel()
+        assert -SIGKILL == child.wait()
     return [line for line in (first + rest).split("\n")[:-1] if line]
 
 
-def _run_to_the_end(folder: Path, diary: Path, boot: int, plan: str) -> list[str]:
-    done = subprocess.run(_command(folder, diary, boot, 20, plan), stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.splitlines()
+def _run_to_the_end(nest: Nest, arguments: list[str]) -> list[str]:
+    with nest.child(*arguments) as child:
+        said = child.out.read().splitlines()
+        assert 0 == child.wait()
+    return said
 
 
-def _command(folder: Path, diary: Path, boot: int, runs: int, plan: str) -> list[str]:
-    return [sys.executable, "-m", "tests.faults.engine_child", str(folder), str(diary), str(boot), str(runs), plan]
+def _arguments(folder: Path, diary: Path, boot: int, runs: int, plan: str) -> list[str]:
+    return [str(folder), str(diary), str(boot), str(runs), plan]

@@ -2,10 +2,9 @@
 
 import random
 import re
-import subprocess
-import sys
 import threading
 from pathlib import Path
+from signal import SIGKILL
 
 from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.journal import Entry, read, write
@@ -14,19 +13,23 @@ from runtime.planners.lifecycle import planner_for
 from runtime.store.journal import Journal, journal_database
 from runtime.store.vaults import Vaults
 from tests.faults.minimise_child import ANNA, STEPS, WORKFLOW
+from tests.faults.nest import Nest
 
+CHILD = "tests.faults.minimise_child"
 KILLS = 12
 MORE_THAN_IT_GETS_TO = 1_000_000
 
 
-async def test_kills_lose_no_value_and_name_none_twice(tmp_path: Path) -> None:
+async def test_kills_lose_no_value_and_name_none_twice(nest: Nest, tmp_path: Path) -> None:
     """What stands in the journal after any crash is about the same people as before it, and can be restored."""
     moments = random.Random(20261125)
     folder = tmp_path / "data"
     for _ in range(KILLS):
-        _run_and_kill(folder, after_s=moments.uniform(0.0, 0.08))
+        _run_and_kill(nest, folder, after_s=moments.uniform(0.0, 0.08))
         assert ANNA.encode() not in _bytes_of(folder)
-    subprocess.run(_command(folder, 6), stdout=subprocess.PIPE, check=True)
+    with nest.child(str(folder), "6") as child:
+        child.out.read()
+        assert 0 == child.wait()
     assert ANNA.encode() not in _bytes_of(folder)
     assert b"@example.org" not in _bytes_of(folder)
 
@@ -61,17 +64,12 @@ async def _journals(folder: Path) -> dict[RunId, list[Entry]]:
     return runs
 
 
-def _run_and_kill(folder: Path, *, after_s: float) -> None:
+def _run_and_kill(nest: Nest, folder: Path, *, after_s: float) -> None:
     """Start a child and kill it `after_s` behind its first promise."""
-    child = subprocess.Popen(_command(folder, MORE_THAN_IT_GETS_TO), stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    child.stdout.readline()
-    timer = threading.Timer(after_s, child.kill)
-    timer.start()
-    child.stdout.read()
-    child.wait()
-    timer.cancel()
-
-
-def _command(folder: Path, runs: int) -> list[str]:
-    return [sys.executable, "-m", "tests.faults.minimise_child", str(folder), str(runs)]
+    with nest.child(str(folder), str(MORE_THAN_IT_GETS_TO)) as child:
+        child.out.readline()
+        timer = threading.Timer(after_s, child.kill)
+        timer.start()
+        child.out.read()
+        timer.cancel()
+        assert -SIGKILL == child.wait()

@@ -1,9 +1,8 @@
 """kill -9 at any moment loses nothing that was acknowledged."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -12,8 +11,10 @@ from runtime.domain.journal import read
 from runtime.domain.run import fold
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import hold
+from tests.faults.nest import Nest
 from tests.runtime.store.samples import NOON_US
 
+CHILD = "tests.faults.store_child"
 ROUNDS = 30
 KILLS_A_FILE = 3
 """So that a journal is also killed while it goes on from a killed one."""
@@ -21,29 +22,27 @@ ENTRIES_AN_APPEND = 2
 
 
 @pytest.mark.parametrize("file", range(ROUNDS // KILLS_A_FILE))
-async def test_nothing_acknowledged_is_lost_and_no_append_is_torn(tmp_path: Path, file: int) -> None:
+async def test_nothing_acknowledged_is_lost_and_no_append_is_torn(nest: Nest, tmp_path: Path, file: int) -> None:
     """A caller that was told that its step is recorded will never do it again."""
     chance = random.Random(file)
     acknowledged: dict[RunId, int] = {}
     for kill in range(KILLS_A_FILE):
-        told = kill_after(tmp_path, first_run=kill * 1_000_000, lines=chance.randrange(1, 1_500))
+        told = kill_after(nest, tmp_path, first_run=kill * 1_000_000, lines=chance.randrange(1, 1_500))
         assert told
         acknowledged |= told
         await check(tmp_path, acknowledged)
 
 
-def kill_after(folder: Path, *, first_run: int, lines: int) -> dict[RunId, int]:
+def kill_after(nest: Nest, folder: Path, *, first_run: int, lines: int) -> dict[RunId, int]:
     """Let a child append until it acknowledged so much, kill it in the middle of more, return all it said."""
-    child = [sys.executable, "-m", "tests.faults.store_child", str(folder), str(first_run)]
     acknowledged: dict[RunId, int] = {}
-    with subprocess.Popen(child, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for count, line in enumerate(process.stdout, 1):
+    with nest.child(str(folder), str(first_run)) as child:
+        for count, line in enumerate(child.out, 1):
             run, seq = line.split()
             acknowledged[RunId(run)] = int(seq)
             if count == lines:
-                process.kill()  # what it wrote into the pipe until then is still read
-    assert -9 == process.returncode
+                child.kill()  # what it wrote into the pipe until then is still read
+        assert -SIGKILL == child.wait()
     return acknowledged
 
 
