@@ -9,6 +9,7 @@ import msgspec
 from appliance.cli.audit_log import TENANT, open_log
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.units import counted
 
 if TYPE_CHECKING:
     from runtime.domain.canonical import Json
@@ -37,11 +38,11 @@ def erase(af: Af, *, seqs: tuple[int, ...], name: str, yes: bool, tenant: str) -
         raise click.UsageError("name the lines, or give --actor")
     lines = list(seqs) or af.run(_of_actor(af, tenant, name))
     if not yes:
-        af.terminal.say(f"{len(lines):,} lines would be erased for good; do it with --yes")
+        af.terminal.say(f"{counted(len(lines), 'line')} would be erased for good; do it with --yes")
         af.terminal.document({"tenant": tenant, "lines": lines, "erased": 0})
         return
     count = af.run(_erase(af, tenant, lines)) if lines else 0
-    af.terminal.say(f"{count:,} lines tell nothing any more; the log says so")
+    af.terminal.say(f"{counted(count, 'line')} erased; the log says so")
     af.terminal.document({"tenant": tenant, "lines": lines, "erased": count})
 
 

@@ -9,6 +9,7 @@ import click
 from appliance.cli.audit_log import TENANT, open_log
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.units import counted
 
 if TYPE_CHECKING:
     from appliance.audit_keys import AuditKeys
@@ -143,7 +144,7 @@ async def _export(af: Af, folder: Path, tenant: str) -> None:
         named, opened = _signer(af, log, tenant)
         work = partial(export_tiles, tenant=TenantId(tenant), folder=folder, key=named, sign=_keys(af).key.sign)
         found = await opened.aside(work)
-    af.terminal.say(f"{found.records:,} records in {folder}, {found.files:,} new files")
+    af.terminal.say(f"{counted(found.records, 'record')} in {folder}, {counted(found.files, 'new file')}")
     af.terminal.say(f"verifier's key: {found.vkey}")
     af.terminal.document(found)
 
@@ -176,7 +177,7 @@ async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
                     marks=marks,
                 )
             )
-            af.terminal.say(f"{name}: {size:,} records, signed, kept in {file}")
+            af.terminal.say(f"{name}: {counted(size, 'record')}, signed, kept in {file}")
     for each in told:  # behind the checkpoint, which cannot tell of itself
         await note(af.settings, each)
     af.terminal.document({"anchors": kept})
@@ -197,9 +198,8 @@ async def _anchor_uplink(af: Af, tenant: str | None) -> None:
             else:
                 view = await anchor_tenant(found, TenantId(name), actor="cli")
             again = "" if view.is_new else ", as it was already"
-            af.terminal.say(
-                f"{name}: {view.records:,} records, signed, kept by {view.host} in {view.stream} at {view.seq}{again}"
-            )
+            place = f"{view.host} in {view.stream} at {view.seq}"
+            af.terminal.say(f"{name}: {counted(view.records, 'record')}, signed, kept by {place}{again}")
             kept.append(view)
     af.terminal.document({"anchors": kept})
 

@@ -7,6 +7,7 @@ import msgspec
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.units import counted
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ async def _replay_all(af: Af, store: "Store", judge: "_Judge") -> int:
                 line.clear()
                 _draw(af, verdict)
     outcome = click.style(f"{len(different):,} differ", fg="red") if different else click.style("all equal", fg="green")
-    af.terminal.say(f"{runs:,} runs, {decisions:,} decisions made again: {outcome}")
+    af.terminal.say(f"{counted(runs, 'run')}, {counted(decisions, 'decision')} made again: {outcome}")
     af.terminal.document({"runs": runs, "decisions": decisions, "different": different})
     return 1 if different else 0
 
@@ -144,7 +145,7 @@ def _draw(af: Af, verdict: Verdict) -> None:
     from appliance.cli.terminal import printable
 
     word = click.style("✓ equal", fg="green") if verdict.is_equal else click.style("✗ differs", fg="red")
-    af.terminal.say(f"{word}  {verdict.run_id}  {verdict.decisions} decisions made again")
+    af.terminal.say(f"{word}  {verdict.run_id}  {counted(verdict.decisions, 'decision')} made again")
     if verdict.divergence:
         af.terminal.say(f"  {printable(verdict.divergence)}")
     if verdict.decision_digest:
