@@ -93,6 +93,7 @@ def _scores(asked: Mapping[str, Any], path: str, step: str) -> dict[str, Any]:
         "/toxicity": {"toxicity_score": worst},
         "/spam": {"spam_confidence": 0.2},
         "/plagiarism": {"score": 0.95},
+        "/image": {"nsfw": 0.9 if "party" in str(asked) else 0.1},
         "/pii": {"pii_found": "@" in str(asked)},
     }
     return found[path]
@@ -258,6 +259,58 @@ def test_fraud_detection(
     assert {"query_transactions": [{"amount": 5}], "calculate_velocity": [{"velocity": 1}]} == {
         tool: velocity[tool]["rows"] for tool in velocity
     }
+
+
+DETECTORS = """agents:
+  toxicity_detector: {type: ml_model, model: {endpoint: "SITE/toxicity"}}
+  spam_detector: {type: ml_model, model: {endpoint: "SITE/spam"}}
+  pii_detector: {type: ml_model, model: {endpoint: "SITE/pii"}}
+  violation: {type: rules_engine, rules: [{name: text, when: "true", then: refused}]}
+"""
+SUMMARY = """  summary:
+    type: rules_engine
+    rules:
+      - {when: has(steps.text_analyzer.rule), then: {all_checks_passed: false, violation_severity: 0.9}}
+      - {when: steps.image_analyzer.nsfw > 0.8, then: {all_checks_passed: false, violation_severity: 0.5}}
+    otherwise: {then: {all_checks_passed: true, violation_severity: 0.0}}
+
+  decision_maker:
+    input: "{{ steps.summary.decision }}"
+"""
+ORDER = "workflow: {type: sequential, agents: [text_analyzer, image_analyzer, summary, decision_maker]}\n"
+LOOK = ["collect_results", "make_decision"]
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("a quiet evening", [*LOOK, "approve_content"]),
+        ("you idiot", [*LOOK, "determine_action", "ban_content"]),
+        ("a party", [*LOOK, "determine_action", "flag_for_review"]),
+    ],
+)
+def test_content_moderation(af: Af, project: Path, site: str, text: str, path: list[str]) -> None:
+    """A tree of an agent's own that checks three things at once, a picture, and a machine that decides."""
+    written(
+        project,
+        "content-moderation",
+        ("agents:\n", DETECTORS.replace("SITE", site)),
+        ("    type: llm\n", "    type: llm\n    fallback_agent: violation\n"),
+        ("type: vision_model\n", f'type: vision_model\n    model: {{endpoint: "{site}/image"}}\n'),
+        ("  decision_maker:\n", SUMMARY),
+        ("policies:\n", f"{ORDER}policies:\n"),
+    )
+    given = {"text": text, "image": f"data:image/png;base64,{PIXEL}"}
+    run = through(af, project, given, {})
+    assert ["text_analyzer", "image_analyzer", "summary", "decision_maker", "done"] == run["path"]
+    assert {"decision": path[-1], "path": path} == run["output"]
+    checks = within(af, run, "text_analyzer")
+    detectors = {"toxicity_detector", "spam_detector", "pii_detector"}
+    assert (detectors, text != "you idiot") == (
+        {each["step"] for each in checks["steps"]},
+        checks["status"] == "succeeded",
+    )
 
 
 PIPELINE_FUNCTIONS = """
