@@ -1,6 +1,8 @@
-"""Each template's scenarios, run as `af` runs them; what is the model's to choose is played, so that none is needed."""
+"""Each template's scenarios, run as `af` runs them; what a chat model would say is played."""
 
 import importlib.util
+import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +18,11 @@ from appliance.config.settings import load_settings
 from appliance.views import RunView, run_view
 from appliance.wiring import Appliance
 from appliance.workflows import TEMPLATES
+from models.catalog import EMBEDDING_MODEL
+from models.folder import missing
 from runtime.domain.canonical import Json
 
+MODELS = load_settings(None, os.environ).models_folder  # read at import: the data folder of each test is elsewhere
 Scenario = Mapping[str, Mapping[str, Json]]
 LOCAL = "{provider: local, name: smollm2-135m-instruct, temperature: 0, max_tokens: 60}"
 CHOICE = '{"json": {"strategy": "STRATEGY", "rollout_percentage": 50, "monitoring_duration": "5m"}}'
@@ -26,6 +31,11 @@ CHOICE = '{"json": {"strategy": "STRATEGY", "rollout_percentage": 50, "monitorin
 def scenarios(template: str) -> list[Scenario]:
     text = (TEMPLATES / template / "scenarios.yaml").read_text(encoding="utf-8")
     return cast("list[Scenario]", yaml.safe_load(text)["scenarios"])
+
+
+def one_of_each(known: Sequence[Scenario]) -> list[Scenario]:
+    """One scenario of each path: the others differ in what a model answers."""
+    return list({str(each["expect"]["path"]): each for each in known}.values())
 
 
 def project(template: str, folder: Path, change: Callable[[str], str] = str) -> Path:
@@ -39,7 +49,7 @@ def project(template: str, folder: Path, change: Callable[[str], str] = str) -> 
 
 async def ran(folder: Path, inputs: Sequence[Json], data: Path) -> list[RunView]:
     """The runs of these inputs, one after another so that they share workers, in an appliance of their own."""
-    appliance = Appliance(load_settings(data, {}), what="tests")
+    appliance = Appliance(load_settings(data, {"AGENTFLOW_MODELS": str(MODELS)}), what="tests")
     await appliance.start(recover=False)
     try:
         workflow = await appliance.workflows.keep(loader.load(folder))
@@ -55,9 +65,19 @@ async def ran(folder: Path, inputs: Sequence[Json], data: Path) -> list[RunView]
 def unlike(scenario: Scenario, run: RunView) -> list[str]:
     """What a run has otherwise than its scenario expects."""
     output = run.output if isinstance(run.output, dict) else {}
-    found: dict[str, Json] = {**output, "path": list(run.path), "status": run.status}
+    cited = output.get("citations")
+    best = cited[0] if isinstance(cited, list) and cited else {}
+    article = best.get("article") if isinstance(best, dict) else None
+    found: dict[str, Json] = {"article": article, **output, "path": list(run.path), "status": run.status}
     name, expected = scenario["name"], scenario["expect"]
     return [f"{name}: {key} is {found.get(key)!r}" for key, value in expected.items() if found.get(key) != value]
+
+
+def needs(*models: str) -> None:
+    """Skip where a local model is not here."""
+    absent = missing(MODELS, models)
+    if absent:
+        pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
 
 
 # --- devops-deployment
@@ -135,9 +155,49 @@ def test_what_the_model_chose_is_kept_where_the_facts_allow_it(
     assert settled == (found["strategy"], found["rollout_percentage"])
 
 
+# --- content-pipeline
+
+
+COPIED = "Wipe the chain with a dry cloth after every wet ride."
+OWN = "Here is what helps."
+DRAFTS = f'{{provider: scripted, answers: {{"^Oil on a chain$": "{COPIED}", "^(?!Oil on a chain$)": "{OWN}"}}}}'
+
+
+async def test_posts_pass_the_gates_or_come_back(tmp_path: Path) -> None:
+    """A draft that copies is sent back once, and told which words; the scenarios hold beside it."""
+    needs(EMBEDDING_MODEL)
+    local = re.compile(r"\{provider: local, name: smollm2[^}]*\}")
+    folder = project("content-pipeline", tmp_path, lambda text: local.sub(lambda _: DRAFTS, text))
+    known = one_of_each(scenarios("content-pipeline"))
+    inputs: list[Json] = [*(dict(each["input"]) for each in known), {"topic": "Oil on a chain"}]
+    *runs, copied = await ran(folder, inputs, tmp_path / "data")
+    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
+    work = ("writer", "editor", "seo_optimizer", "plagiarism_check")
+    assert ("researcher", *work, *work, "brand_voice_check", "done") == tuple(copied.path)
+    refused = next(step.result for step in copied.steps if step.step == "plagiarism_check")
+    assert isinstance(refused, dict)
+    assert "wipe the chain with a" in str(refused["feedback"])
+
+
+def test_what_a_gate_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quotations are nobody's copy; each rule of the voice that is broken costs its share."""
+    gates = handlers("content-pipeline", "gates.py", monkeypatch)
+    assert 1 == gates.plagiarism_check(f"# Oil\n\n“{COPIED}”\n\nThat is all that there is to say.", None)["score"]
+    assert 0 == gates.plagiarism_check(COPIED, None)["score"]
+    assert 1 == gates.brand_voice_check("# Oil\n\nOil is good for a chain.", None)["score"]
+    loud = gates.brand_voice_check("# The ultimate oil\n\nOil is good for a chain!", None)
+    assert (0.5, True) == (loud["score"], "do not say ultimate; use no exclamation marks" in loud["feedback"])
+    texts = handlers("content-pipeline", "texts.py", monkeypatch)
+    assert ["It costs 0.75 percent.", "Is it?", "“Yes.”"] == texts.sentences("It costs 0.75 percent. Is it? “Yes.”")
+    assert (
+        texts.flesch("The cat sat on the mat.") > 100 > 30 > texts.flesch("Institutional investors capitalise on it.")
+    )
+
+
 def handlers(template: str, file: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # a module
     """A template's own Python, loaded by itself."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(str(TEMPLATES / template))
     spec = importlib.util.spec_from_file_location(f"template_{file[:-3]}", TEMPLATES / template / file)
     assert spec is not None
     assert spec.loader is not None
