@@ -160,20 +160,22 @@ def test_what_the_model_chose_is_kept_where_the_facts_allow_it(
 
 COPIED = "Wipe the chain with a dry cloth after every wet ride."
 OWN = "Here is what helps."
-DRAFTS = f'{{provider: scripted, answers: {{"^Oil on a chain$": "{COPIED}", "^(?!Oil on a chain$)": "{OWN}"}}}}'
+SAID = (f'{{"^Oil on a chain$": "{COPIED}", "^(?!Oil on a chain$)": "{OWN}"}}', f'{{"": "{OWN}"}}')
+"""By the writer, and by the editor."""
 
 
 async def test_posts_pass_the_gates_or_come_back(tmp_path: Path) -> None:
     """A draft that copies is sent back once, and told which words; the scenarios hold beside it."""
     needs(EMBEDDING_MODEL)
-    local = re.compile(r"\{provider: local, name: smollm2[^}]*\}")
-    folder = project("content-pipeline", tmp_path, lambda text: local.sub(lambda _: DRAFTS, text))
+    local, said = re.compile(r"\{provider: local, name: smollm2[^}]*\}"), iter(SAID)
+    played = "{{provider: scripted, answers: {}}}"
+    folder = project("content-pipeline", tmp_path, lambda text: local.sub(lambda _: played.format(next(said)), text))
     known = one_of_each(scenarios("content-pipeline"))
     inputs: list[Json] = [*(dict(each["input"]) for each in known), {"topic": "Oil on a chain"}]
     *runs, copied = await ran(folder, inputs, tmp_path / "data")
     assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
     work = ("writer", "editor", "seo_optimizer", "plagiarism_check")
-    assert ("researcher", *work, *work, "brand_voice_check", "done") == tuple(copied.path)
+    assert ["researcher", *work, *work, "brand_voice_check", "done"] == [str(each) for each in copied.path]
     refused = next(step.result for step in copied.steps if step.step == "plagiarism_check")
     assert isinstance(refused, dict)
     assert "wipe the chain with a" in str(refused["feedback"])
