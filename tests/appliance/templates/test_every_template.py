@@ -22,7 +22,7 @@ def test_there_are_templates() -> None:
 def test_a_template_is_valid_and_what_it_names_is_there(template: Template, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(template.folder, project, ignore=HIDDEN)
-    files = [file for file in project.rglob("*.yaml") if "\nplanner:" in file.read_text(encoding="utf-8")]
+    files = [file for file in project.rglob("*.yaml") if "\nagents:" in file.read_text(encoding="utf-8")]
     assert files, "it has no workflow"
     for file in files:
         checked = check(file)
