@@ -14,12 +14,10 @@ from appliance.loading.planners import condition
 from appliance.loading.shapes import Shape, choice, is_text, list_of, record, text, tool_name, whole, wrong
 from appliance.loading.yaml_reader import MAX_BYTES, decode, read_documents
 from runtime.domain.canonical import Json
+from runtime.domain.rules import AGGREGATES, HIT_POLICIES, OTHERWISE
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
 
-HIT_POLICIES = ("first", "unique", "any", "priority", "collect")
-AGGREGATES = ("sum", "min", "max", "count")
-OTHERWISE = "otherwise"
 TABLE_KEYS = ("rules", "hit_policy", "aggregate", "otherwise")
 MAX_RULES = 1_000
 EXAMPLE = "rules: [{name: large, when: amount > 1000, then: review}]"
@@ -147,7 +145,8 @@ def check_table(found: dict[str, Json], node: Node, place: Place) -> None:
         if key in TABLE_KEYS:
             place.child("config").error("key.misplaced", f"{key!r} stands in the agent itself, not in 'config'", node)
     listed = found.get("rules")
-    if "rules" not in (node.value if isinstance(node.value, dict) else {}):
+    written = node.member("rules")
+    if written is None or written.value is None:
         message = "an agent of type 'rules_engine' decides by a table of rules"
         place.refuse("rules.missing", message, node, f"add {EXAMPLE}")
     rows = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
@@ -174,7 +173,7 @@ def _check_rows(rows: list[dict[str, Json]], found: dict[str, Json], lines: list
             here.child("priority").warn("rules.priority", "'priority' counts under hit_policy: priority alone", line)
         then = row.get("then")
         is_other = not isinstance(then, int | float | str) or isinstance(then, bool)
-        if how in AGGREGATES[:3] and (is_other or (isinstance(then, str) and "{" not in then)):
+        if how in ("sum", "min", "max") and (is_other or (isinstance(then, str) and "{" not in then)):
             here.child("then").error("rules.not_a_number", f"'aggregate: {how}' needs decisions that are numbers", line)
     if how is not None and policy != "collect":
         message = "'aggregate' says what collected decisions come to"

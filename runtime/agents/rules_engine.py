@@ -9,9 +9,10 @@ import msgspec
 
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, digest
+from runtime.domain.rules import OTHERWISE, Aggregate, HitPolicy, Rule
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, StepFailure
-from runtime.planners.rules import OTHERWISE, Aggregate, HitPolicy, Rule, Table, aggregated
+from runtime.planners.rules import Table, aggregated
 from runtime.planners.scope import LAST_OUTPUT
 from runtime.ports import StepContext, StepResult, Task
 

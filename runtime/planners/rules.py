@@ -1,57 +1,24 @@
 """A decision table: ordered rules, each with a condition, and a hit policy that says which of those that hold count.
 
-The hit policies are those of DMN 1.5 (OMG formal/24-01-01, 8.2.10). Pure: equal data gives equal rules.
+Pure: equal data gives equal rules.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal
-
-import msgspec
+from collections.abc import Mapping, Sequence
 
 from runtime.domain.canonical import Json
 from runtime.domain.event import ErrorInfo
+from runtime.domain.rules import Aggregate, HitPolicy, Rule
 from runtime.errors import StepFailure
 from runtime.planners.conditions import compile_condition
-
-HitPolicy = Literal["first", "unique", "any", "priority", "collect"]
-Aggregate = Literal["sum", "min", "max", "count"]
-HIT_POLICIES: tuple[HitPolicy, ...] = ("first", "unique", "any", "priority", "collect")
-AGGREGATES: tuple[Aggregate, ...] = ("sum", "min", "max", "count")
-OTHERWISE = "otherwise"
-"""What the rule is called that counts where no other does."""
-
-
-class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool that a rule calls."""
-
-    tool: str
-    arguments: dict[str, Json] = {}
-    """Templates."""
-
-
-class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the table."""
-
-    name: str
-    when: str = ""
-    """A condition; empty for the rule that counts where no other does."""
-    then: Json = None
-    """The decision: a template, or a mapping or list of them."""
-    call: tuple[Call, ...] = ()
-    priority: int = 0
-    """Under `priority`: the highest counts, of equal ones the first."""
 
 
 class Table:
     """The rules with their conditions compiled."""
 
-    def __init__(self, rules: Sequence[Rule], policy: HitPolicy, *, names: Collection[str] | None = None) -> None:
-        """`names`: all that conditions may read; None: anything. Raises Invalid for a condition that is none."""
-        known = None if names is None else frozenset(names)
-        self._rows = [(rule, compile_condition(rule.when, names=known)) for rule in rules]
+    def __init__(self, rules: Sequence[Rule], policy: HitPolicy) -> None:
+        """Raises Invalid for a condition that is none."""
+        self._rows = [(rule, compile_condition(rule.when)) for rule in rules]
         self._policy = policy
-        self.roots = frozenset().union(*(condition.roots for _, condition in self._rows))
-        """The names that conditions read."""
 
     def fired(self, data: Mapping[str, Json]) -> list[Rule]:
         """The rules that hold, in order; under `first` the first alone.

@@ -132,6 +132,12 @@ def test_without_rules_it_loads_and_is_refused_with_what_to_add() -> None:
     assert "rules: [{name: large" in found.hint
 
 
+def test_an_empty_key_is_a_missing_one() -> None:
+    assert "rules.missing" in [
+        each.code for each in problems("name: x\nagents:\n  decide:\n    type: rules_engine\n    rules:\n")
+    ]
+
+
 def test_states_of_the_plan_are_known_names() -> None:
     text = GOOD.replace("amount > 1000", "size_up.score > 1")
     plan = "planner:\n  type: fsm\n  states: {size_up: {agent: decide, on_success: end}}\n  final_states: [end]\n"

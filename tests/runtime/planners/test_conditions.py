@@ -122,3 +122,16 @@ def test_data_of_any_depth_is_searched_or_is_an_error_of_the_condition(levels: i
         deep = {"a": deep}
     verdict = compile_condition("$..x").holds({"input": None, "steps": {"s": deep}, "response": deep})
     assert verdict is True or (isinstance(verdict, ErrorInfo) and "too deep" in verdict.message)
+
+
+def test_unknown_names_are_told_apart_from_the_variables_of_macros_and_from_functions() -> None:
+    """Where all names are known, a slip is found before the run."""
+    known = frozenset({"items", "amount"})
+    with pytest.raises(Invalid, match="'amont'") as caught:
+        compile_condition("items.exists(i, i > amont)", names=known)
+    assert ("condition.unknown_name", "amont") == (caught.value.code, caught.value.facts["name"])
+    condition = compile_condition("items.exists(i, i > amount)", names=known)
+    assert (known, True) == (condition.roots, condition.holds({"items": [1, 5], "amount": 3, "i": 0}))
+    with pytest.raises(Invalid) as caught:
+        compile_condition("amount(3) > 1", names=known)
+    assert "condition.invalid" == caught.value.code

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import Invalid, StepFailure
-from runtime.planners.rules import HIT_POLICIES, HitPolicy, Rule, Table, aggregated
+from runtime.domain.rules import HIT_POLICIES, HitPolicy, Rule
+from runtime.errors import StepFailure
+from runtime.planners.rules import Table, aggregated
 
 LEVELS = st.lists(st.tuples(st.integers(-5, 5), st.integers(-3, 3)), min_size=1, max_size=8)
 """Rules by the number from which each holds, and its priority."""
@@ -89,13 +90,6 @@ def test_a_rule_that_cannot_be_decided_is_named() -> None:
 def test_a_rule_behind_the_first_hit_is_not_asked() -> None:
     rules = [Rule(name="a", when="x > 0"), Rule(name="b", when="y > 0")]
     assert ["a"] == names(Table(rules, "first").fired({"x": 1}))
-
-
-def test_unknown_names_are_told_apart_from_the_variables_of_macros() -> None:
-    with pytest.raises(Invalid, match="'amont'"):
-        Table([Rule(name="a", when="items.exists(i, i > amont)")], "first", names={"items", "amount"})
-    known = Table([Rule(name="a", when="items.exists(i, i > amount)")], "first", names={"items", "amount"})
-    assert ["a"] == names(known.fired({"items": [1, 5], "amount": 3}))
 
 
 def test_collected_decisions_come_to_a_number() -> None:
