@@ -138,7 +138,8 @@ def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, 
     """Point out tools that nobody declares; `declared`: those of the workflow, `node`: the document."""
     own = sorted({*(spec.id for spec in BUILT_IN), *declared})
     for agent_name, found in agents.items():
-        tools = found.get("tools") if isinstance(found, dict) else None
+        # of those that call none this has been said
+        tools = found.get("tools") if isinstance(found, dict) and found.get("type") in CALLERS else None
         for tool in tools if isinstance(tools, list) else ():
             if isinstance(tool, str) and tool not in own and "." not in tool:
                 message = f"there is no tool {tool!r} built in or in tool_registry; there are: {', '.join(own)}"

@@ -3,6 +3,7 @@
 It asks nobody: equal data gives equal decisions, and the output names the rules that gave them.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +16,9 @@ from runtime.errors import Invalid, StepFailure
 from runtime.planners.rules import Table, aggregated
 from runtime.planners.scope import LAST_OUTPUT
 from runtime.ports import StepContext, StepResult, Task
+
+MANY = 50
+"""Rules beyond which a table is gone through off the event loop: a thousand take 160 ms."""
 
 
 class _Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,24 +47,30 @@ class RulesAgent:
         if not options.rules:
             raise Invalid("rules.missing", f"agent {spec.id!r} of type rules_engine needs 'rules'")
         self._digest = digest(msgspec.to_builtins(own))
-        self._table = Table(options.rules, options.hit_policy)
+        self._table: Table | None = None
         every = (*options.rules, *([options.otherwise] if options.otherwise else ()))
         self._then = {rule.name: Template(rule.then) for rule in every}
         self._arguments = {(rule.name, n): Template(c.arguments) for rule in every for n, c in enumerate(rule.call)}
         self._has_input = isinstance(spec.input, dict)
 
     async def start(self) -> None:
-        """Nothing to get ready."""
+        """Compile the conditions: a millisecond for each."""
+        self._table = await asyncio.to_thread(Table, self._options.rules, self._options.hit_policy)
 
     async def stop(self) -> None:
-        """Nothing to release."""
+        """Let go of what was compiled."""
+        self._table = None
 
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Decide, then call what the rules say, in order. Raises StepFailure where the table has no answer, and what
         the tools raise."""
-        data = self._data(task)
-        fired = self._table.fired(data)
-        counting = self._table.counting(fired) or ([self._options.otherwise] if self._options.otherwise else [])
+        if self._table is None:
+            await self.start()
+        table, data = self._table, self._data(task)
+        assert table is not None, "start() has compiled it"
+        is_large = len(self._options.rules) > MANY
+        fired = await asyncio.to_thread(table.fired, data) if is_large else table.fired(data)
+        counting = table.counting(fired) or ([self._options.otherwise] if self._options.otherwise else [])
         decision = self._decision(fired, counting, data)
         calls: list[Json] = []
         for rule in counting:

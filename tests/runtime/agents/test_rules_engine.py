@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from runtime.agents.rules_engine import RulesAgent
+from runtime.agents.rules_engine import MANY, RulesAgent
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec
@@ -79,6 +79,12 @@ async def test_only_the_first_rule_calls() -> None:
     desk = Desk()
     result = await decided(agent(), {"id": 7, "amount": 5000, "country": "KP"}, desk)
     assert ("reject", []) == (result.output["decision"], desk.called)  # type: ignore[index,call-overload]  # an object
+
+
+async def test_a_large_table_decides_alike() -> None:
+    """It is gone through beside the event loop."""
+    rules: list[Json] = [{"name": f"r{n}", "when": f"x == {n}", "then": n} for n in range(MANY + 1)]
+    assert MANY == (await output(agent(rules, hit_policy="unique"), {"x": MANY}))["decision"]
 
 
 async def test_without_a_match_the_last_word_is_otherwise() -> None:
