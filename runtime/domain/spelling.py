@@ -18,3 +18,9 @@ def nearest(word: str, known: Collection[str], *, cutoff: float = 0.6) -> str:
 def did_you_mean(match: str) -> str:
     """A hint that names what `nearest` found; nothing when it found nothing."""
     return f"did you mean {match!r}?" if match else ""
+
+
+def unknown_word(what: str, word: object, known: Collection[str]) -> str:
+    """That a word is none of those known, and which was probably meant."""
+    near = did_you_mean(nearest(str(word), known))
+    return f"{word!r} is no {what}; known: {', '.join(known)}{f' ({near})' if near else ''}"

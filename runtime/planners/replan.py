@@ -152,7 +152,8 @@ class ReplanPlanner:
         return change
 
     def _reviewed(self, state: RunState, event: Event, payload: Json) -> Sequence[Command]:
-        """Go on as a person says: `{"retry": true}`, `{"to": PLACE}`, a plan; anything else ends the run."""
+        """Go on as a person says: `{"retry": true}`, `{"to": PLACE}`, a plan; ask again for a place that there is
+        not; anything else ends the run."""
         assert state.replans, "a person is asked by a change"
         change = state.replans[-1]
         said = payload if isinstance(payload, dict) else {}
@@ -163,6 +164,10 @@ class ReplanPlanner:
             return self._go_to(state, target, BY_PERSON)
         if accepted := self._plan.accept(state, payload):
             return accepted
+        if isinstance(target, str):  # a slip of the pen ends no run
+            visit = state.visits.get(REVIEW, 0) + 1
+            why = f"there is no {target!r} to go to after {change.why}"
+            return [AwaitSignal(step=step_id(REVIEW, visit), signal=REVIEW, why=why)]
         error = ErrorInfo("replan.refused", f"a person did not let the run go on after {change.why}")
         return [FinishRun(status="failed", state=change.state, error=error)]
 

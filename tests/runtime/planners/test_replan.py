@@ -87,7 +87,7 @@ def test_work_below_quality_is_done_again_where_the_gate_sends_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "step"), [({"retry": True}, "a~2"), ({"to": "b"}, "b"), ({"to": "no such"}, ""), (None, ""), ("x", "")]
+    ("payload", "step"), [({"retry": True}, "a~2"), ({"to": "b"}, "b"), ({"retry": False}, ""), (None, ""), ("x", "")]
 )
 def test_a_person_says_how_it_goes_on(payload: object, step: str) -> None:
     """Or that it does not."""
@@ -102,6 +102,19 @@ def test_a_person_says_how_it_goes_on(payload: object, step: str) -> None:
         assert isinstance(command, FinishRun)
         assert command.error is not None
         assert ("failed", "replan.refused") == (command.status, command.error.code)
+
+
+def test_a_person_who_names_no_place_is_asked_again() -> None:
+    """One misspelt name at night ends no run; the wait says what was wrong, and the next answer holds."""
+    driven = drive(rule(strategy="human_in_loop"))
+    fail(driven, "a")
+    for slip in range(2, 4):
+        (wait,) = driven.feed(SignalReceived(name="replan", payload={"to": "no such"}))
+        assert isinstance(wait, AwaitSignal)
+        assert (f"replan~{slip}", "replan") == (wait.step, wait.signal)
+        assert "there is no 'no such' to go to after" in wait.why
+    (start,) = driven.feed(SignalReceived(name="replan", payload={"to": "b"}))
+    assert isinstance(start, StartStep)
 
 
 def test_a_signal_from_outside_stops_what_is_under_way() -> None:

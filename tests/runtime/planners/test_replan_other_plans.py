@@ -101,8 +101,8 @@ def test_an_agent_answers_in_place_of_a_tree() -> None:
 
 
 def test_a_person_says_how_a_tree_goes_on() -> None:
-    """Once more, by an agent, or not at all."""
-    for payload, comes_to in (({"retry": True}, "b~2"), ({"to": "d"}, "d"), ({"to": "nobody"}, ""), ({}, "")):
+    """Once more, by an agent, or not at all; who names nobody is asked again."""
+    for payload, comes_to in (({"retry": True}, "b~2"), ({"to": "d"}, "d"), ({"to": "nobody"}, "replan~2"), ({}, "")):
         driven = drive(TREE, "{on: agent_failure, strategy: human_in_loop}")
         driven.succeed("a")
         assert AwaitSignal in kinds(fail(driven, "b"))
