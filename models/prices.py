@@ -16,6 +16,7 @@ from models.meter import Meter
 from models.routing import Route
 from models.servers import ModelServer
 from runtime.costs.prices import FREE, Price
+from runtime.domain.spelling import unknown_word
 from runtime.policies.residency import CLOUD_PREFIX, LOCAL
 
 MOST_DOLLARS = 1_000_000
@@ -117,14 +118,21 @@ def check_prices(own: object) -> dict[str, dict[str, object]]:
     if not isinstance(own, Mapping):
         raise ValueError("a mapping from PROVIDER/MODEL to a price")
     kept: dict[str, dict[str, object]] = {}
+    faults: list[str] = []
     for name, line in own.items():
         if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(line, Mapping):
-            raise ValueError(f"PROVIDER/MODEL with a price, not {name!r}")
+            faults.append(f"PROVIDER/MODEL with a price, not {name!r}")
+            continue
+        known = PriceLine.__struct_fields__
+        unknown = [f"{name}: {unknown_word('key of a price', key, known)}" for key in line if key not in known]
+        faults += unknown
         try:
-            price_of(line)
+            price_of({key: value for key, value in line.items() if key in known})
         except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            faults.append(f"{name}: {error}")
         kept[name] = {str(key): value for key, value in line.items()}
+    if faults:
+        raise ValueError("; ".join(faults))
     return kept
 
 

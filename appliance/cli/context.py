@@ -76,17 +76,17 @@ class Af:
 
     def run_sealed(self, work: Coroutine[object, object, Answer]) -> Answer:
         """As `run`, inside the air gap where the settings ask for one: for commands in which agents or models work."""
-        if self.settings.mode == "air_gapped":
-            from appliance.airgap import enter
-            from runtime.engine.clock import SystemClock
+        try:
+            if self.settings.mode == "air_gapped":
+                from appliance.airgap import enter
+                from runtime.engine.clock import SystemClock
 
-            try:
                 entered = enter(self.settings, SystemClock().now_us)
                 self.open_log()
                 entered.settle()
-            except BaseException:
-                work.close()
-                raise
+        except BaseException:
+            work.close()
+            raise
         return self.run(work)
 
     def close(self) -> None:
@@ -98,7 +98,11 @@ class Af:
 
     def run(self, work: Coroutine[object, object, Answer]) -> Answer:
         """Run asynchronous work to its end; Ctrl-C cancels it, lets it clean up, and then interrupts."""
-        self.open_log()
+        try:
+            self.open_log()
+        except BaseException:
+            work.close()
+            raise
         return asyncio.run(work)
 
 

@@ -1,8 +1,8 @@
 """Budgets and prices as the settings spell them."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, get_args
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,7 @@ from msgspec import Meta
 from models.prices import check_prices
 from runtime.costs.budget import in_words
 from runtime.domain.cost import Budget, Dimension, Period
+from runtime.domain.spelling import unknown_word
 from runtime.domain.units import usd_micros
 
 SET_BY = "budgets in the settings"
@@ -33,10 +34,13 @@ class BudgetLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def budgets(value: object) -> list[dict[str, object]]:
     """The setting `budgets`; the environment gives it as JSON. Raises ValueError, saying what it takes."""
     try:
-        found = msgspec.convert(json.loads(value) if isinstance(value, str) else value, list[BudgetLine])
+        given = json.loads(value) if isinstance(value, str) else value
+        lines = given if isinstance(given, list) else []
+        if faults := [fault for number, line in enumerate(lines) for fault in _faults(line, number)]:
+            raise ValueError("; ".join(faults))
+        found = msgspec.convert(given, list[BudgetLine])
         seen: set[str] = set()
-        for number, line in enumerate(found):
-            words = in_words(_checked(line, number))
+        for words in (in_words(_budget(line)) for line in found):
             if words in seen:
                 raise ValueError(f"two budgets of {words}; keep one")
             seen.add(words)
@@ -61,11 +65,25 @@ def budgets_of(lines: Sequence[BudgetLine]) -> tuple[Budget, ...]:
     return tuple(map(_budget, lines))
 
 
-def _checked(line: BudgetLine, number: int) -> Budget:
-    try:
-        return _budget(line)
-    except ValueError as error:
-        raise ValueError(f"budgets[{number}]: {error}") from None
+def _faults(given: object, number: int) -> Iterator[str]:
+    """Everything that is wrong with one budget, each with its place."""
+    here = f"budgets[{number}]"
+    if not isinstance(given, dict):
+        yield f"{here}: a mapping with scope, per, usd or tokens, and hard"
+        return
+    scope = given.get("scope")
+    words = [
+        *((here, "key of a budget", each, BudgetLine.__struct_fields__) for each in given),
+        *((f"{here}.scope", "scope", each, get_args(Dimension)) for each in (scope if isinstance(scope, dict) else ())),
+        *((f"{here}.per", "period", each, get_args(Period)) for each in (given.get("per"),) if each is not None),
+    ]
+    unknown = [f"{place}: {unknown_word(what, word, known)}" for place, what, word, known in words if word not in known]
+    yield from unknown
+    if not unknown:
+        try:
+            _budget(msgspec.convert(given, BudgetLine))
+        except ValueError as error:
+            yield f"{here}: {error}"
 
 
 def _budget(line: BudgetLine) -> Budget:

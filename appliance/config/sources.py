@@ -23,7 +23,11 @@ def resolve(data: Path, env: Mapping[str, str], flags: Mapping[str, object]) -> 
     """Every setting by key, with its source. Raises Invalid and Unavailable."""
     found = {known.key: Resolved(known.default, "default") for known in SETTINGS}
     for key, value in read_file(data).items():
-        found[key] = Resolved(parse(key, value, FILE), FILE)
+        try:
+            found[key] = Resolved(parse(key, value, FILE), FILE)
+        except Invalid:
+            parse(key, value, f"{FILE}:{_line_of(key, data / FILE)}")  # raises again, with the line
+            raise
     for known in SETTINGS:
         if env.get(known.variable):
             found[known.key] = Resolved(parse(known.key, env[known.variable], known.variable), known.variable)
@@ -41,6 +45,19 @@ def parse(key: str, value: object, source: str) -> Value:
         raise Invalid(
             "config.value", f"setting {key!r} ({source}) is {_told(value)}; expected {expected}", key=key, source=source
         ) from None
+
+
+def _line_of(key: str, path: Path) -> int:
+    """The line of a setting in the file, or of the group that it stands in."""
+    from appliance.loading.report import Report
+    from appliance.loading.yaml_reader import read_documents
+
+    (document,) = read_documents(path.read_text("utf-8"), Report(), file=str(path))
+    group, _, name = key.partition(".")
+    inner = document.member(group)
+    if key in document.keys or inner is None:
+        return document.key_line(key)
+    return inner.key_line(name) or document.key_line(group)
 
 
 def _told(value: object) -> str:

@@ -1,5 +1,6 @@
 """What runs spend: their own cost, tools and requests that cost money, and budgets that refuse them."""
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,17 @@ def test_an_operation_of_memory_has_a_price_and_a_budget(af: Af, tmp_path: Path,
     path.write_text(SEARCH.replace("0.03", "0.01"))
     refused = af("run", path, *given)
     assert (3, True) == (refused.code, "memory 'long_term'" in refused.out + refused.err), refused.out + refused.err
+
+
+def test_settings_that_cannot_be_read_are_one_line(
+    af: Af, settings: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """And no warning of Python's about work that was never begun."""
+    settings.write_text("budgets: [{per: day, usd: -1}]\n")
+    (tmp_path / "pair.yaml").write_text(PAIR)
+    for command in (("run", tmp_path / "pair.yaml"), ("costs",), ("runs", "resume")):
+        said = af(*command)
+        assert (2, 1) == (said.code, len(said.err.splitlines())), said.err
+        assert "config.yaml:1" in said.err
+    gc.collect()
+    assert [] == [each.message for each in recwarn.list if "never awaited" in str(each.message)]

@@ -233,6 +233,38 @@ def test_every_setting_can_be_written_and_read_back(tmp_path: Path, known: objec
     )
 
 
+def test_everything_wrong_with_budgets_and_prices_is_named_at_once(tmp_path: Path) -> None:
+    """With the line of the setting, the place in it and the nearest word: an operator mends the file in one go."""
+    (tmp_path / "config.yaml").write_text(
+        "log_level: info\n"
+        "budgets:\n"
+        "  - {scope: {tenat: '*'}, per: week, usd: 1}\n"
+        "  - {per: day, usd: -5}\n"
+        "  - {per: day, usd: 4 EUR, hrd: true}\n"
+        "  - {per: day}\n"
+    )
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path, {})
+    for told in (
+        "(config.yaml:2)",
+        "budgets[0].scope: 'tenat' is no scope; known: tenant, workflow, agent, role, tool, model, memory "
+        "(did you mean 'tenant'?)",
+        "budgets[0].per: 'week' is no period; known: run, hour, day, month",
+        "budgets[1]: expected an amount of US dollars such as 0.01 or $50, not negative, found -5",
+        "budgets[2]: 'hrd' is no key of a budget",
+        "budgets[3]: a budget needs usd, tokens or both",
+    ):
+        assert told in refused.value.message
+    (tmp_path / "config.yaml").write_text("prices: {vllm/a: {per_cal: '1'}, vllm/b: {per_call: 1 EUR}}\n")
+    with pytest.raises(Invalid) as refused:
+        load_settings(tmp_path, {})
+    for told in ("vllm/a: 'per_cal' is no key of a price", "(did you mean 'per_call'?)", "vllm/b: Invalid decimal"):
+        assert told in refused.value.message
+    (tmp_path / "config.yaml").write_text("mail:\n  host: x\n  prt: 3\n")
+    with pytest.raises(Invalid, match=r"'mail\.prt' \(config\.yaml:3\); did you mean 'mail\.port'"):
+        load_settings(tmp_path, {})
+
+
 @pytest.mark.parametrize(
     "wrong", ['{"s": []}', '{"s": ["m"]}', '{"s": ["a/m", "a/m"]}', '["a/m"]', '{"s": {"a": "b"}}', '{"s": 3}', "{"]
 )
