@@ -41,7 +41,8 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
         raise NotFound("audit.no_anchor", f"{anchor} does not exist; `af audit anchor --to {anchor}` makes it")
     if place is None:
         notes.append(
-            "no checkpoint was kept outside, so a log that was replaced whole looks whole; see `af audit anchor`"
+            "not held beside a checkpoint that is kept outside, so a log that was replaced whole looks whole; see "
+            "`af audit anchor`"
         )
     chains: list[ChainReport] = []
     entries, journal = 0, None
@@ -59,6 +60,13 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
                 entries = (await log.aside(verify_rows)).entries
             except Corrupt as error:
                 journal = error.message
+            if entries and not chains:
+                chains.append(_gone(DEFAULT_TENANT, f"the journal has {entries:,} entries"))
+    notes += [
+        f"{chain.tenant}: no checkpoint in it is signed; one is whenever an appliance stops that wrote to it"
+        for chain in chains
+        if chain.records and not chain.checkpoints and not chain.fault
+    ]
     return AuditReport(
         is_whole=journal is None and all(chain.fault is None for chain in chains),
         chains=chains,
@@ -101,8 +109,9 @@ def _kept_outside(anchor: Anchor, keys: AuditKeys, names: list[str]) -> dict[str
         return {names[-1]: note}
 
 
-def _gone(tenant: str) -> ChainReport:
-    fault = "there is no audit log here, and a checkpoint of one is kept outside"
+def _gone(tenant: str, trace: str = "a checkpoint of one is kept outside") -> ChainReport:
+    """The report of a log that is not there. `trace`: what says that it was."""
+    fault = f"there is no audit log here, and {trace}"
     return ChainReport(tenant=tenant, records=0, root="", checkpoints=0, entries=0, fault=fault, anchored=None)
 
 

@@ -95,6 +95,17 @@ def test_a_line_is_shown_whole(af: Af, log: Path) -> None:
     assert (2, True) == ((missing := af("audit", "show", "99")).code, "audit.no_line" in missing.err)
 
 
+def _emptied(log: Path, *tables: str) -> None:
+    """Empty these tables, whatever keeps them."""
+    with sqlite3.connect(log) as connection:
+        kept = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (trigger,) in kept:
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for table in tables:
+            connection.execute(f"DELETE FROM {table}")
+    connection.close()
+
+
 def test_a_whole_log_is_whole(af: Af, log: Path) -> None:
     """Signed when the appliance stopped."""
     said = af("audit", "verify")
@@ -127,6 +138,22 @@ def test_a_broken_log_names_the_first_line(af: Af, log: Path, statement: str, wh
     document = af("audit", "verify", "--json").document
     chain = document["chains"][0]  # type: ignore[index]
     assert (whole, False, True) == (chain["records"], document["is_whole"], fault in str(chain["fault"]))
+
+
+def test_a_log_that_was_taken_out_of_a_journal_is_missed(af: Af, log: Path, greet: Path) -> None:
+    """Whatever the levels: no run is without the line that tells of its definition."""
+    af("run", greet)
+    _change(log, "DELETE FROM audit_record")
+    _emptied(log, "audit_checkpoint", "audit_chain")
+    said = af("audit", "verify")
+    assert (1, True) == (said.code, "there is no audit log here, and the journal has 4 entries" in said.out)
+
+
+def test_a_log_that_nobody_signed_says_so(af: Af, log: Path) -> None:
+    """It is whole as far as anybody can see, which is not far."""
+    _emptied(log, "audit_checkpoint")
+    said = af("audit", "verify")
+    assert (0, True) == (said.code, "default: no checkpoint in it is signed" in said.err)
 
 
 def test_what_is_kept_outside_shows_a_log_that_was_put_back(af: Af, log: Path, tmp_path: Path, greet: Path) -> None:
