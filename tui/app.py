@@ -17,12 +17,12 @@ from runtime.errors import AgentFlowError, Invalid
 from tui.board import FILTERS, Board, Filter
 from tui.client import Client
 from tui.keys import Keys
-from tui.lines import Line, wrap
+from tui.lines import Line
 from tui.link import Link, Watch
 from tui.panels.runs import short
 from tui.polled import Polled
-from tui.screens.asking import Asked, Picked, given
-from tui.screens.chat import ChatScreen
+from tui.screens.asking import Asked, Picked, given, waiting_lines
+from tui.screens.chat import ChatScreen, answer_text
 from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.dead import DeadScreen
@@ -257,17 +257,12 @@ class Dashboard(App[None]):
 
     async def _answer(self, run: str, workflow: str, signal: str, why: str) -> None:
         try:
-            if not signal:
-                with self.keys.held():
-                    awaiting = (await self.client.run(run)).awaiting
-                if not awaiting:
-                    raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
-                signal = awaiting[0]
-            about: list[Line] = [
-                [(workflow, "strong"), (f"  {run}", "dim")],
-                [("waits for ", ""), (signal, "strong")],
-                *wrap(why or "no condition led here", 60, "dim"),
-            ]
+            with self.keys.held():
+                found = await self.client.run(run)
+            if not found.awaiting and not signal:
+                raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
+            signal = signal or found.awaiting[0]
+            about = waiting_lines(workflow, run, signal, why, answer_text(found.output))
             hint = 'text, or JSON such as {"answer": "…"}'
             said = await self.push_screen_wait(Asked("Answer", about, hint=hint, button="Send"))
             if said is not None:

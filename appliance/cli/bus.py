@@ -125,7 +125,9 @@ def retry(af: Af, ids: tuple[int, ...], *, is_all: bool, consumer: str, tenant: 
         af bus replay --from 24h --consumer billing
     """,
 )
-@click.option("--from", "since", metavar="TIME", required=True, help="Since when: 90s, 1h, 7d, or a local time.")
+@click.option(
+    "--from", "--since", "since", metavar="TIME", required=True, help="Since when: 90s, 1h, 7d, or a local time."
+)
 @SUBJECT
 @click.option("--consumer", default="", metavar="NAME", help="Deliver to this one again what it wants; it is audited.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Print so many at most.")
@@ -158,7 +160,9 @@ def replay(af: Af, *, since: str, subject: str, consumer: str, limit: int | None
 )
 @click.argument("subject", default=">", metavar="[FILTER]")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes.")
-@click.option("--lines", "-n", type=click.IntRange(0, 10_000), metavar="N", default=10, show_default=True)
+@click.option(
+    "--lines", "--limit", "-n", "lines", type=click.IntRange(0, 10_000), metavar="N", default=10, show_default=True
+)
 @TENANT
 @pass_af
 def tail(af: Af, subject: str, *, follow: bool, lines: int, tenant: str) -> None:

@@ -28,7 +28,7 @@ from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState
 from runtime.engine.migrate import Migration
-from runtime.errors import Conflict, Unavailable
+from runtime.errors import Conflict, NotFound, Unavailable
 from runtime.ports import Progress, Record
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ class ServedRuns:
 
     def __init__(self, door: LocalDoor, store: Store, data: Path) -> None:
         self._door = door
+        self._data = data
         self.catalogue = reading_catalogue(store, data)
         """The workflows that can be run."""
         self.store = store
@@ -197,13 +198,13 @@ class ServedRuns:
     async def target(self, name: str) -> Target:
         """The definition of a name or hash. Raises NotFound; Unavailable for a path, which only a writer may keep."""
         if "/" in name or name.endswith((".yaml", ".yml", ".json")):
-            raise Unavailable(
-                "server.no_paths",
-                f"a server has the data folder, and runs what it knows by name, not the file or folder {name!r}. "
-                "Stop it, publish the workflow (PUT /v1/workflows/NAME), or use another folder: --data DIR",
-                retryable=False,
-            )
-        shown = msgspec.json.decode((await self._call("GET", f"/v1/workflows/{quote(name, safe='')}")).body)
+            raise self._no_path(name)
+        try:
+            shown = msgspec.json.decode((await self._call("GET", f"/v1/workflows/{quote(name, safe='')}")).body)
+        except NotFound:
+            if Path(name).exists():  # it would be run, were there no server
+                raise self._no_path(name) from None
+            raise
         return Target(shown["name"], DefinitionHash(shown["definition_hash"]))
 
     async def submit(
@@ -315,6 +316,15 @@ class ServedRuns:
         """The same at a point of its journal."""
         target = f"/v1/runs/{state.run}/state?{urlencode({'at': at, 'restore': 'true'})}"
         return msgspec.json.decode((await self._call("GET", target)).body, type=StateView)
+
+    def _no_path(self, name: str) -> Unavailable:
+        return Unavailable(
+            "server.no_paths",
+            f"a server has the data folder, and runs what it knows by name, not the file or folder {name!r}. "
+            f"Copy the folder to {self._data / 'workflows'}, publish the workflow (PUT /v1/workflows/NAME), stop the "
+            "server, or use another data folder: --data DIR",
+            retryable=False,
+        )
 
     async def _call(
         self, method: str, target: str, body: Json = None, headers: Mapping[str, str] | None = None

@@ -7,6 +7,7 @@ from tui import words
 from tui.board import Board
 from tui.lines import Column, fit, header, listed, plain, row, widths, wrap
 from tui.panels.runs import runs_source, short, summary
+from tui.screens.asking import waiting_lines
 from tui.shapes import RunLine, Told
 
 AT = "2026-01-31T12:00:{:02}.000000Z"
@@ -147,3 +148,15 @@ def test_the_rate_is_of_the_last_ten_seconds() -> None:
         board.take(_told("step.scheduled", "r-001", seq, step="say"))
     now_us = words.micros(AT.format(31))
     assert (2.0, 0.0) == (board.rate(now_us), board.rate(now_us + 60_000_000))
+
+
+def test_whoever_is_asked_sees_what_is_to_be_judged() -> None:
+    """A run that waits for an approval has something to be approved; a long text says where all of it is."""
+    told = plain(waiting_lines("letters", "r-1", "approval", "amount > 100", "Dear Ada,\nwe are sorry."))
+    assert "waits for approval" in told
+    assert "because amount > 100" in told
+    assert "the answer so far\n  Dear Ada,\n  we are sorry." in told
+    lines = waiting_lines("letters", "r-1", "approval", "", "a\n" * 20)
+    assert len(lines) <= 24 - 12, "the box is no higher than the smallest screen has room for"
+    assert "15 more lines" in plain(lines)
+    assert "because" not in plain(lines)

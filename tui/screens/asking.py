@@ -12,8 +12,12 @@ from textual.widgets import Button, Input
 
 from runtime.domain.canonical import Json, parse
 from runtime.errors import Invalid
-from tui.lines import Column, Line, fixed, listed
+from tui.lines import Column, Line, fixed, listed, wrap
 from tui.panels.drawn import Lines
+
+TOLD_WIDTH = 60
+TOLD_LINES = 6
+"""Of what was answered so far; the box fits a screen of 24 lines."""
 
 
 class Asked(ModalScreen[str | None]):
@@ -110,6 +114,21 @@ class Shown(ModalScreen[None]):
             box.border_title = self._title
             box.border_subtitle = "Esc closes"
             yield Lines(fixed(list(self._lines)), classes="main", has_cursor=False)
+
+
+def waiting_lines(workflow: str, run: str, signal: str, why: str, said: str) -> list[Line]:
+    """What a person is asked: which run waits, for what, why, and what was answered so far, which is to be judged."""
+    lines: list[Line] = [
+        [(workflow, "strong"), (f"  {run}", "dim")],
+        [("waits for ", ""), (signal, "strong")],
+    ]
+    lines += wrap(f"because {why}", TOLD_WIDTH, "dim") if why else []
+    told = wrap(said, TOLD_WIDTH, indent="  ") if said else []
+    if told:
+        lines += [[("the answer so far", "dim")], *told[:TOLD_LINES]]
+    if len(told) > TOLD_LINES:
+        lines.append([(f"  … {len(told) - TOLD_LINES} more lines: Esc, then Enter shows the run", "dim")])
+    return lines
 
 
 def given(said: str) -> Json:
