@@ -11,7 +11,7 @@ import msgspec
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from appliance.cli.terminal import printable
-from runtime.errors import NotFound
+from runtime.errors import AgentFlowError, NotFound
 
 if TYPE_CHECKING:
     from appliance.loader import Checked
@@ -40,7 +40,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """
     from appliance.loader import check
 
-    aliases, classes = af.settings.answered, tuple(af.settings.data_classes)
+    aliases, classes = af.settings.answered | _tools(af.data_folder), tuple(af.settings.data_classes)
     checked = [check(path, aliases=aliases, classes=classes) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:
@@ -61,6 +61,17 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
         }
     )
     return 2 if is_bad else 0
+
+
+def _tools(data: Path) -> frozenset[str]:
+    """The tools that the operator declares, as checks know them; none where the file has errors: `af doctor` tells."""
+    from appliance.loading.agents import TOOL
+    from appliance.tool_rules import rule_book
+
+    try:
+        return frozenset(f"{TOOL}{spec.id}" for spec in rule_book(data).specs)
+    except AgentFlowError:
+        return frozenset()
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

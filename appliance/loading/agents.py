@@ -60,6 +60,8 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
+TOOL = "tool/"
+"""What stands before a tool of the operator's among the names that are known beyond the document."""
 CALLERS = ("custom", "database", "llm", "rules_engine", "vision_model")
 """Types that call tools."""
 
@@ -135,8 +137,12 @@ def check_fallbacks(agents: dict[str, Json], node: Node, place: Place) -> None:
 
 
 def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, place: Place) -> None:
-    """Point out tools that nobody declares; `declared`: those of the workflow, `node`: the document."""
-    own = sorted({*(spec.id for spec in BUILT_IN), *declared})
+    """Point out tools that nobody declares; `declared`: those of the workflow, `node`: the document.
+
+    Those of the operator are known where the settings were asked.
+    """
+    of_operator = {name.removeprefix(TOOL) for name in place.reading.aliases if name.startswith(TOOL)}
+    own = sorted({*(spec.id for spec in BUILT_IN), *declared, *of_operator})
     for agent_name, found in agents.items():
         # of those that call none this has been said
         tools = found.get("tools") if isinstance(found, dict) and found.get("type") in CALLERS else None

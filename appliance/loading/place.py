@@ -56,7 +56,8 @@ class Reading:
     report: Report
     files: ProjectFiles
     aliases: frozenset[str] = frozenset()
-    """`provider/model` names that the settings answer with another model, `memory/BACKEND` with the local memory."""
+    """`provider/model` names that the settings answer with another model, `memory/BACKEND` with the local memory;
+    `tool/NAME` is a tool that the operator declares."""
     classes: frozenset[str] | None = None
     """Classes of data that the settings declare beside the four that there always are; None: nobody knows them."""
     machines: list[Machine] = field(default_factory=list)

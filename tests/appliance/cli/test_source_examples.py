@@ -250,6 +250,7 @@ def test_fraud_detection(
     (data_folder / "tools.yaml").write_text(
         yaml.safe_dump({"tool_registry": {"tools": tools}, "tool_security": security})
     )
+    assert "tool.unknown" not in af("validate", project).out
     outcomes = {"decision_engine": {"output": {"decision": decision}}}
     run = through(af, project, {"transaction_id": "t1", "user_id": "u1", "amount": amount}, outcomes)
     assert ["risk_scorer", "velocity_checker", "decision_engine", "done"] == run["path"]
