@@ -14,7 +14,7 @@ from runtime.domain.sql import OPERATIONS, server_of
 from runtime.domain.tool import ToolSpec
 from runtime.errors import Invalid
 from runtime.tools.context import host_of, place_of
-from runtime.tools.places import in_braces, in_braces_names, sqlite_path
+from runtime.tools.places import in_braces, in_braces_names, is_sql_script, sqlite_path
 
 _TEXT: Json = {"type": "string"}
 _TEXTS: Json = {"type": ["string", "array"], "items": _TEXT}
@@ -108,10 +108,24 @@ def check_database(found: Mapping[str, Json], node: Node, place: Place) -> None:
             server_of(connection)
         except Invalid as error:
             place.child("connection").error(error.code, error.message, at)
+    elif isinstance(connection, str) and is_sql_script(connection):
+        _check_script(sqlite_path(connection), found, at, place)
     elif isinstance(connection, str) and not sqlite_path(connection).startswith("/"):
-        place.child("connection").error("sql.connection", "expected sqlite:/absolute/path.db", at)
+        message = "expected sqlite:/absolute/path.db, or sqlite:rows.sql, a file of the project that fills a database"
+        place.child("connection").error("sql.connection", message, at)
     if "parameters" in found and "query" not in found:
         place.error("key.missing", "'parameters' name the arguments of a 'query', and there is none", node)
+
+
+def _check_script(name: str, found: Mapping[str, Json], at: Node, place: Place) -> None:
+    """The file is part of the definition, and what it fills is gone after each call."""
+    try:
+        place.reading.files.keep(name)
+    except Invalid as error:
+        place.child("connection").error(error.code, error.message, at)
+    if found.get("allowed_operations", ["select"]) != ["select"]:
+        message = "a database that an SQL file fills is read, and gone after each call; name a database to change rows"
+        place.child("allowed_operations").error("key.conflict", message, at)
 
 
 def needs_http(config: Mapping[str, Json]) -> tuple[str, ...]:
@@ -132,6 +146,8 @@ def needs_smtp(config: Mapping[str, Json]) -> tuple[str, ...]:
 def needs_database(config: Mapping[str, Json]) -> tuple[str, ...]:
     """Its server, or its file."""
     connection = str(config.get("connection", ""))
+    if is_sql_script(connection):
+        return ()
     if connection.startswith("sqlite:"):
         return _needs_place(sqlite_path(connection), writing=config.get("allowed_operations", ["select"]) != ["select"])
     try:

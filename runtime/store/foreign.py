@@ -36,6 +36,8 @@ _REPLACES = re.compile(r"\breplace\b\s+into\b|\bor\s+replace\b", re.IGNORECASE)
 """Takes rows away without SQLite asking whether that is allowed; also found where it is only quoted."""
 _OPS_BETWEEN_LOOKS = 1_000
 _SAFE = 2**53
+_FILLING = _READING | {1, 2, 8, 18, 22, 23, 27, _FUNCTION}
+"""What a script may do beside reading: indexes, tables, views, inserts, updates. No other file is reached."""
 
 
 async def ask_file(
@@ -47,14 +49,17 @@ async def ask_file(
     max_rows: int = 1_000,
     max_bytes: int = 1_048_576,
     timeout_s: float = 30.0,
+    is_script: bool = False,
 ) -> SqlReply:
     """Ask one statement of an SQLite file; what it changes is durable when this returns. Cancellation stops it.
 
-    Values stand in `parameters`, as `$1`, `$2`, …. Raises Refused for an operation that is not allowed, Invalid for a
+    Values stand in `parameters`, as `$1`, `$2`, …. `is_script`: the file is SQL, which fills a database in memory for
+    the one statement. Raises Refused for an operation that is not allowed, Invalid for a
     statement or a parameter that SQLite does not take, StepFailure where it fails, Unavailable for the file.
     """
     check_statement(statement, tuple(parameters))
-    question = _Question(path, statement, parameters, operations, max_rows, max_bytes, timeout_s)
+    kind = _Script if is_script else _Question
+    question = kind(path, statement, parameters, operations, max_rows, max_bytes, timeout_s)
     asking = asyncio.get_running_loop().run_in_executor(None, question.ask)
     try:
         return await asyncio.shield(asking)
@@ -222,6 +227,40 @@ class _Question:
         if "one statement at a time" in said:
             return Invalid("sql.rejected", "there is more than one statement; ask one")
         return Invalid("sql.rejected", f"SQLite does not take the statement ({what})")
+
+
+class _Script(_Question):
+    def _opened(self, *, is_reading: bool) -> sqlite3.Connection:
+        """A database in memory, filled by the file's statements; from then on it is read like any other."""
+        import sqlite3
+
+        try:
+            script = self._path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise Unavailable("sql.no_file", f"{str(self._path)!r} is no file of SQL", retryable=False) from None
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.set_progress_handler(self._is_over, _OPS_BETWEEN_LOOKS)
+            connection.set_authorizer(self._fills)
+            connection.executescript(script)
+            connection.set_authorizer(None)
+            connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            connection.close()
+            name, said = getattr(error, "sqlite_errorname", type(error).__name__), str(error).lower()
+            told = next((each for each in (*_TELLING, "not authorized") if each in said), "")
+            message = (
+                f"{self._path.name!r} does not fill a database ({name}{told and ': '}{told}); it may make tables, "
+            )
+            raise Invalid("sql.script", f"{message}indexes and views, insert and update rows") from None
+        return connection
+
+    def _fills(
+        self, action: int, _first: str | None, second: str | None, _database: str | None, _by: str | None
+    ) -> int:
+        is_forbidden = action == _FUNCTION and (second or "").lower() in _FORBIDDEN_FUNCTIONS
+        return int(is_forbidden or action not in _FILLING)
 
 
 def _parameter(value: Json, number: int) -> str | int | float | None:

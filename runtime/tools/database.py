@@ -16,7 +16,7 @@ from runtime.ports import ToolContext
 from runtime.store.foreign import ask_file
 from runtime.tools.arguments import only, text_of
 from runtime.tools.files import check_granted
-from runtime.tools.places import sqlite_path
+from runtime.tools.places import is_sql_script, sqlite_path
 from runtime.tools.registry import ToolServices
 
 SQLITE = "sqlite:"
@@ -34,6 +34,7 @@ class DatabaseTool:
         config = spec.config
         self.spec = spec
         self._connection = str(config["connection"])
+        self._folder = services.folder
         self._query = str(config.get("query", ""))
         self._names = tuple(cast("list[str]", config.get("parameters", [])))
         self._operations = cast("tuple[Operation, ...]", tuple(cast("list[str]", config.get("allowed_operations", []))))
@@ -46,7 +47,8 @@ class DatabaseTool:
         statement, parameters = self._asked(call.arguments)
         timeout_s = ctx.profile.timeout_ms / 1_000
         if self._connection.startswith(SQLITE):
-            path = Path(check_granted(self.spec, ctx.profile, self._path, writing=self._operations != ("select",)))
+            is_script = is_sql_script(self._connection)
+            path = Path(self._folder, self._path) if is_script else Path(self._granted(ctx))
             reply = await ask_file(
                 path,
                 statement,
@@ -55,10 +57,14 @@ class DatabaseTool:
                 max_rows=self._max_rows,
                 max_bytes=self._max_bytes,
                 timeout_s=timeout_s,
+                is_script=is_script,
             )
         else:
             reply = await ctx.sql.send(self._question(statement, parameters, timeout_s))
         return _answer(reply)
+
+    def _granted(self, ctx: ToolContext) -> str:
+        return check_granted(self.spec, ctx.profile, self._path, writing=self._operations != ("select",))
 
     @property
     def _path(self) -> str:

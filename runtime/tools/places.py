@@ -26,3 +26,9 @@ def sqlite_path(connection: str) -> str:
     """The path of `sqlite:/path` and `sqlite:///path`."""
     path = connection.removeprefix(_SQLITE)
     return path[2:] if path.startswith("///") else path
+
+
+def is_sql_script(connection: str) -> bool:
+    """Whether `sqlite:rows.sql` names a file of the project whose statements fill a database in memory."""
+    path = sqlite_path(connection)
+    return connection.startswith(_SQLITE) and path.endswith(".sql") and not path.startswith("/")

@@ -196,6 +196,28 @@ def test_what_a_gate_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+# --- fraud-detection
+
+
+async def test_payments_are_decided_as_their_scenarios_say(tmp_path: Path) -> None:
+    """Approved at once, approved after the additional checks, flagged by score, by rule, and for want of a history."""
+    folder = project("fraud-detection", tmp_path, lambda text: text.replace("timeout: 2s ", "timeout: 60s "))
+    known = scenarios("fraud-detection")
+    runs = await ran(folder, [dict(each["input"]) for each in known], tmp_path / "data")
+    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
+    assert (None, "2s") == (output_of(runs[4])["risk_score"], timeout_of("fraud-detection"))
+
+
+def output_of(run: RunView) -> dict[str, Json]:
+    assert isinstance(run.output, dict)
+    return run.output
+
+
+def timeout_of(template: str) -> str:
+    text = (TEMPLATES / template / "workflow.yaml").read_text(encoding="utf-8")
+    return str(yaml.safe_load(text)["workflow"]["timeout"])
+
+
 def handlers(template: str, file: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # a module
     """A template's own Python, loaded by itself."""
     monkeypatch.setattr(sys, "dont_write_bytecode", True)

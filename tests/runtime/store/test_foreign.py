@@ -178,3 +178,33 @@ async def test_errors_are_told_without_values(
     assert said in str(error)
     assert "nosuch" not in error.message
     assert "Ada" not in error.message
+
+
+async def test_a_file_of_sql_fills_a_database_for_one_statement(tmp_path: Path) -> None:
+    """What it fills is read alone, and gone afterwards."""
+    script = tmp_path / "rows.sql"
+    script.write_text(
+        "CREATE TABLE a(x); CREATE INDEX i ON a(x); INSERT INTO a VALUES (1), (2); UPDATE a SET x = x + 1;"
+    )
+    assert [[5]] == (await ask(script, "SELECT sum(x) FROM a", is_script=True)).rows
+    assert isinstance(await failed(script, "DELETE FROM a", is_script=True), Refused)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "ATTACH 'FILE' AS other",
+        "VACUUM INTO 'FILE'",
+        "PRAGMA journal_mode = WAL",
+        "SELECT load_extension('x')",
+        "CREATE TABLE a(x); INSERT INTO b VALUES (1)",
+        "CREATE TABL a(x)",
+    ],
+)
+async def test_a_file_of_sql_reaches_no_other_file(tmp_path: Path, statement: str) -> None:
+    script = tmp_path / "rows.sql"
+    script.write_text(statement.replace("FILE", str(tmp_path / "other.db")))
+    assert "sql.script" == (await failed(script, "SELECT 1", is_script=True)).code
+    assert ["rows.sql"] == [each.name for each in tmp_path.iterdir()]
+    script.write_text("WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n")
+    assert "sql.script" == (await failed(script, "SELECT 1", is_script=True, timeout_s=0.2)).code
