@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,6 @@ MODELS = load_settings(None, os.environ).models_folder  # read at import: the da
 LAB = Path(__file__).with_name("egress_lab.py")
 SERVE = Path(__file__).with_name("serve_and_ask.py")
 SEALED = ["unshare", "--map-root-user", "--net", "--mount"]
-PROGRAMS = ["checkout", "pyz"]
 
 WORKFLOW = """
 name: greet
@@ -44,16 +45,14 @@ def lab() -> None:
         pytest.skip(f"this machine permits no network of its own to watch: {tried.stderr.strip()[-200:]}")
 
 
-def program(kind: str) -> list[str]:
-    """How the program is started."""
-    if kind == "checkout":
-        return [sys.executable, "-m", "appliance"]
-    if not PYZ.exists():
-        pytest.skip("dist/agentflow.pyz is not built; run: make pyz")
+CHECKOUT = [sys.executable, "-m", "appliance"]
+
+
+def one_file() -> list[str]:
+    """How the one file is started, when it is there and not older than the sources; else the same from the checkout."""
     newest = max((ROOT / path).stat().st_mtime for path in shipped_files())
-    if newest > PYZ.stat().st_mtime:
-        pytest.skip("dist/agentflow.pyz is older than the sources; run: make pyz")
-    return [sys.executable, str(PYZ)]
+    is_there = PYZ.exists() and newest <= PYZ.stat().st_mtime
+    return [sys.executable, str(PYZ)] if is_there else CHECKOUT
 
 
 def watched(commands: list[list[str]], environment: dict[str, str]) -> dict[str, object]:
@@ -74,31 +73,36 @@ def watched(commands: list[list[str]], environment: dict[str, str]) -> dict[str,
     return seen
 
 
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the one file unpacks itself, at its first start here."""
+    folder = tmp_path_factory.mktemp("shiv")
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, unpacked: Path) -> dict[str, str]:
     """Nothing of this machine's settings; the data folder is a new one."""
-    shiv = os.environ.get("SHIV_ROOT", str(tmp_path / "shiv"))
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
         "PYTHONPATH": str(ROOT),
-        "SHIV_ROOT": shiv,
+        "SHIV_ROOT": str(unpacked),
         "AGENTFLOW_DATA": str(tmp_path / "data"),
     }
 
 
-@pytest.mark.parametrize(
-    ("mode", "kind"),
-    [("air_gapped", "checkout"), ("restricted", "checkout"), ("connected", "checkout"), ("restricted", "pyz")],
-)
-def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode: str, kind: str) -> None:
+@pytest.mark.parametrize("mode", ["air_gapped", "restricted", "connected"])
+def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode: str) -> None:
     """No telemetry, no update check, no CDN, no download: in no mode, and without the air gap's help too.
 
-    Commands that only read are tried in the mode that forbids the least.
+    Commands that only read are tried in the mode that forbids the least, and the one file, which unpacks itself first,
+    in the mode that most have.
     """
     (tmp_path / "greet.yaml").write_text(WORKFLOW)
     (tmp_path / "steps.py").write_text(STEPS)
-    af = program(kind)
+    af = one_file() if mode == "restricted" else CHECKOUT
     data = environment["AGENTFLOW_DATA"]
     reading = [
         [*af, "version"],
@@ -117,10 +121,9 @@ def test_nothing_is_ever_sent(tmp_path: Path, environment: dict[str, str], mode:
     assert {"192.0.2.1", "203.0.113.53"} <= set(seen["control"])  # type: ignore[call-overload]  # JSON
 
 
-@pytest.mark.parametrize("kind", PROGRAMS)
-def test_the_proof_itself_sends_nothing(environment: dict[str, str], kind: str) -> None:
+def test_the_proof_itself_sends_nothing(environment: dict[str, str]) -> None:
     """`af doctor --egress` tries every address of the lab, and says so; the lab sees none of it."""
-    seen = watched([[*program(kind), "doctor", "--egress", "--json"]], environment)
+    seen = watched([[*one_file(), "doctor", "--egress", "--json"]], environment)
     assert ([], 0) == (seen["packets"], seen["accepted"])
 
 
@@ -129,10 +132,9 @@ def test_models_at_work_send_nothing(tmp_path: Path, environment: dict[str, str]
     absent = missing(MODELS, [CHAT_MODEL, EMBEDDING_MODEL])
     if absent:
         pytest.skip(f"no {' and no '.join(absent)} in {MODELS}; run: make setup")
-    af = program("checkout")
     asking = ["run", str(small_support(tmp_path)), "--input", '{"message": "The machine swallowed my card."}']
     seen = watched(
-        [[*af, *asking]],
+        [[*CHECKOUT, *asking]],
         environment | {"AGENTFLOW_MODE": "restricted", "AGENTFLOW_MODELS": str(MODELS)},
     )
     assert ([], 0) == (seen["packets"], seen["accepted"])

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,10 +15,10 @@ import pytest
 from appliance.config.settings import load_settings
 from models.catalog import CHAT_MODEL, EMBEDDING_MODEL
 from models.folder import missing
+from tests.e2e.readme import CHECKOUT, blocks, commands, plain
 
 pytestmark = pytest.mark.bound_s(2_000)  # the first of these tests builds the file
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 PYZ = CHECKOUT / "dist" / "agentflow.pyz"
 
 # Read at import, because the data folder of each test is elsewhere.
@@ -30,23 +32,58 @@ SEAL = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; cd "$1"; shift; e
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+class OneFile:
+    """The file on a stick, and a home to unpack itself in, once for all tests of this module."""
+
+    def __init__(self, stick: Path, home: Path) -> None:
+        self._stick = stick
+        self._clean = {"PATH": os.environ["PATH"], "HOME": str(home), "SHIV_ROOT": str(home / "shiv")}
+        self.is_sealed = subprocess.run([*SEALED, "true"], capture_output=True, check=False).returncode == 0
+        """Whether this machine permits a namespace without a network."""
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it to its end: sealed off, where that can be."""
+        seal = [*SEALED, SEAL, "sh", str(self._stick)] if self.is_sealed else []
+        command = [*seal, sys.executable, PYZ.name, *arguments]
+        return subprocess.run(
+            command,
+            env=self._clean | environment,
+            cwd=self._stick,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def serve(self, *arguments: str, **environment: str) -> tuple[str, int]:
+        """Serve until it says that it is ready, and stop; that line, and what it ended with.
+
+        Without the seal: no address of a namespace without a network can be listened on.
+        """
+        command = [sys.executable, str(self._stick / PYZ.name), *arguments]
+        with subprocess.Popen(command, env=self._clean | environment, stderr=subprocess.PIPE, text=True) as server:
+            assert server.stderr is not None
+            said = next((line for line in server.stderr if line.startswith("READY")), "")
+            server.send_signal(signal.SIGTERM)
+        return said, server.returncode
+
+
 @pytest.fixture(scope="module")
-def run_sealed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
-    """Run the file with arguments, sealed off; it unpacks itself once for all tests of this module."""
-    if subprocess.run([*SEALED, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine does not permit unprivileged namespaces (unshare --map-root-user --net --mount)")
+def one_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OneFile]:
+    """The file, made from these sources."""
     subprocess.run([sys.executable, str(CHECKOUT / "packaging" / "build.py")], check=True, timeout=1_800)
-    folder = tmp_path_factory.mktemp("stick")
-    shutil.copy(PYZ, folder)
-    home = tmp_path_factory.mktemp("home")
-
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {"PATH": os.environ["PATH"], "HOME": str(home), "SHIV_ROOT": str(home / "shiv")} | environment
-        command = [*SEALED, SEAL, "sh", str(folder), sys.executable, PYZ.name, *arguments]
-        return subprocess.run(command, env=clean, capture_output=True, text=True, timeout=300, check=False)
-
-    yield run
+    stick, home = tmp_path_factory.mktemp("stick"), tmp_path_factory.mktemp("home")
+    shutil.copy(PYZ, stick)
+    yield OneFile(stick, home)
     shutil.rmtree(home)
+
+
+@pytest.fixture
+def run_sealed(one_file: OneFile) -> Run:
+    """Run the file with arguments, sealed off."""
+    if not one_file.is_sealed:
+        pytest.skip("this machine does not permit unprivileged namespaces (unshare --map-root-user --net --mount)")
+    return one_file.run
 
 
 @pytest.fixture(scope="module")
@@ -107,18 +144,42 @@ def test_doctor_finds_a_sealed_machine_healthy(run_sealed: Run, data: Path) -> N
     assert "✗" not in examined.stdout
 
 
-def test_demo_answers_with_the_cable_out(run_sealed: Run, data: Path) -> None:
-    """The main job and the first minute of a new user, with nothing but the file and the models.
+def test_the_readme_does_as_shown_with_the_cable_out(one_file: OneFile, data: Path) -> None:
+    """The first minutes of a new user, with nothing but the file and the models, in the README's order.
 
-    Journal, recall, language model and user code are in it: customers are answered, one goes to a person.
+    Journal, recall, language model and user code are in it: customers are answered, one goes to a person. The demo
+    prints the lines that the README shows, numbers aside.
     """
-    shown = run_sealed("demo", "support", AGENTFLOW_DATA=str(data))
-    assert shown.returncode == 0, shown.stdout + shown.stderr
-    assert "kb-001" in shown.stdout
-    assert "escalate" in shown.stdout
-    listed = json.loads(run_sealed("runs", "list", "--json", AGENTFLOW_DATA=str(data)).stdout)["runs"]
+    environment = {"AGENTFLOW_DATA": str(data), "COLUMNS": "80", "NO_COLOR": "1"}
+
+    def said(*arguments: str) -> str:
+        done = one_file.run(*arguments, **environment)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    fetch, demo, serve = (line[2:] for line in commands("python3"))
+    fetched = said(*fetch)
+    assert all(f"{model}  " in fetched for model in (CHAT_MODEL, EMBEDDING_MODEL))
+    shown = said(*demo)
+    output, ready = blocks("text")[0], blocks("text")[1]
+    printed = [plain(line) for line in shown.splitlines()]
+    assert [line for line in output.splitlines() if line.strip() != "…" and plain(line) not in printed] == []
+    assert shown.startswith("Models here: smollm2-135m-instruct writes, all-minilm-l6-v2 sorts and finds")
+    assert "3 questions: 2 answered, 1 for a person" in shown
+    assert "escalate" in shown
+    said_by_itself = [line for line in shown.splitlines() if "/" not in line and PYZ.name not in line]
+    assert max(map(len, said_by_itself)) <= 80
+
+    listed = json.loads(said("runs", "list", "--json"))["runs"]
     assert ["succeeded", "succeeded", "waiting"] == sorted(run["status"] for run in listed)
-    first = min(run["run_id"] for run in listed)
-    run = json.loads(run_sealed("runs", "show", first, "--json", AGENTFLOW_DATA=str(data)).stdout)
+    run = json.loads(said("runs", "show", min(run["run_id"] for run in listed), "--json"))
     assert ["classify", "search"] == run["path"][:2]
     assert "kb-001" in [citation["article"] for citation in run["output"]["citations"]]
+    person = ["runs", "signal", "last", "person", "--data", '{"answer": "No."}', "--json"]
+    answered = json.loads(said(*person))
+    assert ("succeeded", "No.") == (answered["status"], answered["output"]["answer"])
+    said("replay", "--all", "--check")
+
+    line, status = one_file.serve(*(word.replace(":8700", ":0") for word in serve), **environment)
+    assert re.sub(r":\d+", ":8700", line).replace(str(data), "/var/lib/agentflow") == ready
+    assert status == 0
