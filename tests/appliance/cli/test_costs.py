@@ -96,15 +96,15 @@ def test_a_period_that_is_none_is_bad_input(af: Af) -> None:
         ("budgets: [{per: day}]", "budgets[0]: a budget needs usd, tokens or both"),
         ("budgets: [{per: day, usd: -1}]", "budgets[0]: expected an amount of US dollars"),
         ("budgets: [{per: day, usd: 5 EUR}]", "found '5 EUR'"),
-        ("budgets: [{per: week, usd: 1}]", "Invalid enum value 'week' - at `$[0].per`"),
+        ("budgets: [{per: week, usd: 1}]", "budgets[0].per: 'week' is no period; known: run, hour, day, month"),
         ("budgets: [{scope: {tenant: ''}, per: day, usd: 1}]", "budgets[0]: a name, or *, for everything in scope"),
         ("budgets: [{per: day, usd: 1}, {per: day, usd: 1}]", "two budgets of 1 USD a day of the appliance"),
         ("prices: {gpt: {per_call: 1}}", "PROVIDER/MODEL with a price, not 'gpt'"),
         ("prices: {a/b: {per_call: much}}", "a/b: Invalid decimal string - at `$.per_call`; amounts are US dollars"),
         ("prices: {a/b: {per_call: 5 EUR}}", "a/b: Invalid decimal string - at `$.per_call`; amounts are US dollars"),
-        ("prices: {a/b: {per_call: 1, currency: EUR}}", "a/b: Object contains unknown field `currency`"),
+        ("prices: {a/b: {per_call: 1, currency: EUR}}", "a/b: 'currency' is no key of a price; known: input_per_1k"),
         ("prices: {a/b: {per_call: -1}}", "a/b: an amount from 0 to 1,000,000 USD, not -1"),
-        ("budgets: [{per: day, tokens: -1}]", "Expected `int` >= 0 - at `$[0].tokens`"),
+        ("budgets: [{per: day, tokens: -1}]", "budgets[0]: Expected `int` >= 0 - at `$.tokens`"),
         ("unpriced: never", "one of allow, warn, refuse"),
     ],
 )
@@ -165,3 +165,16 @@ def test_a_used_up_budget_is_told_in_the_log_once(
     told = [record.getMessage() for record in caplog.records if record.name == "runtime.store.budgets"]
     assert 1 == len(told)
     assert told[0].startswith("0.0001 USD an hour of workflow 'greet' has no room for model:scripted/scripted of agent")
+
+
+def test_a_budget_that_nothing_was_spent_of_is_whole(af: Af, greet: Path, settings: Path) -> None:
+    """Shown with all of it left; what has a count for each name has none yet. CSV is no JSON."""
+    settings.write_text(
+        PRICED + "budgets: [{scope: {tool: open_ticket}, per: month, usd: 3}, {scope: {role: '*'}, per: day, usd: 1}]\n"
+    )
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    said = af("costs", "--by", "tool")
+    assert "nothing was spent on tools since" in said.out
+    assert ["hard", "$0", "$3.00", "3"] == said.out.splitlines()[-1].split()[:4]
+    assert 1 == len(af("costs", "--json").document["budgets"])  # type: ignore[arg-type]
+    assert 2 == af("costs", "--csv", "--json").code
