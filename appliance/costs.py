@@ -11,9 +11,9 @@ from typing import Literal, get_args
 import msgspec
 
 from appliance.estimates import AccuracyView, accuracy
-from runtime.costs.budget import Key, in_words
+from runtime.costs.budget import Key, in_words, key_of
 from runtime.costs.periods import DAY_US, HOUR_US, micros, period_of
-from runtime.domain.cost import Budget, Period
+from runtime.domain.cost import EACH, Budget, Period
 from runtime.domain.journal import rfc3339
 from runtime.domain.units import USD_MICROS
 from runtime.errors import Invalid
@@ -130,7 +130,7 @@ async def costs_view(
     counts = []
     for budget in budgets:
         found = await charges.counts_of(budget, now_us, tenant=tenant, limit=COUNTS_OF_A_BUDGET)
-        counts += [_budget_view(budget, key, line, now_us) for key, line in found]
+        counts += [_budget_view(budget, key, line, now_us) for key, line in found or _untouched(budget, tenant, now_us)]
     bills = bills_of(await charges.charge_back(between_us, tenant=tenant)) if asked.has_charge_back else msgspec.UNSET
     return CostsView(
         since=rfc3339(between_us[0]),
@@ -142,6 +142,16 @@ async def costs_view(
         estimates=await accuracy(store, between_us, tenant=tenant) if store else [],
         charge_back=bills,
     )
+
+
+def _untouched(budget: Budget, tenant: str, now_us: int) -> list[tuple[Key, Spending]]:
+    """The one count of a budget that nothing was spent of yet; none of one that has a count for each name or run."""
+    names = dict(budget.scope)
+    is_anothers = bool(tenant) and names.get("tenant", tenant) != tenant
+    if budget.per == "run" or EACH in names.values() or is_anothers:
+        return []
+    key = key_of(budget, {str(dimension): name for dimension, name in names.items()}, "", now_us)
+    return [] if key is None else [(key, Spending(""))]
 
 
 def bills_of(found: Sequence[tuple[str, str, Spending]]) -> list[ChargeBackView]:

@@ -3,13 +3,13 @@
 Money is in US dollars, and beside it in whole micro-dollars.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from runtime.costs.budget import budgets_of_workflow, in_words, key_of, names_of
+from runtime.costs.budget import budgets_of, budgets_of_workflow, in_words, key_of, names_of
 from runtime.costs.preflight import Forecast, Spread, StepForecast
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import Sender
@@ -90,7 +90,7 @@ class PlanView(msgspec.Struct, frozen=True, kw_only=True):
     """Models that nobody has said the price of; they count as free here."""
     steps: list[StepPlanView]
     budgets: list[BudgetPlanView]
-    """Those that limit the tenant or the workflow as a whole, or each run."""
+    """Those that limit the tenant or the workflow as a whole, each run, or an agent or a model of it."""
 
 
 async def plan_view(
@@ -105,7 +105,12 @@ async def plan_view(
 ) -> PlanView:
     """The document of a preflight; `budgets`: those of the settings."""
     sender = Sender(tenant=tenant, workflow=workflow.name, role=role)
-    limits = [each for each in (*budgets, *budgets_of_workflow(workflow)) if _is_of(each, sender)]
+    whole = [each for each in (*budgets, *budgets_of_workflow(workflow)) if _is_of(each, names_of(sender, ""))]
+    views = [
+        await _budget_view(each, names_of(sender, ""), _needs_of(each, forecast), charges, now_us) for each in whole
+    ]
+    for budget, names, steps in _of_parts(budgets, workflow, forecast, sender):
+        views.append(await _budget_view(budget, names, _needs_of_steps(steps), charges, now_us))
     return PlanView(
         workflow=workflow.name,
         definition_hash=workflow.hash,
@@ -115,32 +120,71 @@ async def plan_view(
         learned_from_runs=forecast.runs,
         unpriced_models=list(forecast.unpriced),
         steps=[_step_view(step) for step in forecast.steps],
-        budgets=[await _budget_view(each, sender, forecast, charges, now_us) for each in limits],
+        budgets=views,
     )
 
 
-def _is_of(budget: Budget, sender: Sender) -> bool:
-    """Whether everything that the run takes counts in the budget."""
-    names = names_of(sender, "")
+def _is_of(budget: Budget, names: Mapping[str, str]) -> bool:
+    """Whether everything that is asked for under these names counts in the budget."""
     return all(names.get(key) and name in (EACH, names[key]) for key, name in budget.scope)
 
 
+def _of_parts(
+    budgets: Sequence[Budget], workflow: Workflow, forecast: Forecast, sender: Sender
+) -> Iterator[tuple[Budget, Mapping[str, str], list[StepForecast]]]:
+    """The budgets in which only some of the run's agents count, with these, and with what they are called."""
+    of_agents = [
+        limit
+        for name, spec in workflow.agents.items()
+        for limit in budgets_of(spec.policies, workflow=workflow.name, agent=name)
+    ]
+    for budget in (*budgets, *of_agents):
+        dimensions = [dimension for dimension, _ in budget.scope]
+        if not {"agent", "model"}.intersection(dimensions):
+            continue
+        parts: dict[tuple[str, ...], tuple[dict[str, str], list[StepForecast]]] = {}
+        for step in forecast.steps:
+            names = names_of(msgspec.structs.replace(sender, agent=step.agent), f"model:{step.model}")
+            if _is_of(budget, names):
+                parts.setdefault(tuple(names[each] for each in dimensions), (names, []))[1].append(step)
+        for names, steps in parts.values():
+            yield budget, names, steps
+
+
+def _needs_of(budget: Budget, forecast: Forecast) -> tuple[Spread, Spread]:
+    """Money and tokens that a run takes of a budget that all of it counts in."""
+    if budget.per == "run" or any(dimension == "workflow" for dimension, _ in budget.scope):
+        # what workflows within take is theirs
+        return forecast.own_usd_micros, forecast.own_tokens
+    return forecast.usd_micros, forecast.tokens
+
+
+def _needs_of_steps(steps: Sequence[StepForecast]) -> tuple[Spread, Spread]:
+    """The same of some agents; their visits are taken to be cheap together or dear together."""
+    own = [step for step in steps if step.within is None]
+    money = Spread(
+        sum(step.visits.p50 * step.usd_micros.p50 for step in own),
+        sum(step.visits.p95 * step.usd_micros.p95 for step in own),
+    )
+    tokens = Spread(
+        sum(step.visits.p50 * (step.input_tokens.p50 + step.output_tokens.p50) for step in own),
+        sum(step.visits.p95 * (step.input_tokens.p95 + step.output_tokens.p95) for step in own),
+    )
+    return money, tokens
+
+
 async def _budget_view(
-    budget: Budget, sender: Sender, forecast: Forecast, charges: Charges, now_us: int
+    budget: Budget, names: Mapping[str, str], needs: tuple[Spread, Spread], charges: Charges, now_us: int
 ) -> BudgetPlanView:
     spent_usd = spent_tokens = 0
     key = None
     if budget.per != "run":
-        key = key_of(budget, names_of(sender, ""), "", now_us)
+        key = key_of(budget, names, "", now_us)
         assert key is not None, "only budgets per run have counts without a key"
         spent_usd, spent_tokens = await charges.spent_under(key)
     left_usd = None if budget.usd_micros is None else max(0, budget.usd_micros - spent_usd)
     left_tokens = None if budget.tokens is None else max(0, budget.tokens - spent_tokens)
-    money, tokens = forecast.usd_micros, forecast.tokens
-    if budget.per == "run" or any(dimension == "workflow" for dimension, _ in budget.scope):
-        # what workflows within take is theirs
-        money, tokens = forecast.own_usd_micros, forecast.own_tokens
-    sums = [(left_usd, money), (left_tokens, tokens)]
+    sums = zip((left_usd, left_tokens), needs, strict=True)
     return BudgetPlanView(
         budget=in_words(budget, key),
         set_by=budget.set_by,

@@ -2,17 +2,21 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
+from appliance.bus import Publish
 from appliance.config.costs import budgets_of
 from appliance.config.settings import Settings
 from models.prices import PriceTable
 from runtime.costs.prices import price_of_tool
 from runtime.domain.audit import AuditEntry
+from runtime.domain.canonical import Json
 from runtime.domain.egress import CostBound, Destination, Sender
+from runtime.domain.ids import TenantId
 from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import Workflow
 from runtime.engine.clock import SystemClock
-from runtime.errors import Refused, Unavailable
+from runtime.errors import AgentFlowError, Refused, Unavailable
 from runtime.store.budgets import Budgets, Settle
 from runtime.store.database import Database
 
@@ -32,11 +36,19 @@ class Spending:
         self._clock = clock
         self._record = record
         self._told_unpriced: set[str] = set()
+        self.publish: Callable[[TenantId, Publish], Awaitable[object]] | None = None
+        """Puts an alert on the bus, once that is open."""
 
     async def open(self, journal: Database) -> None:
         """Go on with what was spent so far."""
         limits = budgets_of(self._settings.budgets)
-        self.budgets = Budgets(journal, self._clock.now_us, limits, on_warning=self._note_over_budget)
+        self.budgets = Budgets(
+            journal,
+            self._clock.now_us,
+            limits,
+            on_warning=self._note_over_budget,
+            on_refusal=partial(self._alert, "budgets.exceeded"),
+        )
         await self.budgets.start()
 
     async def close(self) -> None:
@@ -94,3 +106,20 @@ class Spending:
             outcome=budget,
         )
         await self._record(entry)
+        await self._alert("budgets.warned", sender, bound, budget)
+
+    async def _alert(self, subject: str, sender: Sender, bound: CostBound, budget: str) -> None:
+        """Say on the tenant's bus that a budget warns or refuses, the first time that it does."""
+        if self.publish is None:
+            return
+        told: dict[str, Json] = {
+            "budget": budget,
+            "item": bound.item,
+            "workflow": sender.workflow,
+            "agent": sender.agent,
+            "run": sender.run,
+        }
+        try:
+            await self.publish(TenantId(sender.tenant), Publish(subject=subject, payload=told, type="alert"))
+        except AgentFlowError as error:  # the call goes on: the log and the audit log have it
+            log.error("an alert of budget %s cannot be put on the bus (%s)", budget, error.code)

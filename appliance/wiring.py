@@ -305,6 +305,7 @@ class Appliance:
         if self._is_writer:
             await self.bus_desk.open()
             self._opened.push_async_callback(self.bus_desk.close)
+            self.spending.publish = partial(self.bus_desk.publish, actor="appliance")
         return audit
 
     async def _open_audit(self, audit: AuditLog) -> None:

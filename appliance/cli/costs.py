@@ -52,6 +52,8 @@ def costs(af: Af, by: "By", since: str, *, until: str, has_charge_back: bool, is
     """
     from appliance.costs import Asked
 
+    if is_csv and af.terminal.is_json:
+        raise click.UsageError("--csv and --json are two forms of the same; keep one")
     asked = Asked(by=by, since=since, until=until, has_charge_back=has_charge_back)
     view = af.run(_read(af, asked))
     if is_csv:
@@ -103,7 +105,8 @@ def _draw(af: Af, view: "CostsView") -> None:
 
     begin = local_time(microseconds(view.since))[:-3]
     if not view.spending:
-        af.terminal.say(f"nothing was spent since {begin}")
+        on = {"tool": " on tools", "memory": " on memory"}.get(view.by, "")
+        af.terminal.say(f"nothing was spent{on} since {begin}")
     else:
         lines = [*map(_line, view.spending), *([_line(view.total, name="total")] if len(view.spending) > 1 else [])]
         head = (view.by.upper(), "CALLS", "INPUT", "OUTPUT", "COST")

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from appliance.forecasts import BudgetPlanView, PlanView, StepPlanView
     from runtime.domain.canonical import Json
 
-WORDS = {"fits": ("✓ fits", "green"), "may_not_fit": ("! may not fit", "yellow"), "does_not_fit": ("✗ does not", "red")}
+WORDS = {
+    "fits": ("✓ fits", "green"),
+    "may_not_fit": ("! may not fit", "yellow"),
+    "does_not_fit": ("✗ does not fit", "red"),
+}
 
 
 @click.command(

@@ -152,7 +152,7 @@ def _changes(old: Workflow, new: Workflow, state: RunState) -> Iterator[str]:
 
 def _compared(what: str, old: Mapping[str, object], new: Mapping[str, object], now: set[str]) -> Iterator[str]:
     for name in [*old, *(each for each in new if each not in old)]:
-        here = ", where the run is" if name in now else ""
+        here = ", where the run is," if name in now else ""
         if name not in new:
             yield f"{what} {name!r}{here} goes"
         elif name not in old:

@@ -47,8 +47,12 @@ class Budgets:
         budgets: Sequence[Budget] = (),
         *,
         on_warning: Warned | None = None,
+        on_refusal: Warned | None = None,
     ) -> None:
-        """`budgets`: those of the settings; a sender brings those of its workflow and agent."""
+        """`budgets`: those of the settings; a sender brings those of its workflow and agent.
+
+        `on_warning`, `on_refusal`: told the first time that a soft one may be gone over, and that a hard one refuses.
+        """
         self._database = database
         self.charges = Charges(database)
         """What was spent, to be looked at; `flush` first brings it up to date."""
@@ -57,6 +61,7 @@ class Budgets:
         self._now_us = now_us
         self._budgets = tuple(budgets)
         self._on_warning = on_warning
+        self._on_refusal = on_refusal
         self._ledger = Ledger()
         self._totals: dict[Place, list[int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
@@ -102,6 +107,8 @@ class Budgets:
         except Refused as refused:
             if refused.facts.get("is_first"):
                 log.warning("%s has no room for %s of %s", refused.facts["budget"], bound.item, sender.purpose)
+                if self._on_refusal is not None:
+                    await self._on_refusal(sender, bound, str(refused.facts["budget"]))
             raise
         call = _Call(self, sender, hold, now_us)
         await call.open(partial(self._warn, sender, bound))

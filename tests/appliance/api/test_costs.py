@@ -196,6 +196,24 @@ async def test_a_soft_budget_lets_pass_and_leaves_a_line_in_the_audit_log(data_f
         assert ["0 USD a day of model 'vllm/llama3'"] == warned
 
 
+@pytest.mark.parametrize(
+    ("is_hard", "status", "subject"), [(False, 200, "budgets.warned"), (True, 403, "budgets.exceeded")]
+)
+async def test_a_budget_that_is_gone_over_is_an_alert_on_the_bus(
+    data_folder: Path, is_hard: bool, status: int, subject: str
+) -> None:
+    """Once for each name and period, so that a program that subscribes can wake somebody."""
+    async with paid(data_folder, scope={"model": "*"}, per="day", usd="0", hard=is_hard) as (api, _):
+        for _ in range(2):
+            assert status == (await api.client.post("/v1/chat/completions", json=QUESTION)).status_code
+        (line,) = await api.service.appliance.bus_desk.messages(DEFAULT_TENANT, "budgets.>")
+        told = line.envelope
+        assert (subject, "alert", "appliance") == (told["subject"], told["type"], told["from"])
+        payload = told["payload"]
+        assert isinstance(payload, dict)
+        assert ("0 USD a day of model 'vllm/llama3'", "model:vllm/llama3") == (payload["budget"], payload["item"])
+
+
 async def test_a_call_that_broke_off_counts_in_its_run(data_folder: Path) -> None:
     """A failed step costs what the server may charge for it."""
 

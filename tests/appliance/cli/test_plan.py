@@ -80,6 +80,7 @@ def test_budgets_are_asked_whether_they_have_room(af: Af, tmp_path: Path, settin
         "0.06 USD an hour of workflow 'two'": "may_not_fit",
         "0.05 USD a day of workflow 'two' of tenant 'default'": "may_not_fit",
         "0.04 USD a run of workflow 'two'": "does_not_fit",
+        "1 USD a day of agent 'say'": "fits",
     } == verdicts
 
 
@@ -187,3 +188,29 @@ def test_a_list_that_only_the_run_will_tell_is_learned(af: Af, tmp_path: Path) -
         runs.append(next(step["within"]["runs"]["p50"] for step in found["steps"] if step["agent"] == "each"))
         assert 0 == af("run", path, "--input", '{"message": "hi"}').code
     assert [8, 2, 2] == runs
+
+
+def test_a_plan_looks_at_budgets_of_agents_and_models(af: Af, tmp_path: Path, settings: Path) -> None:
+    """A run is refused for them as for the whole's, so a plan that left them out would promise too much."""
+    settings.write_text(
+        'prices: {"scripted/*": {per_call: "0.01"}}\n'
+        "budgets:\n"
+        "  - {scope: {agent: '*'}, per: hour, usd: '0.001'}\n"
+        "  - {scope: {model: scripted/two}, per: day, tokens: 1000}\n"
+        "  - {scope: {agent: nobody}, per: day, usd: 0}\n"
+    )
+    path = tmp_path / "pair.yaml"
+    path.write_text(
+        "name: pair\nagents:\n"
+        "  one: {type: llm, prompt: x, model: {provider: scripted, name: one, answers: [y], max_tokens: 9}, "
+        "policies: {cost_budget: 0.02/run}}\n"
+        "  two: {type: llm, prompt: x, model: {provider: scripted, name: two, answers: [y], max_tokens: 9}}\n"
+    )
+    plan: Any = af("plan", path, "--json").document
+    assert {
+        "0.001 USD an hour of agent 'one'": "does_not_fit",
+        "0.001 USD an hour of agent 'two'": "does_not_fit",
+        "1,000 tokens a day of model 'scripted/two'": "fits",
+        "0.02 USD a run of agent 'one' of workflow 'pair'": "fits",
+    } == {each["budget"]: each["verdict"] for each in plan["budgets"]}
+    assert "✗ does not fit" in af("plan", path).out
