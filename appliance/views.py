@@ -17,6 +17,7 @@ from runtime.domain.run import RunState, RunStatus, StepState, StepStatus
 from runtime.domain.units import USD_MICROS
 from runtime.domain.workflow import Workflow
 from runtime.engine.answer import answer_of
+from runtime.engine.promises import late_by_ms
 from runtime.errors import AgentFlowError
 from runtime.ports import RunKind, RunSummary
 
@@ -137,6 +138,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """Why the run failed or was cancelled."""
     awaiting: list[str] | msgspec.UnsetType = msgspec.UNSET
     """The signals that it waits for, itself or in runs of its steps."""
+    late_ms: int | msgspec.UnsetType = msgspec.UNSET
+    """By how much it is over the `sla_response_time` of its definition, where it is."""
 
 
 class RunLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +180,7 @@ def run_view(state: RunState, workflow: Workflow | None = None) -> RunView:
         ended_at=rfc3339(state.ended_us) if state.is_final else msgspec.UNSET,
         error=_error_view(error) if error else msgspec.UNSET,
         awaiting=state.awaits() or msgspec.UNSET,
+        late_ms=(late_by_ms(workflow, state) if workflow else None) or msgspec.UNSET,
     )
 
 

@@ -77,6 +77,8 @@ def headline(run: RunView) -> str:
     took = ""
     if isinstance(run.started_at, str) and isinstance(run.ended_at, str):
         took = f"  {span((microseconds(run.ended_at) - microseconds(run.started_at)) / 1_000)}"
+    if isinstance(run.late_ms, int):
+        took += click.style(f", late by {span(run.late_ms)}", fg="yellow")
     end = f"{status(run.status)}"
     if _lost(run) is not None:
         end = click.style("! succeeded by its error path", fg="yellow")

@@ -7,7 +7,7 @@ from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler
 from appliance.loading.keys import (
     AGENT_MEMORY,
-    POLICIES,
+    AGENT_POLICIES,
     RESOURCE_LIMITS,
     json_schema,
     method,
@@ -76,7 +76,7 @@ _KEYS: dict[str, Shape] = {
     "memory": AGENT_MEMORY,
     "planner": planner(is_lenient=True, of_agent=True),
     "tools": list_of(tool_name, what="a list of tool names"),
-    "policies": POLICIES,
+    "policies": AGENT_POLICIES,
     "concurrency": whole(1, 10_000),
     "retry": retry,
     "timeout": duration,

@@ -64,6 +64,7 @@ def workflow_of(
         tree=tree_of(_mapping(plan["definition"])) if plan["type"] == "behavior_tree" else None,
         llm=llm_of(plan, _mapping(document["agents"])) if plan["type"] == "llm" else None,
         timeout_ms=_milliseconds(section.get("timeout"), 0),
+        sla_ms=_promise(_mapping(document.get("policies")).get("sla_response_time", section.get("sla"))),
         max_steps=_int(section.get("max_steps"), 1_000),
         budget_usd_micros=usd_micros(section["cost_budget"]) if "cost_budget" in section else None,
         input_schema=_schema(document.get("input_schema")),
@@ -281,6 +282,11 @@ def _schema(found: Json) -> Document | None:
 
 def _milliseconds(found: Json, default: int) -> int:
     return default if found is None else milliseconds(found)
+
+
+def _promise(found: Json) -> int:
+    """Milliseconds of a promise that is a time; one that is a share of runs is nobody's to keep here."""
+    return 0 if isinstance(found, str) and found.strip().endswith("%") else _milliseconds(found, 0)
 
 
 def _text(found: Json) -> str:

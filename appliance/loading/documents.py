@@ -67,7 +67,7 @@ _WORKFLOW_SECTION = record(
         "type": choice(*PLANNER_TYPES),
         "timeout": duration,
         "max_steps": whole(1, 1_000_000),
-        "sla": inactive(SLA),
+        "sla": SLA,
         "cost_budget": money,
         "planner": planner(is_lenient=False),
         **dict.fromkeys((*_PLANNER_KEYS, *FEEDBACK_KEYS), anything),

@@ -139,25 +139,24 @@ def data_class(node: Node, place: Place) -> Json:
     return found
 
 
-POLICIES = record(
-    "policies",
-    {
-        "residency": residency,
-        "data_class": data_class,
-        "minimise": boolean,
-        "replan": REPLAN,
-        "cost_budget": limit,
-        "cost_budget_tokens": _COUNT,
-        "rate_limit": inactive(rate),
-        "permissions": inactive(texts),
-        "sla_response_time": inactive(duration),
-        "escalation_threshold": inactive(
-            either(_COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text)
-        ),
-        "human_review_threshold": inactive(ratio),
-        "appeals_process": inactive(either(boolean, choice("enabled", "disabled"), is_text)),
-    },
-)
+_POLICIES: dict[str, Shape] = {
+    "residency": residency,
+    "data_class": data_class,
+    "minimise": boolean,
+    "replan": REPLAN,
+    "cost_budget": limit,
+    "cost_budget_tokens": _COUNT,
+    "rate_limit": inactive(rate),
+    "permissions": inactive(texts),
+    "sla_response_time": duration,
+    "escalation_threshold": inactive(
+        either(_COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text)
+    ),
+    "human_review_threshold": inactive(ratio),
+    "appeals_process": inactive(either(boolean, choice("enabled", "disabled"), is_text)),
+}
+POLICIES = record("policies", _POLICIES)
+AGENT_POLICIES = record("policies", {**_POLICIES, "sla_response_time": inactive(duration)})
 
 
 def _backend(node: Node, place: Place) -> Json:
@@ -290,4 +289,4 @@ TENANTS = mapping_of(
     ),
     what="a mapping from tenant ids to tenants",
 )
-SLA = either(percent, duration, lambda node: not (is_text(node) and str(node.value).strip().endswith("%")))
+SLA = either(inactive(percent), duration, lambda node: not (is_text(node) and str(node.value).strip().endswith("%")))

@@ -90,7 +90,8 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
         "planner": plan,
     }
     policies = {**_mapping(outer.get("policies")), **_mapping(own.get("policies"))}
-    policies.pop("replan", None)
+    for key in ("replan", "sla_response_time"):  # the workflow's own
+        policies.pop(key, None)
     if policies:
         planned["policies"] = policies
     limit = _mapping(outer.get("workflow")).get("cost_budget")

@@ -216,6 +216,8 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     """Where a model plans."""
     timeout_ms: int = 0
     """Bound on the whole run; 0: none."""
+    sla_ms: int = 0
+    """How long a run may take before it counts as late, which is told and nothing more; 0: any time."""
     max_steps: int = 1_000
     """Bound on the steps of one run, so that a loop ends."""
     budget_usd_micros: int | None = None

@@ -33,6 +33,7 @@ from runtime.domain.run import RunState, StepState, apply, fold
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.minimise import masked, minimised, no_minimiser
+from runtime.engine.promises import tell_late
 from runtime.engine.reading import entries_of
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Unavailable
@@ -247,6 +248,7 @@ class Executor:
     def _carry_out_all(self, live: LiveRun, commands: list[Command]) -> None:
         self._settle(live)
         if live.state.is_final:  # whatever else was decided ended with the run
+            tell_late(live.workflow, live.state)
             llm = live.workflow.llm
             if llm is not None and llm.keeps_plans and (live.state.status == "failed" or live.state.replans):
                 forgetting = asyncio.create_task(self._dispatcher.forget_plans(live.workflow, live.state))
