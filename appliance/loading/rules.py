@@ -6,6 +6,7 @@ Rules from a file stand in the normalised definition itself, so its hash covers 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePath
+from typing import NamedTuple
 
 from appliance.loading.keys import template
 from appliance.loading.node import Node
@@ -120,7 +121,7 @@ def _from_file(node: Node, place: Place) -> Json:
     except Invalid as error:  # NotFound is one
         place.error(error.code, error.message, node)
         return None
-    file = str(PurePath(node.file).parent / name)
+    file = str(PurePath(reading.file).parent / name)
     source = decode(data, reading.report, file)
     documents = [] if source is None else read_documents(source, reading.report, file=file)
     if len(documents) == 1:
@@ -149,58 +150,70 @@ def check_table(found: dict[str, Json], node: Node, place: Place) -> None:
     if written is None or written.value is None:
         message = "an agent of type 'rules_engine' decides by a table of rules"
         place.refuse("rules.missing", message, node, f"add {EXAMPLE}")
-    rows = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    at = place.child("rules")
-    lines = _nodes(place)
-    _check_rows(rows, found, lines or [node] * len(rows), at)
-    _check_calls(rows, found, lines or [node] * len(rows), node, place)
+    nodes = _nodes(place) or [node] * len(listed if isinstance(listed, list) else [])
+    rows = [
+        _Row(place.child("rules").child(number), line, row)
+        for number, (row, line) in enumerate(zip(listed if isinstance(listed, list) else [], nodes, strict=False))
+        if isinstance(row, dict)
+    ]
+    _check_rows(rows, found, node, place)
+    _check_calls(rows, found, node, place)
 
 
-def _check_rows(rows: list[dict[str, Json]], found: dict[str, Json], lines: list[Node], at: Place) -> None:
+class _Row(NamedTuple):
+    """A rule that was read, where it stands, and what stands there."""
+
+    place: Place
+    node: Node
+    keys: dict[str, Json]
+
+
+def _check_rows(rows: list[_Row], found: dict[str, Json], node: Node, place: Place) -> None:
     policy, how = found.get("hit_policy", "first"), found.get("aggregate")
-    names = Counter(str(row.get("name")) for row in rows)
+    names = Counter(str(row.keys.get("name")) for row in rows)
     seen: dict[str, str] = {}
-    for number, (row, line) in enumerate(zip(rows, lines, strict=False)):
-        name, when, here = str(row.get("name")), str(row.get("when")).strip(), at.child(number)
+    for row in rows:
+        name, when = str(row.keys.get("name")), str(row.keys.get("when")).strip()
         if names[name] > 1 or name == OTHERWISE:
             message = f"the name {name!r} is taken: the journal says by their names which rules held"
-            here.child("name").error("rules.name", message, line)
+            row.place.child("name").error("rules.name", message, row.node)
         if when in seen and policy in ("first", "unique"):
             never = "never counts" if policy == "first" else "always conflicts with it"
-            here.warn("rules.same", f"rule {name!r} has the condition of rule {seen[when]!r}, and so {never}", line)
+            message = f"rule {name!r} has the condition of rule {seen[when]!r}, and so {never}"
+            row.place.warn("rules.same", message, row.node)
         seen.setdefault(when, name)
-        if "priority" in row and policy != "priority":
-            here.child("priority").warn("rules.priority", "'priority' counts under hit_policy: priority alone", line)
-        then = row.get("then")
-        is_other = not isinstance(then, int | float | str) or isinstance(then, bool)
-        if how in ("sum", "min", "max") and (is_other or (isinstance(then, str) and "{" not in then)):
-            here.child("then").error("rules.not_a_number", f"'aggregate: {how}' needs decisions that are numbers", line)
+        if "priority" in row.keys and policy != "priority":
+            message = "'priority' counts under hit_policy: priority alone"
+            row.place.child("priority").warn("rules.priority", message, row.node)
+        if how in ("sum", "min", "max") and not _may_be_number(row.keys.get("then")):
+            message = f"'aggregate: {how}' needs decisions that are numbers"
+            row.place.child("then").error("rules.not_a_number", message, row.node)
     if how is not None and policy != "collect":
         message = "'aggregate' says what collected decisions come to"
-        at.child("aggregate").error(
-            "rules.aggregate", message, lines[0] if lines else Node(None), "hit_policy: collect"
-        )
+        place.child("aggregate").error("rules.aggregate", message, node.find(("aggregate",))[0], "hit_policy: collect")
 
 
-def _check_calls(
-    rows: list[dict[str, Json]], found: dict[str, Json], lines: list[Node], node: Node, place: Place
-) -> None:
+def _may_be_number(then: Json) -> bool:
+    if isinstance(then, str):
+        return "{" in then
+    return isinstance(then, int | float) and not isinstance(then, bool)
+
+
+def _check_calls(rows: list[_Row], found: dict[str, Json], node: Node, place: Place) -> None:
     """Rules call tools of the agent's list, and the list has no others."""
     listed = found.get("tools")
     granted = [str(tool) for tool in listed] if isinstance(listed, list) else []
-    last = found.get("otherwise")
-    ends = [(last, node.find((OTHERWISE,))[0], place.child(OTHERWISE))] if isinstance(last, dict) else []
-    numbered = [
-        (row, line, place.child("rules").child(n)) for n, (row, line) in enumerate(zip(rows, lines, strict=False))
-    ]
+    last = found.get(OTHERWISE)
+    ends = [_Row(place.child(OTHERWISE), node.find((OTHERWISE,))[0], last)] if isinstance(last, dict) else []
     called: set[str] = set()
-    for row, line, here in [*numbered, *ends]:
-        for tool in _tools(row):
+    for row in [*rows, *ends]:
+        for tool in _tools(row.keys):
             called.add(tool)
             if tool not in granted:
+                here = row.place.child("call")
                 message = f"the rule calls {tool!r}, which is not among the agent's tools"
                 hint = did_you_mean(here.guess(tool, granted)) or f"add it: tools: [{', '.join([*granted, tool])}]"
-                here.child("call").error("rules.tool", message, line, hint)
+                here.error("rules.tool", message, row.node, hint)
     for tool in granted if rows else ():
         if tool not in called:
             message = f"no rule calls the tool {tool!r}"

@@ -33,6 +33,9 @@ def check_search(found: dict[str, Json], node: Node, place: Place) -> None:
     memory = found.get("memory")
     long_term = memory.get("long_term") if isinstance(memory, dict) else None
     has_index = isinstance(long_term, dict) and bool({"folder", "collection"} & long_term.keys())
+    for key in () if config.get("live") is True or not has_index else config.keys() - {"live"}:
+        message = f"{key!r} counts with live: true; an index gives as many as memory.long_term.k says"
+        place.child("config").child(key).warn("key.not_active", message, (at or node).find((key,))[0])
     if config.get("live") is True and "url" not in config:
         message = "the web is searched through a search service that speaks the API of SearXNG"
         place.child("config").refuse("web_search.no_service", message, at or node, f"add its url: {_SERVICE}")

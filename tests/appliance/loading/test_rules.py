@@ -1,12 +1,17 @@
 """Tables of rules: what can be wrong with them is said before a run, with the line."""
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from appliance.loader import check, check_bytes, from_document
-from runtime.domain.canonical import encode
+from runtime.agents.rules_engine import RulesAgent
+from runtime.domain.canonical import Json, encode
 from runtime.domain.problem import Problem
+from runtime.domain.rules import AGGREGATES, HIT_POLICIES
 
 HEAD = """name: fraud
 agents:
@@ -111,7 +116,7 @@ def test_what_is_wrong_with_a_rule_is_said_with_its_line(rules: str, code: str, 
 
 def test_the_table_as_a_whole_is_checked() -> None:
     rule = "{when: amount > 1, then: a}"
-    assert ("rules.aggregate", 8, "rules.aggregate") in told(rule, "    aggregate: sum\n")
+    assert ("rules.aggregate", 9, "aggregate") in told(rule, "    aggregate: sum\n")
     summed = told(rule, "    hit_policy: collect\n    aggregate: sum\n")
     assert ("rules.not_a_number", 8, "rules.0.then") in summed
     assert ("value.unknown", 9, "hit_policy") in told(rule, "    hit_policy: frist\n")
@@ -136,6 +141,40 @@ def test_an_empty_key_is_a_missing_one() -> None:
     assert "rules.missing" in [
         each.code for each in problems("name: x\nagents:\n  decide:\n    type: rules_engine\n    rules:\n")
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["amount > 1", "flag", "{{ amount }}", "first"]),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(["then", "call", "tool", "when"]), each),
+    max_leaves=8,
+)
+CALL = st.just("flag") | st.lists(st.fixed_dictionaries({"tool": st.just("flag")}), min_size=1, max_size=2) | JSON
+RULE = st.fixed_dictionaries(
+    {"when": st.sampled_from(["amount > 1", "task.a", "true"]), "then": JSON},
+    optional={"call": CALL, "arguments": JSON, "name": JSON, "priority": st.integers(0, 3)},
+)
+TABLE = st.fixed_dictionaries(
+    {"rules": st.lists(RULE, max_size=3) | JSON},
+    optional={
+        "hit_policy": st.sampled_from(HIT_POLICIES) | JSON,
+        "aggregate": st.sampled_from(AGGREGATES),
+        "otherwise": RULE | JSON,
+        "input": JSON,
+    },
+)
+
+
+@settings(max_examples=50)
+@given(TABLE)
+def test_whatever_stands_there_is_read_or_told(table: dict[str, Json]) -> None:
+    """And what is read without an error is a table that an agent is made of, today and from the store."""
+    document = {"name": "x", "agents": {"decide": {"type": "rules_engine", "tools": ["flag"], **table}}}
+    workflow = check_bytes(json.dumps(document).encode()).workflow
+    if workflow is None or any(each.severity == "refusal" for each in workflow.problems):
+        return
+    (spec,) = workflow.agents.values()
+    RulesAgent(spec)
+    assert workflow.agents == from_document(encode(workflow.document), "").agents
 
 
 def test_states_of_the_plan_are_known_names() -> None:

@@ -29,6 +29,7 @@ def test_an_index_or_a_service_is_enough(more: str) -> None:
         ("", "web_search.nothing_to_search", 4, "refusal"),
         ("    config: {url: 'http://localhost:8888'}\n", "web_search.nothing_to_search", 4, "refusal"),
         ("    config: {live: true}\n", "web_search.no_service", 5, "refusal"),
+        ("    memory: {long_term: {collection: a}}\n    config: {count: 3}\n", "key.not_active", 6, "warning"),
         ("    config: {live: true, url: localhost}\n", "value.form", 5, "error"),
         ("    config: {live: true, url: 'http://a', cuont: 3}\n", "key.unknown", 5, "error"),
         (
