@@ -1,10 +1,13 @@
 """Each template's scenarios, run as `af` runs them; what a chat model would say is played."""
 
+import base64
 import importlib.util
 import os
 import re
 import shutil
+import struct
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -216,6 +219,77 @@ def output_of(run: RunView) -> dict[str, Json]:
 def timeout_of(template: str) -> str:
     text = (TEMPLATES / template / "workflow.yaml").read_text(encoding="utf-8")
     return str(yaml.safe_load(text)["workflow"]["timeout"])
+
+
+# --- content-moderation
+
+
+async def test_posts_are_moderated_as_their_scenarios_say(tmp_path: Path) -> None:
+    """Approved, banned, or shown to a person, who has the last word."""
+    needs(EMBEDDING_MODEL)
+    folder, known = project("content-moderation", tmp_path), scenarios("content-moderation")
+    runs = await ran(folder, [dict(each["input"]) for each in known], tmp_path / "data")
+    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
+    assert {("human_review",)} == {tuple(run.awaiting or ()) for run in runs if run.status == "waiting"}
+
+
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("Write to ada@example.org, please.", ["email"]),
+        ("Call 030 1234 5678 or +44 20 7946 0199.", ["phone"]),
+        ("DE89 3704 0044 0532 0130 00", ["iban"]),
+        ("DE89 3704 0044 0532 0130 01 fails its check", []),
+        ("4111 1111 1111 1111", ["card"]),
+        ("4111 1111 1111 1112 fails its check", []),
+        ("In 2026 it cost 1,299.00 and 3 of 4 bought it.", []),
+    ],
+)
+def test_personal_data_is_found_by_its_form_and_its_check(
+    monkeypatch: pytest.MonkeyPatch, text: str, kinds: list[str]
+) -> None:
+    found = handlers("content-moderation", "checks.py", monkeypatch).pii({"text": text}, None)
+    assert {"pii_found": bool(kinds), "kinds": kinds} == found
+
+
+@pytest.mark.parametrize("kind", range(5))
+def test_pictures_are_read_whatever_their_filter(monkeypatch: pytest.MonkeyPatch, kind: int) -> None:
+    """PNG has five of them; a wrong one turns a harmless picture red."""
+    pictures = handlers("content-moderation", "pictures.py", monkeypatch)
+    width, height = 5, 4
+    wanted = [(7 * x + 40 * y, 250 - 9 * x, (x * y * 31) % 256) for y in range(height) for x in range(width)]
+    rows = [bytes(value for pixel in wanted[y * width :][:width] for value in pixel) for y in range(height)]
+    before = bytes(width * 3)
+    raw = b""
+    for row in rows:
+        left = bytes(3) + row[:-3]
+        corner = bytes(3) + before[:-3]
+        guess = (bytes(len(row)), left, before, bytes((a + b) // 2 for a, b in zip(left, before, strict=True)))
+        paeth = bytes(pictures.paeth(*each) for each in zip(left, before, corner, strict=True))
+        guessed = (*guess, paeth)[kind]
+        raw += bytes([kind]) + bytes((a - b) % 256 for a, b in zip(row, guessed, strict=True))
+        before = row
+    assert wanted == pictures.decoded(png(raw, width, height))
+
+
+def test_what_is_no_picture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cannot be read, is cut off, or unfolds to more than it says."""
+    pictures = handlers("content-moderation", "pictures.py", monkeypatch)
+    whole = png(bytes(4 * 16), 5, 4)
+    assert {(0, 0, 0)} == set(pictures.decoded(whole))
+    for wrong in ("", "no base64!", "bm8gcGljdHVyZQ==", whole[:60], png(bytes(10), 5, 4), png(b"", 60_000, 60_000)):
+        with pytest.raises(pictures.BadPicture):
+            pictures.nsfw_detector(wrong)
+
+
+def png(raw: bytes, width: int, height: int) -> str:
+    """A PNG of eight bits a channel with these filtered rows, in Base64."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")]
+    body = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    ]
+    return base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"".join(body)).decode()
 
 
 def handlers(template: str, file: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]  # a module
