@@ -125,7 +125,7 @@ def drawing(points: Sequence[Curve]) -> str:
 
     ticks = [text(place(index, -0.06 * top), str(point.runs)) for index, point in enumerate(points)]
     marks = [
-        text(f"{left - 8},{place(0, top * part / 4).split(',')[1]}", f"{top * part / 4:.0%}", "end")
+        text(f"{left - 8},{place(0, top * part / 4).split(',')[1]}", f"{top * part / 4:.1%}", "end")
         for part in range(5)
     ]
     lines = [
