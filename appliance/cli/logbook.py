@@ -28,6 +28,8 @@ CHATTY = {
 }
 """Least level of libraries whose words would drown ours; those of HTTP name every address with its query."""
 
+_SAID = ("appliance.cli.failures", "runtime.engine.ended")
+"""Loggers of what a command says itself."""
 _OWN = frozenset(vars(logging.LogRecord("", 0, "", 0, "", None, None))) | {"message", "asctime", "taskName"}
 
 
@@ -88,12 +90,12 @@ class _Redaction:
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]  # generic in the stubs alone
-    """Short lines for people; what ended the command is said by `failures` in words of its own."""
+    """Short lines for people, without what is said to them in other words: what ended the command, how a run ended."""
 
     redaction: _Redaction
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.name != "appliance.cli.failures" and super().filter(record) is not False
+        return record.name not in _SAID and super().filter(record) is not False
 
     def format(self, record: logging.LogRecord) -> str:
         return f"{record.levelname.lower()}: {self.redaction.text(record.getMessage())}"

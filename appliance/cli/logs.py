@@ -15,6 +15,7 @@ from runtime.domain.command import StartStep
 from runtime.domain.ids import state_of
 from runtime.domain.journal import rfc3339
 from runtime.engine.clock import SystemClock
+from runtime.errors import AgentFlowError
 
 if TYPE_CHECKING:
     from runtime.domain.journal import Entry
@@ -59,12 +60,28 @@ def logs(
     """
     since_us = None if age_ms is None else SystemClock().now_us() - age_ms * 1_000
     if run is None:
-        wanted = Wanted(run=of_run, agent=agent, level=level or "", since=rfc3339(since_us) if since_us else "")
+        wanted = Wanted(
+            run=af.run(_known(af, of_run)) if of_run else "",
+            agent=agent,
+            level=level or "",
+            since=rfc3339(since_us) if since_us else "",
+        )
         _records(af, wanted, limit=limit, follow=follow)
         return
     if of_run or level:
         raise click.UsageError("--run and --level are for the program's log; leave RUN out to read that")
     af.run(_logs(af, run, agent=agent, since_us=since_us or 0, follow=follow))
+
+
+async def _known(af: Af, name: str) -> str:
+    """The id of a run that is named by a part of it, or as `last`; what was typed where no journal knows it."""
+    from appliance.cli.journal import find_run, open_journal
+
+    try:
+        async with open_journal(af.settings) as store:
+            return await find_run(store, name)
+    except AgentFlowError:  # the log may name what the journal has not, or not any more
+        return name
 
 
 def _records(af: Af, wanted: Wanted, *, limit: int, follow: bool) -> None:
@@ -74,7 +91,8 @@ def _records(af: Af, wanted: Wanted, *, limit: int, follow: bool) -> None:
     for record in (*newest,):
         _show(af, record)
     if not newest and not follow:
-        af.terminal.note(f"no such records in {file}")
+        journal = f"; what a run did is in its journal: {af.me} logs {wanted.run}" if wanted.run else ""
+        af.terminal.note(f"no such records in {file}{journal}")
     for record in coming:
         _show(af, record)
 

@@ -32,6 +32,7 @@ from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, StepState, apply, fold
 from runtime.domain.workflow import Workflow
 from runtime.engine.dispatcher import Dispatcher
+from runtime.engine.ended import tell_ended
 from runtime.engine.minimise import masked, minimised, no_minimiser
 from runtime.engine.promises import tell_late
 from runtime.engine.reading import entries_of
@@ -249,6 +250,7 @@ class Executor:
         self._settle(live)
         if live.state.is_final:  # whatever else was decided ended with the run
             tell_late(live.workflow, live.state)
+            tell_ended(live.state)
             llm = live.workflow.llm
             if llm is not None and llm.keeps_plans and (live.state.status == "failed" or live.state.replans):
                 forgetting = asyncio.create_task(self._dispatcher.forget_plans(live.workflow, live.state))

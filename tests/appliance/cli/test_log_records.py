@@ -96,3 +96,18 @@ def test_records_are_followed_when_the_file_is_turned_over(log: Path) -> None:
 def test_nothing_asked_for_takes_everything() -> None:
     """Records of an older program may lack any field."""
     assert Wanted().takes({})
+
+
+def test_a_run_that_failed_is_in_the_log(af: Af, desk: Path) -> None:
+    """Whoever looks at the log alone at night sees it, and the command that says why; the terminal said it anyway."""
+    said = af("run", desk, "--input", '{"message": "card broken"}')
+    assert "warning" not in said.err
+    run = str(af("runs", "list", "--json").document["runs"][0]["run_id"])  # type: ignore[index]
+    for chosen in (["--level", "warning"], ["--agent", "answer"], ["--run", "last"], ["--run", run]):
+        record = json.loads(af("logs", *chosen, "--json").out)
+        expected = {"run": run, "workflow": "desk", "step": "answer", "agent": "answer", "code": "model.broken"}
+        assert expected == {name: record[name] for name in expected}
+    assert f"run {run} of workflow 'desk' failed in step 'answer': model.broken; see: af runs why {run}" in (
+        af("logs", "--level", "warning").out
+    )
+    assert f"af logs {run}" in af("logs", "--run", "last", "--level", "error").err
