@@ -207,6 +207,8 @@ class _Walk:
         if finish is not None:
             error = _error_of(finish)
             kind: Kind = "judged" if error.code.startswith(("quality.", "gate.", "replan.")) else "undecided"
+            if kind == "undecided" and finish.state and finish.state != state_of(StepId(step)):
+                step, agent = finish.state, ""  # a state that only decides, behind the step
             return [self._link(beat, kind, error, step=step, agent=agent)]
         if any(isinstance(command, Replan) for command in beat.commands):
             return [self._link(beat, "replanned", ErrorInfo("plan.changed", why), step=step, agent=agent)]

@@ -238,6 +238,27 @@ planner:
         good={"text": "x", "amount": 7},
         tells=("input.amount is missing; they had 7",),
     ),
+    "a state that only decides": Break(
+        definition=f"""
+name: sign
+agents:
+  send: {SAY}
+planner:
+  type: fsm
+  initial_state: begin
+  final_states: [done]
+  states:
+    begin: {{condition: "input.text == 'bad'", on_true: sent, on_false: send}}
+    sent: {{agent: send, on_success: decide}}
+    decide: {{condition: "steps.sent.text.yes", on_true: send, on_false: done}}
+    send: {{on_success: done}}
+""",
+        code="condition.error",
+        step="decide",
+        kind="undecided",
+        chain=("condition.error",),
+        tells=("step 'decide' could not go on", "a text or number stands where keys are looked for"),
+    ),
     "the project's own code": Break(
         definition="""
 name: letters
