@@ -76,6 +76,7 @@ async def _import(af: Af, file: Path) -> None:
 def _draw(af: Af, view: "ImportView") -> None:
     from appliance.cli.report import status
     from appliance.cli.terminal import printable, table
+    from appliance.cli.units import counted
 
     rows = [
         (
@@ -89,6 +90,9 @@ def _draw(af: Af, view: "ImportView") -> None:
     ]
     af.terminal.say(table(("RUN", "STATUS", "ENTRIES", "WORKFLOW", ""), rows, right=(2,)))
     pseudonyms = ", minimised" if view.minimised else ""
-    af.terminal.say(
-        f"from {printable(view.origin)}{pseudonyms}, with {view.definitions} definitions; only looked at here"
-    )
+    definitions = counted(view.definitions, "definition")
+    af.terminal.say(f"from {printable(view.origin)}{pseudonyms}, with {definitions}; only looked at here")
+    failed = next((run.run_id for run in view.runs if run.status == "failed"), None)
+    if shown := failed or next((run.run_id for run in view.runs), None):
+        command = "why" if failed else "show"
+        af.terminal.say(f"\n  {click.style('next', dim=True)}\n    {af.me} runs {command} {shown}")

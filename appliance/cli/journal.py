@@ -65,7 +65,8 @@ async def find_run(store: Store, given: str) -> RunId:
 
 
 async def _newest(store: Store) -> RunId:
-    """The run that somebody started last. One of a step only where its own run is no longer here."""
+    """The run that somebody started last. One of a step only where its own run is no longer here; one that was taken
+    in only where none was started here."""
     newest: RunId | None = None
     before: RunId | None = None
     while page := await store.runs(kinds=("run",), limit=PAGE, before=before):
@@ -76,6 +77,8 @@ async def _newest(store: Store) -> RunId:
         before = page[-1].run
     if newest is not None:
         return newest
+    if imported := await store.runs(kinds=("imported",), limit=1):  # a folder to look at runs of elsewhere
+        return imported[0].run
     raise NotFound("run.none", "there are no runs here yet; start one: af run support --input '{…}'")
 
 

@@ -34,6 +34,11 @@ def test_a_failed_run_can_be_studied_elsewhere(af: Af, exported: Path, tmp_path:
     assert 0 == said.code
     assert "FIRST CAUSE  step 'answer' failed" in elsewhere(af, tmp_path, "runs", "why", broken).out
     assert af("logs", waits, "--json").out == elsewhere(af, tmp_path, "logs", waits, "--json").out
+    again = elsewhere(af, tmp_path, "runs", "import", exported)
+    assert f"af --data {tmp_path / 'elsewhere'} runs why {broken}" in again.out, "what it was taken in for"
+    assert "with 1 definition; only looked at here" in again.out
+    last = elsewhere(af, tmp_path, "runs", "show", "last", "--json").document["run_id"]
+    assert last in (broken, waits), "the newest, where none was started here"
     mended = elsewhere(af, tmp_path, "what-if", broken, "--set", "answer.result.text=mended", "--json").document
     assert "succeeded" == mended["right"]["status"]  # type: ignore[index]
 
@@ -46,7 +51,7 @@ def test_an_imported_run_is_never_gone_on_with(af: Af, exported: Path, tmp_path:
         said = elsewhere(af, tmp_path, "runs", *command)
         assert (1, True) == (said.code, "run.imported" in said.err)
     assert [] == elsewhere(af, tmp_path, "runs", "resume", "--json").document["runs"]
-    assert "run.none" in elsewhere(af, tmp_path, "runs", "show", "last").err
+    assert "run.imported" in elsewhere(af, tmp_path, "runs", "signal", "last", "person").err
     again = elsewhere(af, tmp_path, "runs", "import", exported, "--json").document
     assert [False, False] == [run["is_new"] for run in again["runs"]]  # type: ignore[attr-defined]
 
