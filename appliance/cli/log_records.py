@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from appliance.cli.logbook import FILES_KEPT
+from appliance.cli.units import clock_time, local_time, microseconds
 
 POLL_S = 0.25
 _HEAD = ("at", "level", "logger", "pid", "message", "traceback")
@@ -70,12 +71,21 @@ def records_to_come(file: Path) -> Iterator[dict[str, Any]]:
 
 
 def line_of(record: dict[str, Any]) -> str:
-    """A record for a person: `14:03:12.345 warning appliance.threats  unusual …`, then what else it says."""
-    at = str(record.get("at", ""))[11:23]
+    """A record for a person: `2026-01-31 14:03:12.345 warning appliance.threats  unusual …`, then what else it says."""
+    at = _local(str(record.get("at", "")))
     others = {name: value for name, value in record.items() if name not in _HEAD}
     more = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in others.items())
     head = f"{at} {record.get('level', ''):<7} {record.get('logger', '')}  {record.get('message', '')}"
     return f"{head}{f'  {more}' if more else ''}"
+
+
+def _local(at: str) -> str:
+    """When it was in this machine's time zone, as everything else that a person is shown; the log itself has UTC."""
+    try:
+        at_us = microseconds(at)
+    except ValueError:
+        return at
+    return f"{local_time(at_us)[:10]} {clock_time(at_us)}"
 
 
 def _records(stream: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # a text file

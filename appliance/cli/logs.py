@@ -10,6 +10,7 @@ from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from appliance.cli.log_records import Wanted, line_of, records_in, records_to_come
 from appliance.cli.terminal import printable
+from appliance.cli.units import local_time
 from appliance.cli.words import DURATION, RUN
 from runtime.domain.command import StartStep
 from runtime.domain.ids import state_of
@@ -116,14 +117,19 @@ async def _logs(af: Af, name: str, *, agent: str, since_us: int, follow: bool) -
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
         steps: set[str] = set()
+        days = [local_time(SystemClock().now_us())[:10]]
+        """The day of the line before, which need not be told again; today's goes without saying."""
 
         def show(entry: "Entry") -> None:
             if entry.at_us < since_us or not _is_of(entry, agent, steps):
                 return
             if af.terminal.is_json:
                 af.terminal.raw_line(envelope_of(write(run, entry)))
-            else:
-                af.terminal.say(entry_line(entry))
+                return
+            if (day := local_time(entry.at_us)[:10]) != days[-1]:
+                days.append(day)
+                af.terminal.say(click.style(day, dim=True))
+            af.terminal.say(entry_line(entry))
 
         if follow:
             await watch(store, run, show, until_final=True)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -56,10 +57,26 @@ def test_records_are_filtered(af: Af, arguments: list[str], expected: str) -> No
 
 
 @pytest.mark.usefixtures("log")
-def test_a_person_reads_time_level_and_words(af: Af) -> None:
-    """And what else a record says."""
-    lines = af("logs", "--run", "r-17").out.splitlines()
-    assert ['11:00:00.000 warning b  x  run="r-17"'] == lines
+def test_a_person_reads_time_level_and_words(af: Af, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what else a record says: in local time, as all commands tell it, with the day, as a log has many."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        lines = af("logs", "--run", "r-17").out.splitlines()
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert ['2026-01-31 20:00:00.000 warning b  x  run="r-17"'] == lines
+
+
+def test_the_day_of_an_entry_is_told_where_it_is_not_today(af: Af, desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may have waited for days."""
+    af("run", desk, "--input", '{"message": "other"}')
+    today = af("logs", "last").out.splitlines()
+    monkeypatch.setattr("appliance.cli.logs.SystemClock.now_us", lambda _: 0)
+    later = af("logs", "last").out.splitlines()
+    assert today == later[1:]
+    assert 10 == len(later[0])
 
 
 def test_filters_of_the_log_and_a_run_do_not_mix(af: Af) -> None:
