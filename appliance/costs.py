@@ -97,6 +97,8 @@ class CostsView(msgspec.Struct, frozen=True, kw_only=True):
     spending: list[SpendingView]
     """The dearest first."""
     total: SpendingView
+    whole: SpendingView
+    """Models, tools, requests and memory together, whatever the lines are of."""
     budgets: list[BudgetView]
     """Those of the settings; a definition's own are counted for each run."""
     estimates: list[AccuracyView]
@@ -138,6 +140,7 @@ async def costs_view(
         by=by,
         spending=spending,
         total=_total(spending),
+        whole=_total([_spending_view(line) for line in await charges.spending_by("tenant", between_us, tenant=tenant)]),
         budgets=counts,
         estimates=await accuracy(store, between_us, tenant=tenant) if store else [],
         charge_back=bills,

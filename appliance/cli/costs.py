@@ -84,6 +84,7 @@ async def _read(af: Af, asked: "Asked") -> "CostsView":
             by=asked.by,
             spending=[],
             total=nothing,
+            whole=nothing,
             budgets=[],
             estimates=[],
             charge_back=[] if asked.has_charge_back else UNSET,
@@ -101,7 +102,7 @@ async def _read(af: Af, asked: "Asked") -> "CostsView":
 
 def _draw(af: Af, view: "CostsView") -> None:
     from appliance.cli.terminal import table
-    from appliance.cli.units import local_time, microseconds
+    from appliance.cli.units import local_time, microseconds, money
 
     begin = local_time(microseconds(view.since))[:-3]
     if not view.spending:
@@ -112,6 +113,9 @@ def _draw(af: Af, view: "CostsView") -> None:
         head = (view.by.upper(), "CALLS", "INPUT", "OUTPUT", "COST")
         af.terminal.say(table(head, lines, right=(1, 2, 3, 4)))
         af.terminal.say(f"\nsince {begin}; input and output in tokens")
+    if view.whole.cost_usd_micros != view.total.cost_usd_micros:
+        kinds = " and ".join(f"--by {each}" for each in ("model", "tool", "memory") if each != view.by)
+        af.terminal.say(f"models, tools, requests and memory together {money(view.whole.cost_usd)}; see {kinds}")
     for bill in view.charge_back or ():
         af.terminal.say("\n" + _bill(bill))
     if view.estimates:

@@ -150,6 +150,18 @@ def test_an_operation_of_memory_has_a_price_and_a_budget(af: Af, tmp_path: Path,
     assert (3, True) == (refused.code, "memory 'long_term'" in refused.out + refused.err), refused.out + refused.err
 
 
+def test_the_sum_says_what_else_was_spent(af: Af, tmp_path: Path, settings: Path) -> None:
+    """A report of models alone must not look like all that there was."""
+    (tmp_path / "tickets.yaml").write_text(TICKETS)
+    (tmp_path / "actions.py").write_text(OPEN_TWO)
+    assert 0 == af("run", tmp_path / "tickets.yaml").code
+    said = af("costs")
+    assert "models, tools, requests and memory together $0.04; see --by tool and --by memory" in said.out, said.out
+    assert "together" not in af("costs", "--by", "workflow").out
+    document: Any = af("costs", "--json").document
+    assert (0, 40_000) == (document["total"]["cost_usd_micros"], document["whole"]["cost_usd_micros"])
+
+
 def test_settings_that_cannot_be_read_are_one_line(
     af: Af, settings: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
