@@ -35,8 +35,17 @@ def followed(definition: Mapping[str, Json], owner: str, agents: Collection[str]
         "initial_state": definition.get("initial_state"),
         "states": kept,
         "final_states": ends,
-        "answer": "decision",
+        "answer": definition.get("answer", "decision"),
     }
+
+
+def done_by_itself(definition: Mapping[str, Json], owner: str, agents: Collection[str]) -> list[str]:
+    """The states that fall to the agent itself, because they name nobody."""
+    states = _mapping(definition.get("states"))
+    kept = _mapping(followed(definition, owner, agents)["states"])
+    return [
+        name for name, state in kept.items() if "agent" in _mapping(state) and "agent" not in _mapping(states[name])
+    ]
 
 
 def named_in(definition: Mapping[str, Json], agents: Collection[str]) -> list[Json]:

@@ -7,10 +7,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from appliance.loading.llm_planner import check_llm
 from appliance.loading.node import Node
-from appliance.loading.own_machines import followed, named_in
+from appliance.loading.own_machines import done_by_itself, followed, named_in
 from appliance.loading.place import Place
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
+from runtime.domain.validate import SLIP_RATIO
 from runtime.registry import SUBRUN_AGENTS
 
 Document = dict[str, Json]
@@ -114,6 +115,8 @@ def check_own_plans(found: Document, node: Node, place: Place) -> None:
         called = _CALLED[str(plan["type"])]
         if plan["type"] == "llm":
             _check_llm(plan, name, agents, node, place)
+        if plan["type"] == "fsm":
+            _check_machine(name, agents, at, here)
         for each in acting(plan, agents):
             if each not in agents:
                 message = f"agent {each!r}, which the {called} of agent {name!r} names, is not defined"
@@ -129,6 +132,16 @@ def check_own_plans(found: Document, node: Node, place: Place) -> None:
         if wider:
             message = f"its {called} may reach {', '.join(wider)}, which the workflow that it is a part of may not"
             here.error("workflow.wider", message, at, "leave 'residency' out there, or widen it here")
+
+
+def _check_machine(name: str, agents: Document, at: Node, here: Place) -> None:
+    """Point out states that fall to the agent itself, and are called nearly like another one."""
+    definition = _mapping(_mapping(_mapping(agents[name]).get("planner")).get("definition"))
+    for state in done_by_itself(definition, name, agents):
+        meant = here.guess(state, [each for each in agents if each != name], cutoff=SLIP_RATIO)
+        if meant:
+            message = f"state {state!r} is done by agent {name!r} itself: no agent is called so"
+            here.child("definition.states").child(state).warn("state.own", message, at, did_you_mean(meant))
 
 
 def _check_llm(plan: Document, name: str, agents: Document, node: Node, place: Place) -> None:

@@ -93,6 +93,11 @@ def test_what_nothing_leads_to_is_left_out_of_the_run() -> None:
         (("name: fraud", "name: fraud\npolicies: {residency: [site]}"), "workflow.wider", "error"),
         (("initial_state: score", "initial_state: scroe"), "state.undefined", "error"),
         (("on_success: weigh", "answer: x"), "key.unknown", "error"),
+        (
+            ("on_success: look_again}", "on_success: othr}\n        othr: {on_success: look_again}"),
+            "state.own",
+            "warning",
+        ),
     ],
 )
 def test_what_is_wrong_with_an_agents_own_machine_is_named(change: tuple[str, str], code: str, severity: str) -> None:
