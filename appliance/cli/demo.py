@@ -190,9 +190,10 @@ def _draw_end(af: Af, template: str, shown: list[Shown]) -> None:
     af.terminal.say(f"  kept in {settings.data}\n  models  {settings.models_folder}\n")
     af.terminal.say("Now try")
     for run in waiting[:1]:
+        which = "last" if run is shown[-1].run else run.run_id
         for name in run.awaiting if isinstance(run.awaiting, list) else []:
             payload = shlex.quote(PAYLOADS.get(name, '{"answer": "Sorry, only banking."}'))
-            af.terminal.say(f"  {af.me} runs signal last {name} --data {payload}")
+            af.terminal.say(f"  {af.me} runs signal {which} {name} --data {payload}")
     for command, what in (
         ("runs list", "what was run"),
         ("replay --all --check", "decide everything again, and compare"),

@@ -198,6 +198,7 @@ def create_deployment_workflow() -> agentflow.Workflow:
         tool_registry={"tools": {"notify_on_call": {"type": "notify", "description": "A deployment failed"}}},
         output={
             "outcome": "{{ response.outcome }}",
+            "chosen_by_model": "{{ steps.settle_strategy.chosen }}",
             "strategy": "{{ steps.settle_strategy.strategy }}",
             "rollout_percentage": "{{ steps.settle_strategy.rollout_percentage }}",
             "monitoring_duration": "{{ steps.settle_strategy.monitoring_duration }}",

@@ -125,7 +125,7 @@ def run_integration_tests(service: str, image: str) -> dict:
 
 @agentflow.tool(files=["services.json"])
 def check_metrics(service: str, monitoring_duration: str) -> dict:
-    """Read how many requests failed, and how long they took, over a while."""
+    """Read how many requests failed, and how long they took, over a while; of a site, from its Prometheus."""
     after = _service(service)["after"]
     would = f"watch {service} for {monitoring_duration}"
     return {"would": would, "error_rate": after["error_rate"], "p95_ms": after["p95_ms"]}

@@ -35,3 +35,10 @@ def test_a_template_is_valid_and_what_it_names_is_there(template: Template, tmp_
         assert checked.workflow is not None
         for agent in checked.workflow.agents.values():
             assert agent.type in SUBRUN_AGENTS or load(f"agent.{agent.type}")
+
+
+def test_templates_are_small_and_text() -> None:
+    """They are in every copy of the program, and read by people."""
+    files = [file for template in TEMPLATES for file in template.folder.rglob("*") if "__pycache__" not in file.parts]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    assert sum(map(len, texts)) < 300_000
