@@ -9,6 +9,7 @@ from redaction.segments import redact_payload
 from runtime.domain.canonical import Json
 from runtime.errors import Refused
 
+_BINARY = "BINARY"
 _TELLING = ("contact", "financial", "national_id")
 """Groups whose values are told from a name by their form; what else is found in one is a guess."""
 
@@ -35,8 +36,8 @@ class Work:
 
     def pass_binary(self, what: str) -> None:
         """Let through what nobody can look into, where the policy says so."""
-        if self._redactor.policy.action("BINARY", self._destination) != "allow":
-            self.block(f"BINARY ({what})", "; one with entities: {BINARY: allow} does, under redaction in the settings")
+        if self._redactor.policy.action(_BINARY, self._destination) != "allow":
+            self.block(f"{_BINARY} ({what})")
 
     def pass_identifier(self, name: str) -> None:
         """Let a name through that cannot be exchanged; one that is somebody's number or address is refused."""
@@ -44,7 +45,8 @@ class Work:
         if any(ENTITIES[each.type] in _TELLING and each.action != "allow" for each in found):
             self.block("tool name or call id with a person's data in it")
 
-    def block(self, named: str, hint: str = "") -> None:
+    def block(self, named: str) -> None:
+        hint = "; one with entities: {BINARY: allow} does, under redaction in the settings" if _BINARY in named else ""
         message = f"redaction policy {self._redactor.policy.name!r} lets no {named} leave{hint}"
         raise Refused("redaction.blocked", message)
 

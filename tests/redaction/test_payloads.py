@@ -1,6 +1,7 @@
 """What is redacted of each kind of payload that leaves, and that the rest comes through as it was."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from redaction.redactor import Redactor
 from runtime.domain.chat import ChatMessage, ChatRequest, EmbedRequest, Image, ToolCall, ToolOffer
 from runtime.domain.http import HttpRequest
 from runtime.errors import Invalid, Refused
+from tests.runtime.agents.picture_samples import JPEG, PNG, WEBP
 
 MAIL = "ada.lovelace@example.com"
 CARD = "4929 1234 5678 9016"
@@ -169,6 +171,16 @@ def test_a_body_that_names_a_member_twice_is_refused(body: str) -> None:
 def test_json_in_a_text_that_names_a_member_twice_is_a_text() -> None:
     asked = request(ChatMessage("user", f'{{"note": "{MAIL}", "note": 1}}'))
     assert MAIL not in redacted(redactor(), asked, "site")[0].messages[0].content
+
+
+@pytest.mark.parametrize("picture", [PNG, JPEG, WEBP], ids=["png", "jpeg", "webp"])
+def test_a_picture_in_base64_is_one_whatever_holds_it(picture: bytes) -> None:
+    """A scoring service is sent pictures so; the refusal says what to set."""
+    body = json.dumps({"image": b64encode(picture).decode(), "media_type": "image/png"}).encode()
+    sent = http(headers={"content-type": "application/json"}, body=body)
+    with pytest.raises(Refused, match=r"BINARY leave; one with entities: \{BINARY: allow\} does"):
+        redacted(redactor(), sent, "site")
+    assert body == redacted(redactor("secrets-only"), sent, "site")[0].body
 
 
 def test_names_and_contents_of_attachments_are_looked_through() -> None:
