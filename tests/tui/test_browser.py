@@ -118,6 +118,7 @@ def _visit(browser: Browser, url: str, key: str) -> list[str]:
     browser.until(page, "document.body.classList.contains('-first-byte')", 60)
     browser.until(page, "document.fonts.status === 'loaded'")
     browser.evaluate(page, "new Promise(done => setTimeout(done, 2500))")
+    assert "TEXTAREA" == browser.evaluate(page, "document.activeElement.tagName"), "keys need no click first"
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "browser.png").write_bytes(browser.picture(page))
     said = [event["params"]["entry"] for event in browser.events if event.get("method") == "Log.entryAdded"]

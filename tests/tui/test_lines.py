@@ -1,11 +1,14 @@
 """Lines, words and the list of runs, without any widget."""
 
+from collections.abc import Sequence
+
 import pytest
 from rich.cells import cell_len
 
 from tui import words
 from tui.board import Board
 from tui.lines import Column, fit, header, listed, plain, row, widths, wrap
+from tui.panels import agents, costs, runs, tool_calls, waiting
 from tui.panels.runs import runs_source, short, summary
 from tui.screens.asking import waiting_lines
 from tui.shapes import RunLine, Told
@@ -30,6 +33,18 @@ def test_columns_without_room_are_left_out() -> None:
     assert [5, 49, 6] == widths(columns, 64)
     assert "a      b" == plain([header(columns, 40)])
     assert 40 == cell_len("".join(text for text, _ in row(columns, [("x", ""), ("y", ""), ("z", "")], 40)))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [agents.COLUMNS, agents.SERVER, runs.COLUMNS, tool_calls.COLUMNS, waiting.COLUMNS, costs.MODELS],
+)
+def test_names_can_be_read_in_a_panel_of_any_width(columns: Sequence[Column]) -> None:
+    """Three panels stand side by side from 140 columns on, and a panel alone has what a terminal has."""
+    for width in range(42, 200):
+        found = [cells for cells in widths(columns, width) if cells]
+        assert sum(found) + 2 * (len(found) - 1) <= width, width
+        assert 4 < found[next(index for index, column in enumerate(columns) if not column.width)], width
 
 
 def test_text_is_wrapped_at_spaces_and_never_lost() -> None:

@@ -11,19 +11,19 @@ COLUMNS = (
     Column("health", 11),
     Column("busy", 5, from_width=84),
     Column("load", 5, is_right=True),
-    Column("queue", 5, is_right=True),
+    Column("queue", 5, is_right=True, from_width=60),
     Column("done", 5, is_right=True),
     Column("failed", 6, is_right=True),
-    Column("mean", 7, is_right=True, from_width=64),
-    Column("last", 5, is_right=True),
+    Column("mean", 7, is_right=True, from_width=72),
+    Column("last", 5, is_right=True, from_width=52),
     Column("workflow", 16, from_width=100),
     Column("last error", 24, from_width=130),
 )
 SERVER = (
     Column("model server", 0),
     Column("health", 22),
-    Column("breaker", 14),
-    Column("latency", 8, is_right=True),
+    Column("breaker", 14, from_width=52),
+    Column("latency", 8, is_right=True, from_width=60),
 )
 EMPTY = "No agent has been needed since the server started; each appears with its first step."
 
