@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from appliance.loading import property_order
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.replanning import REPLAN
+from appliance.loading.replanning import ESCALATION, MOST_TIMES, REPLAN
 from appliance.loading.shapes import (
     Shape,
     anything,
@@ -149,8 +149,10 @@ _POLICIES: dict[str, Shape] = {
     "rate_limit": inactive(rate),
     "permissions": inactive(texts),
     "sla_response_time": duration,
-    "escalation_threshold": inactive(
-        either(_COUNT, matching(r"[1-9][0-9]*_failures", "a number of failures such as 3_failures"), is_text)
+    ESCALATION: either(
+        whole(1, MOST_TIMES),
+        matching(r"[1-9][0-9]?_failures?", "a number of failures such as 3_failures"),
+        is_text,
     ),
     "human_review_threshold": inactive(ratio),
     "appeals_process": inactive(either(boolean, choice("enabled", "disabled"), is_text)),

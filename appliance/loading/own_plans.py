@@ -9,6 +9,7 @@ from appliance.loading.llm_planner import check_llm
 from appliance.loading.node import Node
 from appliance.loading.own_machines import done_by_itself, followed, named_in
 from appliance.loading.place import Place
+from appliance.loading.replanning import ESCALATION
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.validate import SLIP_RATIO
@@ -19,6 +20,8 @@ Document = dict[str, Json]
 
 OWN_PLANS = ("fsm", "behavior_tree", "llm")
 """The types of planners that plan the work of one agent."""
+_OF_THE_PLAN = ("replan", ESCALATION)
+"""Policies that say how a plan is changed."""
 _CALLED = {"fsm": "machine", "behavior_tree": "tree", "llm": "plan"}
 
 
@@ -91,7 +94,7 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
         "planner": plan,
     }
     policies = {**_mapping(outer.get("policies")), **_mapping(own.get("policies"))}
-    for key in ("replan", "sla_response_time"):  # the workflow's own
+    for key in (*_OF_THE_PLAN, "sla_response_time"):  # the workflow's own
         policies.pop(key, None)
     if policies:
         planned["policies"] = policies
@@ -198,7 +201,7 @@ def _wider(outer: Document, own: Document) -> list[str]:
 
 def _without_replan(agent: Document) -> Document:
     """An agent within: how a plan is changed is said where it is the plan's."""
-    policies = {key: value for key, value in _mapping(agent.get("policies")).items() if key != "replan"}
+    policies = {key: value for key, value in _mapping(agent.get("policies")).items() if key not in _OF_THE_PLAN}
     rest = {key: value for key, value in agent.items() if key != "policies"}
     return {**rest, "policies": policies} if policies else rest
 

@@ -13,13 +13,16 @@ from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
 from runtime.domain.workflow import REVIEW, FsmSpec, FsmState, ReplanRule, Strategy, Trigger
 
+ESCALATION = "escalation_threshold"
+MOST_TIMES = 100
+"""What `max_times` of a rule may be."""
 _RULE = record(
     "a rule of replan",
     {
         "on": choice(*get_args(Trigger)),
         "strategy": choice(*get_args(Strategy)),
         "to": name,
-        "max_times": whole(1, 100),
+        "max_times": whole(1, MOST_TIMES),
         "backoff": duration,
         "signal": name,
     },
@@ -114,13 +117,26 @@ def _rule_of(path: tuple[str, ...], found: dict[str, Json]) -> ReplanRule:
 
 
 def _rules(found: dict[str, Json]) -> Iterator[tuple[tuple[str, ...], dict[str, Json]]]:
-    """Every rule with its path: those of agents, then the workflow's."""
+    """Every rule with its path: those of agents, then the workflow's; those that a threshold stands for come last."""
     holders = [(("agents", each), _mapping(agent)) for each, agent in _mapping(found.get("agents")).items()]
     for path, holder in [*holders, ((), found)]:
         rules = _mapping(holder.get("policies")).get("replan")
         for number, rule in enumerate(rules if isinstance(rules, list) else []):
             if isinstance(rule, dict):
                 yield (*path, "policies", "replan", str(number)), rule
+    for path, holder in [*holders, ((), found)]:
+        for rule in _escalation(_mapping(holder.get("policies")).get(ESCALATION)):
+            yield (*path, "policies", ESCALATION), rule
+
+
+def _escalation(threshold: Json) -> Iterator[dict[str, Json]]:
+    """What `3_failures` means: the same again after the first two, a person after each that follows."""
+    if threshold is None:
+        return
+    again = int(str(threshold).partition("_")[0]) - 1
+    if again:
+        yield {"on": "agent_failure", "strategy": "conservative", "max_times": min(again, MOST_TIMES)}
+    yield {"on": "agent_failure", "strategy": "human_in_loop", "max_times": MOST_TIMES}
 
 
 def _mapping(found: Json) -> dict[str, Json]:

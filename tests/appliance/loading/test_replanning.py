@@ -5,6 +5,7 @@ import pytest
 from appliance.loader import check_bytes, from_document
 from runtime.domain.canonical import encode
 from runtime.domain.workflow import ReplanRule
+from runtime.engine.simulate import script_of, simulate
 
 SOURCE = """
 name: w
@@ -89,4 +90,33 @@ agents: {a: {type: llm}}
 planner: {type: fsm, initial_state: replan, states: {replan: {agent: a, on_success: done}}, final_states: [done]}
 policies: {replan: [{on: agent_failure, strategy: human_in_loop}]}
 """
+    assert ["replan.signal"] == [each.code for each in check_bytes(source.encode()).problems]
+
+
+@pytest.mark.parametrize(("threshold", "again"), [("3_failures", 2), ("2", 1), ("1_failure", 0)])
+def test_a_threshold_of_failures_asks_a_person(threshold: str, again: int) -> None:
+    """The same again below it, a person from there on; rules that are written come first."""
+    source = SOURCE.replace("policies:\n  replan:", f"policies:\n  escalation_threshold: {threshold}\n  replan:")
+    checked = check_bytes(source.encode())
+    assert () == checked.problems
+    assert checked.workflow is not None
+    asks = ReplanRule(on="agent_failure", strategy="human_in_loop", max_times=100)
+    tries = ReplanRule(on="agent_failure", strategy="conservative", max_times=again)
+    assert ((tries, asks) if again else (asks,)) == checked.workflow.replan[3:]
+
+
+def test_a_run_asks_a_person_at_the_third_failure() -> None:
+    """As the source document's `escalation_threshold: 3_failures` has it; the person has it done again."""
+    workflow = check_bytes(
+        b"name: w\nagents: {a: {type: llm}}\npolicies: {escalation_threshold: 3_failures}\n"
+    ).workflow
+    assert workflow is not None
+    script = script_of({"a": ["F", "F", "F", "S"], "replan": {"signal": {"retry": True}}})
+    assert ["a", "a", "a", "replan", "a"] == simulate(workflow, {}, script).state.path
+
+
+def test_what_a_threshold_stands_for_is_checked() -> None:
+    """The state that asks a person has its name for itself."""
+    machine = "{type: fsm, initial_state: replan, states: {replan: {on_success: done}}, final_states: [done]}"
+    source = f"name: w\nagents: {{replan: {{type: llm}}}}\npolicies: {{escalation_threshold: 2}}\nplanner: {machine}\n"
     assert ["replan.signal"] == [each.code for each in check_bytes(source.encode()).problems]
