@@ -145,7 +145,7 @@ class NamesHost:
             self._drop(worker)
             self._free.put(None)
             if isinstance(error, WorkerFailed):
-                _refuse(error)
+                self._refuse(error)
             raise
         self._free.put(worker)
         return answer
@@ -155,7 +155,7 @@ class NamesHost:
         try:
             worker = self._free.get(timeout=self._timeout_s + SECONDS_PER_CHAR * BATCH_CHARS)
         except queue.Empty:
-            _refuse(WorkerFailed("is busy with other texts"))
+            self._refuse(WorkerFailed("is busy with other texts"))
         try:
             if worker is not None and not worker.is_alive:  # between two calls, which is no fault of the next one
                 self._drop(worker)
@@ -164,7 +164,7 @@ class NamesHost:
         except BaseException as error:
             self._free.put(None)
             if isinstance(error, WorkerFailed):
-                _refuse(error)
+                self._refuse(error)
             raise
 
     def _started(self) -> WorkerProcess:
@@ -187,6 +187,17 @@ class NamesHost:
                 slow.cancel()
         log.info("a worker for names and places is ready after %.1f s", monotonic() - began)
         return worker
+
+    def _refuse(self, error: WorkerFailed) -> NoReturn:
+        if self._is_stopped:  # by us, and nobody need look into it
+            error = WorkerFailed("was stopped")
+        else:
+            log.warning("the worker for names and places %s", error)
+        raise Unavailable(
+            "redaction.unavailable",
+            f"the worker for names and places {error}; nothing passes that was not looked through. The next call "
+            "starts a new one",
+        ) from None
 
     def _drop(self, worker: WorkerProcess) -> None:
         with self._lock:
@@ -234,12 +245,3 @@ def _moved(finding: Finding, by: int) -> Finding:
 def _encodable(text: str) -> str:
     """The text with halves of surrogate pairs exchanged for question marks, one each: they have no UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _refuse(error: WorkerFailed) -> NoReturn:
-    log.warning("the worker for names and places %s", error)
-    raise Unavailable(
-        "redaction.unavailable",
-        f"the worker for names and places {error}; nothing passes that was not looked through. The next call starts a "
-        "new one",
-    ) from None

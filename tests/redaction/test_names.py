@@ -236,6 +236,15 @@ def test_a_worker_gets_nothing_of_our_environment_and_ends_with_its_host(monkeyp
         host.find([TEXT])
 
 
+def test_a_host_that_was_stopped_is_nothing_to_warn_of(caplog: pytest.LogCaptureFixture) -> None:
+    """A command that ends at once stops a worker that is still starting, and an operator need not read of it."""
+    host = NamesHost()
+    host.stop()
+    with pytest.raises(Unavailable, match="was stopped"):
+        host.start()
+    assert [] == [record.message for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_the_worker_ends_with_its_parent() -> None:
     """Though it was killed and could not say good-bye."""
     script = (
