@@ -11,10 +11,20 @@ SITE_PROVIDERS = ("ollama", "vllm", "tgi")
 CLOUD_PROVIDERS = ("openai", "anthropic", "azure", "bedrock", "cohere", "google", "groq", "mistral")
 PROVIDERS = (*LOCAL_PROVIDERS, *SITE_PROVIDERS, *CLOUD_PROVIDERS)
 
+
+def _provider(node: Node, place: Place) -> Json:
+    """One of the known, or a server of the settings, by its name; in a stored definition it may be gone by now."""
+    reading = place.reading
+    servers = {name.removesuffix("/*") for name in reading.aliases if name.endswith("/*")}
+    if isinstance(node.value, str) and (node.value in servers or reading.files.are_stored):
+        return node.value
+    return choice(*PROVIDERS, *sorted(servers.difference(PROVIDERS)))(node, place)
+
+
 _MODEL = record(
     "a model",
     {
-        "provider": choice(*PROVIDERS),
+        "provider": _provider,
         "model": text,
         "name": text,
         "kind": choice("chat", "embedding", "classifier", "endpoint"),
