@@ -63,13 +63,18 @@ def run_report(run: RunView, *, given: Json = None, tools: str = "", is_full: bo
         steps(run),
         tools,
         parts_of(run, is_full=is_full),
-        *(answer(run, is_full=is_full) if run.status != "waiting" or is_full else ()),
+        *(answer(run, is_full=is_full) if run.status != "waiting" or is_full or _is_judged(run) else ()),
         trouble(run),
         totals(run),
         estimate(run),
         next_steps(run, me),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _is_judged(run: RunView) -> bool:
+    """Whether a person is asked for a verdict of the work, which is to be seen then."""
+    return isinstance(run.awaiting, list) and GATE_REVIEW in run.awaiting
 
 
 def headline(run: RunView) -> str:
@@ -259,6 +264,8 @@ def next_steps(run: RunView, me: str) -> str:
     if isinstance(run.awaiting, list):
         reasons = [step.why for step in run.steps if isinstance(step.why, str)]
         lines.extend(f"  {click.style(clip(printable(why), columns() - 4), dim=True)}" for why in reasons)
+        if _is_judged(run) and (said := _feedback(run)):
+            lines.append(paragraphs(said, indent=2))
         names = " and ".join(map(repr, run.awaiting))
         lines.append(f"  {click.style(f'waits for {names}; answer with:', fg='yellow')}")
         for who, name in _answerable(run):
@@ -271,6 +278,12 @@ def next_steps(run: RunView, me: str) -> str:
     if run.status in ("succeeded", "failed", "cancelled"):
         lines.append(f"    {me} replay {run.run_id} --check")
     return "\n".join(lines)
+
+
+def _feedback(run: RunView) -> str:
+    """What a gate said last about the work."""
+    results = [step.result for step in reversed(run.steps) if isinstance(step.result, dict)]
+    return next((compact(each["feedback"]).strip() for each in results if each.get("feedback")), "")
 
 
 def _answerable(run: RunView) -> Iterator[tuple[RunId, str]]:

@@ -79,4 +79,4 @@ def optimize(task: dict, ctx: Context) -> dict:
         {"topic": task["topic"], "article": task["article"], "keywords": [each["word"] for each in keywords]},
     )
     readability = ctx.tool("readability_check", {"article": task["article"]})
-    return {**meta, "keywords": keywords, "readability": readability}
+    return {"answer": task["article"], **meta, "keywords": keywords, "readability": readability}

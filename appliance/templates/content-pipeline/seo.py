@@ -28,7 +28,9 @@ def meta_generator(topic: str, article: str, keywords: list[str]) -> dict:
     """Make a post's title, address and description."""
     text = " ".join(prose(article))
     lines = re.findall(r"“([^”]+)”", text) or sentences(text)
-    best = max(lines, key=lambda line: (len({*content_words(line)} & {*keywords, *content_words(topic)}), -len(line)))
+    about, often = set(content_words(topic)), set(keywords)
+    said = {line: set(content_words(line)) for line in lines}
+    best = max(lines, key=lambda line: (len(said[line] & about), len(said[line] & often), -len(line)))
     return {
         "title": shortened(f"{topic[:1].upper()}{topic[1:]}", MOST_TITLE),
         "slug": "-".join(words(topic))[:MOST_TITLE].strip("-"),

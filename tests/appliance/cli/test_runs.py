@@ -166,15 +166,17 @@ def test_the_last_run_is_the_one_that_somebody_started(af: Af, tmp_path: Path) -
 
 
 def test_a_gate_that_asks_a_person_says_what_to_answer(af: Af, tmp_path: Path) -> None:
-    """What is offered to be typed is an answer that the gate understands, and ends the run."""
-    scripted = "model: {provider: scripted, answers: [{json: {score: 0.1}}]}, output_schema: {type: object}"
+    """What is offered to be typed is an answer that the gate understands, and ends the run; the work is shown."""
+    scripted = "model: {provider: scripted, answers: [{json: JSON}]}, output_schema: {type: object}"
+    written, judged = (scripted.replace("JSON", each) for each in ("{text: A draft}", "{score: 0.1, feedback: Louder}"))
     (tmp_path / "w.yaml").write_text(
-        f"name: article\nagents:\n  write: {{type: llm, prompt: x, {scripted}}}\n"
-        f"  judge: {{type: llm, prompt: y, {scripted}}}\n"
+        f"name: article\nagents:\n  write: {{type: llm, prompt: x, {written}}}\n"
+        f"  judge: {{type: llm, prompt: y, {judged}}}\n"
         "workflow: {type: sequential_with_feedback, quality_gates: [judge], max_rounds: 1, human_review: optional}\n"
     )
     said = af("run", tmp_path / "w.yaml")
     offered = next(line for line in said.out.splitlines() if "runs signal" in line)
     assert offered.endswith("""human_review --data '{"approved": true}'"""), offered
+    assert {"  A draft", "  Louder"} <= set(said.out.splitlines())
     answered = af("runs", "signal", "last", "human_review", "--data", '{"approved": true}', "--json")
     assert "succeeded" == answered.document["status"]
