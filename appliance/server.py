@@ -66,6 +66,12 @@ def announce(address: Address) -> None:
     print(f"READY {address.url} unix:{address.socket} manual {address.url}/docs", file=sys.stderr, flush=True)
 
 
+def announce_drain(drain_s: float) -> None:
+    """Say on stderr what is waited for, and how to wait no longer: nobody sees that half a minute is meant."""
+    waited = f"what runs has {drain_s:g} s to end, and goes on at the next start else"
+    print(f"DRAINING {waited}; a second signal waits no longer", file=sys.stderr, flush=True)
+
+
 async def serve(
     appliance: Appliance,
     *,
@@ -156,6 +162,7 @@ class _Server:
 
     def drain(self) -> None:
         """Take nothing new from now on; `run` returns."""
+        announce_drain(self._appliance.settings.drain_s)
         self._service.drain()
 
     def hurry(self) -> None:
