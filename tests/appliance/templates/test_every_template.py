@@ -1,12 +1,16 @@
 """Every project that `af init` offers is one that loads: a new user begins with it."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from appliance.cli.templates import HIDDEN, Template, known_templates
+from appliance.cli.templates import HIDDEN, QUESTIONS, Template, known_templates
 from appliance.loader import check
+from appliance.loader import load as load_workflow
+from runtime.domain.schema import Schema
 from runtime.registry import SUBRUN_AGENTS, load
 
 TEMPLATES = known_templates()
@@ -42,3 +46,20 @@ def test_templates_are_small_and_text() -> None:
     files = [file for template in TEMPLATES for file in template.folder.rglob("*") if "__pycache__" not in file.parts]
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
     assert sum(map(len, texts)) < 300_000
+
+
+WITH_QUESTIONS = [template for template in TEMPLATES if (template.folder / QUESTIONS).is_file()]
+
+
+@pytest.mark.parametrize("template", WITH_QUESTIONS, ids=lambda template: template.name)
+def test_what_a_template_asks_itself_fits_its_schema(template: Template) -> None:
+    """`af init`, `af demo` and scenarios hand these inputs to a run."""
+    schema = load_workflow(template.folder).input_schema
+    assert schema is not None
+    lines = (template.folder / QUESTIONS).read_text(encoding="utf-8").splitlines()
+    scenarios = yaml.safe_load((template.folder / "scenarios.yaml").read_text(encoding="utf-8"))["scenarios"]
+    inputs = [*map(json.loads, lines), *(each["input"] for each in scenarios)]
+    assert [] == [fault for each in inputs if (fault := Schema(schema).fault(each))]
+    assert {"support", "content-pipeline", "devops-deployment", "fraud-detection", "content-moderation"} == {
+        each.name for each in WITH_QUESTIONS
+    }

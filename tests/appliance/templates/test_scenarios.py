@@ -8,11 +8,12 @@ import shutil
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
 import pytest
+import pytest_asyncio
 import yaml
 
 from appliance import loader
@@ -26,6 +27,7 @@ from models.folder import missing
 from runtime.domain.canonical import Json
 
 MODELS = load_settings(None, os.environ).models_folder  # read at import: the data folder of each test is elsewhere
+in_one_loop = pytest.mark.asyncio(loop_scope="module")
 Scenario = Mapping[str, Mapping[str, Json]]
 LOCAL = "{provider: local, name: smollm2-135m-instruct, temperature: 0, max_tokens: 60}"
 CHOICE = '{"json": {"strategy": "STRATEGY", "rollout_percentage": 50, "monitoring_duration": "5m"}}'
@@ -50,19 +52,24 @@ def project(template: str, folder: Path, change: Callable[[str], str] = str) -> 
     return copy
 
 
-async def ran(folder: Path, inputs: Sequence[Json], data: Path) -> list[RunView]:
-    """The runs of these inputs, one after another so that they share workers, in an appliance of their own."""
-    appliance = Appliance(load_settings(data, {"AGENTFLOW_MODELS": str(MODELS)}), what="tests")
-    await appliance.start(recover=False)
-    try:
-        workflow = await appliance.workflows.keep(loader.load(folder))
-        runs = []
-        for each in inputs:
-            run = await appliance.engine.submit(workflow, each, actor="tests")
-            runs.append(run_view(await appliance.engine.wait(run), workflow))
-        return runs
-    finally:
-        await appliance.stop()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def appliance(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Appliance]:
+    """One for all: its models take seconds to get ready."""
+    data = tmp_path_factory.mktemp("templates") / "data"
+    started = Appliance(load_settings(data, {"AGENTFLOW_MODELS": str(MODELS)}), what="tests")
+    await started.start(recover=False)
+    yield started
+    await started.stop()
+
+
+async def ran(appliance: Appliance, folder: Path, inputs: Sequence[Json]) -> list[RunView]:
+    """The runs of these inputs, one after another, so that they share workers."""
+    workflow = await appliance.workflows.keep(loader.load(folder))
+    runs = []
+    for each in inputs:
+        run = await appliance.engine.submit(workflow, each, actor="tests")
+        runs.append(run_view(await appliance.engine.wait(run), workflow))
+    return runs
 
 
 def unlike(scenario: Scenario, run: RunView) -> list[str]:
@@ -96,11 +103,12 @@ def choosing(strategy: str) -> Callable[[str], str]:
     return change
 
 
-async def test_deployments_end_where_their_scenarios_say(tmp_path: Path) -> None:
+@in_one_loop
+async def test_deployments_end_where_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Each way back of the machine is gone once: a build refused, staging and production rolled back, tests failed."""
     folder = project("devops-deployment", tmp_path, choosing("rolling"))
     known = scenarios("devops-deployment")
-    runs = await ran(folder, [dict(each["input"]) for each in known], tmp_path / "data")
+    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
     assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
     ends = {str(run.path[-1]) for run in runs}
     assert {"notify_failure", "notify_test_failure", "rollback_staging", "rollback_production"} < ends
@@ -167,7 +175,8 @@ SAID = (f'{{"^Oil on a chain$": "{COPIED}", "^(?!Oil on a chain$)": "{OWN}"}}', 
 """By the writer, and by the editor."""
 
 
-async def test_posts_pass_the_gates_or_come_back(tmp_path: Path) -> None:
+@in_one_loop
+async def test_posts_pass_the_gates_or_come_back(appliance: Appliance, tmp_path: Path) -> None:
     """A draft that copies is sent back once, and told which words; the scenarios hold beside it."""
     needs(EMBEDDING_MODEL)
     local, said = re.compile(r"\{provider: local, name: smollm2[^}]*\}"), iter(SAID)
@@ -175,7 +184,7 @@ async def test_posts_pass_the_gates_or_come_back(tmp_path: Path) -> None:
     folder = project("content-pipeline", tmp_path, lambda text: local.sub(lambda _: played.format(next(said)), text))
     known = one_of_each(scenarios("content-pipeline"))
     inputs: list[Json] = [*(dict(each["input"]) for each in known), {"topic": "Oil on a chain"}]
-    *runs, copied = await ran(folder, inputs, tmp_path / "data")
+    *runs, copied = await ran(appliance, folder, inputs)
     assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
     work = ("writer", "editor", "seo_optimizer", "plagiarism_check")
     assert ["researcher", *work, *work, "brand_voice_check", "done"] == [str(each) for each in copied.path]
@@ -202,11 +211,12 @@ def test_what_a_gate_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- fraud-detection
 
 
-async def test_payments_are_decided_as_their_scenarios_say(tmp_path: Path) -> None:
+@in_one_loop
+async def test_payments_are_decided_as_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Approved at once, approved after the additional checks, flagged by score, by rule, and for want of a history."""
     folder = project("fraud-detection", tmp_path, lambda text: text.replace("timeout: 2s ", "timeout: 60s "))
     known = scenarios("fraud-detection")
-    runs = await ran(folder, [dict(each["input"]) for each in known], tmp_path / "data")
+    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
     assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
     assert (None, "2s") == (output_of(runs[4])["risk_score"], timeout_of("fraud-detection"))
 
@@ -224,11 +234,12 @@ def timeout_of(template: str) -> str:
 # --- content-moderation
 
 
-async def test_posts_are_moderated_as_their_scenarios_say(tmp_path: Path) -> None:
+@in_one_loop
+async def test_posts_are_moderated_as_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Approved, banned, or shown to a person, who has the last word."""
     needs(EMBEDDING_MODEL)
     folder, known = project("content-moderation", tmp_path), scenarios("content-moderation")
-    runs = await ran(folder, [dict(each["input"]) for each in known], tmp_path / "data")
+    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
     assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
     assert {("human_review",)} == {tuple(run.awaiting or ()) for run in runs if run.status == "waiting"}
 
