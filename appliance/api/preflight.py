@@ -10,6 +10,7 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
+from appliance.auth.callers import LOCAL_CALLER
 from appliance.forecasts import PlanView
 from runtime.domain.canonical import Json
 
@@ -19,6 +20,9 @@ class AskPreflight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     workflow: Annotated[str, Meta(min_length=1, max_length=200, description="Name of a workflow, or its hash.")]
     input: Annotated[Json, Meta(description="What the workflow would work on; any JSON.")] = None
+    role: Annotated[str, Meta(max_length=100, description="The role to ask for it in; over the UNIX socket alone.")] = (
+        ""
+    )
 
 
 @post(
@@ -39,4 +43,5 @@ async def ask_preflight(request: ApiRequest, service: NamedDependency[Service]) 
     asked = await read_json(request, AskPreflight)
     workflow = await service.appliance.workflows.find(asked.workflow)
     caller = request.user
-    return await service.appliance.plan(workflow, asked.input, tenant=caller.tenant, role=caller.role)
+    role = asked.role if caller == LOCAL_CALLER and asked.role else caller.role
+    return await service.appliance.plan(workflow, asked.input, tenant=caller.tenant, role=role)

@@ -91,9 +91,9 @@ class LocalRuns:
             workflow, given, actor=ACTOR, role=role, estimate=estimate, idempotency_key=scoped
         )
 
-    async def forecast(self, target: Target, given: Json) -> PlanView:
+    async def forecast(self, target: Target, given: Json, *, role: str = "") -> PlanView:
         """What a run will take. Raises Invalid for an input that the workflow does not take."""
-        return await self._appliance.plan(self._workflows[target.definition], given, tenant=DEFAULT_TENANT)
+        return await self._appliance.plan(self._workflows[target.definition], given, tenant=DEFAULT_TENANT, role=role)
 
     async def begun(self, key: str) -> bool:
         """Whether `key` stands for a run."""
@@ -224,9 +224,10 @@ class ServedRuns:
                     raise
                 await asyncio.sleep(SERVED_POLL_S)  # an interrupted batch's request is still being answered
 
-    async def forecast(self, target: Target, given: Json) -> PlanView:
+    async def forecast(self, target: Target, given: Json, *, role: str = "") -> PlanView:
         """What a run will take. Raises Invalid for an input that the workflow does not take."""
-        reply = await self._call("POST", "/v1/preflight", {"workflow": target.definition, "input": given})
+        body: dict[str, Json] = {"workflow": target.definition, "input": given, **({"role": role} if role else {})}
+        reply = await self._call("POST", "/v1/preflight", body)
         return msgspec.json.decode(reply.body, type=PlanView)
 
     async def begun(self, key: str) -> bool:

@@ -31,26 +31,27 @@ WORDS = {
 )
 @click.argument("workflow", type=WORKFLOW)
 @click.option("--input", "given", metavar="JSON", help="The input: JSON, @FILE, or - for stdin.")
+@click.option("--as", "role", metavar="ROLE", default="", help="The role to ask in, whose budgets are asked too.")
 @pass_af
-def plan(af: Af, workflow: str, given: str | None) -> None:
+def plan(af: Af, workflow: str, *, given: str | None, role: str) -> None:
     """Say what a run of WORKFLOW with this input will take: tokens and money, for each agent and in all.
 
     Prompts are counted by the model's own tokenizer where it is on this machine; answers, and what the run will visit,
     are learned from its past runs. No model is asked.
     """
-    view = af.run_sealed(_forecast(af, workflow, read_input(given)))
+    view = af.run_sealed(_forecast(af, workflow, read_input(given), role=role))
     _draw(af, view)
     af.terminal.document(view)
 
 
-async def _forecast(af: Af, workflow: str, given: "Json") -> "PlanView":
+async def _forecast(af: Af, workflow: str, given: "Json", *, role: str) -> "PlanView":
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
 
     progress = RunProgress(af.terminal)
     try:
         async with open_runs(af.settings, "af plan", known=af.known, progress=progress.work) as runs:
-            return await runs.forecast(await runs.target(workflow), given)
+            return await runs.forecast(await runs.target(workflow), given, role=role)
     finally:
         progress.clear()
 

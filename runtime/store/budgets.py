@@ -71,9 +71,8 @@ class Budgets:
         """Take over what an ended process has left open."""
         lost = await self._database.write(charges.give_up_open)
         if lost:
-            log.warning(
-                "%d calls were under way when the last process ended; they count as the most they can cost", lost
-            )
+            calls = "1 call was" if lost == 1 else f"{lost:,} calls were"
+            log.warning("%s under way when the last process ended; the most that can be charged counts", calls)
 
     async def stop(self) -> None:
         """Write what is in memory alone. Safe to call twice."""

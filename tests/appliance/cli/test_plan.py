@@ -198,6 +198,7 @@ def test_a_plan_looks_at_budgets_of_agents_and_models(af: Af, tmp_path: Path, se
         "  - {scope: {agent: '*'}, per: hour, usd: '0.001'}\n"
         "  - {scope: {model: scripted/two}, per: day, tokens: 1000}\n"
         "  - {scope: {agent: nobody}, per: day, usd: 0}\n"
+        "  - {scope: {role: guest}, per: day, usd: 0}\n"
     )
     path = tmp_path / "pair.yaml"
     path.write_text(
@@ -214,3 +215,7 @@ def test_a_plan_looks_at_budgets_of_agents_and_models(af: Af, tmp_path: Path, se
         "0.02 USD a run of agent 'one' of workflow 'pair'": "fits",
     } == {each["budget"]: each["verdict"] for each in plan["budgets"]}
     assert "✗ does not fit" in af("plan", path).out
+    asked: Any = af("plan", path, "--as", "guest", "--json").document
+    assert {"0 USD a day of role 'guest'": "does_not_fit"} == {
+        each["budget"]: each["verdict"] for each in asked["budgets"] if "role" in each["budget"]
+    }
