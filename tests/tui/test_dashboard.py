@@ -282,6 +282,9 @@ async def test_other_keys_do_what_they_say(served: Served) -> None:
         assert "[5 Calls]" in seen.text()
         assert f"only …{run[-10:]}" in seen.text()
         await seen.press("o", "r", "n", "1", "tab", "shift+tab")
+        await seen.press("6", "enter", *"cdq")
+        assert "cdq" == seen.app.screen.query_one("#question", Input).value, "letters are a question then"
+        await seen.press("escape")
         await seen.press("4")
         await seen.until(lambda: "say" in seen.lines("agents"), "agents")
         await seen.press("enter")

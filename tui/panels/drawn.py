@@ -46,7 +46,7 @@ class Lines(ScrollView, can_focus=True):
             return self.lines
 
     class Chosen(OfLine):
-        """Enter, or a click on the line that the cursor is on."""
+        """Enter, or a click on the line that the cursor is on; the key of a text without a cursor is empty."""
 
     class Moved(OfLine):
         """The cursor is on another line."""
@@ -164,8 +164,8 @@ class Lines(ScrollView, can_focus=True):
             self._to(self.source.count - 1 if last else 0)
 
     def action_choose(self) -> None:
-        """Open what the cursor is on."""
-        if self._has_cursor and self._key:
+        """Open what the cursor is on, or what a text without one stands for."""
+        if self._key or not self._has_cursor:
             self.post_message(self.Chosen(self, self._key))
 
     def watch_cursor(self) -> None:

@@ -40,7 +40,7 @@ def recall_lines(found: Recall, width: int) -> list[Line]:
                 ("   ", ""),
                 (f"score {passage.score:.3f} ", "head"),
                 (f"meaning {meter(max(0.0, passage.similarity), 6)} {passage.similarity:.2f}  ", ""),
-                (f"words {meter(passage.words_ratio, 6)} {passage.words_ratio:.2f}", ""),
+                (f"words {meter(max(0.0, passage.words_ratio), 6)} {max(0.0, passage.words_ratio):.2f}", ""),
             ],
             *wrap(passage.why, width, "dim", indent="   "),
             *wrap(passage.text, width, "", indent="   ")[:3],

@@ -91,7 +91,7 @@ class DashboardScreen(ViewScreen):
         yield Panel("plan", "Plan", 3, Lines(id="plan", classes="main", has_cursor=False))
         yield Panel("agents", "Agents", 4, Lines(id="agents", classes="main"))
         yield Panel("calls", "Tool calls", 5, Lines(id="calls", classes="main"))
-        question = Input(placeholder="ask this collection, Enter", id="question")
+        question = Input(placeholder="Enter: ask this collection", id="question")
         yield Panel("memory", "Memory", 6, question, Lines(id="memory", classes="main", has_cursor=False))
         yield Panel("costs", "Costs", 7, Lines(id="costs", classes="main", has_cursor=False))
         yield Panel("waiting", "Waiting for people", 8, Lines(id="waiting", classes="main"))
@@ -205,6 +205,10 @@ class DashboardScreen(ViewScreen):
     @on(Lines.Chosen, "#runs")
     def _opened(self, event: Lines.Chosen) -> None:
         self.board_app.open_run(event.key)
+
+    @on(Lines.Chosen, "#memory")
+    def _asking(self) -> None:
+        self.query_one("#question", Input).focus()
 
     @on(Lines.Chosen, "#agents")
     def _of_agent(self, event: Lines.Chosen) -> None:
