@@ -1,5 +1,6 @@
 """What every test gets: no network beyond loopback, a data folder of its own, repeatable properties."""
 
+import gc
 import ipaddress
 import os
 import signal
@@ -12,6 +13,9 @@ from hypothesis import settings
 from runtime.store import driver
 
 driver.install()  # before any test imports sqlite3: two SQLites in one process drop each other's locks
+
+# Thousands of tests are made at once, and all of them stay: to look for some that could go takes a third of the time.
+gc.disable()
 
 # as the program sets it, before anything imports numpy
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -52,6 +56,13 @@ _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files, not the tests within a file."""
     items.sort(key=_rank)
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on; what is there by now will be there at the end."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def _rank(item: pytest.Item) -> int:
