@@ -294,7 +294,8 @@ class Appliance:
         self._journal = journal
         self._opened.push_async_callback(journal.stop)
         self.audit = audit = AuditLog(journal, self.clock.now_us, Levels(self._audit_levels()))
-        self.store, self.tickets = Journal(journal, audit.chains), Tickets(journal)
+        self.store = Journal(journal, audit.chains)
+        self.tickets = Tickets(journal, audit.chains, self.known.mask_text)
         if self._is_writer:
             await self._open_audit(audit)
         self._opened.push_async_callback(self._guard.written)

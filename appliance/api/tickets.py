@@ -105,4 +105,8 @@ async def close_ticket(ticket: FromPath[str], request: ApiRequest, service: Name
 async def reopen_ticket(ticket: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> TicketView:
     """One that is open stays as it is."""
     await read_json(request, ReopenTicket)
-    return ticket_view(await service.appliance.tickets.reopen(ticket, tenant=request.user.tenant))
+    appliance, caller = service.appliance, request.user
+    reopened = await appliance.tickets.reopen(
+        ticket, tenant=caller.tenant, at_us=appliance.clock.now_us(), by=caller.actor
+    )
+    return ticket_view(reopened)

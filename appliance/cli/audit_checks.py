@@ -78,7 +78,7 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
 
 async def _kept_elsewhere(af: Af, tenant: str | None) -> dict[str, str]:
     """Checkpoints that the uplink's stream keeps, of the tenants that the log has, or of the one."""
-    from appliance.cli.uplink import Served, opened
+    from appliance.cli.opened import Served, opened
     from appliance.uplink_anchor import KeptNote, anchored_note
 
     async with open_log(af) as log:
@@ -87,7 +87,7 @@ async def _kept_elsewhere(af: Af, tenant: str | None) -> dict[str, str]:
     async with opened(af, "af audit verify") as door:
         for name in [tenant] if tenant else dict.fromkeys([*heads, DEFAULT_TENANT]):
             if isinstance(door, Served):
-                note = (await door.ask(KeptNote, "POST", "/anchored", {"tenant": name})).note
+                note = (await door.ask(KeptNote, "POST", "/v1/uplink/anchored", {"tenant": name})).note
             else:
                 note = await anchored_note(door.uplink, TenantId(name))
             if note is not None:

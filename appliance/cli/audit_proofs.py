@@ -184,7 +184,7 @@ async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
 
 
 async def _anchor_uplink(af: Af, tenant: str | None) -> None:
-    from appliance.cli.uplink import Served, opened
+    from appliance.cli.opened import Served, opened
     from appliance.uplink_anchor import AnchorView, anchor_tenant
     from runtime.domain.ids import DEFAULT_TENANT, TenantId
 
@@ -194,7 +194,7 @@ async def _anchor_uplink(af: Af, tenant: str | None) -> None:
     async with opened(af, "af audit anchor") as found:
         for name in [tenant] if tenant else heads or [DEFAULT_TENANT]:
             if isinstance(found, Served):
-                view = await found.ask(AnchorView, "POST", "/checkpoints", {"tenant": name})
+                view = await found.ask(AnchorView, "POST", "/v1/uplink/checkpoints", {"tenant": name})
             else:
                 view = await anchor_tenant(found, TenantId(name), actor="cli")
             again = "" if view.is_new else ", as it was already"

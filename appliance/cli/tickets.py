@@ -6,15 +6,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
+from appliance.cli.opened import Served, opened
 
 if TYPE_CHECKING:
     from appliance.tickets import TicketView
-    from runtime.domain.canonical import Json
-    from runtime.store.lock import DataLock
     from runtime.store.tickets import Ticket, Tickets
 
 ACTOR = "cli"
@@ -145,81 +143,48 @@ async def _one(af: Af, ticket: str) -> "Ticket":
 
 
 async def _closed(af: Af, ticket: str, note: str) -> "TicketView":
-    from appliance.tickets import ticket_view
+    from appliance.tickets import TicketView, ticket_view
     from runtime.domain.ids import DEFAULT_TENANT
-    from runtime.engine.clock import SystemClock
 
-    async with _writing(af) as kept:
-        if kept is None:
-            return await _asked(af, ticket, "close", {"note": note})
-        at_us = SystemClock().now_us()
-        return ticket_view(await kept.close(ticket, tenant=DEFAULT_TENANT, at_us=at_us, by=ACTOR, note=note))
+    async with opened(af, "af tickets close") as found:
+        if isinstance(found, Served):
+            return await found.ask(TicketView, "POST", _target(ticket, "close"), {"note": note})
+        at_us = found.clock.now_us()
+        return ticket_view(await found.tickets.close(ticket, tenant=DEFAULT_TENANT, at_us=at_us, by=ACTOR, note=note))
 
 
 async def _reopened(af: Af, ticket: str) -> "TicketView":
-    from appliance.tickets import ticket_view
+    from appliance.tickets import TicketView, ticket_view
     from runtime.domain.ids import DEFAULT_TENANT
 
-    async with _writing(af) as kept:
-        if kept is None:
-            return await _asked(af, ticket, "reopen", {})
-        return ticket_view(await kept.reopen(ticket, tenant=DEFAULT_TENANT))
+    async with opened(af, "af tickets reopen") as found:
+        if isinstance(found, Served):
+            return await found.ask(TicketView, "POST", _target(ticket, "reopen"), {})
+        at_us = found.clock.now_us()
+        return ticket_view(await found.tickets.reopen(ticket, tenant=DEFAULT_TENANT, at_us=at_us, by=ACTOR))
 
 
-async def _asked(af: Af, ticket: str, what: str, body: "Json") -> "TicketView":
-    """The server that has the data folder does it."""
+def _target(ticket: str, what: str) -> str:
     from urllib.parse import quote
 
-    from appliance.tickets import TicketView
-    from redaction.doors.local import LocalDoor
-
-    door, target = LocalDoor(af.settings.socket), f"/v1/tickets/{quote(ticket, safe='')}/{what}"
-    return msgspec.json.decode((await asyncio.to_thread(door.call, "POST", target, body)).body, type=TicketView)
+    return f"/v1/tickets/{quote(ticket, safe='')}/{what}"
 
 
 @asynccontextmanager
 async def _reading(af: Af) -> "AsyncIterator[Tickets | None]":
     """The tickets of a data folder, beside whoever writes it; None where nothing was run yet."""
-    from runtime.store.journal import JOURNAL_FILE
+    import os
+
+    from runtime.store.journal import JOURNAL_FILE, journal_database
+    from runtime.store.keyring import database_key
+    from runtime.store.tickets import Tickets
 
     if not (af.settings.data / JOURNAL_FILE).exists():
         yield None
         return
-    async with _opened(af) as kept:
-        yield kept
-
-
-@asynccontextmanager
-async def _writing(af: Af) -> "AsyncIterator[Tickets | None]":
-    """The same, to be written; None where a server has the folder. Raises Unavailable where another process has."""
-    from runtime.engine.clock import SystemClock
-    from runtime.errors import Unavailable
-    from runtime.store.lock import hold
-
-    try:
-        lock = hold(af.settings.data, what="af tickets", now_us=SystemClock().now_us())
-    except Unavailable as error:
-        if error.code != "data.locked" or not af.settings.socket.exists():
-            raise
-        yield None
-        return
-    with lock:
-        async with _opened(af, lock) as kept:
-            yield kept
-
-
-@asynccontextmanager
-async def _opened(af: Af, lock: "DataLock | None" = None) -> "AsyncIterator[Tickets]":
-    """Without the lock, to be read."""
-    import os
-
-    from runtime.store.journal import journal_database
-    from runtime.store.keyring import database_key
-    from runtime.store.tickets import Tickets
-
     data = af.settings.data
-    key = await asyncio.to_thread(database_key, os.environ, data, may_make=lock is not None)
-    database = journal_database(data, lock=lock, key=key, durability=af.settings.durability)
+    key = await asyncio.to_thread(database_key, os.environ, data, may_make=False)
+    database = journal_database(data, lock=None, key=key, durability=af.settings.durability)
     await database.start()
     try:
         yield Tickets(database)

@@ -1,24 +1,16 @@
 """`af uplink`: how far what runs say has come on its way to the broker, and whether it takes it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
+from appliance.cli.opened import Served, opened
 
 if TYPE_CHECKING:
     from appliance.uplink_view import UplinkView
-    from appliance.wiring import Appliance
-    from redaction.doors.local import LocalDoor
-    from runtime.domain.canonical import Json
     from runtime.domain.forward import StreamView
-
-Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 @click.group(
@@ -67,39 +59,6 @@ def try_uplink(af: Af, create: bool) -> None:
     af.terminal.document(view)
 
 
-class Served:
-    """The server that has the data folder."""
-
-    def __init__(self, door: "LocalDoor") -> None:
-        self._door = door
-
-    async def ask(self, shape: type[Shape], method: str, target: str, body: "Json" = None) -> Shape:
-        """One request."""
-        reply = await asyncio.to_thread(self._door.call, method, f"/v1/uplink{target}", body)
-        return msgspec.json.decode(reply.body, type=shape)
-
-
-@asynccontextmanager
-async def opened(af: Af, what: str) -> "AsyncIterator[Appliance | Served]":
-    """The data folder, or the server that has it."""
-    from appliance.wiring import Appliance
-    from redaction.doors.local import LocalDoor
-    from runtime.errors import Unavailable
-
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what=what, known=af.known)
-    try:
-        await appliance.start(recover=False)
-    except Unavailable as error:
-        if error.code != "data.locked" or not af.settings.socket.exists():
-            raise
-        yield Served(LocalDoor(af.settings.socket))
-        return
-    try:
-        yield appliance
-    finally:
-        await appliance.stop()
-
-
 async def _status(af: Af) -> "UplinkView":
     from appliance.uplink_view import UplinkView, idle_view
     from redaction.doors.local import LocalDoor
@@ -107,7 +66,7 @@ async def _status(af: Af) -> "UplinkView":
 
     if af.settings.socket.exists():
         try:
-            return await Served(LocalDoor(af.settings.socket)).ask(UplinkView, "GET", "")
+            return await Served(LocalDoor(af.settings.socket)).ask(UplinkView, "GET", "/v1/uplink")
         except Unavailable as error:
             if error.code != "server.not_running":
                 raise
@@ -129,7 +88,7 @@ async def _try(af: Af, create: bool) -> "StreamView":
 
     async with opened(af, "af uplink test") as found:
         if isinstance(found, Served):
-            return await found.ask(StreamView, "POST", "/test", {"create": create})
+            return await found.ask(StreamView, "POST", "/v1/uplink/test", {"create": create})
         return await found.uplink.look(create=create)
 
 

@@ -1,9 +1,6 @@
 """`af vault`: how much the vault holds of people's data, and deleting from it. Never shows a value."""
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +8,11 @@ import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
+from appliance.cli.opened import Served, opened
 from appliance.cli.words import DURATION, RUN
 
 if TYPE_CHECKING:
     from appliance.minimising import VaultView
-    from appliance.wiring import Appliance
-    from redaction.doors.local import LocalDoor
     from runtime.domain.canonical import Json
 
 DAY_MS = 86_400_000
@@ -98,10 +94,10 @@ async def _list(af: Af) -> "VaultView":
     from appliance.minimising import VaultView
     from runtime.domain.ids import DEFAULT_TENANT
 
-    async with _opened(af, "af vault list") as opened:
-        if not isinstance(opened, _Served):
-            return await opened.minimising.held(DEFAULT_TENANT)
-        return msgspec.json.decode(await opened.call("GET", "/v1/vault"), type=VaultView)
+    async with opened(af, "af vault list") as found:
+        if not isinstance(found, Served):
+            return await found.minimising.held(DEFAULT_TENANT)
+        return msgspec.json.decode(await found.call("GET", "/v1/vault"), type=VaultView)
 
 
 async def _purge(af: Af, name: str | None, collection: str, age_ms: int | None) -> int:
@@ -112,57 +108,27 @@ async def _purge(af: Af, name: str | None, collection: str, age_ms: int | None) 
     if name is not None:
         async with open_journal(af.settings) as store:
             run = await find_run(store, name)
-    async with _opened(af, "af vault purge") as opened:
-        if isinstance(opened, _Served):
+    async with opened(af, "af vault purge") as found:
+        if isinstance(found, Served):
             days = None if age_ms is None else age_ms / DAY_MS
-            return await opened.deleted(
-                "/v1/vault/purge", {"run": run or "", "collection": collection, "older_than_days": days}
+            return await _deleted(
+                found, "/v1/vault/purge", {"run": run or "", "collection": collection, "older_than_days": days}
             )
-        before_us = 0 if age_ms is None else opened.clock.now_us() - age_ms * 1_000
-        return await opened.minimising.purge(
-            opened.store, DEFAULT_TENANT, run=run, collection=collection, before_us=before_us, actor=ACTOR
+        before_us = 0 if age_ms is None else found.clock.now_us() - age_ms * 1_000
+        return await found.minimising.purge(
+            found.store, DEFAULT_TENANT, run=run, collection=collection, before_us=before_us, actor=ACTOR
         )
 
 
 async def _erase(af: Af, value: str) -> int:
     from runtime.domain.ids import DEFAULT_TENANT
 
-    async with _opened(af, "af vault erase") as opened:
-        if isinstance(opened, _Served):
-            return await opened.deleted("/v1/vault/erase", {"value": value})
-        return await opened.minimising.erase(DEFAULT_TENANT, value, actor=ACTOR)
+    async with opened(af, "af vault erase") as found:
+        if isinstance(found, Served):
+            return await _deleted(found, "/v1/vault/erase", {"value": value})
+        return await found.minimising.erase(DEFAULT_TENANT, value, actor=ACTOR)
 
 
-class _Served:
-    """The vault of a data folder that a server has."""
-
-    def __init__(self, door: "LocalDoor") -> None:
-        self._door = door
-
-    async def call(self, method: str, target: str, body: "Json" = None) -> bytes:
-        return (await asyncio.to_thread(self._door.call, method, target, body)).body
-
-    async def deleted(self, target: str, body: "Json") -> int:
-        count: int = msgspec.json.decode(await self.call("POST", target, body))["values"]
-        return count
-
-
-@asynccontextmanager
-async def _opened(af: Af, what: str) -> "AsyncIterator[Appliance | _Served]":
-    """The data folder, or the server that has it: deleting must reach what that one holds in memory."""
-    from appliance.wiring import Appliance
-    from redaction.doors.local import LocalDoor
-    from runtime.errors import Unavailable
-
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what=what, known=af.known)
-    try:
-        await appliance.start(recover=False)
-    except Unavailable as error:
-        if error.code != "data.locked" or not af.settings.socket.exists():
-            raise
-        yield _Served(LocalDoor(af.settings.socket))
-        return
-    try:
-        yield appliance
-    finally:
-        await appliance.stop()
+async def _deleted(served: "Served", target: str, body: "Json") -> int:
+    count: int = msgspec.json.decode(await served.call("POST", target, body))["values"]
+    return count

@@ -42,6 +42,8 @@ AuditEvent = Literal[
     "mcp.revoked",
     "bus.retried",
     "bus.replayed",
+    "ticket.closed",
+    "ticket.reopened",
 ]
 
 HERE: Final = Destination("", "local")

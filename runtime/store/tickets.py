@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from runtime.domain.audit import AuditEntry
+from runtime.domain.egress import Sender
 from runtime.domain.ids import RunId, StepId, TenantId
 from runtime.errors import NotFound
+from runtime.store.chains import Chains
 from runtime.store.database import Database
 
 if TYPE_CHECKING:
@@ -43,8 +46,13 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 class Tickets:
     """Tickets in the journal's file."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(
+        self, database: Database, audit: Chains | None = None, mask: Callable[[str], str] = lambda text: text
+    ) -> None:
+        """`audit`: the log that is told what people do with tickets. `mask`: takes known secrets out of a note."""
         self._database = database
+        self._audit = audit
+        self._mask = mask
 
     async def create(
         self,
@@ -77,27 +85,45 @@ class Tickets:
         values = (tenant, _key(before) if before else 2**63 - 1, status, status, category, category)
         return await self._database.read(lambda c: _select(c, wanted, values, limit=limit))
 
-    async def close(self, id: str, *, tenant: TenantId, at_us: int, by: str, note: str) -> Ticket:
-        """Close a ticket; durable when this returns. One that is closed stays as it is. Raises NotFound."""
+    async def close(
+        self, id: str, *, tenant: TenantId, at_us: int, by: str, note: str, is_by_hand: bool = True
+    ) -> Ticket:
+        """Close a ticket; durable when this returns, with a line in the audit log where it was done by hand.
+
+        One that is closed stays as it is. Raises NotFound.
+        """
         change = "status = 'closed', closed_us = ?, closed_by = ?, note = ? WHERE status = 'open'"
-        return await self._changed(id, tenant, change, (at_us, by, note))
+        told = _told("ticket.closed", id, tenant, by) if is_by_hand else None
+        return await self._changed(id, tenant, change, (at_us, by, self._mask(note)), told=told, at_us=at_us)
 
-    async def reopen(self, id: str, *, tenant: TenantId) -> Ticket:
-        """Open a closed ticket again; durable when this returns. One that is open stays as it is. Raises NotFound."""
+    async def reopen(self, id: str, *, tenant: TenantId, at_us: int, by: str) -> Ticket:
+        """Open a closed ticket again; durable when this returns, with a line in the audit log.
+
+        One that is open stays as it is. Raises NotFound.
+        """
         change = "status = 'open', closed_us = NULL, closed_by = '', note = '' WHERE status = 'closed'"
-        return await self._changed(id, tenant, change, ())
+        return await self._changed(id, tenant, change, (), told=_told("ticket.reopened", id, tenant, by), at_us=at_us)
 
-    async def _changed(self, id: str, tenant: TenantId, change: str, values: tuple[object, ...]) -> Ticket:
+    async def _changed(
+        self, id: str, tenant: TenantId, change: str, values: tuple[object, ...], *, told: AuditEntry | None, at_us: int
+    ) -> Ticket:
         place = (tenant, _key(id))
 
         def work(connection: sqlite3.Connection) -> Sequence[Ticket]:
-            connection.execute(f"UPDATE ticket SET {change} AND tenant = ? AND key = ?", (*values, *place))
+            changed = connection.execute(f"UPDATE ticket SET {change} AND tenant = ? AND key = ?", (*values, *place))
+            if changed.rowcount and self._audit is not None and told is not None:
+                self._audit.add(connection, told, at_us)
             return _select(connection, "tenant = ? AND key = ?", place, limit=1)
 
         found = await self._database.write(work)
         if not found:
             raise unknown_ticket(id)
         return found[0]
+
+
+def _told(event: Literal["ticket.closed", "ticket.reopened"], id: str, tenant: TenantId, by: str) -> AuditEntry:
+    sender = Sender(purpose=by, tenant=tenant)
+    return AuditEntry(event=event, sender=sender, actor=by, subject=f"{_PREFIX}{_key(id):06d}", outcome="ok")
 
 
 def unknown_ticket(id: str) -> NotFound:

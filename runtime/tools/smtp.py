@@ -116,7 +116,9 @@ class SmtpTool:
             return
         by = f"tool {self.spec.id}"
         try:
-            await self._services.tickets.close(kept.id, tenant=kept.tenant, at_us=ctx.clock.now_us(), by=by, note=note)
+            await self._services.tickets.close(
+                kept.id, tenant=kept.tenant, at_us=ctx.clock.now_us(), by=by, note=note, is_by_hand=False
+            )
         except AgentFlowError as error:
             log.error("ticket %s of a mail stays open, though it was %s: %s", kept.id, note, error.code)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.audit.record import entry_in
 from runtime.domain.ids import DEFAULT_TENANT, RunId, StepId, TenantId
 from tests.appliance.api.serving import Api, open_api
 
@@ -41,3 +42,20 @@ async def test_tickets_are_listed_closed_and_opened_again(api: Api) -> None:
     assert closed == (await api.client.get(f"/v1/tickets/{first}")).json()
     assert "open" == (await api.client.post(f"/v1/tickets/{first}/reopen", json={})).json()["status"]
     assert 404 == (await api.client.post(f"/v1/tickets/{foreign}/close", json={})).status_code
+
+
+async def test_closing_is_told_to_the_audit_log_and_keeps_no_secret(api: Api) -> None:
+    """Whoever closes it may have pasted one; each tenant's log says what was done to its tickets, and by whom."""
+    appliance = api.service.appliance
+    appliance.known.add("crm", "correct-horse-battery")
+    ticket = await opened(api, "a")
+    closed = await api.client.post(f"/v1/tickets/{ticket}/close", json={"note": "use correct-horse-battery"})
+    assert "use [SECRET:crm]" == closed.json()["note"]
+    assert "use [SECRET:crm]" == (await appliance.tickets.find(ticket, tenant=DEFAULT_TENANT)).note
+    assert 404 == (await api.client.post("/v1/tickets/T-000099/close", json={})).status_code
+    await api.client.post(f"/v1/tickets/{ticket}/reopen", json={})
+    assert appliance.audit is not None
+    told = [entry_in(row.detail) for row in await appliance.audit.read(DEFAULT_TENANT)]
+    assert [("ticket.closed", ticket, "first"), ("ticket.reopened", ticket, "first")] == [
+        (each.event, each.subject, each.actor) for each in told if each.event.startswith("ticket.")
+    ]

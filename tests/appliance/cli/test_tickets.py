@@ -34,3 +34,18 @@ def test_a_ticket_holds_no_secret(af: Af, tmp_path: Path, monkeypatch: pytest.Mo
     assert 0 == af("secrets", "set", "crm", "--file", value).code
     af("tools", "call", "create_ticket", "--input", '{"subject": "use correct-horse-battery"}')
     assert "use [SECRET:crm]" == af("tickets", "show", "T-000001", "--json").document["subject"]
+    assert 0 == af("tickets", "close", "T-000001", "--note", "she has correct-horse-battery now").code
+    assert "she has [SECRET:crm] now" == af("tickets", "show", "T-000001", "--json").document["note"]
+
+
+def test_the_audit_log_says_who_closed_what(af: Af) -> None:
+    """Once: one that is closed already stays as it is. What the note says is no part of the log."""
+    af("tools", "call", "create_ticket", "--input", '{"subject": "A card"}')
+    for what in (["close", "T-1", "--note", "she was called"], ["close", "T-1"], ["reopen", "T-1"], ["reopen", "T-1"]):
+        assert 0 == af("tickets", *what).code
+    listed = af("audit", "list", "--json")
+    lines = [line for line in listed.document["lines"] if line["event"].startswith("ticket.")]  # type: ignore[attr-defined]
+    assert [("ticket.reopened", "T-000001", "cli"), ("ticket.closed", "T-000001", "cli")] == [
+        (line["event"], line["subject"], line["actor"]) for line in lines
+    ]
+    assert "she was called" not in listed.out

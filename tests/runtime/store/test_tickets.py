@@ -79,8 +79,8 @@ async def test_a_ticket_is_closed_once_and_opened_again(tickets: Tickets) -> Non
     assert ("closed", NOON_US + 1, "cli", "called") == (closed.status, closed.closed_us, closed.closed_by, closed.note)
     assert closed == await tickets.close(opened.id, tenant=BANK, at_us=NOON_US + 2, by="other", note="again")
     with pytest.raises(NotFound):
-        await tickets.reopen(opened.id, tenant=SHOP)
-    assert opened == await tickets.reopen(opened.id, tenant=BANK)
+        await tickets.reopen(opened.id, tenant=SHOP, at_us=NOON_US, by="cli")
+    assert opened == await tickets.reopen(opened.id, tenant=BANK, at_us=NOON_US, by="cli")
 
 
 async def test_tickets_are_listed_by_category_and_status(tickets: Tickets) -> None:
