@@ -256,4 +256,5 @@ def _draw_letters(af: Af, letters: "Sequence[LetterLine]") -> None:
     for line, each in zip(lines, letters, strict=True):
         af.terminal.say(line)
         again = "; to be delivered again" if each.is_retried else ""
-        af.terminal.say(f"    {printable(each.reason)}{again}")
+        subject = f"{each.subject}  " if each.subject else ""
+        af.terminal.say(f"    {printable(f'{subject}{each.reason}')}{again}")

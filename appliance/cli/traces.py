@@ -10,6 +10,7 @@ import msgspec
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.words import RUN
+from runtime.errors import Unavailable, Unusable
 
 if TYPE_CHECKING:
     from appliance.telemetry.traces import Traces
@@ -71,11 +72,21 @@ async def _spans(af: Af, name: str) -> "Sequence[Span]":
 
 
 async def _export(af: Af, name: str) -> int:
+    from appliance.telemetry.traces import no_collector
+
     run = await _named(af, name)
-    async with _opened(af, is_writer=True) as made:
-        spans = await made.of_run(run)
-        await made.send(spans)
-        return len(spans)
+    if not af.settings.telemetry.otlp_url:
+        raise no_collector()
+    try:
+        async with _opened(af, is_writer=True) as made:
+            spans = await made.of_run(run)
+            await made.send(spans)
+            return len(spans)
+    except Unavailable as error:
+        if error.code != "data.locked" or not af.settings.socket.exists():
+            raise
+        said = "the server that has the data folder sends each run itself once it has ended; to send one again, stop it"
+        raise Unusable(error.code, f"{said}. {error.message}") from None
 
 
 async def _named(af: Af, name: str) -> "RunId":

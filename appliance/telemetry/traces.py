@@ -107,7 +107,7 @@ class Traces:
     async def send(self, spans: Sequence[Span]) -> None:
         """Send spans to the collector. Raises Invalid without one, Refused, Unavailable."""
         if not self._settings.otlp_url:
-            raise Invalid("telemetry.no_collector", "no collector is set: telemetry.otlp_url in the settings names it")
+            raise no_collector()
         url = self._settings.otlp_url.rstrip("/") + PATH
         host = destination_of(url)
         texts = SpanTexts([{"name": span.name, **msgspec.to_builtins(span.attributes)} for span in spans])
@@ -198,3 +198,8 @@ def _said(span: Span, text: Mapping[str, object]) -> Span:
         name=str(text.get("name") or span.attributes.get("gen_ai.operation.name") or "span"),
         attributes=attributes,
     )
+
+
+def no_collector() -> Invalid:
+    """The error of whoever wants to send spans and says nowhere where to."""
+    return Invalid("telemetry.no_collector", "no collector is set: telemetry.otlp_url in the settings names it")

@@ -42,6 +42,7 @@ def test_dead_letters_are_retried(af: Af, tmp_path: Path) -> None:
     dead = af("--data", data, "bus", "dead")
     assert "billing" in dead.out
     assert "OSError" in dead.out
+    assert "    a  " in dead.out, "the id of a message says nothing to people"
     letter = af("--data", data, "bus", "dead", "--json").document["letters"][0]["id"]  # type: ignore[index]
     assert 2 == af("--data", data, "bus", "retry").code
     assert 2 == af("--data", data, "bus", "retry", "99").code

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runtime.store.lock import hold
 from tests.appliance.cli.conftest import Af
 
 SLOW = """\
@@ -180,3 +181,19 @@ def test_a_gate_that_asks_a_person_says_what_to_answer(af: Af, tmp_path: Path) -
     assert {"  A draft", "  Louder"} <= set(said.out.splitlines())
     answered = af("runs", "signal", "last", "human_review", "--data", '{"approved": true}', "--json")
     assert "succeeded" == answered.document["status"]
+
+
+def test_spans_are_sent_by_the_server_where_one_runs(af: Af, greet: Path, data_folder: Path) -> None:
+    """Whoever asks beside it hears so; and first of all, that nowhere is said where to."""
+    af("run", greet)
+    said = af("traces", "export", "last")
+    assert (2, True) == (said.code, "telemetry.no_collector" in said.err)
+    af("config", "set", "telemetry.otlp_url", "http://127.0.0.1:4318")
+    (data_folder / "run").mkdir(exist_ok=True)
+    (data_folder / "run" / "af.sock").touch()
+    lock = hold(data_folder, what="af serve", now_us=0)
+    try:
+        said = af("traces", "export", "last")
+    finally:
+        lock.release()
+    assert (2, True, True) == (said.code, "sends each run itself" in said.err, "'af serve'" in said.err), said.err
