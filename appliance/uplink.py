@@ -8,7 +8,7 @@ than policy lets it: what may not leave is counted and passed over, what cannot 
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -73,16 +73,33 @@ class Uplink:
         self._door = door
         self._clock = clock
         self._tasks: list[asyncio.Task[None]] = []
-        self._view = UplinkView(host="", state="off")
+        self._shown = UplinkView(host="", state="off")
+        self._turn = asyncio.Event()
         if destination is not None:
             host, given = destination.host, settings.uplink
-            self._view = UplinkView(host=host, state="idle", stream=given.stream, prefix=given.prefix)
+            self._shown = UplinkView(host=host, state="idle", stream=given.stream, prefix=given.prefix)
 
     @property
     def view(self) -> UplinkView:
         """How it is now."""
         is_well = self._view.state == "connected" and not self._door.is_connected
         return replace(self._view, state="idle") if is_well else self._view
+
+    @property
+    def _view(self) -> UplinkView:
+        return self._shown
+
+    @_view.setter
+    def _view(self, view: UplinkView) -> None:
+        self._shown = view
+        turn, self._turn = self._turn, asyncio.Event()
+        turn.set()
+
+    async def until(self, is_so: Callable[[UplinkView], object]) -> UplinkView:
+        """How it is, as soon as that is so."""
+        while not is_so(self.view):
+            await self._turn.wait()
+        return self.view
 
     async def status(self) -> UplinkView:
         """How it is, with what waits counted now."""

@@ -3,12 +3,12 @@
 import asyncio
 import json
 import os
-import signal
+import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ import pytest
 
 from appliance.cli.main import run as run_command
 from appliance.config.settings import UplinkSettings
+from appliance.uplink_view import UplinkView
 from runtime.audit.record import entry_in
 from runtime.domain.envelope import Envelope, message, read
 from runtime.domain.ids import DEFAULT_TENANT, RunId
@@ -26,7 +27,6 @@ from tests.nats_server import NatsServer, needs_nats
 
 pytestmark = needs_nats
 STREAM = "AGENTFLOW"
-SOON_S = 60.0
 LOCAL_ONLY = """\
 name: secretive
 policies: {residency: [local]}
@@ -91,13 +91,13 @@ async def arrived(broker: NatsServer) -> list[Envelope]:
 
 async def until_empty(api: Api) -> None:
     """Return when nothing waits any more."""
-    deadline = time.monotonic() + SOON_S
-    while True:
-        view = api.service.appliance.uplink.view
-        if view.position == await api.service.appliance.store.messages.head():
-            return
-        assert time.monotonic() < deadline, view
-        await asyncio.sleep(0.02)
+    uplink, messages = api.service.appliance.uplink, api.service.appliance.store.messages
+    while (head := await messages.head()) > uplink.view.position:
+        await uplink.until(partial(_has_come_to, head))
+
+
+def _has_come_to(head: int, view: UplinkView) -> bool:
+    return view.position >= head
 
 
 async def test_a_run_arrives_entry_by_entry(api: Api, broker: NatsServer) -> None:
@@ -159,10 +159,9 @@ async def test_the_link_may_be_away(api: Api, broker: NatsServer) -> None:
     await until_empty(api)
     broker.kill()
     runs = [str((await api.run("echo", wait=True))["run_id"]) for _ in range(5)]
-    deadline = time.monotonic() + SOON_S
-    while (view := (await api.client.get("/v1/uplink")).json())["state"] != "waiting":
-        assert time.monotonic() < deadline, view
-        await asyncio.sleep(0.05)
+    await api.service.appliance.uplink.until(lambda view: view.state == "waiting")
+    view = (await api.client.get("/v1/uplink")).json()
+    assert "waiting" == view["state"]
     assert view["fault_code"] in ("nats.broken", "nats.unreachable", "nats.timeout")
     assert 200 == (await api.client.get("/readyz")).status_code
     assert "agentflow_uplink_up 0.0" in (await api.client.get("/metrics")).text
@@ -223,10 +222,7 @@ async def test_a_broker_that_nobody_declared_is_waited_for(data_folder: Path) ->
     settings = UplinkSettings(url="nats://broker.example:4222")
     async with open_api(data_folder, uplink=settings) as api:
         await api.run("echo", wait=True)
-        deadline = time.monotonic() + SOON_S
-        while not (view := api.service.appliance.uplink.view).fault:
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.02)
+        view = await api.service.appliance.uplink.until(lambda view: view.fault)
         assert ("waiting", "egress.cloud_refused", 0) == (view.state, view.fault_code, view.withheld)
 
 
@@ -255,7 +251,7 @@ async def test_checkpoints_are_kept_at_the_other_end(data_folder: Path, broker: 
 
 
 async def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_there_twice(
-    data_folder: Path, broker: NatsServer
+    data_folder: Path, tmp_path: Path, broker: NatsServer
 ) -> None:
     """The broker, and then the appliance, while runs are under way; the next start sends what is left."""
     folder = data_folder / "workflows/echo"
@@ -268,20 +264,21 @@ async def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_there_twice(
     )
     assert 0 == await asyncio.to_thread(run_command, ["uplink", "test", "--create"])
     asked: set[str] = set()
-    for victims in (("broker", "appliance"), ()):
-        served = _serve(data_folder)
-        try:
-            await _ask(data_folder, 8, asked)
-            if "broker" in victims:
-                broker.kill()
-                await _ask(data_folder, 4, asked)
-                broker.start()
-                await _ask(data_folder, 4, asked)
-            else:
-                await _drained(data_folder)
-        finally:
-            served.send_signal(signal.SIGKILL if "appliance" in victims else signal.SIGTERM)
-            served.wait(60)
+    served = _serve(data_folder, tmp_path / "notify")
+    try:
+        await _ask(data_folder, 8, asked)
+        broker.kill()
+        await _ask(data_folder, 4, asked)
+        broker.start()
+        await _ask(data_folder, 4, asked)
+    finally:
+        served.kill()
+        served.wait(60)
+    async with open_api(data_folder) as api:
+        asked |= {str((await api.run("echo", wait=True))["run_id"]) for _ in range(8)}
+        for run in sorted(asked):
+            await api.service.appliance.engine.wait(RunId(run))
+        await until_empty(api)
     kept = await arrived(broker)
     counted = Counter(each.id for each in kept)
     assert [] == [id for id, count in counted.items() if count > 1]
@@ -290,20 +287,20 @@ async def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_there_twice(
     assert asked <= {each.run for each in kept}
 
 
-def _serve(data: Path) -> "subprocess.Popen[bytes]":
-    environment = {**os.environ, "AGENTFLOW_DATA": str(data)}
-    with (data / "serve.log").open("ab") as log:
+def _serve(data: Path, notified: Path) -> "subprocess.Popen[bytes]":
+    """A server that has said that it is ready, in the way that a service manager is told."""
+    environment = {**os.environ, "AGENTFLOW_DATA": str(data), "NOTIFY_SOCKET": str(notified)}
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, (data / "serve.log").open("ab") as log:
+        manager.bind(str(notified))
+        manager.settimeout(60)
         served = subprocess.Popen([sys.executable, "-m", "appliance", "serve"], env=environment, stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
         try:
-            with _client(data) as client:
-                if client.get("/readyz").status_code == 200:
-                    return served
-        except httpx.TransportError:
-            time.sleep(0.05)
-    served.kill()
-    raise AssertionError((data / "serve.log").read_text())
+            while b"READY=1" not in manager.recv(4_096):
+                continue
+        except TimeoutError:
+            served.kill()
+            raise AssertionError((data / "serve.log").read_text()) from None
+    return served
 
 
 def _client(data: Path) -> httpx.Client:
@@ -319,19 +316,6 @@ async def _ask(data: Path, count: int, asked: set[str]) -> None:
                 asked.add(answer.raise_for_status().json()["run_id"])
 
     await asyncio.to_thread(ask)
-
-
-async def _drained(data: Path) -> None:
-    """Until all runs have ended and everything that they said was taken."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with _client(data) as client:
-            view = client.get("/v1/uplink").json()
-            running = client.get("/v1/runs", params={"status": "running"}).json()["runs"]
-        if not running and view["state"] == "connected" and view["waiting"] == 0:
-            return
-        await asyncio.sleep(0.1)
-    raise AssertionError(view)
 
 
 def _entries(data: Path) -> set[str]:
