@@ -16,6 +16,8 @@ from click.shell_completion import CompletionItem
 from appliance.cli.context import Af
 
 MOST = 64
+MAX_NEAR = 3
+"""Commands that a mistyped one may have meant."""
 """Letters of a summary: it stands beside the command's name on a line of 80."""
 
 
@@ -87,10 +89,20 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is called. Raises UsageError, naming the nearest one."""
         if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            advice = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(self.list_commands(ctx))}"
+            near = self._within(ctx, args[0]) or get_close_matches(args[0], self.list_commands(ctx), n=1, cutoff=0.65)
+            said = " or ".join(map(repr, near[:MAX_NEAR]))
+            advice = f"did you mean {said}?" if near else f"there are: {', '.join(self.list_commands(ctx))}"
             raise click.UsageError(f"{ctx.command_path} has no command {args[0]!r}; {advice}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _within(self, ctx: click.Context, name: str) -> list[str]:
+        """Where a command of this name is: `runs why`. Imports every group, which only a mistake is worth."""
+        groups = {each: self.get_command(ctx, each) for each in self.list_commands(ctx)}
+        return [
+            f"{each} {name}"
+            for each, group in groups.items()
+            if isinstance(group, Group) and name in group.list_commands(ctx)
+        ]
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands that begin like this, without importing them; options when a dash was typed."""

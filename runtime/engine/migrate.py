@@ -64,7 +64,7 @@ def moved(old: Workflow, new: Workflow, state: RunState, *, actor: str) -> RunMi
 
 def _refusals(old: Workflow, new: Workflow, state: RunState) -> Iterator[str]:
     if state.is_final:
-        yield f"the run has already {state.status}"
+        yield f"the run has already {'been ' if state.status == 'cancelled' else ''}{state.status}"
         return
     if new.hash == state.definition:
         yield "the run is pinned to this definition already"

@@ -444,4 +444,5 @@ class Engine:
 
 
 def _already_final(state: RunState) -> Conflict:
-    return Conflict("run.final", f"run {state.run!r} has already {state.status}")
+    been = "been " if state.status == "cancelled" else ""
+    return Conflict("run.final", f"run {state.run!r} has already {been}{state.status}")

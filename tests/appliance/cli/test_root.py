@@ -53,6 +53,20 @@ def test_a_mistyped_command_names_the_nearest(af: Af) -> None:
     assert "did you mean 'validate'?" in said.err
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("why", "did you mean 'runs why' or 'tools why'?"),
+        ("list", "did you mean 'runs list' or "),
+        ("metrics", "there are: demo"),
+    ],
+)
+def test_a_command_of_a_group_is_found(af: Af, typed: str, told: str) -> None:
+    """At night nobody remembers in which group it is; one that only sounds alike is no advice."""
+    said = af(typed, "last")
+    assert (2, True) == (said.code, told in said.err), said.err
+
+
 def test_an_option_of_af_may_stand_anywhere(af: Af) -> None:
     """Nobody remembers which options come before the command."""
     assert af("--json", "version").document == af("version", "--json").document

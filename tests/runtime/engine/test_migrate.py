@@ -146,7 +146,7 @@ async def test_a_final_run_and_the_same_definition_are_refused(stage: Stage) -> 
     run = await engine.submit(first, None)
     assert ("the run is pinned to this definition already",) == (await engine.migration(run, first)).refusals
     await engine.cancel(run)
-    assert ("the run has already cancelled",) == (await engine.migration(run, following)).refusals
+    assert ("the run has already been cancelled",) == (await engine.migration(run, following)).refusals
     with pytest.raises(Conflict):
         await engine.migrate(run, following)
 

@@ -162,7 +162,7 @@ async def test_a_run_whose_definition_is_gone_can_be_cancelled(stage: Stage) -> 
         await engine.signal(run, "answer")
     await engine.cancel(run, "gone")
     assert (await engine.wait(run)).status == "cancelled"
-    with pytest.raises(Conflict, match="already cancelled"):
+    with pytest.raises(Conflict, match="already been cancelled"):
         await engine.cancel(run)
 
 
