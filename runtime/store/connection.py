@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 async def connect(open_file: Callable[[], sqlite3.Connection]) -> aiosqlite.Connection:
-    """Start a thread and open the file in it. Raises what `open_file` does; the thread has then ended."""
+    """Start a thread and open the file in it. Raises what `open_file` does.
+
+    When this raises, also because its caller is cancelled, the thread has ended and nothing is open.
+    """
     driver.install()  # aiosqlite imports sqlite3 and must get the bundled one
     import aiosqlite
 
@@ -26,7 +29,7 @@ async def connect(open_file: Callable[[], sqlite3.Connection]) -> aiosqlite.Conn
     connection._thread.daemon = True
     try:
         return await connection
-    except Exception:
+    except BaseException:
         connection._thread.join()  # it is ending, and would otherwise speak to a loop that may be closed by then
         raise
 
@@ -44,5 +47,7 @@ async def hop(
 
 async def close(connection: aiosqlite.Connection) -> None:
     """Close after what is already queued, and end the thread. Safe to call twice."""
-    await connection.close()
-    connection._thread.join()  # it has nothing left to do but end
+    try:
+        await connection.close()
+    finally:
+        connection._thread.join()  # it has nothing left to do but end
