@@ -10,7 +10,7 @@ from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from appliance.cli.log_records import Wanted, line_of, records_in, records_to_come
 from appliance.cli.terminal import printable
-from appliance.cli.units import local_time
+from appliance.cli.units import counted, local_time
 from appliance.cli.words import DURATION, RUN
 from runtime.domain.command import StartStep
 from runtime.domain.ids import state_of
@@ -117,12 +117,14 @@ async def _logs(af: Af, name: str, *, agent: str, since_us: int, follow: bool) -
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)
         steps: set[str] = set()
+        shown: list[int] = []
         days = [local_time(SystemClock().now_us())[:10]]
         """The day of the line before, which need not be told again; today's goes without saying."""
 
         def show(entry: "Entry") -> None:
             if entry.at_us < since_us or not _is_of(entry, agent, steps):
                 return
+            shown.append(entry.seq)
             if af.terminal.is_json:
                 af.terminal.raw_line(envelope_of(write(run, entry)))
                 return
@@ -137,6 +139,10 @@ async def _logs(af: Af, name: str, *, agent: str, since_us: int, follow: bool) -
         found = await entries(store, run)
         for entry in found:
             show(entry)
+        if not shown:
+            af.terminal.note(
+                f"run {run} has {counted(len(found), 'journal entry', 'journal entries')}, and none like that"
+            )
 
 
 def _is_of(entry: "Entry", agent: str, steps: set[str]) -> bool:

@@ -31,9 +31,9 @@ def ago(at_us: int, now_us: int) -> str:
     return f"{seconds} s ago" if seconds else "now"
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 run`, `1,204 runs`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, several: str = "") -> str:
+    """`1 run`, `1,204 runs`. `several`: the noun's plural, where it is not made with an s."""
+    return f"{number:,} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def size(count: float) -> str:

@@ -92,7 +92,7 @@ def why_report(view: "WhyView", *, me: str = "af", is_full: bool = False) -> str
             [head],
             _first(view, room),
             _chain(view, room),
-            _signature(view),
+            _signature(view, me),
             _differences(view, room),
             _next(view, me),
         ]
@@ -142,22 +142,23 @@ def _chain(view: "WhyView", room: _Room) -> list[str]:
     return [click.style("HOW IT WENT ON", bold=True), *shown]
 
 
-def _signature(view: "WhyView") -> list[str]:
+def _signature(view: "WhyView", me: str) -> list[str]:
     """How often before."""
     from appliance.cli.terminal import clip, columns
-    from appliance.cli.units import local_time, microseconds
+    from appliance.cli.units import counted, local_time, microseconds
 
     found = view.signature
     assert found is not None, "a failure has one"
     label = click.style("SEEN", bold=True)
     elsewhere = f"; {found.other_definitions} under other definitions" if found.other_definitions else ""
+    among = counted(found.looked_at, "failed run")
     if not found.before and not found.since:
-        said = f"never before among {found.looked_at} failed runs" if found.looked_at else "the first failed run"
+        said = f"never before among {among}" if found.looked_at else "the first failed run"
         return [clip(f"{label}  {said}{elsewhere} (signature {found.id})", columns())]
     counts = [f"{found.before} before" if found.before else "", f"{found.since} since" if found.since else ""]
     times = " and ".join(each for each in counts if each)
     last = f", the last {local_time(microseconds(found.last_at))[:-3]}" if found.last_at else ""
-    said = f"{times}, in {found.looked_at} failed runs{last}{elsewhere}: af runs why {found.runs[0]}"
+    said = f"{times}, in {among}{last}{elsewhere}: {me} runs why {found.runs[0]}"
     return [clip(f"{label}  {said}", columns())] if len(said) < columns() - 6 else _two(label, said)
 
 

@@ -128,3 +128,10 @@ def test_a_run_that_failed_is_in_the_log(af: Af, desk: Path) -> None:
         af("logs", "--level", "warning").out
     )
     assert f"af logs {run}" in af("logs", "--run", "last", "--level", "error").err
+
+
+def test_entries_that_nobody_made_are_told_as_such(af: Af, desk: Path) -> None:
+    """An empty screen says neither that the name is wrong nor that the run has nothing of it."""
+    af("run", desk, "--input", '{"message": "other"}')
+    said = af("logs", "last", "--agent", "nobody")
+    assert (0, "", True) == (said.code, said.out, "and none like that" in said.err)
