@@ -42,7 +42,7 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.subworkflows import check_maps, mapped_agents
 from appliance.loading.tree_checks import check_tree
-from appliance.loading.trees import BELOW, KINDS, NODE_KEYS, SYNONYMS, TREE_KEYS
+from appliance.loading.trees import BELOW, KINDS, SYNONYMS, TREE_KEYS
 from appliance.loading.workflow_kinds import FEEDBACK_KEYS, FEEDBACK_TYPE, check_feedback, complete_feedback
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
@@ -130,11 +130,12 @@ def kind_of_document(documents: list[Node]) -> str:
 
 
 def _is_tree_node(node: Node) -> bool:
-    """Whether a document is the root of a tree itself, be its type misspelt."""
-    if not isinstance(node.value, dict) or "type" not in node.value or not node.value.keys() <= NODE_KEYS:
+    """Whether a document is the root of a tree itself, be its type or a key misspelt."""
+    if not isinstance(node.value, dict) or "type" not in node.value:
         return False
-    kind = node.value["type"].value
-    return kind in (*KINDS, *SYNONYMS) or not node.value.keys().isdisjoint(BELOW)
+    if not node.value.keys().isdisjoint(_KEYS.keys() - {"name"}):
+        return False
+    return node.value["type"].value in (*KINDS, *SYNONYMS) or not node.value.keys().isdisjoint(BELOW)
 
 
 def read_fragment(node: Node, kind: str, reading: Reading) -> None:

@@ -54,7 +54,7 @@ OWN_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """The keys that mean something on a node of one type alone."""
 BELOW = ("children", "child", "conditions")
-NODE_KEYS = frozenset({"type", "name", *BELOW, *(key for keys in OWN_KEYS.values() for key in keys)})
+"""The keys under which nodes stand below another."""
 _OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "parallel": OWN_KEYS["parallel"],
     "parallel_all": OWN_KEYS["parallel_all"],

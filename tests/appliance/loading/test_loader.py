@@ -72,6 +72,7 @@ def test_a_fragment_is_checked_but_is_no_workflow(tmp_path: Path) -> None:
         ("root: {type: condition, check: x}\n", "behavior_tree"),
         ("type: condition\ncheck: x\n", "behavior_tree"),
         ("type: sequense\nchildren: []\n", "behavior_tree"),
+        ("type: retry\nnum_attempts: 3\nchild: {type: action, agent: a}\n", "behavior_tree"),
         ("type: sequence\nchildren: []\nagents: {}\n", "workflow"),
         ("apiVersion: v1\nkind: Service\n---\napiVersion: v1\nkind: Pod\n", "kubernetes"),
         (GOOD, "workflow"),
