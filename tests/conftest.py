@@ -103,8 +103,13 @@ sys.addaudithook(_deny_network)
 
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point AGENTFLOW_DATA at an empty folder of this test's own."""
+    """Point AGENTFLOW_DATA at an empty folder of this test's own.
+
+    A folder of models that the environment names is read when modules that need it are imported. To a test it would be
+    a setting that has changed, of which the audit log has a line.
+    """
     folder = tmp_path / "agentflow-data"
+    monkeypatch.delenv("AGENTFLOW_MODELS", raising=False)
     monkeypatch.setenv("AGENTFLOW_DATA", str(folder))
     monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)
     return folder
