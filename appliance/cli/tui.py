@@ -128,7 +128,12 @@ def _key(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid("tui.no_key", f"the API key in {path} cannot be read: {error}") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Invalid(
+            "tui.no_key",
+            f"the API key in {path} cannot be read: {reason}. The first start of the server wrote one to "
+            "auth/first.key in its data folder",
+        ) from None
 
 
 def _require_server(door: "ServedDoor") -> None:

@@ -103,7 +103,11 @@ def _require_success(answer: httpx.Response) -> None:
 
 def _said(answer: httpx.Response) -> AgentFlowError:
     if answer.status_code == 401:
-        return Refused("auth.key_required", "the server does not know this API key")
+        return Refused(
+            "auth.key_required",
+            "the server does not know this API key; its first start wrote one to auth/first.key in its data "
+            "folder, and af tui takes it by --key-file",
+        )
     return error_of(Reply(answer.status_code, {}, answer.content))
 
 

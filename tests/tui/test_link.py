@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from appliance.cli.tui import _key
 from redaction.doors.served import ServedDoor
 from runtime.domain.canonical import Json
 from runtime.errors import Invalid, NotFound, Refused, Unavailable
@@ -119,7 +120,7 @@ async def test_the_door_says_what_a_problem_document_says(served: Served, data_f
             await anext(door.events("/v1/runs/r-x/events"))
         await door.close()
     stranger = ServedDoor(url=served.address.url, key="af_wrong")
-    with pytest.raises(Refused, match="does not know this API key"):
+    with pytest.raises(Refused, match=r"does not know this API key; .* auth/first.key .* --key-file"):
         await stranger.call("GET", "/v1/runs")
     await stranger.close()
 
@@ -151,3 +152,10 @@ async def test_without_a_server_the_screen_says_so() -> None:
         seen = Seen(app, pilot)
         await seen.until(lambda: "✗ not connected" in seen.text(), "told")
         assert "nobody serves" in seen.text()
+
+
+def test_a_key_that_cannot_be_read_is_told_without_numbers(tmp_path: Path) -> None:
+    """And where one is."""
+    with pytest.raises(Invalid) as caught:
+        _key(tmp_path / "nowhere")
+    assert "cannot be read: No such file or directory. The first start" in caught.value.message
