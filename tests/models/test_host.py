@@ -229,7 +229,7 @@ async def test_an_idle_worker_is_let_go_and_comes_back(opened: Open) -> None:
 
 async def test_what_cannot_be_loaded_is_said_and_no_worker_is_kept(opened: Open, models_folder: Path) -> None:
     host = opened(Load(kind="chat", name="nowhere", folder=str(models_folder)))
-    with pytest.raises(NotFound, match="af models fetch nowhere"):
+    with pytest.raises(NotFound, match="af models add FILE --name nowhere"):
         await host.call(Ping())
     assert host.pid is None
 
