@@ -10,6 +10,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ def announce(address: Address) -> None:
 def announce_drain(drain_s: float) -> None:
     """Say on stderr what is waited for, and how to wait no longer: nobody sees that half a minute is meant."""
     waited = f"what runs has {drain_s:g} s to end, and goes on at the next start else"
-    print(f"DRAINING {waited}; a second signal waits no longer", file=sys.stderr, flush=True)
+    with suppress(OSError):  # nobody may read it any more, and the server must stop all the same
+        print(f"DRAINING {waited}; a second signal waits no longer", file=sys.stderr, flush=True)
 
 
 async def serve(

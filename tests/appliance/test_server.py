@@ -1,6 +1,7 @@
 """The served appliance as a process: its listeners, its start, its end."""
 
 import asyncio
+import io
 import os
 import signal
 import socket
@@ -207,6 +208,21 @@ async def test_probes_are_answered_while_it_starts(data_folder: Path) -> None:
     assert answers == {"/healthz": 200, "/readyz": 503, "/v1/runs": 503}
     signal.raise_signal(signal.SIGINT)
     await _stopped(task)
+
+
+class _Gone(io.StringIO):
+    """A pipe whose reader has ended."""
+
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+async def test_it_stops_though_nobody_reads_what_it_says(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that waited for READY has ended; the signal must not be lost with the line that it causes."""
+    async with open_server(data_folder) as served:
+        monkeypatch.setattr(sys, "stderr", _Gone())
+        signal.raise_signal(signal.SIGTERM)
+        await _stopped(served.task)
 
 
 async def test_a_service_manager_that_does_not_read_holds_nothing_up(

@@ -65,6 +65,7 @@ class OneFile:
             assert server.stderr is not None
             said = next((line for line in server.stderr if line.startswith("READY")), "")
             server.send_signal(signal.SIGTERM)
+            server.stderr.read()
         return said, server.returncode
 
 
