@@ -231,7 +231,7 @@ async def test_a_backend_says_what_it_does_not_do() -> None:
 @pytest.mark.parametrize("make", [CHATTERS["llama_cpp-process"], EMBEDDERS["onnx-process"]], ids=["llama_cpp", "onnx"])
 async def test_a_model_that_is_not_there_is_an_error_of_ours(make: Callable[[], ModelBackend]) -> None:
     backend = make()
-    with pytest.raises(AgentFlowError, match="af models fetch"):
+    with pytest.raises(AgentFlowError, match="af models list"):
         await backend.count_tokens(cleared(replace(HELLO, model="nowhere")))
 
 

@@ -147,7 +147,10 @@ def test_a_server_in_the_gap_serves_as_ever(environment: dict[str, str], tmp_pat
         assert 0o600 == path.stat().st_mode & 0o777
         assert 200 == LocalDoor(path).call("GET", "/v1/runs").status
         assert read_state(server.data) is not None
-        assert (0, "") == server.stop()
+        code, said = server.stop()
+        assert 0 == code
+        assert said.startswith("DRAINING ")
+        assert 1 == said.count("\n")
         assert b"STOPPING=1" == notified.recv(100)
     assert [] == os.listdir(server.data / "run")
     assert read_state(server.data) is None

@@ -189,7 +189,9 @@ async def test_a_what_if_is_asked_for_from_the_slider(data_folder: Path) -> None
     async with _with_letters(data_folder) as served:
         run = await ask(served, "letter", input={"text": "x", "name": "Ada"})
         async with dashboard(served) as seen:
-            await seen.press("t", "less_than_sign", "s")
+            await seen.press("t")
+            await seen.until(lambda: " entry " in seen.lines("where"), "the slider")
+            await seen.press("less_than_sign", "s")
             await seen.until(lambda: "input.name" in seen.lines("form"), "the form")
             assert isinstance(seen.app.screen, WhatIfScreen)
             assert 1 == seen.app.screen.supposed.at
