@@ -48,7 +48,7 @@ def commit(
 def _guarded(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
     connection.execute("SAVEPOINT unit")
     try:
-        outcome = unit.work(connection)
+        outcome = _kept(connection, unit.work(connection))
     except Exception as error:
         if concerns_every_write(error):
             raise
@@ -61,8 +61,14 @@ def _guarded(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
 def _promised(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
     changes = connection.total_changes
     try:
-        return unit.work(connection)
+        return _kept(connection, unit.work(connection))
     except Exception as error:
         if concerns_every_write(error) or connection.total_changes != changes:
             raise
         return Failed(error)
+
+
+def _kept(connection: sqlite3.Connection, outcome: object) -> object | None:
+    """What leaves this thread: no cursor. It resets its statement wherever it is dropped, also in the middle of the
+    next write that this thread does with the same statement, whose values are lost then."""
+    return None if getattr(outcome, "connection", None) is connection else outcome

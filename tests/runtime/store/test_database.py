@@ -50,6 +50,14 @@ async def test_a_lone_write_does_not_wait_for_company(numbers: Database) -> None
     assert before + 3 == numbers.commits
 
 
+@pytest.mark.parametrize("savepoint", [True, False])
+async def test_no_cursor_leaves_the_writers_thread(numbers: Database, *, savepoint: bool) -> None:
+    """Dropped in another one it resets a statement that the writer may be using, whose values are then lost."""
+    statement = "INSERT INTO number VALUES(?)"
+    assert await numbers.write(lambda c: c.executemany(statement, [(1,), (2,)]), savepoint=savepoint) is None
+    assert [1, 2] == await kept(numbers)
+
+
 async def test_a_write_that_fails_takes_back_its_own_changes_alone(numbers: Database) -> None:
     """One caller's mistake is no other caller's loss."""
 
