@@ -358,6 +358,10 @@ class Executor:
                 log.error("run %s stopped at entry %d: %s", live.state.run, live.state.seq, error)
                 self.close(live, error)
                 return
+            except Exception:  # a mistake of ours: a run must not stand still without a word
+                log.exception("run %s stopped at entry %d", live.state.run, live.state.seq)
+                self.close(live)
+                return
             await self._clock.sleep_until(self._clock.now_us() + delay_us)
 
     def _hold_up(self, live: LiveRun, error: Unavailable) -> None:

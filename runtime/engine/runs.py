@@ -314,8 +314,8 @@ class Engine:
     async def _begin(self, live: LiveRun, started: RunStarted, idempotency_key: str | None) -> None:
         try:
             await self._executor.record(live, started, idempotency_key=idempotency_key)
-        except AgentFlowError as error:
-            self._executor.close(live, error)
+        except Exception as error:
+            self._executor.close(live, error if isinstance(error, AgentFlowError) else None)
             raise
 
     async def _begin_fork(self, live: LiveRun, started: RunStarted, fork: Fork) -> None:

@@ -9,7 +9,7 @@ from runtime.domain.workflow import FsmState
 from runtime.engine.clock import ManualClock
 from runtime.engine.replay import replay
 from runtime.engine.runs import Engine
-from runtime.errors import AgentFlowError, Conflict, StoreFull
+from runtime.errors import AgentFlowError, Conflict, StoreFull, Unavailable
 from runtime.planners.lifecycle import planner_for
 from runtime.ports import Task
 from tests.runtime.engine.conftest import Stage, until
@@ -63,6 +63,28 @@ async def test_an_answer_waits_for_room_on_the_disk_and_is_not_asked_for_again(s
     assert (state.status, state.output) == ("succeeded", {"n": 1})
     assert stage.acted == [("a", 1)]
     assert replay(run, await engine.entries(run), planner_for(workflow)).divergence is None
+
+
+async def test_a_mistake_in_the_store_leaves_nobody_waiting(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The run is not worked on any more, and says so; it goes on when the engine starts again."""
+    engine, store = await troubled(stage)
+    may_answer = asyncio.Event()
+
+    async def answer(task: Task) -> Json:
+        await may_answer.wait()
+        return {"n": 1}
+
+    stage.behaviours["a"] = answer
+    run = await engine.submit(stage.workflow(A_TO_DONE), None)
+    waiting = asyncio.create_task(engine.wait(run))
+    store.bug = LookupError("a mistake")
+    may_answer.set()
+    with pytest.raises(Unavailable, match="goes on when it starts"):
+        await waiting
+    assert f"run {run} stopped at entry" in caplog.text
+    with pytest.raises(LookupError):
+        await engine.submit(stage.workflow(A_TO_DONE), None)
+    assert 0 == engine.health().live_runs
 
 
 async def test_a_signal_that_could_not_be_kept_leaves_the_run_waiting(stage: Stage) -> None:

@@ -15,6 +15,8 @@ class TroubledJournal(Journal):
     def __init__(self, journal: Journal) -> None:
         super().__init__(journal._database)
         self.is_full = False
+        self.bug: Exception | None = None
+        """What each append raises, as no store should."""
         self.refused: list[str] = []
         """The type of each event that found the disk full."""
         self.gate = asyncio.Event()
@@ -35,6 +37,8 @@ class TroubledJournal(Journal):
         self.waiting += 1
         await self.gate.wait()
         self.waiting -= 1
+        if self.bug is not None:
+            raise self.bug
         if self.is_full:
             self.refused.append(entries[0].body.TYPE)
             raise StoreFull("store.full", "the disk is full")
