@@ -4,13 +4,14 @@ import json
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.appliance.cli.conftest import Af
+from tests.json_site import JsonSite
 from tests.runtime.agents.picture_samples import JPEG, PNG
 
 FRAUD = """
@@ -49,30 +50,19 @@ agents:
 """
 
 
-class _Site(BaseHTTPRequestHandler):
+class _Site(JsonSite):
     """A search service and a model that takes pictures."""
 
     asked: list[Any]
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        self._reply({"results": [{"url": "https://a.example", "title": "A", "engine": "x"}]})
+        self.reply({"results": [{"url": "https://a.example", "title": "A", "engine": "x"}]})
 
     def do_POST(self) -> None:
         self.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
         message = {"role": "assistant", "content": "a red card"}
-        self._reply({"model": "eyes", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
-
-    def _reply(self, document: object) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.reply({"model": "eyes", "choices": [{"index": 0, "finish_reason": "stop", "message": message}]})
 
 
 @pytest.fixture

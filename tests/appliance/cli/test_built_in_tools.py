@@ -4,12 +4,13 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.appliance.cli.conftest import Af
+from tests.json_site import JsonSite
 
 DESK = """
 name: desk
@@ -35,17 +36,9 @@ ASKING = 'look: {type: database, tools: [shop], input: {id: "{{ input.order }}"}
 ACT = "def act(task, ctx):\n    return [ctx.tool(each['tool'], each['with']) for each in task]\n"
 
 
-class _Orders(BaseHTTPRequestHandler):
+class _Orders(JsonSite):
     def do_GET(self) -> None:
-        body = json.dumps({"asked": self.path}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        self.reply({"asked": self.path})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import yaml
 import agentflow
 from tests.appliance.cli.conftest import Af
 from tests.appliance.loading.source_document import source_blocks, source_text
+from tests.json_site import JsonSite
 
 EXAMPLES = {"customer-support": 7, "content-pipeline": 8, "fraud-detection": 9, "content-moderation": 10}
 
@@ -34,30 +35,19 @@ SAID = {
 """Begin of a role, or of a question without one → what the site's model answers."""
 
 
-class _Site(BaseHTTPRequestHandler):
+class _Site(JsonSite):
     """The site's own services: a model that speaks the OpenAI API, and a scoring service."""
 
     def do_GET(self) -> None:
-        self._reply({"data": []})
+        self.reply({"data": []})
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path.startswith("/v1/"):
-            self._reply(_completion(asked))
+            self.reply(_completion(asked))
         else:
             step = self.headers["idempotency-key"].rpartition("/")[2]
-            self._reply(_scores(asked, self.path, step))
-
-    def _reply(self, document: object) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+            self.reply(_scores(asked, self.path, step))
 
 
 def _completion(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -26,17 +26,23 @@ async def troubled(stage: Stage) -> tuple[Engine, TroubledJournal]:
     return engine, engine.store
 
 
+def answers_when_told(stage: Stage, output: Json) -> asyncio.Event:
+    """Agent `a` answers once this is set."""
+    told = asyncio.Event()
+
+    async def answer(_task: Task) -> Json:
+        await told.wait()
+        return output
+
+    stage.behaviours["a"] = answer
+    return told
+
+
 async def test_an_answer_waits_for_room_on_the_disk_and_is_not_asked_for_again(stage: Stage) -> None:
     """A model's answer may have cost a minute and a cent."""
     clock = stage.clock = ManualClock()
     engine, store = await troubled(stage)
-    may_answer = asyncio.Event()
-
-    async def answer(task: Task) -> Json:
-        await may_answer.wait()
-        return {"n": 1}
-
-    stage.behaviours["a"] = answer
+    may_answer = answers_when_told(stage, {"n": 1})
     workflow = stage.workflow(A_TO_DONE)
     run = await engine.submit(workflow, None)
     store.is_full = True
@@ -68,13 +74,7 @@ async def test_an_answer_waits_for_room_on_the_disk_and_is_not_asked_for_again(s
 async def test_a_mistake_in_the_store_leaves_nobody_waiting(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
     """The run is not worked on any more, and says so; it goes on when the engine starts again."""
     engine, store = await troubled(stage)
-    may_answer = asyncio.Event()
-
-    async def answer(task: Task) -> Json:
-        await may_answer.wait()
-        return {"n": 1}
-
-    stage.behaviours["a"] = answer
+    may_answer = answers_when_told(stage, {"n": 1})
     run = await engine.submit(stage.workflow(A_TO_DONE), None)
     waiting = asyncio.create_task(engine.wait(run))
     store.bug = LookupError("a mistake")
@@ -109,13 +109,7 @@ async def test_a_signal_that_could_not_be_kept_leaves_the_run_waiting(stage: Sta
 async def test_a_cancellation_that_could_not_be_kept_stops_nothing(stage: Stage) -> None:
     """What was not promised does not happen."""
     engine, store = await troubled(stage)
-    may_answer = asyncio.Event()
-
-    async def answer(task: Task) -> Json:
-        await may_answer.wait()
-        return "done"
-
-    stage.behaviours["a"] = answer
+    may_answer = answers_when_told(stage, "done")
     run = await engine.submit(stage.workflow(A_TO_DONE), None)
     await until(lambda: stage.acted == [("a", 1)])
     store.is_full = True
