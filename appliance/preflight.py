@@ -213,7 +213,7 @@ def _prompt_of(workflow: Workflow, spec: AgentSpec, given: Given) -> tuple[ChatR
             looking = VisionAgent(spec)
             is_whole = looking.names - {"task"} <= data.keys() and ("task" not in looking.names or known_task)
             return looking.request(data, value, SOME_PICTURE), "chat", is_whole
-        if (model := _embedding_of(spec)) is not None:
+        if (model := embedding_of(spec)) is not None:
             text = question_in(value, spec.id) if known_task else ""
             return ChatRequest(model=model, messages=(ChatMessage("user", text),)), "embedding", known_task
     except AgentFlowError:  # the step will fail where it stands; nothing is asked then
@@ -236,7 +236,7 @@ def searches_memory(spec: AgentSpec) -> bool:
     return spec.type == "rag" or (spec.type == "web_search" and spec.config.get("live") is not True)
 
 
-def _embedding_of(spec: AgentSpec) -> str | None:
+def embedding_of(spec: AgentSpec) -> str | None:
     """The embedding model that an agent asks with each task; None: none."""
     if searches_memory(spec):
         memory = spec.memory.get("long_term")

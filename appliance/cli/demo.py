@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from appliance.views import RunView
     from models.folder import Manifest
     from runtime.domain.canonical import Json
-
-NEEDS = {"llm": "chat", "rag": "embedding", "ml_model": "embedding"}
-"""Type of agent → the kind of model that it asks."""
+    from runtime.domain.workflow import Workflow
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -80,6 +78,21 @@ def _questions(template: str) -> Path:
     return file
 
 
+def kinds_of_models(workflow: "Workflow") -> set[str]:
+    """Which kinds of models the runs of a workflow ask, with those of its steps: `chat`, `embedding`."""
+    from appliance.preflight import embedding_of
+
+    found = {"chat"} if workflow.llm is not None else set()
+    for spec in workflow.agents.values():
+        if spec.subrun is not None:
+            found |= kinds_of_models(spec.subrun.workflow)
+        elif spec.type == "llm":
+            found.add("chat")
+        elif embedding_of(spec) is not None:
+            found.add("embedding")
+    return found
+
+
 def _models(af: Af, folder: Path) -> "list[Manifest]":
     """The manifests of the models that the demo needs. Raises Unavailable when one is not here."""
     from appliance.loader import load
@@ -87,9 +100,7 @@ def _models(af: Af, folder: Path) -> "list[Manifest]":
     from models.folder import list_models
 
     here = {manifest.name: manifest for manifest in list_models(af.settings.models_folder)}
-    workflow = load(folder)
-    needed = {"chat"} if workflow.llm is not None else set()
-    needed |= {NEEDS[agent.type] for agent in workflow.agents.values() if agent.type in NEEDS}
+    needed = kinds_of_models(load(folder))
     wanted = [known.name for known in CATALOG if known.kind in needed]
     missing = [name for name in wanted if name not in here]
     if missing:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from appliance.cli.demo import kinds_of_models
 from appliance.cli.templates import HIDDEN, QUESTIONS, Template, known_templates
 from appliance.loader import check
 from appliance.loader import load as load_workflow
@@ -63,3 +64,19 @@ def test_what_a_template_asks_itself_fits_its_schema(template: Template) -> None
     assert {"support", "content-pipeline", "devops-deployment", "fraud-detection", "content-moderation"} == {
         each.name for each in WITH_QUESTIONS
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("support", {"chat", "embedding"}),
+        ("content-pipeline", {"chat", "embedding"}),
+        ("content-moderation", {"embedding"}),
+        ("devops-deployment", {"chat"}),
+        ("fraud-detection", set()),
+    ],
+)
+def test_the_demo_knows_which_models_a_template_asks(name: str, kinds: set[str]) -> None:
+    """It says beforehand which one is missing; a template that asks none runs where there is none."""
+    (template,) = [each for each in WITH_QUESTIONS if each.name == name]
+    assert kinds == kinds_of_models(load_workflow(template.folder))
