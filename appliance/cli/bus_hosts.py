@@ -1,6 +1,5 @@
 """Where the bus is for `af bus`: read beside whoever writes it; steered here, or by the server that has the folder."""
 
-import asyncio
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
@@ -23,6 +22,7 @@ from appliance.bus import (
 )
 from appliance.cli.bus_lines import draw_message
 from appliance.cli.context import Af
+from appliance.cli.opened import Served, opened
 from redaction.doors.local import LocalDoor
 from runtime.bus.local import LocalBus
 from runtime.domain.bus import Delivery, Posted
@@ -150,22 +150,12 @@ class _Letters(msgspec.Struct):
     letters: list[LetterLine]
 
 
-class _Served:
-    """The bus of a data folder that a server has."""
-
-    def __init__(self, door: LocalDoor) -> None:
-        self._door = door
-
-    async def call(self, method: str, target: str, body: Json = None) -> bytes:
-        return (await asyncio.to_thread(self._door.call, method, target, body)).body
-
-
 async def _asked(af: Af, tenant: str, target: str) -> bytes | None:
     """A server's answer; None where there is no server that answers, or not for this tenant."""
     if tenant != DEFAULT_TENANT or not af.settings.socket.exists():
         return None
     try:
-        return await _Served(LocalDoor(af.settings.socket)).call("GET", target)
+        return await Served(LocalDoor(af.settings.socket)).call("GET", target)
     except NotFound:
         raise
     except AgentFlowError:  # it is gone, or going: the journal is there to be read
@@ -183,29 +173,17 @@ async def _reading(af: Af) -> AsyncIterator[BusDesk | None]:
 
 
 @asynccontextmanager
-async def _steering(af: Af, tenant: str, what: str) -> AsyncIterator[BusDesk | _Served]:
+async def _steering(af: Af, tenant: str, what: str) -> AsyncIterator[BusDesk | Served]:
     """The bus of a data folder that nobody has, or the server that has it."""
-    from appliance.wiring import Appliance
-
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what=what, known=af.known)
-    try:
-        await appliance.start(recover=False)
-    except Unavailable as error:
-        if error.code != "data.locked" or not af.settings.socket.exists():
-            raise
-        if tenant != DEFAULT_TENANT:
+    async with opened(af, what) as found:
+        if isinstance(found, Served) and tenant != DEFAULT_TENANT:
             raise Unavailable(
                 "bus.other_tenant",
                 f"a server has the data folder, and takes commands for tenant {DEFAULT_TENANT!r} alone here; for "
                 f"{tenant!r} use its HTTP API with a key of that tenant, or stop it",
                 retryable=False,
-            ) from None
-        yield _Served(LocalDoor(af.settings.socket))
-        return
-    try:
-        yield appliance.bus_desk
-    finally:
-        await appliance.stop()
+            )
+        yield found if isinstance(found, Served) else found.bus_desk
 
 
 @asynccontextmanager

@@ -1,6 +1,5 @@
 """What `af mcp` does with servers of tools: here, or by the server that has the data folder."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,18 +10,18 @@ import msgspec
 
 from appliance.api.mcp_servers import ApprovedTools, McpServerList, Revoked, ToolAnswer
 from appliance.cli.context import Af
+from appliance.cli.opened import Served, opened
 from appliance.cli.terminal import paragraphs, printable
 from appliance.mcp_servers import ServerLine, ToolServers
-from redaction.doors.local import LocalDoor
 from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
-from runtime.errors import Unavailable
 from runtime.tools.mcp.servers import Confinement, ServerState, ToolState
 
 if TYPE_CHECKING:
     from runtime.domain.mcp import Descriptor
 
 ACTOR = "cli"
+TARGET = "/v1/mcp/servers"
 SENDER = Sender(purpose="af mcp")
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -38,50 +37,38 @@ _SAYS = {
 }
 
 
-class Served:
-    """The servers of a data folder that an `af serve` has."""
-
-    def __init__(self, door: LocalDoor) -> None:
-        self._door = door
-
-    async def ask(self, shape: type[Shape], method: str, target: str, body: Json = None) -> Shape:
-        """One request."""
-        reply = await asyncio.to_thread(self._door.call, method, f"/v1/mcp/servers{target}", body)
-        return msgspec.json.decode(reply.body, type=shape)
-
-
 async def listed(af: Af) -> Sequence[ServerLine]:
     """The declared servers."""
-    async with _opened(af) as opened:
-        if isinstance(opened, Served):
-            return (await opened.ask(McpServerList, "GET", "")).servers
-        return opened.lines()
+    async with _opened(af) as found:
+        if isinstance(found, Served):
+            return (await found.ask(McpServerList, "GET", TARGET)).servers
+        return found.lines()
 
 
 async def shown(af: Af, server: str) -> ServerState:
     """What a server has."""
-    async with _opened(af) as opened:
-        if isinstance(opened, Served):
-            return await opened.ask(ServerState, "GET", f"/{quote(server, safe='')}")
-        return await opened.state(server, sender=SENDER)
+    async with _opened(af) as found:
+        if isinstance(found, Served):
+            return await found.ask(ServerState, "GET", f"{TARGET}/{quote(server, safe='')}")
+        return await found.state(server, sender=SENDER)
 
 
 async def approved(af: Af, server: str, tools: Sequence[str], digest: str) -> Sequence[ToolState]:
     """Tools approved."""
-    async with _opened(af) as opened:
-        if isinstance(opened, Served):
+    async with _opened(af) as found:
+        if isinstance(found, Served):
             body: Json = {"tools": list(tools), "digest": digest}
-            return (await opened.ask(ApprovedTools, "POST", f"/{quote(server, safe='')}/approve", body)).approved
-        return await opened.approve(server, tools, digest=digest, actor=ACTOR, sender=SENDER)
+            return (await found.ask(ApprovedTools, "POST", f"{TARGET}/{quote(server, safe='')}/approve", body)).approved
+        return await found.approve(server, tools, digest=digest, actor=ACTOR, sender=SENDER)
 
 
 async def revoked(af: Af, server: str, tool: str) -> bool:
     """Whether there was an approval to take back."""
-    async with _opened(af) as opened:
-        if isinstance(opened, Served):
-            target = f"/{quote(server, safe='')}/revoke"
-            return (await opened.ask(Revoked, "POST", target, {"tool": tool})).was_approved
-        return await opened.revoke(server, tool, actor=ACTOR, sender=SENDER)
+    async with _opened(af) as found:
+        if isinstance(found, Served):
+            target = f"{TARGET}/{quote(server, safe='')}/revoke"
+            return (await found.ask(Revoked, "POST", target, {"tool": tool})).was_approved
+        return await found.revoke(server, tool, actor=ACTOR, sender=SENDER)
 
 
 async def called(af: Af, server: str, tool: str, arguments: dict[str, Json]) -> Json:
@@ -90,16 +77,16 @@ async def called(af: Af, server: str, tool: str, arguments: dict[str, Json]) -> 
 
     progress = RunProgress(af.terminal)
     try:
-        async with _opened(af) as opened:
-            if isinstance(opened, Served):
+        async with _opened(af) as found:
+            if isinstance(found, Served):
                 body: Json = {"tool": tool, "arguments": arguments}
-                return (await opened.ask(ToolAnswer, "POST", f"/{quote(server, safe='')}/call", body)).output
+                return (await found.ask(ToolAnswer, "POST", f"{TARGET}/{quote(server, safe='')}/call", body)).output
 
             def tell(done: float, total: float | None, what: str) -> None:
                 of = f" of {total:g}" if total else ""
                 progress.line.show(f"▸ {server}.{tool}: {done:g}{of} {printable(what)}")
 
-            return await opened.call(server, tool, arguments, sender=SENDER, tell=tell)
+            return await found.call(server, tool, arguments, sender=SENDER, tell=tell)
     finally:
         progress.clear()
 
@@ -171,17 +158,6 @@ def _foreign(text: str) -> str:
 
 @asynccontextmanager
 async def _opened(af: Af) -> AsyncIterator[ToolServers | Served]:
-    from appliance.wiring import Appliance
-
-    appliance = Appliance(msgspec.structs.replace(af.settings, drain_s=0.0), what="af mcp", known=af.known)
-    try:
-        await appliance.start(recover=False)
-    except Unavailable as error:
-        if error.code != "data.locked" or not af.settings.socket.exists():
-            raise
-        yield Served(LocalDoor(af.settings.socket))
-        return
-    try:
-        yield appliance.tool_servers
-    finally:
-        await appliance.stop()
+    """The servers, declared in a data folder that nobody has, or the server that has it."""
+    async with opened(af, "af mcp") as found:
+        yield found if isinstance(found, Served) else found.tool_servers
