@@ -5,12 +5,11 @@ from typing import cast
 
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, parse
-from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.http import HttpReply, HttpRequest, check_status
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, StepFailure
 from runtime.ports import StepContext, StepResult, Task
 
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that another attempt may better (RFC 9110, RFC 6585)."""
 
 
@@ -43,13 +42,7 @@ class HttpAgent:
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Make the call. A busy answer is a retryable failure, any other above 399 a final one."""
         reply = await ctx.http.send(self._request(task))
-        if reply.status >= 400:
-            raise StepFailure(
-                "http.status",
-                f"agent {self._spec.id!r}: {self._method} was answered with status {reply.status}",
-                retryable=reply.status in BUSY,
-                status=reply.status,
-            )
+        check_status(reply, f"agent {self._spec.id!r}: {self._method}")
         return StepResult(output={"status": reply.status, "body": _body(reply)})
 
     def _request(self, task: Task) -> HttpRequest:

@@ -12,12 +12,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from runtime.agents.evidence import evidence_of
-from runtime.agents.http import BUSY
 from runtime.agents.question import question_in
 from runtime.agents.rag import DIGITS, RagAgent
 from runtime.domain.canonical import Json
 from runtime.domain.event import Usage
-from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.http import HttpReply, HttpRequest, check_status
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Invalid, StepFailure
 from runtime.memory.retrieval import Hit
@@ -152,13 +151,7 @@ class WebSearchAgent:
                 "web_search.no_json",
                 f"{agent}: the search service gives no JSON; add json to search.formats in its settings.yml",
             )
-        if reply.status >= 400:
-            raise StepFailure(
-                "http.status",
-                f"{agent}: the search service answered with status {reply.status}",
-                retryable=reply.status in BUSY,
-                status=reply.status,
-            )
+        check_status(reply, f"{agent}: the search")
         try:
             return msgspec.json.decode(reply.body, type=_Answer)
         except msgspec.DecodeError:  # what is wrong may quote an answer

@@ -3,6 +3,10 @@
 import msgspec
 
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from runtime.errors import StepFailure
+
+BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses of a service that may answer if it is asked again."""
 
 
 class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,3 +34,14 @@ class HttpReply(msgspec.Struct, frozen=True, kw_only=True):
     headers: dict[str, str]
     """Names in lower case; the last value where a name came twice."""
     body: bytes
+
+
+def check_status(reply: HttpReply, asked: str) -> None:
+    """Raise StepFailure for a reply that is none; `asked`: who asked for what. A busy one may be asked again."""
+    if reply.status >= 400:
+        raise StepFailure(
+            "http.status",
+            f"{asked} was answered with status {reply.status}",
+            retryable=reply.status in BUSY,
+            status=reply.status,
+        )

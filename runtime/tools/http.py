@@ -10,7 +10,7 @@ from typing import cast
 from urllib.parse import quote, urlencode, urlsplit
 
 from runtime.domain.canonical import Json, parse
-from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.http import HttpReply, HttpRequest, check_status
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.domain.units import size_bytes
 from runtime.errors import Invalid, StepFailure
@@ -19,7 +19,6 @@ from runtime.tools.arguments import only, text_of
 from runtime.tools.places import filled, in_braces_names
 from runtime.tools.registry import ToolServices
 
-BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that another attempt may better (RFC 9110, RFC 6585)."""
 CARRYING = frozenset({"POST", "PUT", "PATCH"})
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -41,13 +40,7 @@ class HttpTool:
         """Make the call. A busy answer is a retryable failure, any other above 399 a final one."""
         request = self._fixed(call, ctx) if self._url else self._free(call, ctx)
         reply = await ctx.http.send(request)
-        if reply.status >= 400:
-            raise StepFailure(
-                "http.status",
-                f"tool {self.spec.id!r}: {request.method} was answered with status {reply.status}",
-                retryable=reply.status in BUSY,
-                status=reply.status,
-            )
+        check_status(reply, f"tool {self.spec.id!r}: {request.method}")
         return {"status": reply.status, "body": self._body(reply)}
 
     def _fixed(self, call: ToolCall, ctx: ToolContext) -> HttpRequest:

@@ -11,12 +11,11 @@ from typing import ClassVar, cast
 from urllib.parse import quote
 
 from runtime.domain.canonical import Json
-from runtime.domain.http import HttpRequest
+from runtime.domain.http import HttpRequest, check_status
 from runtime.domain.tool import ToolCall, ToolSpec
-from runtime.errors import Invalid, Refused, StepFailure, Unavailable
+from runtime.errors import Invalid, Refused, Unavailable
 from runtime.ports import ToolContext
 from runtime.tools.arguments import only, text_of
-from runtime.tools.http import BUSY
 from runtime.tools.registry import ToolServices, check_feature
 
 GROUPS: Mapping[str, str] = {
@@ -73,13 +72,7 @@ class KubernetesTool:
         if name and not _NAME.fullmatch(name):
             raise Invalid("tool.arguments", f"tool {tool!r}: 'name' is none that an object of Kubernetes can have")
         reply = await ctx.http.send(self._request(verb, resource, namespace, name, body, ctx))
-        if reply.status >= 400:
-            raise StepFailure(
-                "http.status",
-                f"tool {tool!r}: {verb} {resource} was answered with status {reply.status}",
-                retryable=reply.status in BUSY,
-                status=reply.status,
-            )
+        check_status(reply, f"tool {tool!r}: {verb} {resource}")
         return _without_managed_fields(json.loads(reply.body))
 
     def _check(self, verb: str, resource: str, namespace: str) -> None:

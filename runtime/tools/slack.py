@@ -4,12 +4,11 @@ import json
 from typing import ClassVar, cast
 
 from runtime.domain.canonical import Json
-from runtime.domain.http import HttpRequest
+from runtime.domain.http import BUSY, HttpRequest
 from runtime.domain.tool import ToolCall, ToolSpec
 from runtime.errors import Invalid, Refused, StepFailure
 from runtime.ports import ToolContext
 from runtime.tools.arguments import only, text_of
-from runtime.tools.http import BUSY
 from runtime.tools.registry import ToolServices, check_feature
 
 API = "https://slack.com/api/chat.postMessage"
