@@ -16,9 +16,9 @@ from click.shell_completion import CompletionItem
 from appliance.cli.context import Af
 
 MOST = 64
+"""Letters of a summary: it stands beside the command's name on a line of 80."""
 MAX_NEAR = 3
 """Commands that a mistyped one may have meant."""
-"""Letters of a summary: it stands beside the command's name on a line of 80."""
 
 
 class Lazy(NamedTuple):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, kind_in_words
 
 Content: TypeAlias = "dict[str, Node] | list[Node] | str | float | int | bool | None"
 
@@ -69,16 +69,4 @@ def plain(node: Node) -> Json:
 
 def kind_of(node: Node) -> str:
     """What stands there, in words; never the value itself, which may be a secret or a prompt."""
-    match node.value:
-        case None:
-            return "nothing"
-        case bool():
-            return "true or false"
-        case int() | float():
-            return "a number"
-        case str():
-            return "a text"
-        case list():
-            return "a list"
-        case dict():
-            return "a mapping"
+    return kind_in_words(node.value)

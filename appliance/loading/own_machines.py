@@ -71,9 +71,9 @@ def _reached(initial: str, states: Mapping[str, Json], final: Collection[str]) -
     while ahead:
         name = ahead.pop()
         state = _mapping(states.get(name))
-        # a final state is left by its error alone
-        targets = [str(state["on_error"])] if name in final and "on_error" in state else []
-        for target in targets if name in final else _targets(state):
+        if name in final:  # it is left by its error alone
+            state = {key: value for key, value in state.items() if key == "on_error"}
+        for target in _targets(state):
             if target not in reached:
                 reached.add(target)
                 ahead.append(target)

@@ -5,6 +5,7 @@ It asks nobody: equal data gives equal decisions, and the output names the rules
 
 import asyncio
 from collections.abc import Mapping
+from itertools import pairwise
 
 import msgspec
 
@@ -116,12 +117,12 @@ class RulesAgent:
 
     def _check_equal(self, fired: list[Rule], data: Mapping[str, Json]) -> None:
         """Under `any`, rules that hold together agree."""
-        first, *others = [(rule.name, self._then[rule.name].render(data)) for rule in fired] or [("", None)]
-        for name, decision in others:
-            if digest(decision) != digest(first[1]):
+        decided = {rule.name: digest(self._then[rule.name].render(data)) for rule in fired}
+        for one, other in pairwise(decided):
+            if decided[one] != decided[other]:
                 raise StepFailure(
                     "rules.not_equal",
-                    f"the hit policy is 'any', and the rules {first[0]!r} and {name!r} hold and decide differently",
+                    f"the hit policy is 'any', and the rules {one!r} and {other!r} hold and decide differently",
                 )
 
     def _data(self, task: Task) -> dict[str, Json]:

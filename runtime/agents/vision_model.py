@@ -131,8 +131,9 @@ class VisionAgent:
             )
         if self._config.reader:
             answer = await ctx.call_tool(self._config.reader, {"operation": "read", "path": file})
-            content = answer.get("content") if isinstance(answer, dict) else None
-            if not isinstance(content, str) or (isinstance(answer, dict) and answer.get("encoding") != "base64"):
+            read = answer if isinstance(answer, dict) else {}
+            content = read.get("content")
+            if not isinstance(content, str) or read.get("encoding") != "base64":
                 raise Invalid("vision.unknown_format", f"tool {self._config.reader!r} read no picture: it is a text")
             return self._decoded(content)
         if not self._config.folder:

@@ -55,6 +55,24 @@ def digest(value: object) -> str:
     return "sha256:" + sha256(encode(value)).hexdigest()
 
 
+def kind_in_words(value: object) -> str:
+    """What a JSON value is, for people: `a text`, `a mapping`; never the value itself, which may be a secret."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+    return "no JSON"
+
+
 def parse(text: str | bytes, *, max_depth: int = MAX_DEPTH) -> Json:
     """Read JSON strictly: no duplicate keys, no NaN, no nesting deeper than `max_depth`.
 

@@ -165,6 +165,11 @@ class RunState(msgspec.Struct, kw_only=True):
         return sorted({*self.awaited(), *self.awaited_within()})
 
 
+def how_it_ended(state: RunState) -> str:
+    """What a run that is final has: `succeeded`, `failed`, `been cancelled`."""
+    return f"been {state.status}" if state.status == "cancelled" else state.status
+
+
 def fold(run: RunId, entries: Iterable[Entry]) -> RunState:
     """The state after all entries. Raises Corrupt at a gap in the sequence."""
     state = RunState(run=run)

@@ -8,7 +8,7 @@ from msgspec import UnsetType
 from runtime.domain.event import RunMigrated
 from runtime.domain.ids import AgentId, DefinitionHash, state_of, step_id
 from runtime.domain.plan import PLANNING
-from runtime.domain.run import RunState, StepState
+from runtime.domain.run import RunState, StepState, how_it_ended
 from runtime.domain.tree import TreeMemory
 from runtime.domain.workflow import REVIEW, FsmSpec, LlmPlan, Workflow
 from runtime.errors import Conflict
@@ -64,7 +64,7 @@ def moved(old: Workflow, new: Workflow, state: RunState, *, actor: str) -> RunMi
 
 def _refusals(old: Workflow, new: Workflow, state: RunState) -> Iterator[str]:
     if state.is_final:
-        yield f"the run has already {'been ' if state.status == 'cancelled' else ''}{state.status}"
+        yield f"the run has already {how_it_ended(state)}"
         return
     if new.hash == state.definition:
         yield "the run is pinned to this definition already"

@@ -23,7 +23,7 @@ from runtime.domain.event import (
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
 from runtime.domain.journal import Entry
 from runtime.domain.minimise import of_run
-from runtime.domain.run import RunState, fold
+from runtime.domain.run import RunState, fold, how_it_ended
 from runtime.domain.trace import traceparent as context_for
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.admission import check_input, check_runnable, kept
@@ -312,17 +312,16 @@ class Engine:
         return live.state.run
 
     async def _begin(self, live: LiveRun, started: RunStarted, idempotency_key: str | None) -> None:
-        try:
-            await self._executor.record(live, started, idempotency_key=idempotency_key)
-        except Exception as error:
-            self._executor.close(live, error if isinstance(error, AgentFlowError) else None)
-            raise
+        await self._begun(live, self._executor.record(live, started, idempotency_key=idempotency_key))
 
     async def _begin_fork(self, live: LiveRun, started: RunStarted, fork: Fork) -> None:
+        await self._begun(live, self._executor.begin_from(live, started, fork))
+
+    async def _begun(self, live: LiveRun, beginning: Awaitable[object]) -> None:
         try:
-            await self._executor.begin_from(live, started, fork)
-        except AgentFlowError as error:
-            self._executor.close(live, error)
+            await beginning
+        except Exception as error:  # whatever it is, nobody works on the run
+            self._executor.close(live, error if isinstance(error, AgentFlowError) else None)
             raise
 
     async def _signal(self, run: RunId, received: SignalReceived) -> None:
@@ -444,5 +443,4 @@ class Engine:
 
 
 def _already_final(state: RunState) -> Conflict:
-    been = "been " if state.status == "cancelled" else ""
-    return Conflict("run.final", f"run {state.run!r} has already {been}{state.status}")
+    return Conflict("run.final", f"run {state.run!r} has already {how_it_ended(state)}")

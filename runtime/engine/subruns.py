@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 
 from runtime.agents.templates import Template
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, kind_in_words
 from runtime.domain.event import (
     NO_USAGE,
     ErrorInfo,
@@ -234,7 +234,7 @@ class Subruns:
             return [given if shape is None else shape.render(data)]
         items = over.render(data)
         if not isinstance(items, list) or len(items) > MAX_ITEMS:
-            found = f"{len(items):,} items" if isinstance(items, list) else _kind(items)
+            found = f"{len(items):,} items" if isinstance(items, list) else kind_in_words(items)
             raise StepFailure(
                 "map.not_a_list",
                 f"'over' of agent {spec.id!r} must give a list of up to {MAX_ITEMS:,} items; it gave {found}",
@@ -373,11 +373,3 @@ def part_awaiting(state: RunState, signal: str) -> RunId:
         f"run {state.run!r} is {state.status} and does not wait for signal {signal!r}"
         + (f"; it waits for: {awaited}" if awaited else ""),
     )
-
-
-def _kind(value: Json) -> str:
-    """What stands where a list should, in words; never the value itself."""
-    if isinstance(value, bool):
-        return "true or false"
-    names = {str: "a text", int: "a number", float: "a number", dict: "a mapping", type(None): "nothing"}
-    return names[type(value)]

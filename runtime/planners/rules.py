@@ -5,7 +5,7 @@ Pure: equal data gives equal rules.
 
 from collections.abc import Mapping, Sequence
 
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, kind_in_words
 from runtime.domain.event import ErrorInfo
 from runtime.domain.rules import Aggregate, HitPolicy, Rule
 from runtime.errors import StepFailure
@@ -60,8 +60,8 @@ def aggregated(values: Sequence[Json], how: Aggregate) -> Json:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) != len(values):
         wrong = next(value for value in values if isinstance(value, bool) or not isinstance(value, int | float))
-        kind = "null" if wrong is None else type(wrong).__name__
-        raise StepFailure("rules.not_a_number", f"'aggregate: {how}' needs decisions that are numbers, found a {kind}")
+        found = kind_in_words(wrong)
+        raise StepFailure("rules.not_a_number", f"'aggregate: {how}' needs decisions that are numbers, found {found}")
     if how == "sum":
         return sum(numbers)
     return min(numbers) if how == "min" else max(numbers)

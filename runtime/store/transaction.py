@@ -48,7 +48,7 @@ def commit(
 def _guarded(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
     connection.execute("SAVEPOINT unit")
     try:
-        outcome = _kept(connection, unit.work(connection))
+        outcome = _without_cursor(connection, unit.work(connection))
     except Exception as error:
         if concerns_every_write(error):
             raise
@@ -61,14 +61,14 @@ def _guarded(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
 def _promised(connection: sqlite3.Connection, unit: Unit) -> object | Failed:
     changes = connection.total_changes
     try:
-        return _kept(connection, unit.work(connection))
+        return _without_cursor(connection, unit.work(connection))
     except Exception as error:
         if concerns_every_write(error) or connection.total_changes != changes:
             raise
         return Failed(error)
 
 
-def _kept(connection: sqlite3.Connection, outcome: object) -> object | None:
-    """What leaves this thread: no cursor. It resets its statement wherever it is dropped, also in the middle of the
-    next write that this thread does with the same statement, whose values are lost then."""
+def _without_cursor(connection: sqlite3.Connection, outcome: object) -> object | None:
+    """What may leave this thread: a cursor resets its statement wherever it is dropped, also while this thread is
+    using it for the next write."""
     return None if getattr(outcome, "connection", None) is connection else outcome
