@@ -19,8 +19,9 @@ LEAST_FLESCH = 50.0
 def plagiarism_check(article: str, ctx: object) -> dict:
     """The share of runs of five words, outside of quotations, that no source has."""
     own = [re.sub(r"“[^”]*”", " . ", part) for part in prose(article)]
-    said = {gram: None for part in own for each in sentences(part) for gram in grams(each)}
-    copied = [gram for gram in said if gram in source_grams()]
+    said = dict.fromkeys(gram for part in own for each in sentences(part) for gram in grams(each))
+    theirs = source_grams()
+    copied = [gram for gram in said if gram in theirs]
     score = 1.0 if not said else round(1 - len(copied) / len(said), 3)
     passage = " ".join(copied[0]) if copied else ""
     return {"score": score, "feedback": f" Say it in words of your own, not: {passage}" if passage else ""}
