@@ -95,5 +95,5 @@ def test_a_rule_behind_the_first_hit_is_not_asked() -> None:
 def test_collected_decisions_come_to_a_number() -> None:
     assert (6, 1, 3, 3) == tuple(aggregated([1, 2, 3], how) for how in ("sum", "min", "max", "count"))
     assert 2 == aggregated(["a", None], "count")
-    with pytest.raises(StepFailure, match="found a bool"):
+    with pytest.raises(StepFailure, match="found true or false"):
         aggregated([1, True], "sum")
