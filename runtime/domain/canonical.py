@@ -9,6 +9,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import msgspec
 import rfc8785
 
 from runtime.errors import Invalid
@@ -25,9 +26,7 @@ _SAFE_DIGITS = len(str(MAX_INTEGER)) - 1
 _MOST_DIGITS = 308
 """More than any double has before its point."""
 
-_encoder = json.JSONEncoder(
-    ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False, check_circular=False
-)
+_encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> bytes:
@@ -96,7 +95,7 @@ def _encoded(value: object) -> tuple[bytes, bool]:
     """The canonical bytes, and whether reading them gives the value itself, to the kind of each number."""
     try:
         if _is_plain(value, MAX_DEPTH):
-            return _encoder.encode(value).encode(), True
+            return _encoder.encode(value), True
         return rfc8785.dumps(value), False  # type: ignore[arg-type]  # it raises for what is not JSON
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, ValueError, TypeError) as error:
         raise Invalid("json.not_canonical", f"the value has no canonical JSON form: {_reason(error)}") from None
