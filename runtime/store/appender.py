@@ -158,21 +158,11 @@ class Appender:
     def _insert(self, connection: sqlite3.Connection, run: int, rows: Sequence[Row]) -> int:
         """Write the rows of a run; the number of the first of them in the order of all."""
         codes, cursor = self._codes, self._count.last(connection)
-        connection.executemany(
-            _INSERT_EVENT,
-            [
-                (
-                    cursor + place,
-                    run,
-                    row.seq,
-                    row.at_us,
-                    codes.get((row.type, row.v)) or self._code(connection, row),
-                    row.hash,
-                    row.data.decode(),
-                )
-                for place, row in enumerate(rows, 1)
-            ],
-        )
+        for place, row in enumerate(rows, 1):
+            code = codes.get((row.type, row.v)) or self._code(connection, row)
+            connection.execute(
+                _INSERT_EVENT, (cursor + place, run, row.seq, row.at_us, code, row.hash, row.data.decode())
+            )
         self._count.move(cursor + len(rows))
         return cursor + 1
 
