@@ -7,6 +7,7 @@ The engine lives on the same loop and outlives the listeners: it is stopped when
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Callable, Sequence
@@ -151,6 +152,7 @@ class _Server:
         first_key = self._service.read_keys()
         await self._service.start()
         self._watchdog = asyncio.create_task(keep_watchdog_fed(self._appliance.alive))
+        gc.freeze()  # what is here now stays; looking through it again would hold up the loop for 0.1 s and more
         on_ready(first_key)
         draining = asyncio.ensure_future(self._service.lifecycle.draining.wait())
         lost = asyncio.ensure_future(front.lost())
