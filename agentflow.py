@@ -98,7 +98,7 @@ class Workflow:
 
         driver.install()  # before anything can import another SQLite
         from appliance.config.settings import load_settings
-        from appliance.views import run_view
+        from appliance.runs.views import run_view
         from appliance.wiring import Appliance
         from runtime.domain.canonical import parse
         from runtime.errors import InvalidDefinition

@@ -9,31 +9,31 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from appliance.audit_keys import AuditKeys
-from appliance.audit_notes import take_in
+from appliance.audit.checkpoints import Checkpoints
+from appliance.audit.keys import AuditKeys
+from appliance.audit.notes import take_in
 from appliance.bus import BusDesk
-from appliance.checkpoints import Checkpoints
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
+from appliance.costs.forecasts import PlanView, plan_view
+from appliance.costs.preflight import Preflights
+from appliance.costs.spending import Spending
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
-from appliance.forecasts import PlanView, plan_view
-from appliance.mcp_servers import ToolServers, tool_servers
+from appliance.mcp.servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
-from appliance.preflight import Preflights
 from appliance.ram_folder import RamFolder
 from appliance.release import version
 from appliance.repair import mend
-from appliance.sandboxes import sandboxes
 from appliance.secrets import Secrets
 from appliance.settings_marks import changed_settings, keep_marks
-from appliance.spending import Spending
 from appliance.telemetry.traces import Traces
 from appliance.threats import Watch
-from appliance.tool_rules import RuleBook, audit_levels, rule_book
-from appliance.tool_services import document_search, means_of, profiles_of, with_settings
-from appliance.toolboxes import Toolboxes
-from appliance.uplink import uplink_of
+from appliance.tools.rules import RuleBook, audit_levels, rule_book
+from appliance.tools.sandboxes import sandboxes
+from appliance.tools.services import document_search, means_of, profiles_of, with_settings
+from appliance.tools.toolboxes import Toolboxes
+from appliance.uplink.forwarding import uplink_of
 from appliance.workflows import WorkflowCatalogue
 from models.embeddings import OnnxBackend
 from models.gateway import Gateway, GatewayOptions

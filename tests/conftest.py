@@ -43,7 +43,7 @@ _LONGEST_FIRST = (
     "redaction",
     "appliance/cli/test_redact.py",
     "appliance/api/test_openai_llm.py",
-    "appliance/test_uplink.py",
+    "appliance/uplink/test_forwarding.py",
     "runtime/agents/test_ml_model.py",
     "mcp",
     "properties",

@@ -11,7 +11,7 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
-from appliance.archive import Export, FileView, ImportView, export_file, import_file
+from appliance.runs.archive import Export, FileView, ImportView, export_file, import_file
 
 
 class ImportRuns(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

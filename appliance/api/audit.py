@@ -11,7 +11,7 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
-from appliance.audit_notes import ROUTE, Note
+from appliance.audit.notes import ROUTE, Note
 from appliance.auth.callers import LOCAL_CALLER
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import Refused, Unavailable

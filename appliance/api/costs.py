@@ -11,7 +11,7 @@ from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.config.costs import budgets_of
-from appliance.costs import Asked, By, CostsView, costs_view
+from appliance.costs.report import Asked, By, CostsView, costs_view
 from runtime.errors import Unavailable
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
-from appliance.audit_lines import AuditLine, AuditQuery, newest_lines
+from appliance.audit.lines import AuditLine, AuditQuery, newest_lines
 from runtime.errors import Unavailable
 
 LOOKED_AT = 20_000

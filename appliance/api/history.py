@@ -11,8 +11,8 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
-from appliance.causes import WhyView, why_view
-from appliance.history import StateView, state_view
+from appliance.runs.causes import WhyView, why_view
+from appliance.runs.history import StateView, state_view
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.workflow import Workflow
 from runtime.errors import AgentFlowError

@@ -19,9 +19,9 @@ from litestar.types import Receive, Scope, Send
 
 from appliance.api.problems import HttpError
 from appliance.auth.callers import LOOPBACK_NAMES, Caller, allows_host
-from appliance.direct_calls import ToolView, call_directly, tool_view
-from appliance.mcp_offers import Host, OnEntry, offers_of
-from appliance.views import RunView, run_view
+from appliance.mcp.offers import Host, OnEntry, offers_of
+from appliance.runs.views import RunView, run_view
+from appliance.tools.direct_calls import ToolView, call_directly, tool_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.journal import read

@@ -12,7 +12,7 @@ from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER, Caller
-from appliance.mcp_servers import ServerLine
+from appliance.mcp.servers import ServerLine
 from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
 from runtime.errors import Refused

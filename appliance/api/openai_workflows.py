@@ -10,8 +10,8 @@ from appliance.api.openai_errors import unsupported
 from appliance.api.openai_sender import DATA_CLASS_HEADER
 from appliance.api.service import Service
 from appliance.auth.callers import Caller
-from appliance.mcp_offers import text_of
-from appliance.views import RunView, run_view
+from appliance.mcp.offers import text_of
+from appliance.runs.views import RunView, run_view
 from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.domain.ids import RunId
 from runtime.domain.run import RunState

@@ -13,8 +13,8 @@ from appliance.api.bodies import ApiRequest, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.config.costs import budgets_of
-from appliance.costs import Asked, costs_view, instant_of
-from appliance.estimates import estimated
+from appliance.costs.estimates import estimated
+from appliance.costs.report import Asked, costs_view, instant_of
 from appliance.panels.agents import AgentsView, agents_view
 from appliance.panels.calls import CallsView, newest_calls
 from appliance.panels.glances import MOST_RUNS as MOST_GLANCES

@@ -11,7 +11,7 @@ from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER
-from appliance.forecasts import PlanView
+from appliance.costs.forecasts import PlanView
 from runtime.domain.canonical import Json
 
 

@@ -16,7 +16,7 @@ from appliance.api.idempotency import KEY_PATTERN, key_of
 from appliance.api.operations import Header, describes
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER, Caller
-from appliance.views import RunLine, RunView, accepted_view, run_lines, run_view
+from appliance.runs.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus

@@ -7,9 +7,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.anchoring import Anchoring
 from appliance.api.idempotency import Submissions
 from appliance.api.mcp import McpFront
+from appliance.audit.anchoring import Anchoring
 from appliance.auth.api_keys import KeyRing, open_keys
 from appliance.auth.callers import Caller
 from appliance.auth.key_marks import changed_keys, keep_marks
@@ -19,7 +19,7 @@ from appliance.readiness import Readiness
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
-from appliance.uplink_view import figures
+from appliance.uplink.view import figures
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
 

@@ -13,7 +13,7 @@ from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER, Caller
-from appliance.direct_calls import ToolList, call_directly, chosen, tool_view
+from appliance.tools.direct_calls import ToolList, call_directly, chosen, tool_view
 from runtime.domain.canonical import Json
 from runtime.domain.tool import ToolSpec
 from runtime.errors import Refused

@@ -10,9 +10,9 @@ from msgspec import Meta
 from appliance.api.bodies import ApiRequest, read_json
 from appliance.api.operations import describes
 from appliance.api.service import Service
+from appliance.audit.uplink_anchor import AnchorView, KeptNote, anchor_tenant, anchored_note
 from appliance.auth.callers import LOCAL_CALLER
-from appliance.uplink_anchor import AnchorView, KeptNote, anchor_tenant, anchored_note
-from appliance.uplink_view import UplinkView
+from appliance.uplink.view import UplinkView
 from runtime.domain.forward import StreamView
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import Refused

@@ -13,9 +13,9 @@ from appliance.api.bodies import ApiRequest, read_json, read_query
 from appliance.api.operations import describes
 from appliance.api.runs import DEFAULT_WAIT_S, LONGEST_WAIT_S, wait_for
 from appliance.api.service import Service
-from appliance.comparison import ComparisonView, comparison_view
-from appliance.suppositions import Supposition, suppose
-from appliance.views import RunView, run_view
+from appliance.runs.comparison import ComparisonView, comparison_view
+from appliance.runs.suppositions import Supposition, suppose
+from appliance.runs.views import RunView, run_view
 from runtime.domain.ids import RunId
 
 

@@ -10,7 +10,7 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
-    from appliance.archive import ImportView
+    from appliance.runs.archive import ImportView
 
 
 @click.command(
@@ -42,11 +42,11 @@ def import_runs(af: Af, file: Path) -> None:
 
 
 async def _export(af: Af, names: tuple[str, ...], to: Path, *, minimise: bool, definitions: bool) -> None:
-    from appliance.archive import Export
     from appliance.cli.hosts import open_runs
     from appliance.cli.journal import find_run, open_journal
     from appliance.cli.progress import RunProgress
     from appliance.cli.units import counted, size
+    from appliance.runs.archive import Export
     from runtime.errors import Conflict
 
     if to.exists():

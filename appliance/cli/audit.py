@@ -11,7 +11,7 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
-    from appliance.audit_lines import AuditLine
+    from appliance.audit.lines import AuditLine
     from runtime.domain.ids import TenantId
     from runtime.store.audit_check import ChainReport
 
@@ -99,7 +99,7 @@ _REFUSED = ("egress.refused", "tool.refused", "login.refused")
 
 
 async def _list(af: Af, *, events: tuple[str, ...], named: str, tenant: str, limit: int) -> None:
-    from appliance.audit_lines import AuditQuery, newest_lines
+    from appliance.audit.lines import AuditQuery, newest_lines
     from appliance.cli.journal import find_run, open_journal
     from runtime.domain.ids import TenantId
 
@@ -157,7 +157,7 @@ def _about(line: "AuditLine") -> str:
 async def _show(af: Af, seq: int, tenant: str) -> None:
     import msgspec
 
-    from appliance.audit_lines import line_of
+    from appliance.audit.lines import line_of
     from appliance.cli.terminal import compact
     from runtime.audit.record import entry_of
     from runtime.domain.ids import TenantId

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.anchors import UPLINK, Anchor
-from appliance.audit_keys import AuditKeys
+from appliance.audit.anchors import UPLINK, Anchor
+from appliance.audit.keys import AuditKeys
 from appliance.cli.audit_log import open_log
 from appliance.cli.context import Af
 from runtime.audit.note import NoteKey, key_of, parsed, text_of
@@ -78,8 +78,8 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
 
 async def _kept_elsewhere(af: Af, tenant: str | None) -> dict[str, str]:
     """Checkpoints that the uplink's stream keeps, of the tenants that the log has, or of the one."""
+    from appliance.audit.uplink_anchor import KeptNote, anchored_note
     from appliance.cli.opened import Served, opened
-    from appliance.uplink_anchor import KeptNote, anchored_note
 
     async with open_log(af) as log:
         heads = [str(head.tenant) for head in await log.heads()] if log else []

@@ -12,7 +12,7 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.units import counted
 
 if TYPE_CHECKING:
-    from appliance.audit_keys import AuditKeys
+    from appliance.audit.keys import AuditKeys
     from runtime.audit.note import NoteKey
     from runtime.store.audit import AuditLog
 
@@ -97,7 +97,7 @@ def anchor(af: Af, *, place: Path, tenant: str | None) -> None:
 @pass_af
 def key(af: Af, tenant: str) -> None:
     """Print the public half of the key that signs checkpoints, as verifiers take it."""
-    from appliance.audit_keys import AuditKeys
+    from appliance.audit.keys import AuditKeys
 
     keys = AuditKeys(af.settings)
     named = keys.named(tenant)
@@ -134,7 +134,7 @@ async def _prove(af: Af, seq: int, folder: Path, tenant: str) -> None:
 
 
 async def _export(af: Af, folder: Path, tenant: str) -> None:
-    from appliance.audit_notes import Note, note
+    from appliance.audit.notes import Note, note
     from runtime.domain.ids import TenantId
     from runtime.store.audit_export import export_tiles
 
@@ -150,8 +150,8 @@ async def _export(af: Af, folder: Path, tenant: str) -> None:
 
 
 async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
-    from appliance.anchors import Anchor
-    from appliance.audit_notes import Note, note
+    from appliance.audit.anchors import Anchor
+    from appliance.audit.notes import Note, note
     from runtime.audit.note import parsed, text_of
     from runtime.domain.ids import TenantId
     from runtime.store.audit import signed_now
@@ -184,8 +184,8 @@ async def _anchor(af: Af, place: Path, tenant: str | None) -> None:
 
 
 async def _anchor_uplink(af: Af, tenant: str | None) -> None:
+    from appliance.audit.uplink_anchor import AnchorView, anchor_tenant
     from appliance.cli.opened import Served, opened
-    from appliance.uplink_anchor import AnchorView, anchor_tenant
     from runtime.domain.ids import DEFAULT_TENANT, TenantId
 
     async with open_log(af) as log:
@@ -211,7 +211,7 @@ def _has_journal(af: Af) -> bool:
 
 
 def _keys(af: Af) -> "AuditKeys":
-    from appliance.audit_keys import AuditKeys
+    from appliance.audit.keys import AuditKeys
 
     return AuditKeys(af.settings)
 

@@ -35,7 +35,7 @@ def backup(af: Af, file: Path) -> None:
 
 
 async def _back_up(af: Af, file: Path) -> "Verified":
-    from appliance.audit_notes import Note, note
+    from appliance.audit.notes import Note, note
     from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
     from runtime.store.keyring import database_key
 

@@ -17,7 +17,7 @@ import msgspec
 
 from appliance.cli.hosts import Runs, open_runs
 from appliance.cli.progress import RunProgress
-from appliance.views import ErrorView
+from appliance.runs.views import ErrorView
 from runtime.domain.canonical import Json, parse
 from runtime.domain.ids import RunId
 from runtime.domain.problem import Problem

@@ -377,7 +377,7 @@ def bench_sandbox(af: Af, *, rounds: int, battery: bool) -> int:
     Exit code 1 when a promise is not kept.
     """
     from appliance.bench.sandbox import bench as measure
-    from appliance.sandboxes import sandboxes
+    from appliance.tools.sandboxes import sandboxes
 
     every = sandboxes(af.settings.sandbox, af.data_folder)
     with StatusLine(af.terminal) as line:

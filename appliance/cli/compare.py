@@ -11,7 +11,7 @@ from appliance.cli.words import RUN
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from appliance.comparison import ComparisonView, SideView, StepPairView, StepSideView
+    from appliance.runs.comparison import ComparisonView, SideView, StepPairView, StepSideView
     from runtime.domain.history import Change
 
 MAX_CHANGES = 8
@@ -39,7 +39,7 @@ def compare_runs(af: Af, left: str, right: str, is_full: bool) -> int:
 
 async def _compare(af: Af, left: str, right: str, *, is_full: bool) -> int:
     from appliance.cli.journal import find_run, open_journal
-    from appliance.comparison import comparison_view
+    from appliance.runs.comparison import comparison_view
 
     async with open_journal(af.settings) as store:
         view = await comparison_view(store, await find_run(store, left), await find_run(store, right))

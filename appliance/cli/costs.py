@@ -12,8 +12,8 @@ from appliance.cli.context import Af, pass_af
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from appliance.costs import Asked, BudgetView, By, ChargeBackView, ChargeView, CostsView, SpendingView
-    from appliance.estimates import AccuracyView
+    from appliance.costs.estimates import AccuracyView
+    from appliance.costs.report import Asked, BudgetView, By, ChargeBackView, ChargeView, CostsView, SpendingView
 
 DIMENSIONS = ["tenant", "workflow", "agent", "role", "model", "tool", "memory"]
 
@@ -50,7 +50,7 @@ def costs(af: Af, by: "By", since: str, *, until: str, has_charge_back: bool, is
 
     Calls that cost money are here at once, free ones of a running server within a few seconds.
     """
-    from appliance.costs import Asked
+    from appliance.costs.report import Asked
 
     if is_csv and af.terminal.is_json:
         raise click.UsageError("--csv and --json are two forms of the same; keep one")
@@ -66,8 +66,8 @@ def costs(af: Af, by: "By", since: str, *, until: str, has_charge_back: bool, is
 
 async def _read(af: Af, asked: "Asked") -> "CostsView":
     from appliance.config.costs import budgets_of
-    from appliance.costs import CostsView, costs_view
-    from appliance.costs import SpendingView as Line
+    from appliance.costs.report import CostsView, costs_view
+    from appliance.costs.report import SpendingView as Line
     from runtime.domain.journal import rfc3339
     from runtime.engine.clock import SystemClock
     from runtime.store.charges import Charges

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from appliance.cli.hosts import Runs
     from appliance.cli.progress import RunProgress
-    from appliance.views import RunView
+    from appliance.runs.views import RunView
     from models.folder import Manifest
     from runtime.domain.canonical import Json
     from runtime.domain.workflow import Workflow
@@ -80,7 +80,7 @@ def _questions(template: str) -> Path:
 
 def kinds_of_models(workflow: "Workflow") -> set[str]:
     """Which kinds of models the runs of a workflow ask, with those of its steps: `chat`, `embedding`."""
-    from appliance.preflight import embedding_of
+    from appliance.costs.preflight import embedding_of
 
     found = {"chat"} if workflow.llm is not None else set()
     for spec in workflow.agents.values():

@@ -14,7 +14,7 @@ from runtime.errors import Invalid
 
 if TYPE_CHECKING:
     from appliance.cli.context import Af
-    from appliance.history import StateView
+    from appliance.runs.history import StateView
     from runtime.domain.history import Change
     from runtime.domain.ids import RunId
     from runtime.domain.journal import Entry
@@ -32,7 +32,7 @@ async def show_at(af: "Af", name: str, at: str, *, is_full: bool, is_restored: b
     """
     from appliance.cli.entries import entry_line
     from appliance.cli.journal import entries, find_run, open_journal, pinned, reading_catalogue
-    from appliance.history import state_view
+    from appliance.runs.history import state_view
 
     async with open_journal(af.settings) as store:
         run = await find_run(store, name)

@@ -14,14 +14,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from appliance.archive import Export, FileView, ImportView, export_file, import_file
 from appliance.auth.callers import Caller
 from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
-from appliance.direct_calls import ToolList, ToolView, call_directly, tool_view
-from appliance.forecasts import PlanView
-from appliance.history import StateView, state_view
-from appliance.suppositions import Supposition, suppose
-from appliance.views import RunView, run_view
+from appliance.costs.forecasts import PlanView
+from appliance.runs.archive import Export, FileView, ImportView, export_file, import_file
+from appliance.runs.history import StateView, state_view
+from appliance.runs.suppositions import Supposition, suppose
+from appliance.runs.views import RunView, run_view
+from appliance.tools.direct_calls import ToolList, ToolView, call_directly, tool_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
 from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId

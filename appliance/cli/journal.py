@@ -18,7 +18,7 @@ from runtime.store.volatile import VolatileStore
 
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
-    from appliance.views import RunView
+    from appliance.runs.views import RunView
     from appliance.workflows import WorkflowCatalogue
     from runtime.domain.workflow import Workflow
 
@@ -146,6 +146,6 @@ async def pinned(catalogue: "WorkflowCatalogue", definition: DefinitionHash) -> 
 
 async def view_of(catalogue: "WorkflowCatalogue", state: RunState) -> "RunView":
     """A run's document, with the output as its definition words it where that is still here."""
-    from appliance.views import run_view
+    from appliance.runs.views import run_view
 
     return run_view(state, await pinned(catalogue, state.definition))

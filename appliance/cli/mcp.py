@@ -10,8 +10,8 @@ from appliance.cli.context import Af, pass_af
 if TYPE_CHECKING:
     from appliance.auth.callers import Caller
     from appliance.cli.hosts import Runs
-    from appliance.mcp_offers import Host, OnEntry
-    from appliance.views import RunView
+    from appliance.mcp.offers import Host, OnEntry
+    from appliance.runs.views import RunView
     from runtime.domain.canonical import Json
     from runtime.domain.ids import RunId
     from runtime.domain.workflow import Workflow
@@ -158,7 +158,7 @@ async def _serve(af: Af) -> None:
     from appliance.auth.callers import LOCAL_CALLER
     from appliance.cli.hosts import open_runs
     from appliance.cli.version import own_version
-    from appliance.mcp_offers import offers_of
+    from appliance.mcp.offers import offers_of
     from appliance.wiring import silent
     from runtime.tools.mcp.server import McpServer
 
@@ -169,7 +169,7 @@ async def _serve(af: Af) -> None:
 
 
 def _host(runs: "Runs") -> "Host":
-    from appliance.mcp_offers import Host
+    from appliance.mcp.offers import Host
 
     async def begin(workflow: "Workflow", given: "Json", _: "Caller") -> "RunId":
         return await runs.submit(await runs.target(workflow.name), given)

@@ -12,7 +12,7 @@ from appliance.api.mcp_servers import ApprovedTools, McpServerList, Revoked, Too
 from appliance.cli.context import Af
 from appliance.cli.opened import Served, opened
 from appliance.cli.terminal import paragraphs, printable
-from appliance.mcp_servers import ServerLine, ToolServers
+from appliance.mcp.servers import ServerLine, ToolServers
 from runtime.domain.canonical import Json
 from runtime.domain.egress import Sender
 from runtime.tools.mcp.servers import Confinement, ServerState, ToolState

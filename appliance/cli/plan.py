@@ -12,7 +12,7 @@ from appliance.cli.words import WORKFLOW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from appliance.forecasts import BudgetPlanView, PlanView, StepPlanView
+    from appliance.costs.forecasts import BudgetPlanView, PlanView, StepPlanView
     from runtime.domain.canonical import Json
 
 WORDS = {

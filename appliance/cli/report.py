@@ -8,7 +8,7 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
 from appliance.cli.units import microseconds, money
-from appliance.views import ErrorView, EstimateView, ParentView, RunView, StepView, UsageView, WhatIfView
+from appliance.runs.views import ErrorView, EstimateView, ParentView, RunView, StepView, UsageView, WhatIfView
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
 from runtime.domain.ids import RunId

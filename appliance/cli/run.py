@@ -13,7 +13,7 @@ from appliance.cli.words import DURATION, WORKFLOW
 if TYPE_CHECKING:
     from appliance.cli.hosts import Runs
     from appliance.cli.progress import RunProgress
-    from appliance.views import RunView
+    from appliance.runs.views import RunView
     from runtime.domain.canonical import Json
     from runtime.domain.ids import RunId
     from runtime.domain.run import RunState

@@ -16,7 +16,7 @@ from appliance.cli.words import RUN
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appliance.views import RunView
+    from appliance.runs.views import RunView
     from runtime.domain.ids import RunId
     from runtime.ports import RunSummary
 
@@ -149,7 +149,7 @@ runs.add_command(import_runs, "import")
 
 async def _list(af: Af, statuses: "Sequence[str]", workflow: str, kinds: "Sequence[str]", limit: int) -> None:
     from appliance.cli.journal import open_journal
-    from appliance.views import run_lines
+    from appliance.runs.views import run_lines
 
     async with open_journal(af.settings) as store:
         found = await store.runs(

@@ -7,7 +7,7 @@ import msgspec
 
 from appliance.cli.context import Af
 from appliance.cli.terminal import StatusLine, printable, table
-from appliance.sandboxes import sandboxes
+from appliance.tools.sandboxes import sandboxes
 from runtime.domain.exec_profile import DriverReport
 from runtime.policies.exec_profile import ALL
 from runtime.ports import Sandbox

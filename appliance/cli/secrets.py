@@ -17,7 +17,7 @@ from runtime.errors import Invalid, NotFound, Refused, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appliance.audit_notes import Noted
+    from appliance.audit.notes import Noted
     from runtime.domain.ids import TenantId
     from runtime.store.secrets import SecretLine, SecretStore
 
@@ -258,7 +258,7 @@ def _decoded(content: bytes, where: str) -> str:
 
 def _tell(af: Af, event: "Noted", tenant: "TenantId", name: str) -> None:
     """Have the audit log say that a secret is about to be changed; the name alone, checked before anything is said."""
-    from appliance.audit_notes import Note, note
+    from appliance.audit.notes import Note, note
     from runtime.domain.secret import check_name
 
     check_name(name)

@@ -70,11 +70,11 @@ def grant(af: Af, tool: str, *, role: str, tenant: str, is_dry: bool) -> None:
 
     The audit log says so before the file is changed. The rules of a workflow are its author's, and stay as they are.
     """
-    from appliance.audit_notes import Note, note
+    from appliance.audit.notes import Note, note
     from appliance.cli.terminal import printable
-    from appliance.tool_grants import planned, write
-    from appliance.tool_listing import every_tool
-    from appliance.tool_rules import rule_book
+    from appliance.tools.grants import planned, write
+    from appliance.tools.listing import every_tool
+    from appliance.tools.rules import rule_book
 
     if not _ROLE.fullmatch(role) or not _TOOL.fullmatch(tool):
         raise Invalid("tools.name", "the name of a role or a tool has letters, digits, '_', '-', of a tool also '.'")

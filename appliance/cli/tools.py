@@ -102,7 +102,7 @@ def list_(af: Af, where: Path | None) -> None:
 def show(af: Af, tool: str, *, role: str, tenant: str, where: Path | None) -> None:
     """Show a tool: what it takes and answers, what it costs, what it needs, and what a call may reach here."""
     from appliance.cli.tool_page import page
-    from appliance.tool_listing import reach
+    from appliance.tools.listing import reach
     from runtime.policies.permissions import Caller
 
     found = _read(af, where)
@@ -136,7 +136,7 @@ def show(af: Af, tool: str, *, role: str, tenant: str, where: Path | None) -> No
 def why(af: Af, tool: str, *, role: str, tenant: str, agent: str, where: Path | None) -> int:
     """Say what every rule makes of a call of TOOL, and how to grant it; exit code 3 when one refuses it."""
     from appliance.cli.terminal import printable
-    from appliance.tool_listing import verdicts
+    from appliance.tools.listing import verdicts
     from runtime.policies.permissions import Caller, rulings
 
     known = _read(af, where)
@@ -190,8 +190,8 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
 
 def _read(af: Af, where: Path | None) -> _Known:
     from appliance.loader import load
-    from appliance.tool_listing import every_tool
-    from appliance.tool_rules import rule_book
+    from appliance.tools.listing import every_tool
+    from appliance.tools.rules import rule_book
 
     book = rule_book(af.data_folder)
     workflow = (

@@ -9,7 +9,7 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.opened import Served, opened
 
 if TYPE_CHECKING:
-    from appliance.uplink_view import UplinkView
+    from appliance.uplink.view import UplinkView
     from runtime.domain.forward import StreamView
 
 
@@ -60,7 +60,7 @@ def try_uplink(af: Af, create: bool) -> None:
 
 
 async def _status(af: Af) -> "UplinkView":
-    from appliance.uplink_view import UplinkView, idle_view
+    from appliance.uplink.view import UplinkView, idle_view
     from redaction.doors.local import LocalDoor
     from runtime.errors import Unavailable
 

@@ -66,7 +66,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
 def _tools(data: Path) -> frozenset[str]:
     """The tools that the operator declares, as checks know them; none where the file has errors: `af doctor` tells."""
     from appliance.loading.agents import TOOL
-    from appliance.tool_rules import rule_book
+    from appliance.tools.rules import rule_book
 
     try:
         return frozenset(f"{TOOL}{spec.id}" for spec in rule_book(data).specs)

@@ -94,7 +94,7 @@ async def _prepared(af: Af) -> float:
     import time
 
     from appliance.cli.progress import RunProgress
-    from appliance.sandboxes import wasm as driver
+    from appliance.tools.sandboxes import wasm as driver
 
     progress = RunProgress(af.terminal)
     began = time.monotonic()
@@ -108,7 +108,7 @@ async def _prepared(af: Af) -> float:
 
 
 async def _outcome(af: Af, file: Path, stdin: bytes) -> "Outcome":
-    from appliance.sandboxes import wasm as driver
+    from appliance.tools.sandboxes import wasm as driver
     from runtime.domain.exec_profile import ExecProfile
     from runtime.errors import NotFound
     from runtime.sandbox.wasm.driver import runtime_of

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from appliance.cli.hosts import Runs
-    from appliance.suppositions import Supposition
+    from appliance.runs.suppositions import Supposition
     from runtime.domain.canonical import Json
     from runtime.domain.ids import RunId
 
@@ -71,7 +71,7 @@ def what_if(
     answer is taken; the rest is asked anew. Tools are not called and no request that may have an effect is sent.
     """
     from appliance.cli.documents import read_input
-    from appliance.suppositions import Supposition, models_of
+    from appliance.runs.suppositions import Supposition, models_of
 
     if script is not None and answers != "scripted":
         raise click.UsageError("--script goes with --with scripted")
@@ -94,7 +94,7 @@ async def _what_if(af: Af, name: str, supposed: "Supposition", definition: str, 
     from appliance.cli.hosts import open_runs
     from appliance.cli.journal import find_run, open_journal
     from appliance.cli.progress import RunProgress
-    from appliance.comparison import comparison_view
+    from appliance.runs.comparison import comparison_view
 
     async with open_journal(af.settings) as store:
         origin = await find_run(store, name)

@@ -10,7 +10,7 @@ from appliance.cli.context import Af, pass_af
 from appliance.cli.words import RUN
 
 if TYPE_CHECKING:
-    from appliance.causes import DifferenceView, LinkView, WhyView
+    from appliance.runs.causes import DifferenceView, LinkView, WhyView
 
 
 class _Room(NamedTuple):
@@ -65,8 +65,8 @@ def why_run(af: Af, run: str, is_full: bool) -> None:
 
 
 async def _why(af: Af, name: str, *, is_full: bool) -> None:
-    from appliance.causes import why_view
     from appliance.cli.journal import find_run, open_journal, pinned, reading_catalogue
+    from appliance.runs.causes import why_view
 
     async with open_journal(af.settings) as store:
         catalogue = reading_catalogue(store, af.settings.data)

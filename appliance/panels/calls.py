@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from appliance.causes import manual_of
+from appliance.runs.causes import manual_of
 from runtime.audit.record import AuditRow
 from runtime.domain.canonical import Json
 from runtime.domain.ids import TenantId

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.costs import BudgetView, SpendingView
-from appliance.views import tokens_error_ratio
+from appliance.costs.report import BudgetView, SpendingView
+from appliance.runs.views import tokens_error_ratio
 from runtime.costs.periods import HOUR_US
 from runtime.domain.ids import RunId
 from runtime.domain.journal import rfc3339

@@ -12,7 +12,7 @@ from typing import TypeGuard, get_args
 
 from appliance.config.known import SETTINGS
 from appliance.telemetry import conventions
-from appliance.uplink import CHECKPOINTS
+from appliance.uplink.forwarding import CHECKPOINTS
 from runtime.domain.audit import AuditEvent
 from runtime.domain.command import COMMANDS
 from runtime.domain.event import EVENTS

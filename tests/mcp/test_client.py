@@ -11,7 +11,7 @@ import pytest
 
 from appliance.config.mcp import mcp_servers
 from appliance.config.settings import McpSettings, SandboxSettings
-from appliance.mcp_servers import ToolServers
+from appliance.mcp.servers import ToolServers
 from appliance.wiring import Appliance
 from runtime.audit.record import entry_of
 from runtime.domain.audit import AuditEntry

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from appliance.costs import BudgetView
+from appliance.costs.report import BudgetView
 from appliance.panels.calls import calls_of
 from appliance.panels.spending import alerts_of
 from models.gateway import Gateway

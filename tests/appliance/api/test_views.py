@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.views import run_view
+from appliance.runs.views import run_view
 from runtime.domain.command import AwaitSignal, FinishRun, StartStep
 from runtime.domain.event import ErrorInfo, RunStarted, StepFailed, StepSucceeded, Usage
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId

@@ -216,7 +216,7 @@ def test_the_key_may_be_elsewhere(af: Af, data_folder: Path, tmp_path: Path, gre
 
 
 def test_proofs_and_tiles_are_written(af: Af, log: Path, tmp_path: Path, greet: Path) -> None:
-    """What public tools make of them is in tests/appliance/test_audit_tools.py."""
+    """What public tools make of them is in tests/appliance/audit/test_tools.py."""
     assert 0 == af("audit", "prove", "2", "--to", tmp_path / "proofs").code
     assert (tmp_path / "proofs" / "2.tlog-proof").read_text().startswith("c2sp.org/tlog-proof@v1\nindex 1\n")
     tiles = tmp_path / "tiles"

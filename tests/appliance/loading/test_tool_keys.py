@@ -7,7 +7,7 @@ import pytest
 from appliance.config.settings import MailSettings
 from appliance.loader import check_bytes, load_tools
 from appliance.loading.tool_specs import specs_of
-from appliance.tool_services import with_settings
+from appliance.tools.services import with_settings
 from runtime.domain.tool import ToolSpec
 from runtime.errors import InvalidDefinition
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from appliance.telemetry.metrics import Metrics
-from appliance.uplink_view import UplinkView, figures
+from appliance.uplink.view import UplinkView, figures
 from runtime.bus.local import ConsumerView
 from runtime.domain.ids import DEFAULT_TENANT
 from tests.architecture.source import ROOT

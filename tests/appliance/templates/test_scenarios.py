@@ -19,7 +19,7 @@ import yaml
 from appliance import loader
 from appliance.cli.templates import HIDDEN
 from appliance.config.settings import load_settings
-from appliance.views import RunView, run_view
+from appliance.runs.views import RunView, run_view
 from appliance.wiring import Appliance
 from appliance.workflows import TEMPLATES
 from models.catalog import EMBEDDING_MODEL

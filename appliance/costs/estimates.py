@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from appliance.views import tokens_error_ratio
+from appliance.runs.views import tokens_error_ratio
 from runtime.costs.calibration import whole_usage
 from runtime.domain.run import RunState, fold
 from runtime.engine.reading import entries_of

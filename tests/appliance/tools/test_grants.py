@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.tool_grants import planned, write
-from appliance.tool_rules import rule_book
+from appliance.tools.grants import planned, write
+from appliance.tools.rules import rule_book
 from runtime.domain.tool import SecurityLevel
 from runtime.errors import Refused
 

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from appliance.estimates import AccuracyView, accuracy
+from appliance.costs.estimates import AccuracyView, accuracy
 from runtime.costs.budget import Key, in_words, key_of
 from runtime.costs.periods import DAY_US, HOUR_US, micros, period_of
 from runtime.domain.cost import EACH, Budget, Period

@@ -7,8 +7,8 @@ import logging
 from contextlib import suppress
 from pathlib import Path
 
-from appliance.anchors import UPLINK, Anchor
-from appliance.audit_keys import AuditKeys
+from appliance.audit.anchors import UPLINK, Anchor
+from appliance.audit.keys import AuditKeys
 from runtime.errors import AgentFlowError
 from runtime.ports import Clock
 from runtime.store.audit import AuditLog

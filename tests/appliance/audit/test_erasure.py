@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.audit_notes import Note, note
+from appliance.audit.notes import Note, note
 from appliance.cli.main import run
 from appliance.config.settings import load_settings
 from runtime.audit.record import seqs_in, spans_of

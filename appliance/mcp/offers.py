@@ -13,8 +13,8 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from appliance.auth.callers import Caller
-from appliance.direct_calls import ToolView
-from appliance.views import RunView
+from appliance.runs.views import RunView
+from appliance.tools.direct_calls import ToolView
 from runtime.domain.audit import tool_entry
 from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal

@@ -17,7 +17,7 @@ import pytest
 
 from appliance.cli.main import run as run_command
 from appliance.config.settings import UplinkSettings
-from appliance.uplink_view import UplinkView
+from appliance.uplink.view import UplinkView
 from runtime.audit.record import entry_in
 from runtime.domain.envelope import Envelope, message, read
 from runtime.domain.ids import DEFAULT_TENANT, RunId

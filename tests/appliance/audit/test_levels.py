@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from appliance.loader import check_bytes
-from appliance.tool_rules import audit_levels, rules_of
+from appliance.tools.rules import audit_levels, rules_of
 from runtime.policies.permissions import ToolRules, audit_level_of
 
 OPERATOR = """\

@@ -10,10 +10,10 @@ import click
 import msgspec
 import pytest
 
-from appliance.causes import WhyView, manual_of, why_view
 from appliance.cli.root import af
 from appliance.cli.why import why_report
 from appliance.config.settings import load_settings
+from appliance.runs.causes import WhyView, manual_of, why_view
 from appliance.wiring import Appliance
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.workflow import Workflow

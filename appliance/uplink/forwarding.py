@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from appliance.config.settings import Settings
-from appliance.uplink_policy import Leave, UplinkPolicy
-from appliance.uplink_view import CURSOR_FILE, UplinkView, keep_cursor, read_cursor
+from appliance.uplink.policy import Leave, UplinkPolicy
+from appliance.uplink.view import CURSOR_FILE, UplinkView, keep_cursor, read_cursor
 from redaction.doors.nats import NatsDoor, NatsServer
 from redaction.guard import Guard
 from runtime.domain.bus import Posted

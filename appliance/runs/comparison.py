@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.views import UsageView, WhatIfView, usage_view, what_if_view
+from appliance.runs.views import UsageView, WhatIfView, usage_view, what_if_view
 from runtime.domain.history import Change
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from appliance.audit_keys import AuditKeys
-from appliance.audit_notes import Note
-from appliance.uplink import Uplink
+from appliance.audit.keys import AuditKeys
+from appliance.audit.notes import Note
+from appliance.uplink.forwarding import Uplink
 from runtime.audit.note import parsed, text_of
 from runtime.domain.envelope import read
 from runtime.domain.ids import TenantId

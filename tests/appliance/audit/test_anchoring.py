@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.anchoring import Anchoring
+from appliance.audit.anchoring import Anchoring
 from appliance.config.settings import AuditSettings, UplinkSettings
 from runtime.audit.record import entry_in
 from runtime.domain.ids import DEFAULT_TENANT

@@ -15,7 +15,7 @@ from appliance.loader import load_tools
 from appliance.loading.node import Node
 from appliance.loading.report import Report
 from appliance.loading.yaml_reader import read_documents
-from appliance.tool_rules import FILE, rules_of
+from appliance.tools.rules import FILE, rules_of
 from runtime.domain.tool import SecurityLevel
 from runtime.errors import AgentFlowError, Refused, Unusable
 from runtime.policies.permissions import Caller, ToolRules, rulings

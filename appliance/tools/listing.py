@@ -5,9 +5,9 @@ from typing import cast
 
 from appliance.config.settings import Settings
 from appliance.loading.tool_specs import specs_of
-from appliance.tool_reach import door_rulings
-from appliance.tool_rules import RuleBook
-from appliance.tool_services import profiles_of, with_settings
+from appliance.tools.reach import door_rulings
+from appliance.tools.rules import RuleBook
+from appliance.tools.services import profiles_of, with_settings
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.exec_profile import INSIDE, ExecProfile, Program, Runtime
 from runtime.domain.tool import ToolSpec

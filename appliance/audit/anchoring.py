@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from appliance.anchors import UPLINK
-from appliance.uplink_anchor import anchor_tenant, require_no_anchor
+from appliance.audit.anchors import UPLINK
+from appliance.audit.uplink_anchor import anchor_tenant, require_no_anchor
 from runtime.audit.record import AuditRow, entry_of
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import AgentFlowError, Invalid

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from appliance.views import RunView, run_view
+from appliance.runs.views import RunView, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.history import Change, changes, seq_at
 from runtime.domain.ids import RunId

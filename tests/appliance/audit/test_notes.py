@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.audit_notes import WAITING_FILE, Note, note
+from appliance.audit.notes import WAITING_FILE, Note, note
 from appliance.cli.main import run
 from appliance.config.settings import load_settings
 from runtime.audit.record import entry_in

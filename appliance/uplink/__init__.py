@@ -1,0 +1,4 @@
+"""What is said here, forwarded to a broker elsewhere.
+
+Must never hand over what a policy keeps here.
+"""
