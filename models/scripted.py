@@ -42,7 +42,7 @@ DIMENSIONS = 384
 MAX_CALLS = 128
 Answers = Sequence[Json] | Mapping[str, Json]
 
-_ANSWER_KEYS = {"text", "json", "error", "delay_ms", "finish_reason", "tool_calls"}
+ANSWER_KEYS = {"text", "json", "error", "delay_ms", "finish_reason", "tool_calls"}
 
 
 class ScriptedBackend:
@@ -161,11 +161,11 @@ def _match(answers: Mapping[str, Json], request: ChatRequest) -> tuple[str, Json
 def _as_answer(answer: Json) -> dict[str, Json]:
     if not isinstance(answer, dict):
         return {"text": answer}
-    unknown = sorted(answer.keys() - _ANSWER_KEYS)
+    unknown = sorted(answer.keys() - ANSWER_KEYS)
     if unknown:
         raise Invalid(
             "model.bad_script",
-            f"a scripted answer has no key {unknown[0]!r}; known are {', '.join(sorted(_ANSWER_KEYS))}",
+            f"a scripted answer has no key {unknown[0]!r}; known are {', '.join(sorted(ANSWER_KEYS))}",
         )
     return answer
 

@@ -27,6 +27,10 @@ class Af:
         self.data: Path | None = None
         self.parting = ""
         """What to say when this is interrupted now."""
+        self.is_sealed = False
+        """Whether a rehearsal is inside the air gap, as the user's own settings have it."""
+        self.is_rehearsal = False
+        """Whether what is run is not in earnest: what it warns of goes to its log alone."""
         self._has_log = False
 
     @cached_property
@@ -65,7 +69,7 @@ class Af:
         """How to call this program for the same data folder again, in commands that are suggested."""
         import shlex
 
-        return f"{_program()} --data {shlex.quote(str(self.data))}" if self.data else _program()
+        return f"{program()} --data {shlex.quote(str(self.data))}" if self.data else program()
 
     def open_log(self) -> None:
         """Keep log records from here on, and warn of what needs warning."""
@@ -106,7 +110,7 @@ class Af:
         return asyncio.run(work)
 
 
-def _program() -> str:
+def program() -> str:
     """`af` where the shell finds it, else what was typed: `.venv/bin/af`, or the one file."""
     import shlex
     import shutil

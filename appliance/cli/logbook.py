@@ -135,7 +135,7 @@ def _make_private(folder: Path) -> None:
 
 
 def _stderr_level(af: "Af") -> int:
-    if af.terminal.is_quiet:
+    if af.terminal.is_quiet or (af.is_rehearsal and not af.terminal.is_verbose):
         return logging.ERROR
     return logging.INFO if af.terminal.is_verbose else logging.WARNING
 

@@ -19,7 +19,7 @@ def other_models(document: Mapping[str, Json], models: Mapping[str, str]) -> dic
     assert isinstance(copy, dict), "a definition is a mapping"
     known: dict[str, None] = {}
     used: set[str] = set()
-    for asker, holder in _askers(copy):
+    for asker, holder in askers(copy):
         model = holder.get("model")
         found = model if isinstance(model, dict) else {}
         name = str(found.get("model") or "")
@@ -45,7 +45,7 @@ def other_models(document: Mapping[str, Json], models: Mapping[str, str]) -> dic
     return copy
 
 
-def _askers(document: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:
+def askers(document: dict[str, Json]) -> Iterator[tuple[str, dict[str, Json]]]:
     """Who has a model: agents, and the planner."""
     agents = document.get("agents")
     for name, agent in agents.items() if isinstance(agents, dict) else ():

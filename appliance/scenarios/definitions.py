@@ -1,0 +1,124 @@
+"""The definitions that scenarios run, with answers played, and what is wrong between the two before anything runs."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from appliance import loader
+from appliance.config.settings import Settings
+from appliance.scenarios.format import Scenario, Suite
+from appliance.scenarios.playing import with_answers
+from runtime.domain.problem import Problem
+from runtime.domain.spelling import did_you_mean, nearest
+from runtime.domain.workflow import Workflow
+from runtime.errors import InvalidDefinition, NotFound
+
+
+class Definitions:
+    """Reads each definition once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turn = 0
+        self._read: dict[Path, Workflow] = {}
+
+    def forget(self) -> None:
+        """Read them again: a file of the project has changed."""
+        self._read.clear()
+
+    def plain(self, path: Path) -> Workflow:
+        """The workflow of a file or folder. Raises InvalidDefinition and NotFound."""
+        if path not in self._read:
+            settings = self._settings
+            self._read[path] = loader.load(path, aliases=settings.answered, classes=tuple(settings.data_classes))
+        return self._read[path]
+
+    def of(self, scenario: Scenario) -> Workflow:
+        """The workflow of a scenario, answers played. Raises InvalidDefinition and NotFound."""
+        workflow = self.plain(scenario.workflow)
+        if not scenario.answers:
+            return workflow
+        self._turn += 1
+        document = with_answers(workflow.document, scenario.answers, turn=f"turn-{self._turn}")
+        return loader.from_document(document, workflow.folder, aliases=self._settings.answered)
+
+
+def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
+    """The definitions of all scenarios. Raises InvalidDefinition with everything that they expect of one and that
+    cannot be: agents and states that it does not have."""
+    workflows: list[Workflow] = []
+    problems: list[Problem] = []
+    file = ""
+    for suite in suites:
+        file = file or str(suite.file)
+        for scenario in (*suite.scenarios, *(dataset.rows[0] for dataset in suite.datasets)):
+            definitions.plain(scenario.workflow)
+            try:
+                workflow = definitions.of(scenario)
+            except InvalidDefinition as error:
+                hint = "an answer is a text, an object, or {text|json|error|delay_ms|tool_calls: …}"
+                problems += [_problem(scenario, "answers", each.code, each.message, hint) for each in error.problems]
+                continue
+            except NotFound as error:
+                problems.append(_problem(scenario, "answers", error.code, error.message, ""))
+                continue
+            workflows.append(workflow)
+            problems += _states(scenario, workflow)
+    if problems:
+        raise InvalidDefinition(file, problems)
+    return workflows
+
+
+def _states(scenario: Scenario, workflow: Workflow) -> Iterator[Problem]:
+    """States that are expected and that a machine does not have, which no run of it can ever enter."""
+    known = states_of(workflow)
+    expect = scenario.expect
+    named = {"path": expect.path or (), "end": (expect.end,), "visited": expect.visited}
+    for key, states in named.items():
+        for state in filter(None, states if known else ()):
+            if state not in known:
+                near = did_you_mean(nearest(state, known)) or f"there are: {', '.join(sorted(known))}"
+                message = f"workflow {workflow.name!r} has no state {state!r}"
+                yield _problem(scenario, f"expect.{key}", "scenarios.no_state", message, near)
+
+
+def states_of(workflow: Workflow) -> frozenset[str]:
+    """The states that runs can enter; none where they are not known beforehand."""
+    machine = workflow.fsm
+    if machine is None or workflow.tree is not None or workflow.llm is not None or workflow.replan:
+        return frozenset()
+    return frozenset(map(str, machine.states)) | frozenset(map(str, machine.final_states))
+
+
+def _problem(scenario: Scenario, key: str, code: str, message: str, hint: str) -> Problem:
+    return Problem(
+        code=code,
+        message=f"scenario {scenario.name!r}: {message}",
+        file=scenario.file,
+        line=scenario.line,
+        path=key,
+        hint=hint,
+    )
+
+
+def missing_models(workflows: Iterable[Workflow], settings: Settings) -> list[str]:
+    """The local models that these definitions ask and that are not here."""
+    from models.folder import missing
+
+    names = {name for workflow in workflows for name in local_models(workflow)}
+    return missing(settings.models_folder, sorted(name for name in names if f"local/{name}" not in settings.answered))
+
+
+def local_models(workflow: Workflow) -> set[str]:
+    """The names of the models of this machine that runs of a workflow ask."""
+    from appliance.preflight import embedding_of
+
+    found: set[str] = set()
+    askers = [*workflow.agents.values(), *([workflow.llm.asker] if workflow.llm is not None else [])]
+    for spec in askers:
+        if spec.subrun is not None:
+            found |= local_models(spec.subrun.workflow)
+        elif (embedding := embedding_of(spec)) is not None:
+            found.add(embedding)
+        elif spec.type == "llm" and spec.model is not None and spec.model.provider == "local":
+            found.add(spec.model.name)
+    return found

@@ -1,0 +1,69 @@
+"""A definition in which the `scripted` model answers for agents, so that a scenario does not hang on what they ask."""
+
+from collections.abc import Mapping, Sequence
+
+from appliance.loading.other_models import askers
+from models.scripted import ANSWER_KEYS
+from runtime.domain.canonical import Json, encode, parse
+from runtime.domain.spelling import did_you_mean, nearest
+from runtime.errors import NotFound
+
+KEPT = ("input", "retry", "timeout", "data_class")
+"""Keys of an agent of another type that stay what they are when answers are played in its place."""
+
+
+def with_answers(document: Mapping[str, Json], answers: Mapping[str, Json], *, turn: str) -> dict[str, Json]:
+    """The stored document with answers played: agent → an answer, a list of them in turn, or patterns → answers.
+
+    `turn` keeps lists of one run apart from those of others, which would go on where these stopped.
+    Raises NotFound for an agent that is not there.
+    """
+    copy = parse(encode(dict(document)))
+    assert isinstance(copy, dict), "a definition is a mapping"
+    agents = copy.get("agents")
+    known = agents if isinstance(agents, dict) else {}
+    asking = dict(askers(copy))
+    for name, played in answers.items():
+        agent = known.get(name)
+        holder = asking.get(name)
+        if holder is None and not isinstance(agent, dict):
+            there = sorted({*known, *asking})
+            near = did_you_mean(nearest(name, there))
+            raise NotFound(
+                "scenarios.no_agent",
+                f"answers are given for {name!r}, which is no agent of workflow {copy.get('name')!r}; "
+                f"there are: {', '.join(there)}{f' ({near})' if near else ''}",
+            )
+        model: dict[str, Json] = {
+            "provider": "scripted",
+            "model": f"{turn}-{name}" if _has_turns(played) else "scripted",
+            "answers": _answers(played),
+        }
+        if holder is not None and (agent is not holder or holder.get("type") == "llm"):
+            holder["model"] = model
+        elif isinstance(agent, dict):
+            kept = {key: agent[key] for key in KEPT if key in agent}
+            known[name] = {"type": "llm", "model": model, "output_schema": {}, **kept}
+    return copy
+
+
+def _answers(played: Json) -> Json:
+    if isinstance(played, dict):
+        return {pattern: _listed(answer) for pattern, answer in played.items()}
+    return _listed(played) if isinstance(played, list) else [_answer(played)]
+
+
+def _listed(answer: Json) -> Json:
+    return [_answer(each) for each in answer] if isinstance(answer, list) else _answer(answer)
+
+
+def _answer(answer: Json) -> Json:
+    """An object that is no answer of the scripted model's own form is what the agent answers."""
+    if isinstance(answer, dict) and not (answer and answer.keys() <= ANSWER_KEYS):
+        return {"json": answer}
+    return answer
+
+
+def _has_turns(played: Json) -> bool:
+    each = list(played.values()) if isinstance(played, dict) else [played]
+    return any(isinstance(one, Sequence) and not isinstance(one, str) and len(one) > 1 for one in each)
