@@ -107,7 +107,7 @@ def dataset_report(found: DatasetResult, *, keep: str = "") -> str:
     for result in wrong[:MOST_ROWS]:
         said = next((f"{each.at}: expected {each.expected}, found {each.found}" for each in _unlike(result)), "")
         row = result.scenario.name.rpartition(":")[2]
-        lines.append("      " + clip(printable(f"row {row}  {said}"), columns() - 6))
+        lines.append("      " + clip(printable(f"line {row}  {said}"), columns() - 6))
         if keep and result.worst and result.worst.run:
             lines.append(f"        {click.style('why', dim=True)}  {keep} runs why {result.worst.run}")
     if len(wrong) > MOST_ROWS:

@@ -198,6 +198,4 @@ def _sum_up(af: Af, found: "list[SuiteResult]", targets: tuple[Path, ...], *, to
     elif failed:
         where = "".join(f" {shlex.quote(str(target))}" for target in targets)
         af.terminal.say(click.style("  next", dim=True))
-        af.terminal.say(
-            f"    {af.me} test{where} -k {shlex.quote(failed[0][0])} --keep    then: af runs why, as it says"
-        )
+        af.terminal.say(f"    {af.me} test{where} -k {shlex.quote(failed[0][0])} --keep")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 QUESTIONS = "questions.jsonl"
 """Inputs of a template, one a line; `af demo` asks them."""
+SCENARIOS = "scenarios.yaml"
+"""What it must do, for `af test`."""
 MAX_EXAMPLE_CHARS = 160
 HIDDEN = shutil.ignore_patterns("__pycache__", "*.pyc")
 
@@ -76,6 +78,8 @@ def init(af: Af, folder: Path, name: str) -> None:
     af.terminal.say(f"{folder}: {len(files)} files of template {name!r}")
     af.terminal.say(f"  look at it  {folder / 'workflow.yaml'}\n  check it    {af.me} validate {folder}")
     example = _example(folder)
+    if (folder / SCENARIOS).is_file():
+        af.terminal.say(f"  test it     {af.me} test {folder}")
     af.terminal.say(f"  run it      {_run_line(af.me, folder, example)}")
     af.terminal.document({"folder": str(folder), "template": name, "files": files, "example": example})
 

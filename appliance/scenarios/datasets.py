@@ -169,7 +169,10 @@ def _rows_of(found: Mapping[str, Json], node: Node, place: Place) -> list[tuple[
         for number, row in lines:
             if len(rows) >= limit:
                 break
-            rows.append((number, {key: _typed(value, columns.get(key, ""), key, number) for key, value in row.items()}))
+            at_line = f"{name!r}, line {number}"
+            rows.append(
+                (number, {key: _typed(value, columns.get(key, ""), key, at_line) for key, value in row.items()})
+            )
     except UnicodeDecodeError:
         place.child("file").error("dataset.not_utf8", f"{name!r} must be UTF-8", at)
         return []
@@ -211,7 +214,7 @@ def _json_rows(content: str, name: str) -> Iterator[tuple[int, Row]]:
         yield number, row
 
 
-def _typed(value: Json, kind: str, column: str, number: int) -> Json:
+def _typed(value: Json, kind: str, column: str, at_line: str) -> Json:
     """A cell as the type that `columns` says."""
     if not kind or kind == "text" or not isinstance(value, str):
         return value
@@ -227,7 +230,7 @@ def _typed(value: Json, kind: str, column: str, number: int) -> Json:
             return float(value)
     except (ValueError, Invalid):
         pass
-    raise Invalid("dataset.cell", f"line {number}: column {column!r} should be of type {kind}")
+    raise Invalid("dataset.cell", f"{at_line}: column {column!r} should be of type {kind}")
 
 
 def _at(node: Node, key: str) -> Node:

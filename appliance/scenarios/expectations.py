@@ -163,11 +163,13 @@ def _means(expected: Expected, found: Found) -> Iterator[Difference]:
     for tool in expected.called:
         if tool not in found.tools:
             near = did_you_mean(nearest(tool, found.tools))
-            yield Difference(at="tools.called", expected=tool, found=called, hint=near)
+            yield Difference(at=_key("tools", "called"), expected=tool, found=called, hint=near)
     for tool in expected.not_called:
         if tool in found.tools:
             yield Difference(
-                at="tools.not_called", expected=f"never {tool}", found=f"called {_times(found.tools.count(tool))}"
+                at=_key("tools", "not_called"),
+                expected=f"never {tool}",
+                found=f"called {_times(found.tools.count(tool))}",
             )
     if expected.egress == "none" and found.left:
         yield Difference(at="egress", expected="none", found=", ".join(dict.fromkeys(found.left)))

@@ -1,4 +1,4 @@
-"""Places in an output: a field by its name, or a JSONPath into it."""
+"""Places in an output: a field by its name, what lies in it with dots, or a JSONPath."""
 
 import re
 from typing import Final
@@ -35,8 +35,23 @@ def found_at(output: Json, place: str) -> Json | Absent:
     if not place:
         return output
     if not place.startswith("$"):
-        return output[place] if isinstance(output, dict) and place in output else NOTHING
+        return _field(output, place)
     values = compile_query(place).values(output)
     if _SINGULAR.fullmatch(place):
         return values[0] if values else NOTHING
     return values
+
+
+def _field(output: Json, place: str) -> Json | Absent:
+    """A field of that very name, else what dots lead to: `citations.0.article`."""
+    if isinstance(output, dict) and place in output:
+        return output[place]
+    there: Json = output
+    for key in place.split("."):
+        if isinstance(there, dict) and key in there:
+            there = there[key]
+        elif isinstance(there, list) and key.isdecimal() and int(key) < len(there):
+            there = there[int(key)]
+        else:
+            return NOTHING
+    return there

@@ -64,7 +64,7 @@ def expected_of(found: Mapping[str, Json], *, is_known: bool = True) -> Expected
     if not is_known:
         fields = {key: value for key, value in found.items() if key not in ("path", "status")}
         if "article" in fields:  # the first source, under a name of its own
-            fields["$.citations[0].article"] = fields.pop("article")
+            fields["citations.0.article"] = fields.pop("article")
         path = found.get("path")
         return Expected(
             status=str(found.get("status", "")),

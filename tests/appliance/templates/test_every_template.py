@@ -5,12 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from appliance.cli.demo import kinds_of_models
 from appliance.cli.templates import HIDDEN, QUESTIONS, Template, known_templates
 from appliance.loader import check
 from appliance.loader import load as load_workflow
+from appliance.scenarios.format import FILE
+from appliance.scenarios.reading import read_suite
 from runtime.domain.schema import Schema
 from runtime.registry import SUBRUN_AGENTS, load
 
@@ -58,8 +59,7 @@ def test_what_a_template_asks_itself_fits_its_schema(template: Template) -> None
     schema = load_workflow(template.folder).input_schema
     assert schema is not None
     lines = (template.folder / QUESTIONS).read_text(encoding="utf-8").splitlines()
-    scenarios = yaml.safe_load((template.folder / "scenarios.yaml").read_text(encoding="utf-8"))["scenarios"]
-    inputs = [*map(json.loads, lines), *(each["input"] for each in scenarios)]
+    inputs = [*map(json.loads, lines), *(each.input for each in read_suite(template.folder / FILE).scenarios)]
     assert [] == [fault for each in inputs if (fault := Schema(schema).fault(each))]
     assert {"support", "content-pipeline", "devops-deployment", "fraud-detection", "content-moderation"} == {
         each.name for each in WITH_QUESTIONS

@@ -8,9 +8,8 @@ import shutil
 import struct
 import sys
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -20,6 +19,9 @@ from appliance import loader
 from appliance.cli.templates import HIDDEN
 from appliance.config.settings import load_settings
 from appliance.runs.views import RunView, run_view
+from appliance.scenarios.format import FILE, Scenario
+from appliance.scenarios.reading import read_suite
+from appliance.scenarios.running import Bench
 from appliance.wiring import Appliance
 from appliance.workflows import TEMPLATES
 from models.catalog import EMBEDDING_MODEL
@@ -28,19 +30,13 @@ from runtime.domain.canonical import Json
 
 MODELS = load_settings(None, os.environ).models_folder  # read at import: the data folder of each test is elsewhere
 in_one_loop = pytest.mark.asyncio(loop_scope="module")
-Scenario = Mapping[str, Mapping[str, Json]]
 LOCAL = "{provider: local, name: smollm2-135m-instruct, temperature: 0, max_tokens: 60}"
 CHOICE = '{"json": {"strategy": "STRATEGY", "rollout_percentage": 50, "monitoring_duration": "5m"}}'
 
 
-def scenarios(template: str) -> list[Scenario]:
-    text = (TEMPLATES / template / "scenarios.yaml").read_text(encoding="utf-8")
-    return cast("list[Scenario]", yaml.safe_load(text)["scenarios"])
-
-
 def one_of_each(known: Sequence[Scenario]) -> list[Scenario]:
     """One scenario of each path: the others differ in what a model answers."""
-    return list({str(each["expect"]["path"]): each for each in known}.values())
+    return list({each.expect.path: each for each in known}.values())
 
 
 def project(template: str, folder: Path, change: Callable[[str], str] = str) -> Path:
@@ -72,15 +68,16 @@ async def ran(appliance: Appliance, folder: Path, inputs: Sequence[Json]) -> lis
     return runs
 
 
-def unlike(scenario: Scenario, run: RunView) -> list[str]:
-    """What a run has otherwise than its scenario expects."""
-    output = run.output if isinstance(run.output, dict) else {}
-    cited = output.get("citations")
-    best = cited[0] if isinstance(cited, list) and cited else {}
-    article = best.get("article") if isinstance(best, dict) else None
-    found: dict[str, Json] = {"article": article, **output, "path": list(run.path), "status": run.status}
-    name, expected = scenario["name"], scenario["expect"]
-    return [f"{name}: {key} is {found.get(key)!r}" for key, value in expected.items() if found.get(key) != value]
+async def unlike(appliance: Appliance, folder: Path, scenarios: Sequence[Scenario] = ()) -> list[str]:
+    """What the scenarios of a project have otherwise than they expect; `scenarios`: some of them."""
+    known = scenarios or read_suite(folder / FILE).scenarios
+    assert known, "a template that is checked has scenarios"
+    results = [result async for result in Bench(appliance).results(known)]
+    return [
+        f"{result.scenario.name}: {each.at} is {each.found}, not {each.expected}"
+        for result in results
+        for each in result.attempts[0].differences
+    ]
 
 
 def needs(*models: str) -> None:
@@ -107,10 +104,8 @@ def choosing(strategy: str) -> Callable[[str], str]:
 async def test_deployments_end_where_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Each way back of the machine is gone once: a build refused, staging and production rolled back, tests failed."""
     folder = project("devops-deployment", tmp_path, choosing("rolling"))
-    known = scenarios("devops-deployment")
-    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
-    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
-    ends = {str(run.path[-1]) for run in runs}
+    assert [] == await unlike(appliance, folder)
+    ends = {each.expect.path[-1] for each in read_suite(folder / FILE).scenarios if each.expect.path}
     assert {"notify_failure", "notify_test_failure", "rollback_staging", "rollback_production"} < ends
 
 
@@ -182,10 +177,8 @@ async def test_posts_pass_the_gates_or_come_back(appliance: Appliance, tmp_path:
     local, said = re.compile(r"\{provider: local, name: smollm2[^}]*\}"), iter(SAID)
     played = "{{provider: scripted, answers: {}}}"
     folder = project("content-pipeline", tmp_path, lambda text: local.sub(lambda _: played.format(next(said)), text))
-    known = one_of_each(scenarios("content-pipeline"))
-    inputs: list[Json] = [*(dict(each["input"]) for each in known), {"topic": "Oil on a chain"}]
-    *runs, copied = await ran(appliance, folder, inputs)
-    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
+    assert [] == await unlike(appliance, folder, one_of_each(read_suite(folder / FILE).scenarios))
+    (copied,) = await ran(appliance, folder, [{"topic": "Oil on a chain"}])
     work = ("writer", "editor", "seo_optimizer", "plagiarism_check")
     assert ["researcher", *work, *work, "brand_voice_check", "done"] == [str(each) for each in copied.path]
     refused = next(step.result for step in copied.steps if step.step == "plagiarism_check")
@@ -215,15 +208,8 @@ def test_what_a_gate_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_payments_are_decided_as_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Approved at once, approved after the additional checks, flagged by score, by rule, and for want of a history."""
     folder = project("fraud-detection", tmp_path, lambda text: text.replace("timeout: 2s ", "timeout: 60s "))
-    known = scenarios("fraud-detection")
-    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
-    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
-    assert (None, "2s") == (output_of(runs[4])["risk_score"], timeout_of("fraud-detection"))
-
-
-def output_of(run: RunView) -> dict[str, Json]:
-    assert isinstance(run.output, dict)
-    return run.output
+    assert [] == await unlike(appliance, folder)
+    assert "2s" == timeout_of("fraud-detection")
 
 
 def timeout_of(template: str) -> str:
@@ -238,10 +224,7 @@ def timeout_of(template: str) -> str:
 async def test_posts_are_moderated_as_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Approved, banned, or shown to a person, who has the last word."""
     needs(EMBEDDING_MODEL)
-    folder, known = project("content-moderation", tmp_path), scenarios("content-moderation")
-    runs = await ran(appliance, folder, [dict(each["input"]) for each in known])
-    assert [] == [wrong for scenario, run in zip(known, runs, strict=True) for wrong in unlike(scenario, run)]
-    assert {("human_review",)} == {tuple(run.awaiting or ()) for run in runs if run.status == "waiting"}
+    assert [] == await unlike(appliance, project("content-moderation", tmp_path))
 
 
 @pytest.mark.parametrize(

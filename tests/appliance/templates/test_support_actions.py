@@ -12,6 +12,8 @@ from typing import NoReturn, cast
 import pytest
 import yaml
 
+from appliance.scenarios.format import Scenario
+from appliance.scenarios.reading import read_suite
 from runtime.agents.custom import CustomAgent
 from runtime.domain.canonical import Json
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId
@@ -247,11 +249,8 @@ def examples() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def scenarios() -> list[dict[str, dict[str, object]]]:
-    return cast(
-        list[dict[str, dict[str, object]]],
-        yaml.safe_load((SUPPORT / "scenarios.yaml").read_text(encoding="utf-8"))["scenarios"],
-    )
+def scenarios() -> tuple[Scenario, ...]:
+    return read_suite(SUPPORT / "scenarios.yaml").scenarios
 
 
 def test_there_are_thirty_articles_numbered_through() -> None:
@@ -289,17 +288,18 @@ def test_no_example_stands_twice() -> None:
 def test_scenarios_agree_with_the_articles() -> None:
     """A scenario that names a wrong article fails for the wrong reason."""
     categories = {front_matter(path)["id"]: front_matter(path)["category"] for path in ARTICLES}
-    expected = [scenario["expect"] for scenario in scenarios()]
-    answered = [expect for expect in expected if expect["status"] == "succeeded"]
-    assert [expect["category"] for expect in answered] == [categories[str(expect["article"])] for expect in answered]
+    expected = [scenario.expect for scenario in scenarios()]
+    answered = [expect.output for expect in expected if expect.status == "succeeded"]
+    articles = [categories[str(output["citations.0.article"])] for output in answered]
+    assert [output["category"] for output in answered] == articles
     assert len(answered) >= 12
-    assert 3 <= len([expect for expect in expected if expect["status"] == "waiting"])
+    assert 3 <= len([expect for expect in expected if expect.status == "waiting"])
 
 
 def test_scenarios_are_no_examples() -> None:
     """A question that was learnt by heart proves nothing."""
-    asked = {str(scenario["input"]["message"]) for scenario in scenarios()}
-    assert set() == asked & {example["text"] for example in examples()}
+    asked = [scenario.input for scenario in scenarios()]
+    assert [] == [example["text"] for example in examples() if {"message": example["text"]} in asked]
 
 
 def test_the_demo_asks_three_questions() -> None:

@@ -1,0 +1,198 @@
+"""`af test`: what it runs, what it prints, how it ends, and that it leaves nothing behind."""
+
+import json
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+SCENARIOS = """
+version: 1
+workflow: desk.yaml
+scenarios:
+  - name: a card is answered
+    input: {message: card}
+    repeat: 2
+    expect: {status: succeeded, path: [sort, answer, done], contains: {text: hello}, egress: none, max_cost: 0}
+
+  - name: somebody answers the rest
+    input: {message: weather}
+    signals: {person: {answer: sunny}}
+    expect: {path: [sort, ask, done], output: {answer: sunny}}
+
+  - name: what waits
+    input: {message: weather}
+    expect: {status: waiting, awaits: person, end: ask}
+
+  - name: played answers
+    input: {message: weather}
+    answers: {sort: [{known: true}], answer: ["good day"]}
+    expect: {output: {text: good day}}
+
+  - name: an error has its code
+    input: {message: card broken}
+    expect: {status: failed, error: model.broken}
+
+  - name: not now
+    skip: the desk is closed
+    expect: {status: succeeded}
+"""
+FAILING = """
+version: 1
+workflow: desk.yaml
+scenarios:
+  - {name: wrong, input: {message: card}, expect: {output: {text: bye}}}
+  - {name: right, input: {message: card}, expect: {output: {text: hello}}}
+datasets:
+  - name: rows
+    file: rows.csv
+    input: {message: "{{ row.text }}"}
+    label: "{{ row.label }}"
+    found: $.text
+    min_accuracy: 0.7
+"""
+ROWS = "text,label\ncard,hello\ncard 2,hello\ncard 3,bye\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, desk: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Temporary folders are made here, so that a test sees what is left."""
+    assert desk.parent == tmp_path
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setenv("AGENTFLOW_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "scenarios.yaml"
+    file.write_text(text)
+    (folder / "rows.csv").write_text(ROWS)
+    return file
+
+
+def test_scenarios_that_hold(af: Af, folder: Path) -> None:
+    """One line each, nothing of the user's touched, and nothing left behind."""
+    said = af("test", written(folder, SCENARIOS), "--jobs", "3")
+    assert 0 == said.code, said
+    for name in ("a card is answered", "somebody answers the rest", "what waits", "played answers"):
+        assert f"  ✓ {name}" in said.out
+    assert "2 of 2, alike" in said.out
+    assert "  – not now" in said.out
+    assert "5 passed, 1 skipped · 6 runs in " in said.out
+    assert "" == said.err.replace("▸", "")
+    assert [] == os.listdir(folder / "temporary")
+    assert not (folder / "data").exists()
+
+
+def test_scenarios_that_do_not_hold(af: Af, folder: Path) -> None:
+    """What was expected at which place, what was found, the way that the run took, where it stands, what to do next."""
+    said = af("test", written(folder, FAILING))
+    assert 1 == said.code
+    place = folder / "scenarios.yaml"
+    for expected in (
+        '      output.text\n        expected "bye"\n        found    "hello"\n      path  sort → answer → done\n',
+        f"      line  {place}:5\n",
+        "  ✓ right",
+        "2 of 3 right, 66.7%",
+        "      line 4  label: expected bye, found hello\n",
+        "1 passed, 2 failed · 5 runs in ",
+        f"test {place} -k wrong --keep\n",
+    ):
+        assert expected in said.out, said.out
+    assert "TAKEN FOR" in said.out
+    assert [] == os.listdir(folder / "temporary")
+
+
+def test_the_document_and_the_report_say_the_same(af: Af, folder: Path) -> None:
+    """Programs read what people read."""
+    report = folder / "report.xml"
+    said = af("test", written(folder, FAILING), "--json", "--junit", report)
+    found = said.document
+    assert (1, False, 1, 2) == (said.code, found["ok"], found["passed"], found["failed"])
+    (file,) = json.loads(said.out)["files"]
+    wrong = file["scenarios"][0]["attempts"][0]
+    assert {"at": "output.text", "expected": '"bye"', "found": '"hello"', "hint": ""} == wrong["differences"][0]
+    (rows,) = file["datasets"]
+    assert (3, 2, [{"expected": "bye", "found": "hello", "rows": 1}]) == (
+        rows["rows"],
+        rows["right"],
+        rows["confusions"],
+    )
+    root = ET.parse(report).getroot()
+    assert ("3", "2") == (root.get("tests"), root.get("failures"))
+    assert 'output.text: expected "bye", found "hello"' == root.find(".//failure").get("message")  # type: ignore[union-attr]  # it is there
+
+
+def test_fail_fast_stops_and_a_name_chooses(af: Af, folder: Path) -> None:
+    file = written(folder, FAILING)
+    assert "1 failed · 1 run in" in af("test", file, "--fail-fast", "--jobs", "1").out
+    assert "1 passed · 1 run in" in af("test", file, "-k", "RIGHT").out
+    assert "1 passed · 1 run in" in af("test", folder, "--scenario", "right").out
+
+
+def test_what_is_kept_can_be_looked_at(af: Af, folder: Path) -> None:
+    """The command that is printed works as it stands."""
+    said = af("test", written(folder, FAILING), "-k", "wrong", "--keep")
+    (kept,) = (folder / "temporary").iterdir()
+    line = next(line for line in said.out.splitlines() if " runs why " in line)
+    run = line.rpartition(" ")[2]
+    assert f"--data {kept} runs why {run}" in line
+    assert 0 == af("--data", kept, "runs", "why", run).code
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            ("path: [sort, answer, done]", "path: [sort, anwser, done]"),
+            "has no state 'anwser' (did you mean 'answer'?)",
+        ),
+        (("answers: {sort:", "answers: {srot:"), "'srot', which is no agent of workflow 'desk'"),
+        (("repeat: 2", "repaet: 2"), "scenarios.yaml:7: error[key.unknown] scenarios.0.repaet:"),
+        (("workflow: desk.yaml", "workflow: dsk.yaml"), "there is no file 'dsk.yaml'"),
+    ],
+)
+def test_a_file_that_is_wrong_runs_nothing(af: Af, folder: Path, change: tuple[str, str], told: str) -> None:
+    said = af("test", written(folder, SCENARIOS.replace(*change)))
+    assert (2, "") == (said.code, said.out)
+    assert told in said.err
+    assert [] == os.listdir(folder / "temporary")
+
+
+def test_a_workflow_that_is_wrong_is_told_as_validate_tells_it(af: Af, folder: Path) -> None:
+    (folder / "desk.yaml").write_text((folder / "desk.yaml").read_text().replace("prompt:", "promt:"))
+    said = af("test", written(folder, SCENARIOS))
+    assert 2 == said.code
+    assert "desk.yaml:7: error[key.unknown] agents.sort.promt:" in said.err
+
+
+def test_nothing_leaves_this_machine(af: Af, folder: Path) -> None:
+    """An agent that would ask somebody elsewhere is refused, and its scenario can say that it must not try."""
+    (folder / "web.yaml").write_text(
+        "name: web\nagents:\n"
+        "  fetch: {type: http, config: {url: 'http://api.example.org/x'}, retry: {max_attempts: 1}}\n"
+    )
+    text = (
+        "version: 1\nworkflow: web.yaml\nscenarios:\n"
+        "  - {name: sealed, expect: {status: failed, error: egress.refused_zone, egress: none}}\n"
+    )
+    said = af("test", written(folder, text), "--json")
+    differences = json.loads(said.out)["files"][0]["scenarios"][0]["attempts"][0]["differences"]
+    assert ("egress", "http to api.example.org:80, refused") == (differences[-1]["at"], differences[-1]["found"])
+
+
+def test_models_that_are_not_here_are_named_before_anything_runs(af: Af, folder: Path) -> None:
+    (folder / "desk.yaml").write_text(
+        "name: desk\nagents:\n  a: {type: llm, model: {provider: local, name: smollm2-135m-instruct}, prompt: hi}\n"
+    )
+    text = "version: 1\nworkflow: desk.yaml\nscenarios:\n  - {name: a, expect: {status: succeeded}}\n"
+    said = af("test", written(folder, text))
+    assert (4, "") == (said.code, said.out)
+    assert "the scenarios ask smollm2-135m-instruct, not in " in said.err
+    played = text.replace("{name: a,", '{name: a, answers: {a: "hello"},')
+    assert 0 == af("test", written(folder, played)).code
