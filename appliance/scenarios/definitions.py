@@ -110,7 +110,7 @@ def missing_models(workflows: Iterable[Workflow], settings: Settings) -> list[st
 
 def local_models(workflow: Workflow) -> set[str]:
     """The names of the models of this machine that runs of a workflow ask."""
-    from appliance.preflight import embedding_of
+    from appliance.costs.preflight import embedding_of
 
     found: set[str] = set()
     askers = [*workflow.agents.values(), *([workflow.llm.asker] if workflow.llm is not None else [])]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from appliance.config.settings import AuditSettings, Settings, TelemetrySettings, UplinkSettings
+from appliance.runs.views import RunView, run_view
 from appliance.scenarios.definitions import Definitions
 from appliance.scenarios.expectations import Difference, Found, differences, warnings
 from appliance.scenarios.format import Scenario
 from appliance.scenarios.places import Absent, found_at
-from appliance.views import RunView, run_view
 from runtime.audit.record import entry_of
 from runtime.costs.calibration import whole_usage
 from runtime.domain.canonical import Json, digest

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from appliance.scenarios.expectations import Found, differences, warnings
 from appliance.scenarios.format import Expected
 from appliance.scenarios.places import NOTHING, found_at
+from runtime.domain.canonical import Json
 
 FOUND = Found(
     status="succeeded",
@@ -96,7 +97,7 @@ def test_hints_say_what_is_there_instead() -> None:
 
 
 def test_places_are_fields_first_and_then_ways_through_them() -> None:
-    output = {"a.b": 1, "a": {"b": 2, "c": [3]}}
+    output: Json = {"a.b": 1, "a": {"b": 2, "c": [3]}}
     assert [1, 3, 2, [3], NOTHING, NOTHING] == [
         found_at(output, place) for place in ("a.b", "a.c.0", "$.a.b", "$.a.c", "a.c.9", "$.x")
     ]
