@@ -13,9 +13,9 @@ _MAX_NAMED = 8
 _CHILDREN = {"if_then_else": (2, 3), "while_do_else": (2, 3)}
 _BOTH = frozenset({"success", "failure"})
 _SUCCESS, _FAILURE = frozenset({"success"}), frozenset({"failure"})
-_ENDS = {"selector": "success", "reactive_fallback": "success"}
+_ENDS = {"selector": "success", "reactive_fallback": "success", "async_fallback": "success"}
 """What a child must come to for the next one not to be reached; `failure` for the others."""
-_ORDERED = ("sequence", "sequence_with_memory", "reactive_sequence", *_ENDS)
+_ORDERED = ("sequence", "sequence_with_memory", "async_sequence", "reactive_sequence", *_ENDS)
 
 
 def check_tree(tree: FoundTree, agents: Collection[str] | None) -> None:
@@ -155,7 +155,7 @@ def _of_decorator(found: FoundNode, child: frozenset[str]) -> frozenset[str]:
             return child & _FAILURE if found.keys.get("times") == -1 else child
         case "timeout":
             return child | _FAILURE
-    return child if found.keys.get("type") == "run_once" else _BOTH
+    return child if found.keys.get("type") in ("run_once", "subtree") else _BOTH
 
 
 def _of_ordered(found: FoundNode, kind: str, below: list[frozenset[str]], severity: Severity) -> frozenset[str]:

@@ -22,7 +22,7 @@ MAX_ELEMENTS = 5_000
 
 _OTHER_NAMES = {"Fallback": "selector", "AlwaysSuccess": "always_success", "AlwaysFailure": "always_failure"}
 _KINDS = {"".join(map(str.capitalize, kind.split("_"))): kind for kind in (*COMPOSITES, *DECORATORS)} | _OTHER_NAMES
-del _KINDS["Selector"]
+del _KINDS["Selector"], _KINDS["Subtree"]
 _PORTS = {
     "success_count": "success_threshold",
     "failure_count": "failure_threshold",
@@ -45,8 +45,6 @@ _PORTS_OF = {
 }
 _UNSUPPORTED = frozenset(
     {
-        "AsyncFallback",
-        "AsyncSequence",
         "ConsumeQueue",
         "Delay",
         "EntryUpdatedAction",
@@ -219,7 +217,8 @@ class _Converter:
         if kind == "action":
             members["agent"] = element.name
             members["name"] = re.sub(r"[^A-Za-z0-9_-]", "_", name or element.name)
-        members.update(self._ports(element, kind))
+        if element.name not in _UNSUPPORTED:
+            members.update(self._ports(element, kind))
         nodes = {key: Node(value, self._file, element.line) for key, value in members.items()}
         if element.children or kind in (*COMPOSITES, *DECORATORS):
             below = [self._node(child, depth + 1) for child in element.children]
@@ -235,7 +234,8 @@ class _Converter:
         if name in _UNSUPPORTED:
             message = f"a node of type {name!r} is not known here; appliance/docs/trees.md names those that are"
             self._add(element, "tree.unsupported", message)
-        elif name not in _KINDS and element.children:
+            return "sequence" if element.children else "action"
+        if name not in _KINDS and element.children:
             hint = did_you_mean(nearest(name, _KINDS))
             self._add(element, "tree.unknown_node", f"{name!r} is no node that has children", hint=hint)
             return "sequence"
@@ -249,11 +249,17 @@ class _Converter:
         if name in self._within:
             path = " → ".join([*self._within, name])
             raise self._fatal(element, "tree.cycle", f"tree {name!r} contains itself: {path}")
+        if element.children:
+            message = f"a <{element.tag}> has nothing in it; what tree {name!r} does stands in the tree itself"
+            raise self._fatal(element, "tree.children", message)
         self._tell_ports(element, {"ID"})
         self._within.append(name)
-        node = self._only_child(self._trees[name], depth)
+        below = self._only_child(self._trees[name], depth + 1)
         self._within.pop()
-        return node
+        called = element.attributes.get("name", "").strip() or name
+        nodes = {"type": Node("subtree", self._file, element.line), "name": Node(called, self._file, element.line)}
+        nodes["child"] = below
+        return Node(nodes, self._file, element.line, keys=dict.fromkeys(nodes, (element.line, 1)))
 
     def _ports(self, element: _Element, kind: str) -> Iterator[tuple[str, Content]]:
         """The ports that mean something here, as our keys."""

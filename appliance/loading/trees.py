@@ -20,9 +20,11 @@ SYNONYMS = {
 COMPOSITES = (
     "sequence",
     "sequence_with_memory",
+    "async_sequence",
     "reactive_sequence",
     "selector",
     "reactive_fallback",
+    "async_fallback",
     "parallel",
     "parallel_all",
     "if_then_else",
@@ -37,6 +39,7 @@ DECORATORS = (
     "keep_running_until_failure",
     "run_once",
     "timeout",
+    "subtree",
 )
 LEAVES = ("condition", "action", "wait", "always_success", "always_failure")
 KINDS = (*COMPOSITES, "conditional_selector", *DECORATORS, *LEAVES)

@@ -20,8 +20,16 @@ CONDITIONS = (
     "$.response.n",
 )
 """Some err on most data: that is a way through the tree as well."""
-COMPOSITES = ("sequence", "sequence_with_memory", "reactive_sequence", "selector", "reactive_fallback")
-DECORATORS = ("inverter", "force_success", "force_failure", "keep_running_until_failure")
+COMPOSITES = (
+    "sequence",
+    "sequence_with_memory",
+    "async_sequence",
+    "reactive_sequence",
+    "selector",
+    "async_fallback",
+    "reactive_fallback",
+)
+DECORATORS = ("inverter", "force_success", "force_failure", "keep_running_until_failure", "subtree")
 
 LEAVES = st.one_of(
     st.builds(

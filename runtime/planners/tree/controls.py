@@ -25,11 +25,13 @@ Children = tuple[Compiled, ...]
 Made = tuple[Tick, Halt]
 
 
-def ordered(index: int, children: Children, *, goes_on: Status, keeps_place: bool = False) -> Made:
+def ordered(
+    index: int, children: Children, *, goes_on: Status, keeps_place: bool = False, yields: bool = False
+) -> Made:
     """A sequence (goes on after a success) or a selector (goes on after a failure).
 
-    `a` is the child that is due, `b` counts those that were skipped. `keeps_place`: of a sequence with memory, which
-    also lets others go first (it is running for a tick) behind each child that answered at once.
+    `a` is the child that is due, `b` counts those that were skipped. `keeps_place`: of a sequence with memory.
+    `yields`: it lets others go first (it is running for a tick) behind each child that answered at once.
     """
     ticks = tuple(child.tick for child in children)
     places = tuple(child.place for child in children)
@@ -42,7 +44,7 @@ def ordered(index: int, children: Children, *, goes_on: Status, keeps_place: boo
         status[index] = RUNNING
         at = a[index]
         while at < count:
-            was_idle = keeps_place and status[places[at]] == IDLE
+            was_idle = yields and status[places[at]] == IDLE
             found = ticks[at](frame)
             if found == goes_on:
                 at += 1

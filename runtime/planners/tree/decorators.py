@@ -120,6 +120,17 @@ def run_once(index: int, child: Compiled, *, then_skip: bool) -> Made:
     return tick, halting(index, (child,), forgets=False)
 
 
+def subtree(index: int, child: Compiled) -> Made:
+    """Answers as its child does, and has it forget its answer: a leaf alone below is asked again each time."""
+
+    def tick(frame: Frame) -> Status:
+        frame.status[index] = RUNNING
+        found = child.tick(frame)
+        return _ends(frame, index, child, found) if found in (SUCCESS, FAILURE) else found
+
+    return tick, halting(index, (child,))
+
+
 def timeout(index: int, child: Compiled) -> Made:
     """Halts its child and fails when its time is up. `a`: whether the time runs; `b`: how often it has been set."""
 

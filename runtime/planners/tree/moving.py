@@ -12,7 +12,9 @@ from runtime.domain.tree import TreeMemory, TreeNode
 from runtime.planners.tree.frame import IDLE, RUNNING, Frame
 from runtime.planners.tree.tick import NEW
 
-_PLACED = frozenset({"sequence", "sequence_with_memory", "selector", "if_then_else"})
+_PLACED = frozenset(
+    {"sequence", "sequence_with_memory", "async_sequence", "selector", "async_fallback", "if_then_else"}
+)
 """Nodes whose first counter is the place of a child, from 0; of a conditional_selector it counts from 1."""
 
 

@@ -94,7 +94,11 @@ def _control(node: TreeNode, index: int, children: tuple[Compiled, ...]) -> tupl
         case "sequence":
             return controls.ordered(index, children, goes_on=SUCCESS)
         case "sequence_with_memory":
-            return controls.ordered(index, children, goes_on=SUCCESS, keeps_place=True)
+            return controls.ordered(index, children, goes_on=SUCCESS, keeps_place=True, yields=True)
+        case "async_sequence":
+            return controls.ordered(index, children, goes_on=SUCCESS, yields=True)
+        case "async_fallback":
+            return controls.ordered(index, children, goes_on=FAILURE, yields=True)
         case "selector":
             return controls.ordered(index, children, goes_on=FAILURE)
         case "reactive_sequence":
@@ -122,6 +126,7 @@ _DECORATORS = frozenset(
         "keep_running_until_failure",
         "run_once",
         "timeout",
+        "subtree",
     }
 )
 
@@ -142,6 +147,8 @@ def _decorator(node: TreeNode, index: int, child: Compiled) -> tuple[Tick, Halt]
             return decorators.keep_running_until_failure(index, child)
         case "run_once":
             return decorators.run_once(index, child, then_skip=node.then_skip)
+        case "subtree":
+            return decorators.subtree(index, child)
     return decorators.timeout(index, child)
 
 

@@ -251,8 +251,8 @@ def test_a_tree_drawn_in_groot_loads(tmp_path: Path) -> None:
     workflow = load(tmp_path)
     in_yaml = tree_of(
         "{type: selector, name: either, children: [{type: sequence, children: [{type: condition, check: input.n > 3}, "
-        "{type: action, agent: a, name: say_hello}]}, {type: retry, attempts: 3, child: "
-        "{type: timeout, timeout: 2s, child: {type: action, agent: b, name: b}}}]}"
+        "{type: action, agent: a, name: say_hello}]}, {type: subtree, name: Other, child: {type: retry, attempts: 3, "
+        "child: {type: timeout, timeout: 2s, child: {type: action, agent: b, name: b}}}}]}"
     )
     assert in_yaml == workflow.tree
     assert [("tree.port", 7)] == [(problem.code, problem.line) for problem in workflow.problems]
@@ -273,6 +273,12 @@ def test_a_tree_drawn_in_groot_loads(tmp_path: Path) -> None:
         ('<root main_tree_to_execute="Mian"><BehaviorTree ID="Main"><a/></BehaviorTree></root>', "tree.undefined", 1),
         ('<root><BehaviorTree ID="A">\n<SubTree ID="B"/></BehaviorTree></root>', "tree.undefined", 2),
         ('<root><BehaviorTree ID="A">\n<SubTree ID="A"/></BehaviorTree></root>', "tree.cycle", 2),
+        (
+            '<root main_tree_to_execute="A"><BehaviorTree ID="A">\n<SubTree ID="B"><a/></SubTree></BehaviorTree>'
+            '<BehaviorTree ID="B"><a/></BehaviorTree></root>',
+            "tree.children",
+            2,
+        ),
         ('<root><BehaviorTree ID="A"><a/>\n<b/></BehaviorTree></root>', "tree.children", 1),
         ("<Sequence>\n<Sequense><a/></Sequense></Sequence>", "tree.unknown_node", 2),
         ('<Sequence>\n<Script code="x := 1"/></Sequence>', "tree.unsupported", 2),
@@ -291,13 +297,19 @@ def test_xml_that_is_wrong_says_how(text: str, code: str, line: int) -> None:
     assert (code, line) in {(problem.code, problem.line) for problem in result.problems if problem.severity == "error"}
 
 
+def test_a_node_that_is_not_known_here_is_one_problem() -> None:
+    """Its ports and what stands below it need no word of their own."""
+    text = '<Sequence><Switch2 variable="{v}" case_1="1"><a/><a/></Switch2><Script code="x := 1"/></Sequence>'
+    assert ["tree.unsupported"] * 2 == [problem.code for problem in check_bytes(text.encode()).problems]
+
+
 def test_subtrees_that_double_are_counted_as_they_grow() -> None:
     """Twenty lines must not become a million nodes."""
     trees = "".join(
         f'<BehaviorTree ID="T{n}"><Sequence><SubTree ID="T{n + 1}"/><SubTree ID="T{n + 1}"/></Sequence></BehaviorTree>'
-        for n in range(20)
+        for n in range(18)
     )
-    text = f'<root main_tree_to_execute="T0">{trees}<BehaviorTree ID="T20"><a/></BehaviorTree></root>'
+    text = f'<root main_tree_to_execute="T0">{trees}<BehaviorTree ID="T18"><a/></BehaviorTree></root>'
     assert ["tree.too_large"] == [problem.code for problem in check_bytes(text.encode()).problems]
 
 
