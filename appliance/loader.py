@@ -5,7 +5,6 @@ Never runs what a document names, and opens no file outside the document's folde
 
 import json
 import os
-from collections.abc import Collection
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +16,7 @@ from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node, from_json
 from appliance.loading.place import Place, Reading
 from appliance.loading.report import Report
+from appliance.loading.site import ANY_SITE, Site
 from appliance.loading.subworkflows import narrow
 from appliance.loading.tree_xml import is_xml, read_tree_xml
 from appliance.loading.trees import tree_of
@@ -48,23 +48,22 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return not any(problem.severity == "error" for problem in self.problems)
 
 
-def load(path: Path, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Workflow:
+def load(path: Path, *, site: Site = ANY_SITE) -> Workflow:
     """Read a workflow from a YAML file, or from the `workflow.yaml` of a folder.
 
-    `aliases`: the `provider/model` names that the settings answer with another model; they are not refused.
-    `classes`: the classes of data that the settings declare; None: nobody knows them here.
-    Raises NotFound or Invalid when the file cannot be read, InvalidDefinition with every problem it has.
+    `site`: what the settings let it name; what they do not is refused. Raises NotFound or Invalid when the file cannot
+    be read, InvalidDefinition with every problem it has.
     """
     file = _file_of(path)
-    return _required(check_bytes(_read(file), file=str(file), folder=file.parent, aliases=aliases, classes=classes))
+    return _required(check_bytes(_read(file), file=str(file), folder=file.parent, site=site))
 
 
-def load_bytes(document: bytes, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Workflow:
+def load_bytes(document: bytes, *, site: Site = ANY_SITE) -> Workflow:
     """The same for a document that has no folder, so that it names no files. Raises InvalidDefinition."""
-    return _required(check_bytes(document, file=FILE, aliases=aliases, classes=classes))
+    return _required(check_bytes(document, file=FILE, site=site))
 
 
-def check(path: Path, *, aliases: Collection[str] = (), classes: Collection[str] | None = None) -> Checked:
+def check(path: Path, *, site: Site = ANY_SITE) -> Checked:
     """Say what a file or folder holds, with problems of every severity; never raises for what is in it."""
     file = _file_of(path)
     try:
@@ -72,7 +71,7 @@ def check(path: Path, *, aliases: Collection[str] = (), classes: Collection[str]
     except Invalid as error:
         problem = Problem(code=error.code, message=error.message, file=str(file))
         return Checked(file=str(file), kind="nothing", problems=(problem,))
-    return check_bytes(data, file=str(file), folder=file.parent, aliases=aliases, classes=classes)
+    return check_bytes(data, file=str(file), folder=file.parent, site=site)
 
 
 def check_bytes(
@@ -80,16 +79,14 @@ def check_bytes(
     *,
     file: str = "",
     folder: Path | None = None,
-    aliases: Collection[str] = (),
-    classes: Collection[str] | None = None,
+    site: Site = ANY_SITE,
 ) -> Checked:
     """The same for a document in memory; `folder` holds the files that it names, `file` is what problems call it."""
     chain = (Path(file).name,)
     reading = Reading(
         Report(),
         ProjectFiles(folder),
-        frozenset(aliases),
-        None if classes is None else frozenset(classes),
+        site,
         file=file,
         chain=chain,
         read_nested=read_workflow,
@@ -143,7 +140,7 @@ def _check(data: bytes, reading: Reading, *, file: str, folder: Path | None) -> 
     return Checked(file=file, kind=kind, problems=report.problems(), workflow=workflow)
 
 
-def from_document(document: bytes | dict[str, Json], folder: str, *, aliases: Collection[str] = ()) -> Workflow:
+def from_document(document: bytes | dict[str, Json], folder: str, *, site: Site = ANY_SITE) -> Workflow:
     """The workflow of a stored document again, equal to the one that it was stored for, with the same hash.
 
     `folder` holds copies of its files; they are not looked at. Raises Invalid for what is no stored definition.
@@ -152,7 +149,7 @@ def from_document(document: bytes | dict[str, Json], folder: str, *, aliases: Co
     files = found.get("files", {}) if isinstance(found, dict) else {}
     stored = cast("dict[str, str]", files if isinstance(files, dict) else {})
     files_of = ProjectFiles(None, stored=stored)
-    reading = Reading(Report(), files_of, frozenset(aliases), chain=("",), read_nested=read_workflow)
+    reading = Reading(Report(), files_of, site, chain=("",), read_nested=read_workflow)
     workflow = _workflow(from_json(found), reading, folder=folder)
     if workflow is None:
         raise InvalidDefinition("the stored definition", reading.report.problems())

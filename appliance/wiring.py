@@ -20,6 +20,7 @@ from appliance.costs.preflight import Preflights
 from appliance.costs.spending import Spending
 from appliance.definition_files import FOLDER, DefinitionFiles, remove_plain_copies
 from appliance.egress import GuardedHttp, egress_policy
+from appliance.loading.site import site_of
 from appliance.mcp.servers import ToolServers, tool_servers
 from appliance.minimising import Minimising
 from appliance.ram_folder import RamFolder
@@ -397,8 +398,7 @@ class Appliance:
             clock=self.clock,
             published=self.store.published,
             files=self._definition_files(data, key) if self._is_writer else None,
-            aliases=self.settings.answered,
-            classes=tuple(self.settings.data_classes),
+            site=site_of(self.settings),
         )
         if self._is_writer and key is not None:
             await self.workflows.take_in()

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from appliance import loader
 from appliance.definition_files import DefinitionFiles
 from appliance.loading.other_models import other_models
+from appliance.loading.site import ANY_SITE, Site
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import Invalid, NotFound
@@ -53,23 +54,19 @@ class WorkflowCatalogue:
         clock: Clock,
         published: Published | None = None,
         files: DefinitionFiles | None = None,
-        aliases: Collection[str] = (),
-        classes: Collection[str] = (),
+        site: Site = ANY_SITE,
     ) -> None:
         """`published`: the names of definitions in the journal's file; None: there are none.
 
-        `files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run.
-
-        `aliases`: the `provider/model` names that the settings answer with another model. `classes`: the classes of
-        data that they declare.
+        `files`: keeps what is found, ready to run; None: nothing is kept, and nothing found can be run. `site`: what
+        definitions may name here.
         """
         self._folders = data / "workflows"
         self._published = published
         self._store = store
         self._clock = clock
         self._files = files
-        self._aliases = aliases
-        self._classes = classes
+        self._site = site
         self._known: dict[DefinitionHash, Workflow] = {}
         self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
@@ -105,7 +102,7 @@ class WorkflowCatalogue:
         if _is_name(name) and (TEMPLATES / name / FILE).is_file():
             return await self._load(TEMPLATES / name)
         if allow_paths and (os.sep in name or name.endswith((".yaml", ".yml", ".json")) or Path(name).exists()):
-            return await self.keep(loader.load(Path(name), aliases=self._aliases, classes=self._classes))
+            return await self.keep(loader.load(Path(name), site=self._site))
         known = ", ".join(await self.names())
         raise NotFound(
             "workflow.unknown",
@@ -116,7 +113,7 @@ class WorkflowCatalogue:
         """The workflow with this hash, to be read: where its files lie is not said. Raises NotFound."""
         if definition not in self._known:
             _, document = await self._store.definition(definition)
-            self._known[definition] = loader.from_document(document, "", aliases=self._aliases)
+            self._known[definition] = loader.from_document(document, "", site=self._site)
         return self._known[definition]
 
     async def ready(self, definition: DefinitionHash) -> Workflow:
@@ -136,7 +133,7 @@ class WorkflowCatalogue:
     async def put(self, document: bytes, *, name: str) -> Workflow:
         """Publish a workflow of one file under its name, replacing the one that had it. Raises InvalidDefinition."""
         _check_name(name)
-        workflow = loader.load_bytes(document, aliases=self._aliases, classes=self._classes)
+        workflow = loader.load_bytes(document, site=self._site)
         if workflow.name != name:
             raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
         kept = await self.keep(workflow)
@@ -153,7 +150,7 @@ class WorkflowCatalogue:
         """
         for file in sorted(self._folders.glob(f"*/{FILE}")):
             try:
-                workflow = await self.keep(loader.load(file.parent, aliases=self._aliases, classes=self._classes))
+                workflow = await self.keep(loader.load(file.parent, site=self._site))
                 if self._published is not None:
                     source = await asyncio.to_thread(file.read_bytes)
                     await self._published.put(file.parent.name, workflow.hash, source, self._clock.now_us())
@@ -173,13 +170,13 @@ class WorkflowCatalogue:
         """
         document = other_models(workflow.document, models)
         files = await self.ready(workflow.hash)
-        return await self.keep(loader.from_document(document, files.folder, aliases=self._aliases))
+        return await self.keep(loader.from_document(document, files.folder, site=self._site))
 
     async def _load(self, folder: Path) -> Workflow:
         """The workflow of a folder, read again only when one of its files has changed."""
         stamp, workflow = self._read.get(folder, (None, None))
         if workflow is None or stamp != _stamp(folder, workflow):
-            workflow = loader.load(folder, aliases=self._aliases, classes=self._classes)
+            workflow = loader.load(folder, site=self._site)
             self._read[folder] = (_stamp(folder, workflow), workflow)
         return await self.keep(workflow)
 

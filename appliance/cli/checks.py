@@ -180,11 +180,12 @@ async def answers(settings: "Settings") -> list[Finding]:
 async def templates(settings: "Settings") -> list[Finding]:
     """Whether the workflows of the program load."""
     from appliance.loader import check
+    from appliance.loading.site import site_of
     from appliance.workflows import FILE, TEMPLATES
 
-    findings = []
+    findings, site = [], site_of(settings)
     for folder in sorted(file.parent for file in TEMPLATES.glob(f"*/{FILE}")):
-        checked = check(folder, aliases=settings.answered, classes=tuple(settings.data_classes))
+        checked = check(folder, site=site)
         wrong = [problem for problem in checked.problems if problem.severity == "error"]
         if all(problem.code == "file.not_found" for problem in wrong):
             state = "needs files of yours; its README.md says which" if wrong else "loads"

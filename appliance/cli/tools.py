@@ -190,13 +190,12 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
 
 def _read(af: Af, where: Path | None) -> _Known:
     from appliance.loader import load
+    from appliance.loading.site import site_of
     from appliance.tools.listing import every_tool
     from appliance.tools.rules import rule_book
 
     book = rule_book(af.data_folder)
-    workflow = (
-        None if where is None else load(where, aliases=af.settings.answered, classes=tuple(af.settings.data_classes))
-    )
+    workflow = None if where is None else load(where, site=site_of(af.settings))
     return _Known(
         workflow=workflow,
         rules=book.own if workflow is None else book.of(workflow),

@@ -39,9 +39,10 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     refusal from running here, a warning from neither. Exit code 2 when there is an error.
     """
     from appliance.loader import check
+    from appliance.loading.site import site_of
 
-    aliases, classes = af.settings.answered | _tools(af.data_folder), tuple(af.settings.data_classes)
-    checked = [check(path, aliases=aliases, classes=classes) for path in _files(paths)]
+    site = site_of(af.settings, tools=_tools(af.data_folder))
+    checked = [check(path, site=site) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:
         for problem in found.problems:
@@ -64,12 +65,11 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
 
 
 def _tools(data: Path) -> frozenset[str]:
-    """The tools that the operator declares, as checks know them; none where the file has errors: `af doctor` tells."""
-    from appliance.loading.agents import TOOL
+    """The tools that the operator declares; none where the file has errors: `af doctor` tells."""
     from appliance.tools.rules import rule_book
 
     try:
-        return frozenset(f"{TOOL}{spec.id}" for spec in rule_book(data).specs)
+        return frozenset(spec.id for spec in rule_book(data).specs)
     except AgentFlowError:
         return frozenset()
 

@@ -45,11 +45,6 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 1
     """CPU threads of one answer."""
 
-    @property
-    def answered(self) -> frozenset[str]:
-        """The `provider/model`, or `provider/*`, beyond the local ones that are answered: aliases, routes, servers."""
-        return frozenset({*self.aliases, *self.routes, *(f"{server.name}/*" for server in self.backends)})
-
 
 class MemorySettings(msgspec.Struct, frozen=True, kw_only=True):
     """What answers for memories that are not here."""
@@ -217,11 +212,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mail: MailSettings = MailSettings()
     mcp: McpSettings = McpSettings()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-
-    @property
-    def answered(self) -> frozenset[str]:
-        """What a definition may name beyond what is here: models, and `memory/BACKEND`s."""
-        return self.models.answered | {f"memory/{name}" for name in self.memory.backends}
 
     @property
     def models_folder(self) -> Path:

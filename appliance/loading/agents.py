@@ -60,8 +60,6 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-TOOL = "tool/"
-"""What stands before a tool of the operator's among the names that are known beyond the document."""
 CALLERS = ("custom", "database", "llm", "rules_engine", "vision_model")
 """Types that call tools."""
 
@@ -141,8 +139,7 @@ def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, 
 
     Those of the operator are known where the settings were asked.
     """
-    of_operator = {name.removeprefix(TOOL) for name in place.reading.aliases if name.startswith(TOOL)}
-    own = sorted({*(spec.id for spec in BUILT_IN), *declared, *of_operator})
+    own = sorted({*(spec.id for spec in BUILT_IN), *declared, *place.reading.site.tools})
     for agent_name, found in agents.items():
         # of those that call none this has been said
         tools = found.get("tools") if isinstance(found, dict) and found.get("type") in CALLERS else None

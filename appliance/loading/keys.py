@@ -42,8 +42,6 @@ from runtime.domain.units import milliseconds
 from runtime.errors import Invalid
 from runtime.policies.residency import DATA_CLASSES, is_zone_pattern
 
-MEMORY_ALIAS = "memory/"
-"""What stands before a memory backend among the names that the settings answer."""
 _COUNT = whole(1, 1_000_000_000)
 
 
@@ -127,11 +125,11 @@ def residency(node: Node, place: Place) -> Json:
 def data_class(node: Node, place: Place) -> Json:
     """A class of data that is declared: an unknown one may reach no zone, so that a typo would stop every call."""
     found, reading = name(node, place), place.reading
-    known = sorted({*DATA_CLASSES, *(reading.classes or ())})
+    known = sorted({*DATA_CLASSES, *(reading.site.classes or ())})
     if not isinstance(found, str) or found in known or reading.files.are_stored:
         return found
     hint = did_you_mean(place.guess(found, known))
-    if reading.classes is not None or hint:
+    if reading.site.classes is not None or hint:
         message = (
             f"{found!r} is no class of data; expected one of {', '.join(known)}, or one of data_classes in the settings"
         )
@@ -165,7 +163,7 @@ def _backend(node: Node, place: Place) -> Json:
     backend = choice("local", "sqlite", *REMOTE_BACKENDS)(node, place)
     if backend not in REMOTE_BACKENDS:
         return backend
-    if f"{MEMORY_ALIAS}{backend}" in place.reading.aliases:
+    if backend in place.reading.site.memories:
         message = f"the local memory answers in the place of {backend!r}, as memory.backends in the settings says"
         place.warn("memory.mapped", message, node)
     else:

@@ -15,7 +15,7 @@ PROVIDERS = (*LOCAL_PROVIDERS, *SITE_PROVIDERS, *CLOUD_PROVIDERS)
 def _provider(node: Node, place: Place) -> Json:
     """One of the known, or a server of the settings, by its name; in a stored definition it may be gone by now."""
     reading = place.reading
-    servers = {name.removesuffix("/*") for name in reading.aliases if name.endswith("/*")}
+    servers = reading.site.servers
     if isinstance(node.value, str) and (node.value in servers or reading.files.are_stored):
         return node.value
     return choice(*PROVIDERS, *sorted(servers.difference(PROVIDERS)))(node, place)
@@ -66,9 +66,8 @@ def chat_model(node: Node, place: Place) -> Json:
 
 def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
     provider = model.get("provider", "local")
-    full_name = f"{provider}/{model.get('model', '')}"
-    aliased = not place.reading.aliases.isdisjoint({full_name, f"{provider}/*"})
-    if provider in LOCAL_PROVIDERS or aliased:
+    name = str(model.get("model", ""))
+    if provider in LOCAL_PROVIDERS or place.reading.site.answers(str(provider), name):
         return
     if provider in CLOUD_PROVIDERS:
         message = f"provider {provider!r} is a cloud service"
@@ -76,5 +75,5 @@ def _check_provider(model: dict[str, Json], node: Node, place: Place) -> None:
         message = f"provider {provider!r} is no server of this appliance; the settings name those under models.backends"
     else:
         return
-    hint = f"use provider: local, or map {full_name!r} with models.aliases in the settings"
+    hint = f"use provider: local, or map '{provider}/{name}' with models.aliases in the settings"
     place.child("provider").refuse("model.provider", message, node.find(("provider",))[0], hint)

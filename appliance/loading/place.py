@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node
 from appliance.loading.report import Report
+from appliance.loading.site import ANY_SITE, Site
 from runtime.domain.canonical import Json
 from runtime.domain.problem import Problem, Severity
 from runtime.domain.spelling import nearest
@@ -55,11 +56,7 @@ class Reading:
 
     report: Report
     files: ProjectFiles
-    aliases: frozenset[str] = frozenset()
-    """`provider/model` names that the settings answer with another model, `memory/BACKEND` with the local memory;
-    `tool/NAME` is a tool that the operator declares."""
-    classes: frozenset[str] | None = None
-    """Classes of data that the settings declare beside the four that there always are; None: nobody knows them."""
+    site: Site = ANY_SITE
     machines: list[Machine] = field(default_factory=list)
     trees: list[FoundTree] = field(default_factory=list)
     rules: list[FoundRules] = field(default_factory=list)

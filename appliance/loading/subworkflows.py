@@ -136,8 +136,7 @@ def _nested(node: Node, place: Place, files: tuple[str, ...]) -> Json:
     inner = Reading(
         outer.report,
         ProjectFiles(None, stored=_texts(stored)) if outer.files.are_stored else outer.files.beside(),
-        outer.aliases,
-        outer.classes,
+        outer.site,
         file=outer.file,
         chain=(*outer.chain, *(files or ("",))),
         workflows=outer.workflows,

@@ -47,8 +47,8 @@ def _check_model(found: dict[str, Json], node: Node, place: Place) -> None:
         return
     provider = str(model.get("provider", "local"))
     is_local = provider in LOCAL_PROVIDERS and provider != "scripted"
-    answered = {f"{provider}/{model.get('model', '')}", f"{provider}/*"}
-    if "endpoint" not in model and is_local and place.reading.aliases.isdisjoint(answered):
+    is_answered = place.reading.site.answers(provider, str(model.get("model", "")))
+    if "endpoint" not in model and is_local and not is_answered:
         message = "the local engine reads text, and this agent shows it pictures"
         place.child("model").refuse("vision.no_model", message, node.find(("model",))[0], _HINT)
 

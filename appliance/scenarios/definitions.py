@@ -5,6 +5,7 @@ from pathlib import Path
 
 from appliance import loader
 from appliance.config.settings import Settings
+from appliance.loading.site import site_of
 from appliance.scenarios.format import Scenario, Suite
 from appliance.scenarios.playing import with_answers
 from runtime.domain.problem import Problem
@@ -17,7 +18,7 @@ class Definitions:
     """Reads each definition once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._site = site_of(settings)
         self._turn = 0
         self._read: dict[Path, Workflow] = {}
 
@@ -28,8 +29,7 @@ class Definitions:
     def plain(self, path: Path) -> Workflow:
         """The workflow of a file or folder. Raises InvalidDefinition and NotFound."""
         if path not in self._read:
-            settings = self._settings
-            self._read[path] = loader.load(path, aliases=settings.answered, classes=tuple(settings.data_classes))
+            self._read[path] = loader.load(path, site=self._site)
         return self._read[path]
 
     def of(self, scenario: Scenario) -> Workflow:
@@ -39,7 +39,7 @@ class Definitions:
             return workflow
         self._turn += 1
         document = with_answers(workflow.document, scenario.answers, turn=f"turn-{self._turn}")
-        return loader.from_document(document, workflow.folder, aliases=self._settings.answered)
+        return loader.from_document(document, workflow.folder, site=self._site)
 
 
 def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
@@ -104,8 +104,9 @@ def missing_models(workflows: Iterable[Workflow], settings: Settings) -> list[st
     """The local models that these definitions ask and that are not here."""
     from models.folder import missing
 
+    site = site_of(settings)
     names = {name for workflow in workflows for name in local_models(workflow)}
-    return missing(settings.models_folder, sorted(name for name in names if f"local/{name}" not in settings.answered))
+    return missing(settings.models_folder, sorted(name for name in names if not site.answers("local", name)))
 
 
 def local_models(workflow: Workflow) -> set[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from appliance.loader import check_bytes, from_document
+from appliance.loading.site import Site
 from runtime.domain.problem import Problem
 
 HEAD = "name: x\n"
@@ -144,18 +145,18 @@ def test_refusals_name_the_setting_that_lifts_them() -> None:
     (refusal,) = problems(text)
     assert ("refusal", "model.provider", 5) == (refusal.severity, refusal.code, refusal.line)
     assert "models.aliases" in refusal.hint
-    assert () == check_bytes(text.encode(), aliases={"openai/gpt-4"}).problems
+    assert () == check_bytes(text.encode(), site=Site(models=frozenset({"openai/gpt-4"}))).problems
 
 
 def test_a_server_of_the_settings_provides_models_by_its_name() -> None:
     """Whatever it is called; one that they do not name is none, and a stored definition is read all the same."""
     for model in ("{provider: gpu-1, model: llama3}", "gpu-1/llama3"):
         text = f"{HEAD}{AGENT}    model: {model}\n"
-        loaded = check_bytes(text.encode(), aliases={"gpu-1/*"})
+        loaded = check_bytes(text.encode(), site=Site(servers=frozenset({"gpu-1"})))
         assert () == loaded.problems
         assert loaded.workflow is not None
         assert loaded.workflow == from_document(loaded.workflow.document, "")
-        (problem,) = check_bytes(text.encode(), aliases={"gpu-2/*"}).problems
+        (problem,) = check_bytes(text.encode(), site=Site(servers=frozenset({"gpu-2"}))).problems
         assert ("value.unknown", "did you mean 'gpu-2'?") == (problem.code, problem.hint)
 
 
@@ -165,7 +166,7 @@ def test_a_memory_that_the_settings_map_is_a_warning() -> None:
     (refusal,) = check_bytes(text.encode()).problems
     assert ("memory.remote", "refusal") == (refusal.code, refusal.severity)
     assert "memory.backends: {pinecone: local}" in refusal.hint
-    (warning,) = check_bytes(text.encode(), aliases={"memory/pinecone"}).problems
+    (warning,) = check_bytes(text.encode(), site=Site(memories=frozenset({"pinecone"}))).problems
     assert ("memory.mapped", "warning") == (warning.code, warning.severity)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from appliance.config.settings import MailSettings
 from appliance.loader import check_bytes, load_tools
+from appliance.loading.site import Site
 from appliance.loading.tool_specs import specs_of
 from appliance.tools.services import with_settings
 from runtime.domain.tool import ToolSpec
@@ -136,26 +137,26 @@ WORKFLOW = (
 @pytest.mark.parametrize(
     ("own", "agents", "classes", "line"),
     [
-        ("confidental", "{}", (), 3),
+        ("confidental", "{}", frozenset(), 3),
         ("confidental", "{}", None, 3),
-        ("public", "{data_class: Restricted}", (), 8),
-        ("phi", "{}", (), 3),
+        ("public", "{data_class: Restricted}", frozenset(), 8),
+        ("phi", "{}", frozenset(), 3),
     ],
 )
 def test_a_misspelt_class_of_data_does_not_load(
-    tmp_path: Path, own: str, agents: str, classes: tuple[str, ...] | None, line: int
+    tmp_path: Path, own: str, agents: str, classes: frozenset[str] | None, line: int
 ) -> None:
     """It may reach no zone, so that a run would find out in its first call."""
     (tmp_path / "a.py").write_text("def a(task, ctx):\n    return task\n")
     text = WORKFLOW.replace("{}", own, 1).replace("{}", agents, 1)
-    problems = check_bytes(text.encode(), file="w.yaml", folder=tmp_path, classes=classes).problems
+    problems = check_bytes(text.encode(), file="w.yaml", folder=tmp_path, site=Site(classes=classes)).problems
     assert [("policies.data_class", line)] == [(each.code, each.line) for each in problems]
     assert "expected one of confidential, internal, public, restricted" in problems[0].message
 
 
-@pytest.mark.parametrize("classes", [("phi",), None])
-def test_a_class_that_the_settings_declare_loads(tmp_path: Path, classes: tuple[str, ...] | None) -> None:
+@pytest.mark.parametrize("classes", [frozenset({"phi"}), None])
+def test_a_class_that_the_settings_declare_loads(tmp_path: Path, classes: frozenset[str] | None) -> None:
     """Also where nobody knows the settings: it is no slip of one that there always is."""
     (tmp_path / "a.py").write_text("def a(task, ctx):\n    return task\n")
     text = WORKFLOW.replace("{}", "phi", 1)
-    assert () == check_bytes(text.encode(), folder=tmp_path, classes=classes).problems
+    assert () == check_bytes(text.encode(), folder=tmp_path, site=Site(classes=classes)).problems

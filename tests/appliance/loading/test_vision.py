@@ -5,22 +5,23 @@ from pathlib import Path
 import pytest
 
 from appliance.loader import check, check_bytes
+from appliance.loading.site import ANY_SITE, Site
 from tests.runtime.agents.picture_samples import PNG
 
 HEAD = "name: x\nagents:\n  look:\n    type: vision_model\n"
 SEEING = "    model: {provider: scripted, answers: [fine]}\n"
 
 
-def told(more: str, *aliases: str) -> list[tuple[str, int, str]]:
-    found = check_bytes((HEAD + more).encode(), aliases=aliases).problems
+def told(more: str, site: Site = ANY_SITE) -> list[tuple[str, int, str]]:
+    found = check_bytes((HEAD + more).encode(), site=site).problems
     return [(each.code, each.line, each.severity) for each in found]
 
 
 def test_a_model_or_a_service_is_enough() -> None:
     assert [] == told(SEEING)
     assert [] == told("    model: {endpoint: 'http://localhost:9000/score'}\n")
-    assert [] == told("    model: vllm/eyes\n", "vllm/*")
-    assert [] == told("    model: local/eyes\n", "local/eyes"), "a route leads to a server"
+    assert [] == told("    model: vllm/eyes\n", Site(servers=frozenset({"vllm"})))
+    assert [] == told("    model: local/eyes\n", Site(models=frozenset({"local/eyes"}))), "a route leads to a server"
 
 
 @pytest.mark.parametrize(

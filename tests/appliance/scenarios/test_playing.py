@@ -3,6 +3,7 @@
 import pytest
 
 from appliance.loader import load_bytes
+from appliance.loading.site import Site
 from appliance.scenarios.playing import with_answers
 from runtime.errors import NotFound
 
@@ -12,7 +13,7 @@ agents:
   sort: {type: http, config: {url: "http://x.example/"}, input: "{{ input.message }}", timeout: 3s}
   answer: {type: llm, model: {provider: openai, name: gpt-x}, prompt: "{{ input.message }}"}
 planner: {type: fsm, definition: {initial_state: sort, states: {sort: {on_success: answer}}, final_states: [answer]}}
-""", aliases=["openai/gpt-x"]).document  # fmt: skip
+""", site=Site(models=frozenset({"openai/gpt-x"}))).document  # fmt: skip
 
 
 def played(answers: object, turn: str = "t") -> dict[str, dict[str, object]]:
