@@ -154,6 +154,8 @@ def _entities(members: dict[str, Json], parent: str) -> Iterator[tuple[str, str]
             named[key] = keys.entity_of_key(label)
         if not named[key] and isinstance(item, str):
             named[key] = _person_by_key(key, item, members, is_personal)
+        if not named[key] and is_personal and isinstance(item, str) and keys.fits_among(keys.among_people(key), item):
+            named[key] = f"~{keys.among_people(key)}" if keys.among_people(key) else ""
         if named[key]:
             yield key, named[key]
 
@@ -209,9 +211,9 @@ def _by_key(text: str, entity: str, path: Path) -> Iterator[Finding]:
     """The whole value, where its key says what it is."""
     if _nearest(path).lower() in ("cookie", "set-cookie", "cookies"):
         yield from cookies(text, 0, len(text))
-    elif entity and keys.is_plausible(entity, text):
+    elif entity and (entity[0] == "~" or keys.is_plausible(entity, text)):
         key = _nearest(path)
-        yield Finding(0, len(text), entity, 0.85, "key", key if key.isidentifier() else "")
+        yield Finding(0, len(text), entity.lstrip("~"), 0.85, "key", key if key.isidentifier() else "")
 
 
 def _nearest(path: Path) -> str:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import re2
 
+from redaction import tongues
 from redaction.wording import words
 
 _NAMED_BY: dict[str, str] = {
@@ -75,8 +76,10 @@ _NAMED_BY: dict[str, str] = {
         userip srcip dstip destip peerip ipv4 ipv6 peeraddress hostip lastloginip loginip""",
     "MAC_ADDRESS": "mac macaddress macaddr hwaddr hardwareaddress",
 }  # fmt: skip
-_ENTITY_BY_KEY = {key: entity for entity, keys in _NAMED_BY.items() for key in keys.split()}
-_ONLY_WHOLE = words(
+_ENTITY_BY_KEY = {
+    key: entity for table in (tongues.NAMED_BY, _NAMED_BY) for entity, keys in table.items() for key in keys.split()
+}
+_ONLY_WHOLE = tongues.ONLY_WHOLE | words(
     """
     pass pw pin card cc pan session geo sig sid zip lat lon lng secret born birth cell mac ip mail street routing
     aba swift bic sin ein tin tel pat dea nhs line1 line2 address1 address2 otp nie cookie handy residence
@@ -85,7 +88,7 @@ _ONLY_WHOLE = words(
     """
 )
 """Words that say something alone, or behind an owner, but not at the end of any name."""
-_OWNERS = words(
+_OWNERS = tongues.OWNERS | words(
     """
     patient customer user client employee contact my your his her their our db database new old home work
     billing shipping primary secondary x admin smtp aws github stripe the personal private current account
@@ -141,7 +144,7 @@ HANDLES = frozenset(
         "uid",
     ]
 )
-NAMES = frozenset(("name", "displayname", "text", "display", "title"))
+NAMES = tongues.BARE_NAMES | {"name", "displayname", "text", "display", "title"}
 HOLDERS = ("name", "key", "label", "field", "header", "question", "attribute", "property", "variable", "code", "prompt",
            "parameter", "param")  # fmt: skip
 """Keys whose value names what stands beside it in `value`."""
@@ -152,7 +155,7 @@ PERSONAL = frozenset(
 )  # fmt: skip
 """Entities that make a plain `name` beside them a person's."""
 
-_PARTS = frozenset(("first", "last", "given", "family", "middle", "surname", "prenom", "nom"))
+_PARTS = tongues.PARTS | {"first", "last", "given", "family", "middle", "surname", "prenom"}
 _OF_SETTINGS = {"token": "TOKEN", "secret": "API_KEY", "pat": "TOKEN", "pass": "PASSWORD", "pw": "PASSWORD"}
 """Last words of variables of the environment, `CODECOV_TOKEN`, whatever stands before."""
 _MOST_WORDS = 8
@@ -161,7 +164,15 @@ _SHORT_KEY = 64
 _MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
 _TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
 _TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
-_ENDINGS = ROLES | NAMES | _PARTS | frozenset(_ENTITY_BY_KEY) | frozenset(("names", "contact"))
+_ENDINGS = (
+    ROLES
+    | NAMES
+    | _PARTS
+    | tongues.PLACES
+    | tongues.STREETS
+    | frozenset(_ENTITY_BY_KEY)
+    | frozenset(("names", "contact"))
+)
 _BY_TAIL = {
     tail: tuple({len(ending) for ending in _ENDINGS if ending.endswith(tail)})
     for tail in {ending[-2:] for ending in _ENDINGS}
@@ -185,8 +196,8 @@ def words_of(key: str) -> tuple[str, ...]:
 def _key_words(key: str) -> tuple[str, ...]:
     found = list[str]()
     for part in key.translate(_TO_WORDS).split():
-        if part.isalpha() and (part.islower() or part.isupper() or part.istitle()):
-            found.append(part.lower())
+        if part.isalpha() and (part.islower() or part.isupper() or part.istitle() or part.lower() == part.upper()):
+            found.append(tongues.plain_letters(part))
         else:
             found += _cut(part)
     return tuple(found)
@@ -198,7 +209,7 @@ _short_key_words = lru_cache(maxsize=4_096)(_key_words)
 def _cut(part: str) -> list[str]:
     """The words of camel case; an acronym ends before the capital of the next word: `GPSLatitude`."""
     found = list[str]()
-    for match in _WORD.finditer(part):
+    for match in _WORD.finditer(part if part.isascii() else _unmarked(part)):
         word = match.group()
         if found and word.islower() and len(found[-1]) > 1 and found[-1].isupper():
             found[-1], word = found[-1][:-1], found[-1][-1] + word
@@ -206,9 +217,16 @@ def _cut(part: str) -> list[str]:
     return [word.lower() for word in found]
 
 
+def _unmarked(part: str) -> str:
+    """The same in plain letters, capitals where they were."""
+    return "".join(
+        plain.capitalize() if char.isupper() else plain for char in part for plain in (tongues.plain_letters(char),)
+    )
+
+
 def may_name(key: str) -> bool:
     """Whether a key ends in what some key of the table, or a person's part, ends in; a quick look before `words_of`."""
-    plain = key.translate(_TO_NOTHING).lower()
+    plain = tongues.plain_letters(key.translate(_TO_NOTHING))
     bare = plain.rstrip("0123456789")
     return any(plain[-length:] in _ENDINGS for length in _BY_TAIL.get(plain[-2:], ())) or any(
         bare[-length:] in _ENDINGS for length in _BY_TAIL.get(bare[-2:], ())
@@ -217,7 +235,29 @@ def may_name(key: str) -> bool:
 
 def may_be_part(key: str) -> bool:
     """Whether a key is `first`, `last` and the like, which mean parts of a name among other personal keys."""
-    return key.lower() in _PARTS
+    return tongues.plain_letters(key) in _PARTS
+
+
+def among_people(key: str) -> str:
+    """What a key means among what is known about a person: LOCATION for a town, ADDRESS for a street; else empty."""
+    parts = words_of(key)
+    last = parts[-1] if parts else ""
+    if last in tongues.PLACES and (last not in tongues.SHORT_PLACES or len(parts) == 1):
+        return "LOCATION"
+    return "ADDRESS" if last in tongues.STREETS and len(parts) <= 2 else ""
+
+
+def fits_among(entity: str, value: str) -> bool:
+    """Whether a text can be what `among_people` says of its key."""
+    if entity == "LOCATION":
+        return is_place(value)
+    return 3 <= len(value) <= 80 and (value[:1].isupper() or any(map(str.isdigit, value))) and "://" not in value
+
+
+def is_place(value: str) -> bool:
+    """Whether a text is one to five words of letters with a capital, as the names of towns are."""
+    plain = value.replace("-", " ").replace("'", "").replace("’", "").replace(".", " ").split()
+    return 1 <= len(plain) <= 5 and value[:1].isupper() and len(value) <= 50 and all(map(str.isalpha, plain))
 
 
 def entity_of_key(key: str, parent: str = "") -> str:

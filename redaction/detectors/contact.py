@@ -8,7 +8,28 @@ from redaction.detectors.rules import Rule
 _PHONE = (
     "phone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "contact", "ring", "text", "handy", "telefon",
 )  # fmt: skip
+_DIALLED = (
+    "phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me", "fax", "sms", "contact", "ring me",
+    "telefon", "reach me", "my number", "dial-in", "dial in", "callback", "call back", "teléfon", "téléphone", "móvil",
+    "movil", "celular", "cellulare", "portable", "gsm", "handy", "rufnummer", "rückruf", "zurückrufen", "meine nummer",
+    "erreichbar", "mijn nummer", "bellen", "puhelin", "numeroon", "numeroni", "soita", "tlf", "mit nummer",
+    "mitt nummer", "ring tilbage", "ring tillbaka",
+    "ringe", "ringa", "mi número", "mi numero", "llamar", "llámame", "llamada", "il mio numero", "chiamare",
+    "chiama", "mon numéro", "appeler", "rappeler", "mój numer", "dzwoni", "zadzwo", "pod numer", "oddzwo", "meu número",
+    "ligar", "retornar em", "moje číslo", "zavolej", "volejte", "numaram", "numarası", "arayın", "hívj", "hívás",
+    "nomor", "sunați", "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
+)  # fmt: skip
+"""Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
+_AT = r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-]| (?:arobase|arroba|chiocciola|kukac|zavin\xe1\xe8"
+r"|malpa|aapen?staartje|snabel-?a) )"
+_DOT = (
+    r"(?:[\[({<*] ?(?:dot|punkt|\.) ?[\])}>*]|[ _\-]dot[ _\-]| (?:punkt|point|punto|ponto|piste|te\xe8ka|kropka|punt) )"
+)
+_TOP = (
+    r"(?:com|net|org|edu|gov|info|biz|io|dev|app|de|fr|it|es|nl|be|pl|uk|eu|ch|at|se|no|dk|fi|cz|sk|hu|ro|hr|si|pt|br"
+    r"|ie|gr|tr|ru|ua|in|au|nz|ca|us|mx|ar|jp|cn|kr|za|il)"
+)
 _STATE = (
     r"(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]"
     r"|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY])"
@@ -61,10 +82,13 @@ RULES = (
     Rule("email", "EMAIL",
          r"\b[a-z0-9][a-z0-9._%+'\-]{0,63}@(?:[a-z0-9\-]{1,63}\.){1,8}[a-z][a-z0-9\-]{1,23}\b", 1.0, ignores_case=True),
     Rule("email_spelt", "EMAIL",
-         r"\b[a-z0-9][a-z0-9._+\-]{0,63}(?: ?(?:[\[({<]dot[\])}>]| dot ) ?[a-z0-9_+\-]{1,63}){0,3}"
-         r" ?(?:[\[({<] ?at ?[\])}>]| at |@) ?[a-z0-9\-]{1,63}(?: ?(?:[\[({<] ?dot ?[\])}>]| "
-         r"dot |\.) ?[a-z0-9\-]{1,63}){0,3}"
-         r" ?(?:[\[({<] ?dot ?[\])}>]| dot ) ?[a-z]{2,12}\b", 0.8, ignores_case=True),
+         rf"\b[a-z0-9][a-z0-9._+\-]{{0,63}}(?: ?{_DOT} ?[a-z0-9+\-]{{1,63}}){{0,3}}"
+         rf" ?(?:{_AT}|@) ?[a-z0-9\-]{{1,63}}(?: ?(?:{_DOT}|\.) ?[a-z0-9\-]{{1,63}}){{0,3}}"
+         rf" ?{_DOT} ?[a-z]{{2,12}}\b", 0.8, ignores_case=True),
+    Rule("email_hidden", "EMAIL",
+         r"\b[a-z0-9][a-z0-9._+\-]{0,63}(?: ?[\[({<*_\-] ?(?:at|a|\xe4t|arobase|arroba|chiocciola"
+         r"|@) ?[\])}>*_\-] ?| ?@ ?)"
+         rf"(?:[a-z0-9\-]{{1,63}} ?\. ?){{1,4}}{_TOP}\b", 0.8, ignores_case=True),
     Rule("phone_international", "PHONE",
          r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION, 0.9, _international),
     Rule("phone_north_america", "PHONE",
@@ -97,9 +121,11 @@ RULES = (
          ("contact", "call", "ring", "dial", "reach", "tel", "mobile", "phone", "cell", "whatsapp", "sms", "fax"),
          True),
     Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
-    Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
-         checks.whole(_phone_like), ("phone", "tel:", "tel.", "telephone", "mobile", "cell", "whatsapp", "call me",
-                                     "fax", "sms", "contact", "ring me", "telefon", "reach me", "my number"), True),
+    Rule("phone_by_context", "PHONE",
+         r"(?:^|[^A-Za-z0-9\-#+.]|[^A-Za-z0-9]-)(?P<v>(?:\(0?[0-9]{2,5}\)|[0-9])(?:[ .\-/]?[0-9]){6,12})\b", 0.6,
+         checks.whole(_phone_like), _DIALLED, True),
+    Rule("phone_china", "PHONE", r"(?:^|[^0-9A-Za-z])(?P<v>1[3-9][0-9]{9})(?:[^0-9A-Za-z]|$)", 0.8, None, _DIALLED,
+        True),
     Rule("uk_postcode", "ADDRESS", r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2})\b", 0.7),
     Rule("ca_postcode", "ADDRESS", r"\b[ABCEGHJ-NPRSTVXY][0-9][ABCEGHJ-NPRSTV-Z] [0-9][ABCEGHJ-NPRSTV-Z][0-9]\b", 0.7),
     Rule("nl_postcode", "ADDRESS", r"\b[1-9][0-9]{3} "
@@ -121,7 +147,10 @@ RULES = (
          r"\b[0-9]{1,3}\xb0 ?[0-9]{1,2}(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} "
          r"?)?[NS],? ?[0-9]{1,3}\xb0 ?[0-9]{1,2}"
          r"(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} ?)?[EW]", 0.8),
-    Rule("ipv4", "IP_ADDRESS", r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\b", 0.8, checks.whole(_ip)),
+    Rule("ipv4", "IP_ADDRESS", r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\b", 0.8, checks.whole(_ip),
+         unless=("version", "versions", "firmware", "release", "build", "ver", "ver.", "assembly", "driver",
+         "kernel", "bios",
+                 "oid", "section", "chapter", "clause", "package", "sdk", "rev", "revision", "update", "upgrade")),
     Rule("ipv6", "IP_ADDRESS",
          r"(?:^|[^0-9a-z:.])(?P<v>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?)",
          0.8, _ipv6, ignores_case=True),

@@ -104,7 +104,9 @@ RULES = (
     Rule("uk_sort_code", "BANK_ACCOUNT", r"\b[0-9]{2}[- ][0-9]{2}[- ][0-9]{2}\b", 0.8, None,
          ("sort code", "sortcode", "sort-code"), True),
     Rule("bank_account", "BANK_ACCOUNT",
-         r"(?:account|acct|a/c|konto|compte|cuenta)(?: ?(?:number|num|nr|no|#))?\.?(?: is)?[ :#=]{1,3}"
+         r"(?:account|acct|a/c|konto|konta|kontonummer|rachunku|compte|cuenta|conta|conto|rekeningnummer|rekening|tilinumero|\xfa[c\xe8]tu"
+         r"|hesap|racuna|kontu)(?: ?(?:number|num|nummer|nr|no|n\xba|n\xb0|#))?\.?(?: is| ist| to| \xe8| es"
+         r"| est)?[ :#=]{1,3}"
          r"(?P<v>[0-9][0-9 \-]{5,20}[0-9])\b", 0.8, ignores_case=True),
     Rule("uk_account", "BANK_ACCOUNT", r"\b[0-9]{8}\b", 0.6, None, ("sort code", "account number", "acct"), True),
     Rule("swift_bic", "BANK_ACCOUNT", r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b", 0.6, None, ("swift", "bic"), True),

@@ -33,6 +33,8 @@ RULES = (
           "cigna", "humana", "kaiser", "blue cross", "bcbs", "krankenkasse"), True),
     Rule("us_npi", "HEALTH_ID", r"\b[12][0-9]{9}\b", 0.8, checks.whole(checks.us_npi),
          ("npi", "provider", "physician", "prescriber"), True),
+    Rule("us_npi_labelled", "HEALTH_ID", r"\bnpi(?: ?(?:number|no|#))?\.?(?: is)?[ :#=]{1,3}(?P<v>[0-9]{10})\b", 0.8,
+         ignores_case=True),
     Rule("us_dea", "HEALTH_ID", r"\b[abfgmpr][a-z9][0-9]{7}\b", 0.9, checks.whole(checks.us_dea),
          ("dea", "prescriber", "controlled subst"), True, ignores_case=True),
     Rule("us_mbi", "HEALTH_ID",

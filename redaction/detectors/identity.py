@@ -2,18 +2,25 @@
 
 from redaction.detectors import checks
 from redaction.detectors.rules import Rule
+from redaction.tongues import MONTHS
 
 _SSN = ("ssn", "social security", "social sec", "soc sec", "itin", "taxpayer")
 _BIRTH = (
-    "dob", "d.o.b", "birth", "born", "bday", "geburt", "geboren", "naissance", "né le", "née le", "nacimiento",
-    "nascita",
+    "dob", "d.o.b", "birth", "born", "bday", "geburt", "geboren", "geb.", "geb ", "naissance", "né", "née", "né(e)",
+    "nacimiento", "nacido", "nacida", "nascita", "nato il", "nata il", "nato a", "nata a", "nascimento", "nascido",
+    "nascida", "geboorte", "fødsel", "født", "födelse", "född", "syntyn", "syntym", "urodz", "ur.", "narozen", "nar.",
+    "naroden", "doğum", "doğdu", "születés", "született", "szül", "născut", "nașter", "rođen", "rojen", "rojstv",
+    "lahir", "sündinud", "gimęs", "dzim", "рожд", "родил", "народж", "γέννησ", "生年月日", "出生", "생년월일",
 )  # fmt: skip
-_DATE = (
-    r"\b(?:[0-9]{1,2}[/.\- ][0-9]{1,2}[/.\- ](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[/.\-][0-9]{1,2}[/.\-][0-9]{1,2}"
-    r"|(?:19|20)[0-9]{6}"
-    r"|[0-9]{1,2}(?:st|nd|rd|th)?(?: of)? (?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?,? [0-9]{2,4}"
-    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? [0-9]{1,2}(?:st|nd|rd|th)?,? [0-9]{2,4})\b"
+_MONTH_NAMED = rf"{MONTHS}[a-z\xdf-\xff]{{0,9}}\.?"
+DATE = (
+    r"(?i:\b(?:[0-9]{1,2}[/.\- ][0-9]{1,2}[/.\- ](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[/.\-][0-9]{1,2}[/.\-][0-9]{1,2}"
+    r"|[0-9]{1,2}\. [0-9]{1,2}\. (?:19|20)[0-9]{2}|(?:19|20)[0-9]{6}"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.|\xba)?(?: of| de| di| the)? {_MONTH_NAMED}(?: de| del)?,? [0-9]{{2,4}}"
+    rf"|{_MONTH_NAMED} [0-9]{{1,2}}(?:st|nd|rd|th)?,? [0-9]{{2,4}}"
+    r")\b|\bdate\([0-9]{4}, ?[0-9]{1,2}, ?[0-9]{1,2}\)|(?:19|20)[0-9]{2}\?[0-9]{1,2}\?[0-9]{1,2}\?)"
 )
+"""A day as people write it, in the languages of redaction/tongues.py."""
 
 
 def _is_date(text: str) -> bool:
@@ -67,12 +74,14 @@ RULES = (
     _id("australia_tfn", r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}\b", 0.8, "australia_tfn", ("tfn", "tax file")),
     Rule("passport", "PASSPORT", r"\b(?:[a-z]{1,2}[ ]?[0-9]{6,8}|[0-9]{9}|[cfghjk][0-9cfghjklmnprtvwxyz]{8})\b", 0.7,
          lambda text: len(text) if any(char.isdigit() for char in text) else 0,
-         ("passport", "reisepass", "passeport", "pasaporte"), True, ignores_case=True),
+         ("passport", "reisepass", "passeport", "pasaporte", "passaporto", "passaporte", "paszport", "paspoort",
+          "pasaport", "cestovní pas", "útlevél", "pasport", "passnummer", "pass nr", "passinumero", "pas nr", "паспорт",
+          "护照", "パスポート", "여권"), True, ignores_case=True),
     Rule("driving_licence", "NATIONAL_ID",
          r"\b(?:[a-z]{1,2}[0-9]{6,13}|[a-z9]{5}[0-9]{6}[a-z9]{2}[0-9][a-z]{2}|[0-9]{7,9})\b",
          0.7, None, ("driver's licen", "driving licen", "driver licen", "drivers licen", "licence number",
                      "license number", "fuhrerschein"), True, ignores_case=True),
-    Rule("date_of_birth", "DATE_OF_BIRTH", _DATE, 0.9, checks.whole(_is_date), _BIRTH, True, ignores_case=True),
+    Rule("date_of_birth", "DATE_OF_BIRTH", DATE, 0.9, checks.whole(_is_date), _BIRTH, True, ignores_case=True),
     Rule("age_labelled", "DATE_OF_BIRTH", r"\bage[d]?\"?(?: is)?[ "
                                         r":=]{1,3}(?P<v>9[0-9]|1[01][0-9])\b", 0.7, ignores_case=True),
     Rule("age_over_89", "DATE_OF_BIRTH", r"\b(?P<v>9[0-9]|1[01][0-9])[ -]?(?:years?[ -]old|y/?o|yrs?)\b", 0.7,

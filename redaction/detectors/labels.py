@@ -7,10 +7,22 @@ from collections.abc import Iterator
 
 import re2
 
+from redaction.detectors.identity import DATE
 from redaction.detectors.rules import latin, options
 from redaction.detectors.secrets import chosen, entropy
 from redaction.findings import Finding
-from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, may_be_part, may_name, words_of
+from redaction.keys import (
+    NAMES,
+    PERSONAL,
+    ROLES,
+    among_people,
+    entity_of_key,
+    fits_among,
+    is_plausible,
+    may_be_part,
+    may_name,
+    words_of,
+)
 from redaction.wording import is_name, name_end
 
 SCORE = 0.8
@@ -20,7 +32,8 @@ _LABEL = re2.compile(
     (
         rf"(?P<key>[{_LETTER}][{_LETTER}0-9_.\-]{{0,40}}(?: [{_LETTER}'][{_LETTER}'\-]{{0,20}}){{0,3}}[0-9]?)"
         r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
-        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
+        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9|\xe4r|er|je|jest"
+        r"|lautet|era):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
     ).encode("latin-1"),
     options(ignores_case=False),
 )
@@ -52,11 +65,12 @@ _SINGLE = re2.compile(
 )
 _DIALLED = re2.compile(rb"[+(]{0,2}[0-9][0-9 ().\-/]{4,24}[0-9]", options(ignores_case=False))
 _TOKEN = re2.compile(rb"[^\s\"'`,;<>&)}]{8,512}", options(ignores_case=False))
+_DAY = re2.compile(DATE.encode("latin-1"), options())
 _NEXT_LABEL = re2.compile(
     rb"[,;.]? ?\b[A-Za-z][A-Za-z _\-]{1,24}[:=]|[;|<\n\r\t\"]|\. [A-Z]|\\n", options(ignores_case=False)
 )
 _GROUPED = frozenset(("NATIONAL_ID", "BANK_ACCOUNT", "PAYMENT_CARD", "IBAN", "TAX_ID"))
-_BARE = frozenset(("name", "names", "display", "contact", "text"))
+_BARE = NAMES - {"title", "displayname"} | {"names", "contact"}
 
 
 class Labels:
@@ -70,6 +84,7 @@ class Labels:
         found: list[Finding] = []
         names: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
+        places: list[tuple[int, int, str]] = []
         for key, start, end, is_fixed in (*_labelled(text, data), *_enclosed(text, data)):
             if key.lower().endswith("cookie"):
                 continue
@@ -80,13 +95,22 @@ class Labels:
                 parts.append((start, end))
             elif (words := words_of(key)) and (words[-1] in ROLES or words[-1] in _BARE):
                 names += _name(text, start, end, is_fixed=is_fixed)
+            elif among := among_people(key):
+                end = end if is_fixed else _line_end(text, start)
+                if fits_among(among, text[start:end]):
+                    places.append((start, end, among))
         yield from found
-        for low, high in parts if len(parts) > 1 or any(each.type in PERSONAL for each in found) else ():
-            yield Finding(low, high, "PERSON", SCORE, "label_part", "name")
-        is_personal = "@" in text or any(each.type in PERSONAL for each in found)
-        for low, high in names:
-            if is_personal or "," in text[low:high]:
-                yield Finding(low, high, "PERSON", SCORE, "label_name", "name")
+        is_personal = any(each.type in PERSONAL for each in found)
+        if is_personal:
+            yield from (Finding(low, high, among, SCORE, "label_place", "address") for low, high, among in places)
+        if is_personal or len(parts) > 1:
+            yield from (Finding(low, high, "PERSON", SCORE, "label_part", "name") for low, high in parts)
+        is_personal = is_personal or "@" in text
+        yield from (
+            Finding(low, high, "PERSON", SCORE, "label_name", "name")
+            for low, high in names
+            if is_personal or "," in text[low:high]
+        )
 
 
 def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
@@ -151,11 +175,18 @@ def _open_end(entity: str, text: str, data: bytes, start: int) -> int:
         match = _DIALLED.match(data, start)
     elif entity in ("API_KEY", "TOKEN"):
         match = _TOKEN.match(data, start)
-    elif entity in ("DATE_OF_BIRTH", "EMAIL", "IP_ADDRESS", "MAC_ADDRESS", "LOCATION", "PASSWORD"):
+    elif entity == "DATE_OF_BIRTH":
+        match = _DAY.match(data, start)
+    elif entity in ("EMAIL", "IP_ADDRESS", "MAC_ADDRESS", "LOCATION", "PASSWORD"):
         return start  # these have rules of their own, which know their forms
     else:
         match = (_NUMBER if entity in _GROUPED else _SINGLE).match(data, start)
     return match.end() if match else start
+
+
+def _line_end(text: str, start: int) -> int:
+    line = text[start : start + 80].split("\n", 1)[0].split("\r", 1)[0].split(";", 1)[0].split(",", 1)[0]
+    return start + len(line.rstrip(" .\"'<"))
 
 
 def _lowered_name(text: str, start: int) -> int:

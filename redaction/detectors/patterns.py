@@ -5,7 +5,7 @@ from functools import cache
 
 import re2
 
-from redaction.detectors import contact, finance, health, identity, secrets
+from redaction.detectors import contact, finance, health, identity, nations, secrets
 from redaction.detectors.cookies import Cookies
 from redaction.detectors.finance import card, cards
 from redaction.detectors.hl7 import Hl7
@@ -17,7 +17,7 @@ from redaction.detectors.streets import Streets
 from redaction.detectors.tables import Tables
 from redaction.findings import Finding
 
-RULES = (*finance.RULES, *identity.RULES, *contact.RULES, *health.RULES, *secrets.RULES)
+RULES = (*finance.RULES, *identity.RULES, *nations.RULES, *contact.RULES, *health.RULES, *secrets.RULES)
 
 _TEST_CARDS = ("411111", "424242", "400000", "555555", "520082", "510510", "378282", "371449", "601111", "305693")
 """Issuer numbers of the cards that payment processors publish for tests. Found all the same, with a name of its own."""

@@ -10,11 +10,15 @@ from dataclasses import dataclass
 import re2
 
 from redaction.findings import Finding
+from redaction.tongues import plain_letters
 
 BEFORE = 64
 AFTER = 24
+_RIGHT_BEFORE = 20
 """How far context words may stand before and after a value, in characters."""
 _LONGEST_RETRIED = 64
+_UNSPACED = "\u2e80"
+"""From here on are scripts that put no blanks between words."""
 _LONGEST_HASH = 128
 _HASH = re2.compile(r"(?i)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{20,128}")
 _OWN = re2.compile(r"[<\[][A-Z_ ]{2,30}(?:[_ ][0-9]{1,9}[_ ][A-Z2-7]{4}|=[a-p]{16})?[>\]]")
@@ -39,6 +43,8 @@ class Rule:
     needs_context: bool = False
     """Whether it is no find without one of the words."""
     ignores_case: bool = False
+    unless: tuple[str, ...] = ()
+    """Words right before it, or in its key, that say it is something else."""
 
 
 class RuleSet:
@@ -106,6 +112,10 @@ def _is_joined(char: str) -> bool:
 
 
 def _in_context(rule: Rule, lowered: str, around: str, start: int, end: int) -> Finding | None:
+    if rule.unless:
+        before = f"{around} {lowered[max(0, start - _RIGHT_BEFORE) : start]} "
+        if any(_stands_in(before, word) for word in rule.unless):
+            return None
     if not rule.context:
         return Finding(start, end, rule.entity, rule.score, rule.name)
     nearby = f"{around} {lowered[max(0, start - BEFORE) : start]} {lowered[end : end + AFTER]}"
@@ -129,8 +139,8 @@ def _stands_in(nearby: str, word: str) -> bool:
     at = nearby.find(word)
     while at >= 0:
         stop = at + len(word)
-        is_begun = at == 0 or not nearby[at - 1].isalpha()
-        if is_begun and (len(word) > 4 or stop == len(nearby) or not nearby[stop].isalpha()):
+        is_begun = at == 0 or word[0] >= _UNSPACED or not nearby[at - 1].isalpha()
+        if is_begun and (len(word) > 4 or word[0] >= _UNSPACED or stop == len(nearby) or not nearby[stop].isalpha()):
             return True
         at = nearby.find(word, at + 1)
     return False
@@ -146,8 +156,26 @@ def _source(rule: Rule) -> bytes:
 
 
 def latin(text: str) -> bytes:
-    """One byte a character, so that offsets stay those of the text."""
-    return text.encode("latin-1", "replace")
+    """One byte a character, so that offsets stay those of the text; letters beyond Latin-1 lose their marks."""
+    try:
+        return text.encode("latin-1")
+    except UnicodeEncodeError:
+        return text.translate(_TO_LATIN).encode("latin-1", "replace")
+
+
+def _latin_letters() -> dict[int, str]:
+    """Latin letters beyond Latin-1 → those without a mark; other letters that have a case → one of Latin-1's."""
+    found = dict[int, str]()
+    for code in (*range(0x100, 0x250), *range(0x370, 0x530), *range(0x1E00, 0x1F00)):
+        char = chr(code)
+        plain = plain_letters(char)
+        if char.isalpha() and char.lower() != char.upper():
+            letter = plain[0] if len(plain) >= 1 and plain[0].isascii() else "\xfe"
+            found[code] = letter.upper() if char.isupper() else letter
+    return found
+
+
+_TO_LATIN = _latin_letters()
 
 
 def options(*, ignores_case: bool = False) -> "re2.Options":

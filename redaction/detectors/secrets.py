@@ -19,7 +19,7 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("stripe", "API_KEY", r"\b(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,120}|\bwhsec_[A-Za-z0-9+/=]{24,64}"),
     ("openai", "API_KEY", r"\bsk-(?:proj-|svcacct-|admin-)?[A-Za-z0-9_\-]{20,200}"),
     ("anthropic", "API_KEY", r"\bsk-ant-[a-z0-9]{2,10}-[A-Za-z0-9_\-]{20,200}"),
-    ("huggingface", "TOKEN", r"\b(?:hf|api_org)_[A-Za-z]{30,40}\b"),
+    ("huggingface", "TOKEN", r"\b(?:hf|api_org)_[A-Za-z0-9]{30,40}\b"),
     ("npm", "TOKEN", r"\bnpm_[A-Za-z0-9]{36}\b"),
     ("pypi", "TOKEN", r"\bpypi-AgE[A-Za-z0-9_\-]{40,300}"),
     ("sendgrid", "API_KEY", r"\bSG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}"),
@@ -57,6 +57,8 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("teams_webhook", "TOKEN", r"\bwebhook\.office\.com/webhookb2/(?P<v>[A-Za-z0-9@\-/]{40,200})"),
     ("rubygems", "TOKEN", r"\brubygems_[a-f0-9]{48}\b"),
     ("atlassian", "TOKEN", r"\bAT(?:ATT|CTT)3x[A-Za-z0-9_\-=]{20,220}"),
+    ("azure_ad", "API_KEY", r"(?:^|[^A-Za-z0-9_~.])(?P<v>[A-Za-z0-9_~.]{3}[78]Q~[A-Za-z0-9_~.\-]{31,34})"),
+    ("dropbox", "TOKEN", r"\bsl\.(?:u\.)?[A-Za-z0-9_\-]{60,1000}"),
     (
         "by_prefix",
         "API_KEY",
@@ -67,7 +69,18 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("age_key", "PRIVATE_KEY", r"\bAGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58}\b"),
     ("nats_seed", "PRIVATE_KEY", r"\bS[UAONCPXV][A-Z2-7]{54,56}\b"),
     ("azure_storage", "API_KEY", r"AccountKey=(?P<v>[A-Za-z0-9+/]{80,90}={0,2})"),
-    ("azure_sas", "TOKEN", r"[?&]sig=(?P<v>[A-Za-z0-9%+/]{40,100}={0,2})"),
+    (
+        "signed_url",
+        "TOKEN",
+        r"(?i)[?&;](?:sig|signature|x-(?:amz|goog|oss|cos)-(?:signature|security-token)|hmac|sign|policy|access_?token"
+        r"|auth_?token|api_?key|token)=(?P<v>[A-Za-z0-9%+/_\-.~]{16,1000}={0,2})",
+    ),
+    (
+        "by_words",
+        "TOKEN",
+        r"\b(?:[a-z][a-z0-9]{0,11}[_\-]){0,2}(?:tok|tkn|token|key|apikey|api|secret|pat|auth|sk|rk|live|oauth|priv|cred|pw)"
+        r"(?:[_\-][a-z0-9]{1,12}){0,2}[_\-](?P<w>[A-Za-z0-9]{20,200})\b",
+    ),
     ("jwt", "TOKEN", r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*){0,3}"),
 )
 """Name, entity and form; each as its issuer documents it, or as the secret-scanning tables of its host list it."""
@@ -177,9 +190,44 @@ _SECRET_WORDS = (
     "private key", "private_key", "token is", "token:", "token=", "signing key", "license key", "app key", "app_key",
 )  # fmt: skip
 """Near one of these, whatever was clearly drawn is taken for a secret."""
+
+
+def _drawn_behind_words(text: str) -> int:
+    """What stands behind the prefix is drawn from both cases and digits."""
+    tail = text.replace("-", "_").rsplit("_", 1)[-1]
+    return len(text) if sum(map(str.isdigit, tail)) >= 2 and _cased(tail) else 0
+
+
+def _long_signature(text: str) -> int:
+    """A signature or a token of a query, and no number, word or path."""
+    return len(text) if len(text) >= 20 and any(map(str.isdigit, text)) and is_random(text[:64]) else 0
+
+
+def _very_strong(text: str) -> int:
+    """Letters of both cases, digits and a mark: what only passwords look like."""
+    plain = text.rstrip(".,;:!?)")
+    marks = set(plain) & set("!#$%&*+@^?~_-.")
+    kinds = (any(map(str.islower, plain)), any(map(str.isupper, plain)), any(map(str.isdigit, plain)))
+    is_address = "@" in plain and "." in plain.rpartition("@")[2]
+    is_named = plain.replace("_", "").replace("-", "").replace(".", "").isalnum() and not _cased(plain)
+    return chosen(text) and len(text.rstrip(".,;:)")) if all(kinds) and marks and not (is_address or is_named) else 0
+
+
+_CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature}
+_PASSWORDS = (
+    r"(?:password|passwd|passphrase|passcode|pwd|pass|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
+    r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo|clave|\bmdp)"
+)
+"""Words for passwords in the languages of redaction/tongues.py."""
+_PASSWORD_WORDS = (
+    "password", "passwort", "kennwort", "passphrase", "credential", "creds", "login", "mot de passe", "contraseña",
+    "senha", "wachtwoord", "hasło", "heslo", "lösenord", "adgangskode", "pwd", "passwd", "sudo", "securestring",
+    "assword",
+    "пароль", "密码", "パスワード", "비밀번호", "identified by", "/user:",
+)  # fmt: skip
 _QUOTE = r"[\"'`]?"
 RULES = (
-    *(Rule(name, entity, pattern, 1.0) for name, entity, pattern in _PREFIXES),
+    *(Rule(name, entity, pattern, 1.0, _CHECKED.get(name)) for name, entity, pattern in _PREFIXES),
     Rule("private_key", "PRIVATE_KEY",
          r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-{1,4}[^-])*"
          r"(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?",
@@ -193,12 +241,37 @@ RULES = (
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
     Rule("password", "PASSWORD",
-         r"(?:password|passwd|passphrase|passcode|pwd|pass|\bpw|kennwort|passwort|mot de passe|contrase\xf1a)" + _QUOTE
-         + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es"
-           r"|ist|est|lautet):? | to )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
+         _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|lautet|\xe8|\xe9|\xe4r|er|to|je|on"
+         r"|=):? )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
          ignores_case=True),
-    Rule("password_prose", "PASSWORD", r"\b(?:password|passphrase|passcode|pwd|pass|login|credentials?) "
-                                       r"[\"'`]?(?P<v>[^\s\"'`<>]{6,64})", 0.7,
+    Rule("password_strong", "PASSWORD", r"(?:^|[\s\"'(:/=>])(?P<v>[A-Za-z0-9!#$%&*+@^?~_.\-]{8,64})", 0.7, _very_strong,
+         _PASSWORD_WORDS, True),
+    Rule("sql_password", "PASSWORD",
+         r"\b(?:identified(?: with [a-z0-9_]{1,40})? by|(?:with"
+         r"|set) (?:encrypted )?password(?: for [^=\n]{1,80})?(?: ?=)?"
+         r"|password\()(?: password)? ?[\"'](?P<v>[^\"'\n]{3,128})[\"']", 0.9, chosen, ignores_case=True),
+    Rule("piped_password", "PASSWORD", r"\becho (?:-n )?[\"']?(?P<v>[^\s\"'|]{4,128})[\"']? ?\| ?sudo -S", 0.9, chosen),
+    Rule("secure_string", "PASSWORD", r"ConvertTo-SecureString (?:-String )?[\"'](?P<v>[^\"'\n]{3,128})[\"']", 0.9,
+        chosen),
+    Rule("wifi_code", "PASSWORD", r"\bWIFI:[^\n]{0,120}?;P:(?P<v>(?:[^;\\\n]|\\.){4,64});", 0.9),
+    Rule("pgpass", "PASSWORD",
+         r"(?m)^[A-Za-z0-9.*\-]{1,120}:(?:[0-9]{2,5}|\*):[A-Za-z0-9_*\-]{1,64}:[A-Za-z0-9_*.\-]{1,64}:(?P<v>[^\s:]{4,128})$",
+         0.9),
+    Rule("realm_digest", "PASSWORD", r"(?m)^[A-Za-z0-9._@\-]{1,64}:[^:\n]{1,60}:(?P<v>[0-9a-f]{32})$", 0.9),
+    Rule("seed_phrase", "PRIVATE_KEY",
+         r"\b(?:seed|recovery|mnemonic|backup|secret|wallet)(?: (?:phrase|words|seed|mnemonic))*\"?'?(?: is"
+         r"| are)?[ :=\"'\n]{1,4}"
+         r"(?P<v>(?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})\b", 0.9, ignores_case=True),
+    Rule("one_time_seed", "API_KEY",
+         r"\b(?:2fa|mfa|totp|hotp|otp|authenticator|otpauth)[^\n]{0,60}?[ :=\"'](?P<v>[A-Z2-7]{16,64})\b", 0.9),
+    Rule("oracle_password", "CONNECTION_STRING", r"\bjdbc:oracle:[a-z]{2,5}:[^\s/:]{1,64}/(?P<v>[^\s@\"']{1,128})@",
+        0.9),
+    Rule("net_use", "PASSWORD", r"(?i)/user:[^\s]{1,80} (?P<v>[^\s/]{4,128})", 0.8, chosen),
+    Rule("auth_of_registry", "TOKEN", r"\"?_?auth\"? ?[:=] ?\"?(?P<v>[A-Za-z0-9+/]{16,512}={0,2})", 0.9, _cased),
+    Rule("password_prose", "PASSWORD", r"\b(?:password|passphrase|passcode|pwd|pass|pw|login|credentials?|creds"
+    r"|passwort|kennwort|senha|haslo|heslo"
+         r"|wachtwoord|contrase[\xf1n]a|mot de passe) "
+         r"[\"'`]?(?P<v>[^\s\"'`<>]{6,64})", 0.7,
          _strong, ignores_case=True),
     Rule("password_of", "PASSWORD",
          r"\b(?:password|passphrase|passcode|pwd|credentials?|secret)(?: [a-z'\-]{1,20}){1,6} "

@@ -5,16 +5,25 @@ from collections.abc import Iterator
 import re2
 
 from redaction.detectors.rules import latin, options
+from redaction.detectors.tables import entities_of, fits
 from redaction.findings import Finding
-from redaction.keys import entity_of_key, is_plausible
 
 SCORE = 0.85
+_QUOTES = ' `"[]\r\n\t'
 _INSERT = re2.compile(
     rb"(?i)\b(?:insert(?: ignore)? into|replace into|copy)\s+[^\s(]{1,80}\s*\((?P<v>[^()]{2,900})\)\s*(?:values)\s*",
     options(),
 )
+_BARE_INSERT = re2.compile(
+    rb"(?i)\b(?:insert(?: ignore)? into|replace into)\s+[`\"\[]?(?P<v>[a-z0-9_.]{1,64})[`\"\]]?\s+values\s*", options()
+)
+_TABLE = re2.compile(
+    rb"(?i)\bcreate table(?: if not exists)?\s+[`\"\[]?(?P<v>[a-z0-9_.]{1,64})[`\"\]]?\s*\(", options()
+)
+_LONGEST_TABLE = 4_000
+"""Characters of a definition that is read."""
 _VALUE = re2.compile(
-    rb"[(,]?\s*(?:[NE]?'(?P<v>(?:[^'\\]|''|\\.)*)'|(?P<w>[^\s,()']{1,200}))\s*(?P<end>\)(?:\s*,)?)?", options()
+    rb"\s*[(,]?\s*(?:[NE]?'(?P<v>(?:[^'\\]|''|\\.)*)'|(?P<w>[^\s,()']{1,200}))\s*(?P<end>\)(?:\s*,)?)?", options()
 )
 
 
@@ -28,9 +37,33 @@ class Sql:
         data = latin(text)
         for match in _INSERT.finditer(data):
             columns = text[match.start(1) : match.end(1)].split(",")
-            entities = [entity_of_key(column.strip(' `"[]\n')) for column in columns]
+            entities = entities_of([column.strip(_QUOTES) for column in columns])
             if any(entities):
                 yield from _rows(text, data, match.end(), entities)
+        tables: dict[str, list[str]] | None = None
+        for match in _BARE_INSERT.finditer(data):
+            tables = _created(text, data) if tables is None else tables
+            entities = tables.get(text[match.start(1) : match.end(1)].lower(), [])
+            if any(entities):
+                yield from _rows(text, data, match.end(), entities)
+
+
+def _created(text: str, data: bytes) -> dict[str, list[str]]:
+    """What the columns hold of each table that the text creates, by its name."""
+    found = dict[str, list[str]]()
+    for match in _TABLE.finditer(data):
+        columns, depth = [""], 0
+        for char in text[match.end() : match.end() + _LONGEST_TABLE]:
+            depth += (char == "(") - (char == ")")
+            if depth < 0:
+                break
+            if char == "," and not depth:
+                columns.append("")
+            else:
+                columns[-1] += char
+        names = [next(iter(column.split()), "").strip(_QUOTES) for column in columns]
+        found[text[match.start(1) : match.end(1)].lower()] = entities_of(names)
+    return found
 
 
 def _rows(text: str, data: bytes, at: int, entities: list[str]) -> Iterator[Finding]:
@@ -39,8 +72,8 @@ def _rows(text: str, data: bytes, at: int, entities: list[str]) -> Iterator[Find
         group = 1 if match.start(1) >= 0 else 2
         start, end = match.span(group)
         entity = entities[place] if place < len(entities) else ""
-        if entity and is_plausible(entity, text[start:end]):
-            yield Finding(start, end, entity, SCORE, "sql_column")
+        if fits(entity, text[start:end]):
+            yield Finding(start, end, entity.lstrip("?!~"), SCORE, "sql_column")
         is_last = match.start(3) >= 0
         if is_last and not text[match.start(3) : match.end(3)].endswith(","):
             return

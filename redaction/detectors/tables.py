@@ -6,14 +6,24 @@ Comma, semicolon, tab and bar separated, quoted or not, with or without prose ar
 from collections.abc import Iterator, Sequence
 
 from redaction.findings import Finding
-from redaction.keys import PERSONAL, ROLES, entity_of_key, is_plausible, words_of
+from redaction.keys import (
+    NAMES,
+    PERSONAL,
+    ROLES,
+    among_people,
+    entity_of_key,
+    fits_among,
+    is_plausible,
+    may_be_part,
+    words_of,
+)
 from redaction.wording import is_name
 
 SCORE = 0.8
 _DELIMITERS = "\t|;,"
 _MAX_CELLS = 200
 _LONGEST_HEADER = 40
-_PEOPLE = frozenset(("name", "names"))
+_PEOPLE = NAMES | {"names"}
 
 Cell = tuple[int, int]
 """Start and end."""
@@ -58,7 +68,7 @@ def _table(text: str, lines: Sequence[Cell], first: int, delimiter: str) -> tupl
     names = [text[low:high].strip(" \"'*_") for low, high in header]
     if not 2 <= len(names) <= _MAX_CELLS or not all(map(_is_header, names)):
         return found, 0
-    entities = _entities(names)
+    entities = entities_of(names)
     if not any(entities):
         return found, 0
     used = 1
@@ -69,31 +79,48 @@ def _table(text: str, lines: Sequence[Cell], first: int, delimiter: str) -> tupl
         used += 1
         for (start, end), entity, name in zip(cells, entities, names, strict=False):
             value = text[start:end]
-            if _fits(entity, value):
-                found.append(Finding(start, end, entity.lstrip("?"), SCORE, "column", words_of(name)[-1]))
+            if fits(entity, value):
+                found.append(Finding(start, end, entity.lstrip("?!~"), SCORE, "column", words_of(name)[-1]))
     return found, used if used > 1 else 0
 
 
-def _entities(names: Sequence[str]) -> list[str]:
-    """What each column holds; with `?` before it when the cell has to look like it."""
+def entities_of(names: Sequence[str]) -> list[str]:
+    """What each column holds; with a mark before it when the cell has to look like it: `?` a name, `!` a part of one,
+    `~` a town or a street."""
     found = [entity_of_key(name) for name in names]
     is_personal = bool(PERSONAL.intersection(found))
     for place, name in enumerate(names):
-        words = words_of(name)
-        is_person = words and (words[-1] in ROLES or "".join(words) in ROLES or (words[-1] in _PEOPLE and is_personal))
-        if not found[place] and is_person:
-            found[place] = "?PERSON"
+        if not found[place]:
+            found[place] = _beside(name, is_personal, has_names="PERSON" in found)
     return found
 
 
-def _fits(entity: str, value: str) -> bool:
+def _beside(name: str, is_personal: bool, *, has_names: bool) -> str:
+    words = words_of(name)
+    if not words:
+        return ""
+    if has_names and may_be_part(name):
+        return "!PERSON"
+    if words[-1] in ROLES or "".join(words) in ROLES or (words[-1] in _PEOPLE and is_personal):
+        return "?PERSON"
+    among = among_people(name) if is_personal else ""
+    return f"~{among}" if among else ""
+
+
+def fits(entity: str, value: str) -> bool:
+    """Whether a cell can be what `entities_of` says of its column."""
     if not entity or not value:
         return False
-    if entity.startswith("?"):
-        return is_name(value, least=2)
-    if entity in ("PASSWORD", "TOKEN", "API_KEY") and len(value.split()) > 1:
-        return False
-    return is_plausible(entity, value)
+    match entity[0]:
+        case "?":
+            return is_name(value, least=2)
+        case "!":
+            return len(value) <= 40 and value.replace("-", "").replace(" ", "").replace("'", "").isalpha()
+        case "~":
+            return fits_among(entity[1:], value)
+        case _:
+            is_one = entity in ("PASSWORD", "TOKEN", "API_KEY") and len(value.split()) > 1
+            return not is_one and is_plausible(entity, value)
 
 
 def _is_header(name: str) -> bool:
