@@ -31,6 +31,8 @@ _LOOKALIKES = {
         *zip("aeopcyxijsdhgl", "аеорсухіјѕԁһɡӏ", strict=True),  # Cyrillic
         *zip("ABEKMHOPCTXIJS", "АВЕКМНОРСТХІЈЅ", strict=True),
         *zip("ABEZHIKMNOPTYXoav", "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοαν", strict=True),  # Greek
+        *zip("onusg", "օոսѕց", strict=True),  # Armenian
+        *zip("abcdefghijklmnopqrstuvwyz", "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡʏᴢ", strict=True),  # small capitals
         ("-", "‐‑‒–—―−﹘﹣－⁃"),
         (".", "․。"),
         ("/", "∕⁄⧸"),
@@ -41,13 +43,28 @@ _LOOKALIKES = {
     for char in chars
 }
 _ESCAPES = re2.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z]{2,8});"
-    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrt/\"])+|(?:=(?:20|2[DE]|3[AD]|40|5F)|=[C-F][0-9A-F](?:=[89AB][0-9A-F]){1,3})+|(?:=\r?\n)+"
+    r"(?:%[0-9A-Fa-f]{2})+|&(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
+    r"|(?:\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f]{1,6}\}|\\U[0-9A-Fa-f]{8}|\\00[0-9A-Fa-f]{4}|\\[nrt/\"])+"
+    r"|(?:\\[01][0-7]{2}){3,}|<!--[^>]{0,80}-->"
+    r"|(?:=(?:20|2[DE]|3[AD]|40|5F)|=[C-F][0-9A-F](?:=[89AB][0-9A-F]){1,3})+|(?:=[2-7][0-9A-F]){4,}|(?:=\r?\n)+"
 )
+_SLASHED = re2.compile(
+    r"\\u\{(?P<a>[0-9A-Fa-f]{1,6})\}|\\U(?P<b>[0-9A-Fa-f]{8})|\\u(?P<c>[0-9A-Fa-f]{4})|\\x(?P<d>[0-9A-Fa-f]{2})"
+    r"|\\(?P<e>00[0-9A-Fa-f]{4})|\\(?P<f>[01][0-7]{2})|\\(?P<g>.)"
+)
+_LAST_CODE = 0x10FFFF
 _RUNS = re2.compile(r"[A-Za-z0-9+/_\-]{12,}(?:\r?\n[A-Za-z0-9+/_\-]{4,})*={0,8}")
+_SHORTEST_RUN = 12
+_KEY_CHARS = 20
+"""Characters of the shortest key in Base64 whose `=` at the end of its line is no soft line break."""
 _UNDERSCORED = re2.compile(r"[0-9]_|_[0-9]")
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+"""Letters that are drawn as nothing."""
+_FIRST_PICTURE = "\u2190"
+"""From here on, what is drawn and no letter parts words as a blank does."""
 _INVISIBLE = frozenset(map(chr, (*range(9), 11, 12, *range(14, 32), 127)))
 _CONTROLS = re2.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _OPAQUE = 300
 """Characters of Base64 that are more than a signature, and are let out only as text."""
 _MEDIA = (
@@ -149,8 +166,12 @@ def _plain(char: str) -> str:
     category = unicodedata.category(char)
     if category in ("Cf", "Mn", "Me", "Cc"):
         return ""
-    if category == "Nd":
-        return str(unicodedata.digit(char))
+    if category in ("Nd", "No") and (digit := unicodedata.digit(char, None)) is not None:
+        return str(digit)
+    if char in _BLANKS:
+        return ""
+    if category == "So" and char >= _FIRST_PICTURE:
+        return " " if len(folded := unicodedata.normalize("NFKC", char)) > 1 or not folded.isalnum() else folded
     if category == "Cs":
         return "?"
     if category in ("Zs", "Zl", "Zp"):
@@ -170,7 +191,11 @@ def _decoded(view: View, opaque: list[Finding]) -> Iterator[View]:
         is_public = end - start < _OPAQUE or any(
             mark in view.text[max(0, start - 96) : start + 32] for mark in _NOT_OPAQUE
         )
-        for plain in _plain_forms(match.group(), may_be_opaque=is_public):
+        run = match.group()
+        forms = list(_plain_forms(run, may_be_opaque=is_public))
+        if not forms and "/" in run and (last := run.rpartition("/")[2]) and len(last) >= _SHORTEST_RUN:
+            forms = list(_plain_forms(last, may_be_opaque=True))  # the last step of a path
+        for plain in forms:
             if plain is None:
                 opaque.append(Finding(low, high, "BINARY", 0.9, "archive"))
             else:
@@ -180,14 +205,14 @@ def _decoded(view: View, opaque: list[Finding]) -> Iterator[View]:
 
 def _unescaped(view: View) -> View | None:
     text = view.text
-    if not any(mark in text for mark in "%&\\="):
+    if not any(mark in text for mark in ("%", "&", "\\", "=", "<!--")):
         return None
     pieces, starts, ends, at = list[str](), list[int](), list[int](), 0
     is_changed = False
     for match in _ESCAPES.finditer(text):
         start, end = match.span()
         plain = _unescape(match.group())
-        if plain is None:
+        if plain is None or (not plain and text[start] == "=" and _is_padding(text, start)):
             continue
         is_changed = True
         for index in range(at, start):
@@ -211,13 +236,21 @@ def _unescaped(view: View) -> View | None:
     return View("".join(pieces), tuple(starts), tuple(ends), view.is_enclosed)
 
 
+def _is_padding(text: str, at: int) -> bool:
+    """Whether the `=` at the end of a line is that of Base64, not of quoted-printable."""
+    first = at
+    while first > 0 and (text[first - 1].isalnum() or text[first - 1] in "+/") and at - first < 4 * _KEY_CHARS:
+        first -= 1
+    return at - first >= _KEY_CHARS and (at - first) % 4 in (2, 3)
+
+
 def _unescape(escape: str) -> str | None:
     """The characters that an escape stands for; None when it stands for itself."""
     if escape[0] == "%":
         plain = unquote_to_bytes(escape).decode("utf-8", "replace")
     elif escape[0] == "&":
         plain = html.unescape(escape)
-    elif escape[:2] in ("=\n", "=\r"):
+    elif escape[:2] in ("=\n", "=\r", "<!"):
         return ""
     elif escape[0] == "=":
         plain = bytes.fromhex(escape.replace("=", "")).decode("utf-8", "replace")
@@ -228,16 +261,15 @@ def _unescape(escape: str) -> str | None:
 
 
 def _unslashed(escape: str) -> str:
-    out, at = list[str](), 0
-    while at < len(escape):
-        width = {"u": 6, "x": 4}.get(escape[at + 1], 2)
-        mark = escape[at + 1]
-        out.append(
-            chr(int(escape[at + 2 : at + width], 16))
-            if width > 2
-            else {"n": "\n", "r": "\r", "t": "\t"}.get(mark, mark)
-        )
-        at += width
+    out = list[str]()
+    for match in _SLASHED.finditer(escape):
+        kind = str(match.lastgroup)
+        digits = match.group(kind)
+        if kind == "g":
+            out.append({"n": "\n", "r": "\r", "t": "\t"}.get(digits, digits))
+        else:
+            code = int(digits, 8 if kind == "f" else 16)
+            out.append(chr(code) if code <= _LAST_CODE else "?")
     pair = "".join(out)
     return pair.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -270,9 +302,9 @@ def _bytes_of(run: str) -> Iterator[bytes]:
     if len(stripped) % 2 == 0 and _is_made_of(stripped, "0123456789abcdefABCDEF"):
         yield bytes.fromhex(stripped)
         return
-    if len(stripped) >= 16 and _is_made_of(stripped, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
+    if len(stripped) >= 16 and (_is_made_of(stripped, _BASE32) or _is_made_of(stripped, _BASE32.lower())):
         with suppress(binascii.Error):
-            yield base64.b32decode(stripped + "=" * (-len(stripped) % 8))
+            yield base64.b32decode(stripped.upper() + "=" * (-len(stripped) % 8))
     is_a_word = len(stripped) < 24 and "=" not in run and (stripped.isalpha() or stripped.isdigit())
     if len(stripped) % 4 != 1 and not is_a_word:
         with suppress(binascii.Error):

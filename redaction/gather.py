@@ -88,6 +88,7 @@ class _Gatherer:
         if _nearest(path) == "identifier" and "value" in members and self._resource in _IDENTIFIED:
             entities["value"] = _IDENTIFIED[self._resource]
         columns = _columns(members)
+        cut = _cut_over(members)
         for key, item in members.items():
             inner = (*path, key)
             is_message = isinstance(item, str) and key in _MESSAGE_KEYS
@@ -96,7 +97,8 @@ class _Gatherer:
             if columns and key in _ROW_KEYS and isinstance(item, list):
                 self._rows(item, inner, columns)
             else:
-                self.value(item, inner, words.strip(), entities.get(key, ""), extra if is_message else ())
+                piece = (Finding(0, len(str(item)), "PAYMENT_CARD", 0.9, "payment_card_digits"),) if key in cut else ()
+                self.value(item, inner, words.strip(), entities.get(key, ""), piece or (extra if is_message else ()))
         self._resource = before
 
     def _rows(self, rows: list[Json], path: Path, columns: list[str]) -> None:
@@ -254,6 +256,12 @@ def _entity_of_cell(column: str, cell: Json, columns: list[str]) -> str:
         if _is_role(column) or (is_personal and words[-1:] == ("name",)):
             return "PERSON"
     return entity
+
+
+def _cut_over(members: dict[str, Json]) -> frozenset[str]:
+    """The keys of a mapping whose values are a card, a few digits at a time: `part1`, `part2`."""
+    pieces = {key: item for key, item in members.items() if isinstance(item, (int, str)) and str(item).isdigit()}
+    return frozenset(pieces) if len(pieces) > 2 and _card_of_digits([*pieces.values()]) else frozenset()
 
 
 def _card_of_digits(items: list[Json]) -> bool:

@@ -16,7 +16,7 @@ _NAMED_BY: dict[str, str] = {
     "PASSWORD": """password pw passwd passphrase passcode passwort kennwort pwd pass pin pincode userpassword
         newpassword
         securityanswer secretanswer otp onetimecode masterpassword motdepasse wifipassword wifikey psk contrasena""",
-    "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid secretaccesskey privatekey encryptionkey
+    "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid privatekeyid secretaccesskey privatekey encryptionkey
         signingkey
         secret apisecret appsecret consumersecret sharedsecret webhooksecret secretid sshkey servicekey licensekey
         accountkey storagekey masterkey hmackey signingsecret jwtsecret subscriptionkey""",
@@ -242,7 +242,9 @@ def among_people(key: str) -> str:
     """What a key means among what is known about a person: LOCATION for a town, ADDRESS for a street; else empty."""
     parts = words_of(key)
     last = parts[-1] if parts else ""
-    if last in tongues.PLACES and (last not in tongues.SHORT_PLACES or len(parts) == 1):
+    if "".join(parts) in tongues.PLACES or (
+        last in tongues.PLACES and (last not in tongues.SHORT_PLACES or len(parts) == 1)
+    ):
         return "LOCATION"
     return "ADDRESS" if last in tongues.STREETS and len(parts) <= 2 else ""
 

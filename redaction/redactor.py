@@ -157,7 +157,7 @@ class Redactor:
             read = _read_by_model(readings)
             for view, found in zip(read, self._names.find([view.text for view in read]), strict=True):
                 findings += map(view.original, found)
-        return tuple(merged(findings))
+        return tuple(merged(_without_shut(findings)))
 
     def _replacement(self, action: Action, entity: str, value: str, is_number: bool) -> str:
         match action:
@@ -174,6 +174,18 @@ class Redactor:
                 return f"[{entity}]"
             case "drop" | "block":
                 return ""
+
+
+def _without_shut(findings: list[Finding]) -> list[Finding]:
+    """The finds without bytes that are the body of a private key, which is found as what it is."""
+    keys = [each for each in findings if each.type == "PRIVATE_KEY"]
+    if not keys:
+        return findings
+    return [
+        each
+        for each in findings
+        if each.type != "BINARY" or not any(key.start <= each.start and each.end <= key.end for key in keys)
+    ]
 
 
 def _read_by_model(readings: Sequence[View]) -> list[View]:

@@ -21,8 +21,10 @@ _DIALLED = (
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
-_AT = r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-]| (?:arobase|arroba|chiocciola|kukac|zavin\xe1\xe8"
-r"|malpa|aapen?staartje|snabel-?a) )"
+_AT = (
+    r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-]| (?:arobase|arroba|chiocciola|kukac|zavin\xe1\xe8"
+    r"|malpa|aapen?staartje|snabel-?a) )"
+)
 _DOT = (
     r"(?:[\[({<*] ?(?:dot|punkt|\.) ?[\])}>*]|[ _\-]dot[ _\-]| (?:punkt|point|punto|ponto|piste|te\xe8ka|kropka|punt) )"
 )

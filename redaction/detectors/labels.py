@@ -93,12 +93,12 @@ class Labels:
                 found += _value(entity, key, text, data, start, end, is_fixed)
             elif may_be_part(key) and is_fixed and text[start:end].replace("+", "").replace("-", "").isalpha():
                 parts.append((start, end))
-            elif (words := words_of(key)) and (words[-1] in ROLES or words[-1] in _BARE):
-                names += _name(text, start, end, is_fixed=is_fixed)
             elif among := among_people(key):
                 end = end if is_fixed else _line_end(text, start)
                 if fits_among(among, text[start:end]):
                     places.append((start, end, among))
+            elif (words := words_of(key)) and (words[-1] in ROLES or words[-1] in _BARE):
+                names += _name(text, start, end, is_fixed=is_fixed)
         yield from found
         is_personal = any(each.type in PERSONAL for each in found)
         if is_personal:

@@ -7,6 +7,7 @@ import re2
 
 from redaction.detectors import contact, finance, health, identity, nations, secrets
 from redaction.detectors.cookies import Cookies
+from redaction.detectors.documents import Documents
 from redaction.detectors.finance import card, cards
 from redaction.detectors.hl7 import Hl7
 from redaction.detectors.labels import Labels
@@ -36,8 +37,8 @@ class Patterns:
 
     def __init__(self) -> None:
         self._rules = RuleSet(RULES)
-        self._readers = (Labels(), Tables(), Hl7(), People(), Streets(), Cookies(), Sql())
-        self._groups = re2.compile(rb"[0-9]{4}(?:[^0-9A-Za-z]{1,4}[0-9]{4}){3}", options())
+        self._readers = (Labels(), Tables(), Hl7(), People(), Streets(), Cookies(), Sql(), Documents())
+        self._groups = re2.compile(rb"[0-9]{4,8}(?:[^0-9A-Za-z]{1,8}[0-9]{4,8}){1,3}", options())
         self._runs = re2.compile(rb"[0-9](?:[ \-./]{0,2}[0-9]){11,}", options())
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:

@@ -19,7 +19,9 @@ _GREETED = (
 )
 _TOLD = (
     r"\b(?i:my name is|name's|this is|i am|i'm|calls? me|called me|speaking with|spoke (?:with|to)|on behalf of"
-    r"|signed by|written by|mein name ist|je m'appelle|me llamo|mi chiamo|named|name of|patient|pt|client|customer"
+    r"|signed by|written by|mein name ist|je m'appelle|me llamo|mi chiamo|nazywam si[e\xea]|jag heter"
+    r"|jeg hedder|jeg heter|mijn naam is|meu nome \xe9|nimeni on|adim|jmenuji se|pani?"
+    r"|zov[e\xe8]m se|ime mi je|numele meu este|nama saya|named|name of|patient|pt|client|customer"
     r"|employee|nurse|doctor|colleague|attending|attn|assigned to|reported by|approved by|requested by|created by"
     r"|escalate to|beneficiary|tenant|cardholder|account holder|insured|spouse|wife|husband|son|daughter|mother"
     r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender),?[ ]"
@@ -61,10 +63,19 @@ _HOME = re2.compile(
     ).encode("latin-1"),
     options(),
 )
+_LOWERED = re2.compile(
+    (
+        r"\b(?i:my name is|name's|i am called|mein name ist|ich hei\xdfe|je m'appelle|me llamo|mi chiamo|mijn naam is"
+        r"|jag heter|jeg hedder|jeg heter|meu nome \xe9|nazywam si[e\xea]|jmenuji se|nimeni on) "
+        r"(?P<v>[a-z\xdf-\xff'\-]{2,20} [a-z\xdf-\xff'\-]{2,20})(?:[.,;!?\n]|$| (?:and|und|et|y|e|en|och|og|i|a|ja) )"
+    ).encode("latin-1"),
+    options(),
+)
+"""A name in lower case, where it is told."""
 _BEFORE_MAIL = re2.compile(
     (
         r"(?P<v>" + _CAPITAL + r"[A-Za-z'\-\xc0-\xff?]{1,24}(?:,? (?:[a-z]{2,3} ){0,2}" + _CAPITAL
-        + r"[A-Za-z'\-.\xc0-\xff?]{0,24}){1,3})\"?,? ?[<(\[:|]{1,2} ?(?:mailto:)?[A-Za-z0-9._%+'\-]{1,64}@"
+        + r"[A-Za-z'\-.\xc0-\xff?]{0,24}){1,3})\"?,? ?\]?[<(\[:|]{1,2} ?(?:mailto:)?[A-Za-z0-9._%+'\-]{1,64}@"
     ).encode("latin-1"),
     options(),
 )  # fmt: skip
@@ -130,6 +141,9 @@ def _cued(text: str, data: bytes) -> Iterator[Finding]:
 
 def _shaped(text: str, data: bytes) -> Iterator[Finding]:
     """Names by what stands behind them, and family names before given ones."""
+    for start, end in _spans(_LOWERED, data):
+        if not _has_other_words(text[start:end]):
+            yield Finding(start, end, "PERSON", SCORE, "told_name")
     for pattern in (_AFTER, _TURNED, *((_BEFORE_MAIL,) if "@" in text else ())):
         for start, end in _spans(pattern, data):
             if is_name(text[start:end]):

@@ -263,7 +263,7 @@ RULES = (
          r"| are)?[ :=\"'\n]{1,4}"
          r"(?P<v>(?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})\b", 0.9, ignores_case=True),
     Rule("one_time_seed", "API_KEY",
-         r"\b(?:2fa|mfa|totp|hotp|otp|authenticator|otpauth)[^\n]{0,60}?[ :=\"'](?P<v>[A-Z2-7]{16,64})\b", 0.9),
+         r"\b(?i:2fa|mfa|totp|hotp|otp|authenticator|otpauth)[^\n]{0,60}?[ :=\"'](?P<v>[A-Z2-7]{16,64})\b", 0.9),
     Rule("oracle_password", "CONNECTION_STRING", r"\bjdbc:oracle:[a-z]{2,5}:[^\s/:]{1,64}/(?P<v>[^\s@\"']{1,128})@",
         0.9),
     Rule("net_use", "PASSWORD", r"(?i)/user:[^\s]{1,80} (?P<v>[^\s/]{4,128})", 0.8, chosen),

@@ -11,6 +11,8 @@ from redaction.wording import NO_NAMES, is_name, words
 
 SCORE = 0.75
 _BEFORE = 48
+_POSTAL_DIGITS = 5
+"""Digits of a house number and a postal code together."""
 """Characters before a street in which an addressee may stand."""
 _UP = r"[A-Z\xc0-\xde?]"
 _LOW = r"[a-z\xdf-\xff?]"
@@ -59,7 +61,8 @@ def _any(names: list[str]) -> str:
 _GERMANIC = (
     r"(?i:stra(?:\xdf|ss)e|str\.|weg|platz|allee|gasse|-?ring|damm|ufer|straat|laan|baan|hof|pad|markt|wal|plein|gracht"
     r"|kade|dijk|singel|dreef|steeg|boulevard|vej|gade|str\xe6de|v\xe6nget|all\xe9|plads|torv|gatan|v\xe4gen|gata|v\xe4g"
-    r"|stigen|torget|gr\xe4nd|veien|gaten|vei|plass|katu|tie)"
+    r"|stigen|torget|gr\xe4nd|veien|gaten|vei|plass|katu|tie|kuja|polku|kaari|raitti|bulevardi|veg|bakken|stien|br\xfccke"
+    r"|steig|graben|chaussee|promenade|siedlung|stieg|steenweg|haven|park|vangen|marken|parken|h\xf8jen|toften)"
 )
 _FRENCH = r"(?i:rue|avenue|av\.|boulevard|bd|place|chemin|all\xe9e|impasse|quai|cours|route|square|passage)"
 _OF_FRENCH = r"(?:de la |de l'|du |des |de |d'|la |le |les )?"
@@ -70,6 +73,31 @@ _ROMANCE = (
     r"|Quadra|Setor|Loteamento|Residencial|Conjunto|Condom\xednio|Trecho|Recanto|Morro|Lagoa|Lago|P\xe1tio|Fazenda)"
 )
 _OF_ROMANCE = r"(?:de la |de los |de las |del |de |dei |della |delle |da |do |dos |das )?"
+_LETTER = r"(?:[a-z\xdf-\xff?'\-]|[A-Z\xc0-\xde])"
+_HOUSE = (
+    r"(?:[Nn]r\.?:? ?|[Nn]o\.?:? ?|[Bb]r\. ?|\xe8\.p\. ?|d\. ?|n\. ?)?[0-9]{1,5}(?:[/\-][0-9]{1,4})?(?: ?[A-Za-z]\b)?"
+)
+_FLAT = (
+    r"(?:(?:m|lok|ap|apt|app|sc|bl|et|kat|daire|D|d|K|kv|st\xf8|tv|th|lgh|as|bajo|piso|puerta|piano|int|interno|scala"
+    r"|appartamento|esc|pta|bte|bo\xeete|bus|top|stiege|t\xfcr|Puerta|Piso|Piano|Int|Interno|Scala|Appartamento|Apt|Bus"
+    r"|Bte|Top|Stiege|T\xfcr|Sc|Bl|Ap|Et|Kat|Daire)\.?:? ?[0-9A-Za-z]{1,4}\b)"
+)
+"""Which door behind a house number."""
+_POSTAL = (
+    r"(?:[A-Z]{1,2}-)?(?:[0-9]{2}-[0-9]{3}|[0-9]{3} [0-9]{2}|[0-9]{5}-[0-9]{3}|[0-9]{4}-[0-9]{3}|[0-9]{4} ?[A-Z]{2}"
+    r"|[0-9]{8}|[0-9]{4,6})\b"
+)
+_SLAVIC = (
+    r"(?:(?i:ul|al|pl|os|n\xe1m|nam|bul|blvd|t\xf8|tr|u|str|bd|jl|jln|gg|av|pr|per)\.|(?i:ulica|ulice|aleja|aleje|plac"
+    r"|osiedle|n\xe1mest\xed|namesti|tr\xedda|trida|trg|cesta|strada|calea|aleea|bulevardul|bulevar|intrarea|pia\x3fa"
+    r"|piata|soseaua|jalan|gang|utca|bulvar|prospekt|ulitsa))"
+)
+"""What stands before the name of a street in Slavic languages, Romanian and Indonesian, without their marks."""
+_BEHIND = (
+    r"(?i:utca|\xfat|ut|t\xe9r|k\xf6z|k\xf6r\xfat|ulica|ulice|cesta|trg|pot|naselje|sokak|sokagi|sk\.|sok\.|caddesi|cad\.|cd\."
+    r"|bulvari|blv\.|mahallesi|mah\.|meydani|kuja|katu|tie|polku|kaari|raitti|bulevardi|v\xe4yl\xe4|ranta|kaarre|penger"
+    r"|n\xe1m\.|bulv\xe1r|allee|steenweg|kaai|lei|g\.|pr\.|gatv\xeb|iela|tn|mnt|pst)"
+)
 _WEAK = _any(_SUFFIXES + _CLEAR)
 
 _STREETS: Patterns[bytes] = Patterns(
@@ -95,6 +123,14 @@ _STREETS: Patterns[bytes] = Patterns(
         # H.No. 12, Sector 5 · Plot No. 7/2
         rf"\b(?:H\. ?No\.?|House No\.?|Plot No\.?|Door No\.?|Flat No\.?) ?{_NUMBER}"
         rf"(?:, ?(?:{_WORD} ?){{1,3}}(?:[0-9]{{1,3}})?)?",
+        # ul. Kossaka 914 · aleja Bema 274/3 · nám. Míru 5 · Strada Lungă nr. 12 · Jl. Merdeka No. 4
+        rf"\b{_SLAVIC} (?:{_WORD}[ \-]){{0,3}}{_WORD}[ ,]{{1,2}}{_HOUSE}(?:[ ,]{{1,2}}{_FLAT}){{0,4}}",
+        # Petőfi utca 12. · Tavčarjeva ulica 5 · Atatürk Caddesi No: 14 · Mannerheimintie 4 B 12
+        rf"\b(?:{_WORD}[ \-]){{1,3}}{_BEHIND} {_HOUSE}(?:[ ,]{{1,2}}{_FLAT}){{0,4}}",
+        # Klecanská 1, 582 93 Kraslice · K Lučinám 678, 482 78 Stod · Elimäenkuja 1, 44646 Espoo
+        rf"\b(?:{_UP}{_LETTER}{{0,24}}\.?[ \-]){{0,4}}{_WORD},? {_HOUSE}(?: {_FLAT}){{0,2}}(?:\.? ?, ?|,?\n"
+        rf"| - ){_POSTAL},? {_CITY}"
+        rf"(?:[ \-](?:[a-z]{{1,3}} )?{_CITY}){{0,3}}(?: \([A-Z]{{2}}\))?",
         r"\b[Pp]\.? ?[Oo]\.? ?[Bb][Oo][Xx] #?[0-9]{1,6}\b",
         # PSC 5459, Box 4469 · USNV Hall (military mail)
         r"\b(?:PSC|CMR|Unit) [0-9]{3,5},? ?\n?Box [0-9]{1,5}(?:[,\n]{1,2} ?[AFD]PO A[AEP] [0-9]{5})?",
@@ -109,6 +145,34 @@ _PART = re2.compile(
         rf"(?:,? (?:{_CITY}\b[ \-]?){{1,3}})?)"
         rf"|(?P<city>(?:{_CITY}|{_UP}[a-z]?\.) ?(?:(?:de|la|le|of|am|an der|upon|del|sur|en)? ?{_CITY}){{0,3}})"
         r"(?P<more>,? [A-Z]{2,3}\b)?)"
+    ).encode("latin-1"),
+    options(),
+)
+_CUED = re2.compile(
+    (
+        r"(?i:\b(?:my|his|her|their|our|your|new|home|postal|mailing|shipping|billing"
+        r"|delivery) address(?: now)?(?: is|:)|"
+        r"\b(?:i|we|he|she|they) (?:now )?live(?:s)? (?:at|in)|\b(?:lives|living|resides|residing|resident"
+        r"|residence|located|moved) (?:at|to)"
+        r"|\b(?:ship|send|deliver|mail|post|forward)(?: (?:it|them|this|everything|the [a-z]{2,20}))? to"
+        r"|\bwohn(?:e|t|haft)(?: jetzt| nun)?(?: in)?"
+        r"|\b(?:anschrift|adresse|adres|adresa|adress|osoite|indirizzo|direcci\xf3n|domicilio|endere\xe7o"
+        r"|morada|c\xedm|lakc\xedm)(?: ist| est| je| to| \xe4r| er)?:?"
+        r"|\bj'habite(?: au| \xe0)?|\bdomicili\xe9e?(?: au)?|\bdemeurant(?: au)?|\babit[oa](?: in)?"
+        r"|\bresidente (?:in|a|en)|\bviv[oe] en|\bmoro (?:em|na|no)"
+        r"|\bresid[eo] (?:em|en)|\bwoon(?:t|achtig)? (?:op|aan|in|te)|\bmieszkam(?: na| przy| w)?:?"
+        r"|\bzamieszka[l?][aey]?:?|\bbor (?:p\xe5|i)|\basun osoitteessa"
+        r"|\bbydl[i\xed][mt][a-z ]{0,12}|\bbytem|\badresim|\blocuiesc (?:pe|in)|\bstanujem|\bzivim|\blakom)"
+        rf"[ :]{{1,2}}\"?(?P<v>(?:{_UP}|[0-9])[^\n\r\t;<>\"{{}}|=@]{{8,120}})"
+    ).encode("latin-1"),
+    options(),
+)
+"""What is said before an address, in the languages of redaction/tongues.py."""
+_CUED_END = re2.compile(
+    (
+        r"[.!?](?: |$)| (?:and|und|et|y|e|en|och|og|ja|oraz|a) [a-z]|,? \(?(?:tel|phone|telefon"
+        r"|t[e\xe9]l[e\xe9]fon|puhelin|mobile|mobil|mi tel|mijn n|mit n|mitt n"
+        r"|meine n|meu t|my |mi |mein|moj|please|bitte|thanks|merci)[a-z]{0,12}\b| - "
     ).encode("latin-1"),
     options(),
 )
@@ -130,6 +194,7 @@ class Streets:
         if not any(char.isdigit() for char in text) or text.isdigit():
             return
         data = latin(text)
+        yield from _cued(text, data)
         judged = set[str]()
         for pattern in _STREETS.in_text(data):
             group = 1 if pattern.groups else 0
@@ -141,6 +206,24 @@ class Streets:
                     if before not in judged:
                         judged.add(before)
                         yield from _addressee(before, start)
+
+
+def _cued(text: str, data: bytes) -> Iterator[Finding]:
+    """What is told to be an address, has a house number and a postal code, or a number and a comma."""
+    for match in _CUED.finditer(data):
+        start, end = match.span(1)
+        stop = end
+        for cut in _CUED_END.finditer(data, start, end):
+            before = text[start : cut.start()].rsplit(" ", 1)[-1]
+            is_short = text[cut.start()] == "." and len(before) < 4 and before[:1].isalpha()
+            if not is_short:  # `12 Main St. Springfield`
+                stop = cut.start()
+                break
+        value = text[start:stop].rstrip(" ,.-")
+        has_number = any(map(str.isdigit, value)) and any(map(str.isupper, value))
+        is_long = "," in value or sum(map(str.isdigit, value)) >= _POSTAL_DIGITS
+        if has_number and is_long and not _NO_STREET.intersection(value.replace(",", " ").split()):
+            yield Finding(start, start + len(value), "ADDRESS", SCORE, "told_address")
 
 
 def _addressee(before: str, start: int) -> Iterator[Finding]:

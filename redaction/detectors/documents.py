@@ -1,0 +1,180 @@
+"""Values by the place that a document gives them: address books, payments, letters in LaTeX, chats, manifests,
+passports.
+
+Each form is looked for by a mark that other texts do not have.
+"""
+
+from collections.abc import Callable, Iterator
+
+import re2
+
+from redaction.detectors.rules import latin, options
+from redaction.findings import Finding
+from redaction.keys import NAMES, ROLES, entity_of_key, is_place, is_plausible, words_of
+from redaction.wording import NO_NAMES, is_name
+
+SCORE = 0.8
+_ADDRESS_CARD = re2.compile(
+    rb"(?:^|[\r\n]|\\n)(?:item[0-9]{1,2}\.)?ADR(?:;[^:\r\n]{0,80})?:(?P<v>[^\r\n\\]{3,300})", options()
+)
+_MECARD = re2.compile(rb"MECARD:(?P<v>[^\r\n]{5,600});;", options())
+_MECARD_FIELDS = {"N": "PERSON", "TEL": "PHONE", "EMAIL": "EMAIL", "ADR": "ADDRESS", "BDAY": "DATE_OF_BIRTH"}
+_PARTY = re2.compile(rb":5[0-9][A-Z]?:(?P<v>(?:[^\r\n]{1,80}\r?\n){1,7})", options())
+"""Fields 50 to 59 of a payment message: parties (SWIFT MT 103)."""
+_LATEX = re2.compile(
+    rb"\\(?P<key>[a-zA-Z]{2,24})(?:\[[^\]\r\n]{0,60}\])?\{(?P<w>letter\}\{)?(?P<v>[^{}]{2,300})\}", options()
+)
+_LATEX_NAMES = frozenset(
+    ("signature", "author", "name", "recipient", "letter", "opening", "closing", "patient", "from", "to")
+)
+_SPEAKER = re2.compile(
+    rb"(?:^|[\r\n]|\\n)[ \t]{0,4}[\[(<]{0,2}(?:[0-9/.\-]{6,10},? (?:at )?)?"
+    rb"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[APap][Mm])?"
+    rb"[\])>]?[ ,\-]{0,4}<?(?P<v>[^\r\n:<>\[\]|={}0-9]{3,40})(?:>|:) ",
+    options(),
+)
+"""Who says a line of a chat: behind the time."""
+_TASK = re2.compile(
+    rb"\b(?:TODO|FIXME|XXX|HACK|BUG|NOTE|REVIEW|OWNER|AUTHOR|CC)[(\[](?P<v>[A-Z\xc0-\xde?][a-z\xdf-\xff'?\-]{2,24}"
+    rb"(?: [A-Z\xc0-\xde?][a-z\xdf-\xff'?\-]{1,24}){0,2})[)\]]",
+    options(),
+)
+_LINKED = re2.compile(rb"\[(?P<v>[^\[\]\r\n]{3,60})\]\((?:mailto|tel|sms):", options())
+_PAIR = re2.compile(
+    rb"(?:^|[\r\n {,-])[\"']?(?i:name|key)[\"']?:[ ]{0,3}[\"']?(?P<key>[A-Za-z_][A-Za-z0-9_.\-]{1,60})"
+    rb"[\"']?,?[ ]*\r?\n?[ \t]{0,40}[\"']?(?i:value)[\"']?:[ ]{0,3}"
+    rb"(?:\"(?P<v>[^\"\r\n]{2,400})\"|'(?P<w>[^'\r\n]{2,400})'|(?P<x>[^\s\"'#,}]{2,400}))",
+    options(),
+)
+"""A variable of a container: its name on one line, its value on the next."""
+_SECRET = re2.compile(rb"(?m)^[ \t]*[\"']?kind[\"']?:[ ]*[\"']?(?:Sealed)?Secret[\"']?,?[ \t]*\r?$", options())
+_DATA = re2.compile(rb"(?m)^(?P<v>[ \t]*)(?:data|stringData):[ \t]*\r?\n", options())
+_ENTRY = re2.compile(
+    rb"(?P<v>[ \t]+)[\"']?[A-Za-z0-9_.\-]{1,253}[\"']?:[ \t]*[\"']?"
+    rb"(?P<w>[^\s\"'|>][^\r\n\"']+)[\"']?[ \t]*(?:\r?\n|$)",
+    options(),
+)
+_MACHINE_READABLE = re2.compile(rb"\b[PIACV][A-Z<][A-Z<]{3}[A-Z0-9<]{25,40}(?:\s{1,3}[A-Z0-9<]{28,44}){0,2}", options())
+"""The lines for machines of a passport or an identity card (ICAO 9303)."""
+
+
+class Documents:
+    """Values by their place. A Detector."""
+
+    def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
+        """What stands in the places of people, numbers and secrets; they may overlap."""
+        data: bytes | None = None
+        for marks, read in _READERS:
+            if any(mark in text for mark in marks):
+                data = latin(text) if data is None else data
+                yield from read(text, data)
+
+
+def _cards(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _ADDRESS_CARD.finditer(data):
+        start = match.start(1)
+        for number, part in enumerate(text[start : match.end(1)].split(";")):
+            if number < 6 and len(part) > 1:
+                entity = "LOCATION" if number == 3 and is_place(part) else "ADDRESS"
+                yield Finding(start, start + len(part), entity, SCORE, "address_card")
+            start += len(part) + 1
+    for match in _MECARD.finditer(data):
+        start = match.start(1)
+        for field in text[start : match.end(1)].split(";"):
+            name, _, value = field.partition(":")
+            if value and name in _MECARD_FIELDS:
+                yield Finding(start + len(name) + 1, start + len(field), _MECARD_FIELDS[name], SCORE, "me_card")
+            start += len(field) + 1
+
+
+def _parties(text: str, data: bytes) -> Iterator[Finding]:
+    """Account, name and address of who pays and who is paid; a bank is named by its code alone."""
+    at = 0
+    while (match := _PARTY.search(data, at)) is not None:
+        at, is_named = match.start(1), False
+        for line in text[at : match.end(1)].splitlines(keepends=True):
+            bare = line.rstrip("\r\n")
+            if bare.startswith((":", "-")):
+                break
+            if bare.startswith("/") and len(bare) > 6:
+                yield Finding(at + 1, at + len(bare), "BANK_ACCOUNT", SCORE, "payment_party")
+            elif not is_named and is_name(bare):
+                is_named = True
+                yield Finding(at, at + len(bare), "PERSON", SCORE, "payment_party")
+            elif is_named and len(bare) > 2:
+                yield Finding(at, at + len(bare), "ADDRESS", SCORE, "payment_party")
+            at += len(line)
+
+
+def _latex(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _LATEX.finditer(data):
+        key = "letter" if match.start(2) >= 0 else text[match.start(1) : match.end(1)]
+        start, end = match.span(3)
+        value = text[start:end]
+        entity = entity_of_key(key)
+        if entity and is_plausible(entity, value):
+            yield Finding(start, end, entity, SCORE, "latex")
+        elif key.lower() in _LATEX_NAMES or (words_of(key) or ("",))[-1] in ROLES | NAMES:
+            first = value.split("\\\\")[0].strip()
+            if is_name(first):
+                low = start + value.index(first)
+                yield Finding(low, low + len(first), "PERSON", SCORE, "latex")
+
+
+def _speakers(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _SPEAKER.finditer(data):
+        start, end = match.span(1)
+        said = text[start:end].rstrip()
+        if is_name(said) and not any(word.lower() in NO_NAMES for word in said.split()):
+            yield Finding(start, start + len(said), "PERSON", SCORE, "speaker")
+
+
+def _noted(text: str, data: bytes) -> Iterator[Finding]:
+    for pattern in (_TASK, _LINKED):
+        for match in pattern.finditer(data):
+            start, end = match.span(1)
+            value = text[start:end]
+            if is_name(value, least=1) and value.lower() not in NO_NAMES:
+                yield Finding(start, end, "PERSON", SCORE, "noted")
+
+
+def _variables(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _PAIR.finditer(data):
+        entity = entity_of_key(text[match.start(1) : match.end(1)])
+        start, end = next(match.span(group) for group in (2, 3, 4) if match.start(group) >= 0)
+        if entity and is_plausible(entity, text[start:end]):
+            yield Finding(start, end, entity, SCORE, "variable")
+
+
+def _secrets(text: str, data: bytes) -> Iterator[Finding]:
+    """Every value of a Kubernetes secret, whatever its name."""
+    for kind in _SECRET.finditer(data):
+        for block in _DATA.finditer(data):
+            if abs(block.start() - kind.start()) > 4_000:
+                continue
+            at, outer = block.end(), block.end(1) - block.start(1)
+            while (entry := _ENTRY.match(data, at)) is not None and entry.end(1) - entry.start(1) > outer:
+                start, end = entry.span(2)
+                value = text[start:end].rstrip()
+                if is_plausible("API_KEY", value):
+                    yield Finding(start, start + len(value), "API_KEY", 0.9, "kubernetes_secret")
+                at = entry.end()
+
+
+def _passports(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _MACHINE_READABLE.finditer(data):
+        if b"<<" in match.group():
+            yield Finding(match.start(), match.end(), "PASSPORT", 0.9, "machine_readable_zone")
+
+
+_READERS: tuple[tuple[tuple[str, ...], Callable[[str, bytes], Iterator[Finding]]], ...] = (
+    (("ADR", "MECARD:"), _cards),
+    ((":50", ":59"), _parties),
+    (("\\begin{", "\\signature", "\\address", "\\author", "\\name{", "\\phone", "\\email", "\\mail"), _latex),
+    ((": ", "> "), _speakers),
+    (("](mailto:", "](tel:", "TODO", "FIXME", "XXX", "HACK", "BUG", "NOTE", "OWNER", "AUTHOR", "CC("), _noted),
+    (("value:", '"value"', "Value:"), _variables),
+    (("Secret",), _secrets),
+    (("<<",), _passports),
+)
+"""What a text has to hold, and who reads it then."""
