@@ -16,7 +16,8 @@ _NAMED_BY: dict[str, str] = {
     "PASSWORD": """password pw passwd passphrase passcode passwort kennwort pwd pass pin pincode userpassword
         newpassword
         securityanswer secretanswer otp onetimecode masterpassword motdepasse wifipassword wifikey psk contrasena""",
-    "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid privatekeyid secretaccesskey privatekey encryptionkey
+    "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid privatekeyid secretaccesskey
+        privatekey encryptionkey
         signingkey
         secret apisecret appsecret consumersecret sharedsecret webhooksecret secretid sshkey servicekey licensekey
         accountkey storagekey masterkey hmackey signingsecret jwtsecret subscriptionkey""",

@@ -1,0 +1,114 @@
+"""What strangers send: other languages, other documents, other ways to hide. By patterns alone, value by value."""
+
+import base64
+
+import pytest
+
+from redaction.presets import PRESETS
+from redaction.redactor import Redactor
+from redaction.segments import redact_payload
+from runtime.domain.canonical import Json
+
+KEY = b"a key for tests, 32 bytes long.."
+CARD = "4485275742308327"
+MAIL = "katarina.vogel@posteo.example"
+PASSWORD = "Kestrel!2093x"
+
+
+def _hex(text: str, before: str) -> str:
+    return "".join(f"{before}{ord(char):02x}" for char in text)
+
+
+HIDDEN: list[tuple[str, Json, str]] = [
+    ("polish column", "Imię i nazwisko;Data urodzenia;Miasto\nOlaf Wesoła;05.06.1956;Łódź", "Olaf Wesoła"),
+    ("polish column, birth", "Imię i nazwisko;Data urodzenia;Miasto\nOlaf Wesoła;05.06.1956;Łódź", "05.06.1956"),
+    ("polish column, town", "Imię i nazwisko;Data urodzenia;Miasto\nOlaf Wesoła;05.06.1956;Łódź", "Łódź"),
+    ("parts of a name", "nome,cognome,cap\nLuciano,Iannucci,56024", "Luciano"),
+    ("postal code among people", "nome,cognome,cap\nLuciano,Iannucci,56024", "56024"),
+    ("danish label", "Fødselsdato: 25-04-1964", "25-04-1964"),
+    ("finnish key", {"henkilötunnus": "131052-308T"}, "131052-308T"),
+    ("russian key", {"телефон": "9161234567"}, "9161234567"),
+    ("chinese label", "我的电话是13812345678", "13812345678"),
+    ("german birth", "Bitte das Konto (geb. 20.07.1995) schließen", "20.07.1995"),
+    ("spanish birth", "nacida el 3 de marzo de 1984", "3 de marzo de 1984"),
+    ("swedish id", "personnummer 811228-9874", "811228-9874"),
+    ("czech id", "rodné číslo 780123/3540", "780123/3540"),
+    ("swiss id alone", "756.9217.0769.85 gehört dazu", "756.9217.0769.85"),
+    ("turkish id", "T.C. Kimlik No 10000000146", "10000000146"),
+    ("polish passport", "Paszport: OO3553807", "OO3553807"),
+    ("dutch number", "mijn nummer is 0954 180 218", "0954 180 218"),
+    ("portuguese password", "senha: BVjRDYllMw7", "BVjRDYllMw7"),
+    ("password further on", f"the root password for db7 is currently {PASSWORD}", PASSWORD),
+    ("password in SQL", f"CREATE USER app IDENTIFIED BY '{PASSWORD}';", PASSWORD),
+    ("password to sudo", f"echo '{PASSWORD}' | sudo -S reboot", PASSWORD),
+    ("variable of a container", f'- name: DB_PASSWORD\n  value: "{PASSWORD}"', PASSWORD),
+    ("secret of Kubernetes", "kind: Secret\ndata:\n  blob: cGVjdnJFSko1eEdkUzhS\n", "cGVjdnJFSko1eEdkUzhS"),
+    ("signed address", f"https://b.example/x?X-Amz-Signature={'633a61cebbc06ee8' * 4}&v=1", "633a61cebbc06ee8" * 4),
+    ("seed phrase", "seed phrase: " + "zebra amber " * 5 + "zebra amber", "zebra amber zebra"),
+    ("polish address", "ul. Kossaka 914, 39-579 Środa", "Kossaka 914, 39-579 Środa"),
+    ("czech address", "bytem Klecanská 1, 582 93 Kraslice", "Klecanská 1, 582 93 Kraslice"),
+    ("told address", "Ship to 68674 Hoffman Fords, Port Allison, ME 91706.", "68674 Hoffman Fords"),
+    ("payment party", ":59:/DE89370400440532013000\nDino Ditschlerin\nConradiallee 14\n:70:X", "Dino Ditschlerin"),
+    ("address book", "ADR;TYPE=home:;;Chládkova 425;Blšany;;196 87;", "Chládkova 425"),
+    ("speaker", "[09:43] Rolf Riehl: ok", "Rolf Riehl"),
+    ("letter", "\\signature{Marcin Tadeusiak}", "Marcin Tadeusiak"),
+    ("rich text", "{\\rtf1\\ansi Claimant: \\b Tibor Otto\\b0\\par Phone: 01788 29996\\par}", "Tibor Otto"),
+    (
+        "table of SQL",
+        "CREATE TABLE p (id int, surname text);\nINSERT INTO p VALUES (7, 'Wesoła'),\n(8, 'Rädel');",
+        "Rädel",
+    ),
+    ("XML of payments", "<Nm>Karel Liška</Nm><IBAN>DE89370400440532013000</IBAN><TwnNm>Hrádek</TwnNm>", "Hrádek"),
+    (
+        "lines for machines",
+        "P<D<<VOGEL<<KATARINA" + "<" * 24 + "\nC01X00T478D<<8403145F2702283" + "<" * 15,
+        "C01X00T478D",
+    ),
+    ("octal", "".join(f"\\{ord(char):03o}" for char in MAIL), "\\153\\141\\164"),
+    ("bytes", ", ".join(f"0x{ord(char):02x}" for char in MAIL), "0x6b, 0x61"),
+    ("long escapes", _hex(MAIL, "\\U000000"), "\\U0000006b"),
+    ("escapes in braces", "".join(f"\\u{{{ord(char):x}}}" for char in MAIL), "\\u{6b}"),
+    ("quoted-printable", _hex(MAIL, "=").upper(), "=6B=61"),
+    ("entities without an end", "".join(f"&#{ord(char)}" for char in MAIL), "&#107&#97"),
+    ("small Base32", base64.b32encode(f"card {CARD}".encode()).decode().lower(), "mnqxezba"),
+    ("Base64 in groups", "Y2Fy ZCA0 NDg1 Mjc1 NzQy MzA4 MzI3", "NDg1 Mjc1"),
+    ("path of a picture", f"![x](https://h.example/{base64.b64encode(MAIL.encode()).decode()}.png)", "a2F0YXJpbmE"),
+    (
+        "french digits",
+        "quatre quatre huit cinq deux sept cinq sept quatre deux trois zéro huit trois deux sept",
+        "huit trois",
+    ),
+    ("digits and words", "card four four eight five 2757 four two three zero 8327", "2757 four"),
+    ("letters for digits", "card number 448S27S7423O8327", "448S27S7423O8327"),
+    ("pictures between", "card " + "🙂".join(CARD), "🙂".join(CARD)),
+    ("filler between", "\u3164".join(CARD), "\u3164".join(CARD)),
+    ("at in another word", "katarina.vogel(ät)posteo.de", "katarina.vogel"),
+    ("pasted key", '"ghp_aB3dE5gH7jK9lM1nO" +\n  "3pQ5rS7tU9vW1xY3z0Kq"', "3pQ5rS7tU9vW1xY3z0Kq"),
+    ("parts of a card", {"part1": "4485", "part2": "2757", "part3": "4230", "part4": "8327"}, "2757"),
+]
+HARMLESS: list[Json] = [
+    "firmware 1.2.3.4 build 20250314.2",
+    "call_9aBcDeFgHiJkLmNoPqRs12",
+    "Via: 1.1 varnish",
+    "phone line of policy ORD-4231398",
+    {"region": "us-west-2", "name": "ledger-sync", "state": "active", "by": "scheduler"},
+    {"city": "Lisbon", "forecast": "sunny"},
+    "see section 7.2.1 of RFC 7231, table 4, 2019 report",
+    "DATA_FLAG=on\nAPP_ENV=production\nAPP_PORT=8443",
+    {"part1": "1200", "part2": "800", "part3": "35"},
+    "matrix @ vector . transpose()",
+    "def token_refresh_interval(key: str) -> int: return 30",
+]
+
+
+@pytest.mark.parametrize(("payload", "hidden"), [each[1:] for each in HIDDEN], ids=[each[0] for each in HIDDEN])
+def test_what_strangers_write_is_found(payload: Json, hidden: str) -> None:
+    """A guard that knows one country's forms lets the others' out."""
+    redacted = redact_payload(Redactor(PRESETS["default"].patterns_only(), KEY), payload)
+    assert hidden not in str(redacted.payload)
+
+
+@pytest.mark.parametrize("payload", HARMLESS, ids=str)
+def test_what_only_looks_like_it_stays(payload: Json) -> None:
+    """Each word that a language adds is a word that another uses for something else."""
+    assert payload == redact_payload(Redactor(PRESETS["default"].patterns_only(), KEY), payload).payload
