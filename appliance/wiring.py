@@ -12,7 +12,7 @@ from pathlib import Path
 from appliance.audit.checkpoints import Checkpoints
 from appliance.audit.keys import AuditKeys
 from appliance.audit.notes import take_in
-from appliance.bus import BusDesk
+from appliance.bus import BusDesk, Publish
 from appliance.config.costs import budgets_of
 from appliance.config.settings import ModelSettings, Settings
 from appliance.costs.forecasts import PlanView, plan_view
@@ -430,6 +430,9 @@ class Appliance:
         self._opened.callback(ram.stop)
         return DefinitionFiles(self.store, ram.path)
 
+    async def _publish(self, tenant: TenantId, subject: str, payload: Json) -> None:
+        await self.bus_desk.publish(tenant, Publish(subject=subject, payload=payload, type="human-task"))
+
     def _make_agent(self, spec: AgentSpec, folder: str, sender: Sender) -> Agent:
         """An agent of the registered kind, with the parts of the house that its kind needs."""
         kind = f"agent.{spec.type}"
@@ -442,6 +445,8 @@ class Appliance:
             parts["minimiser"] = self.minimising.of_memory
         if kind == "agent.wasm":
             parts = {"folder": folder}
+        if kind == "agent.human_task" and self._is_writer:
+            parts = {"publish": self._publish}
         if kind == "agent.custom":
             confinement = seccomp.program(NO_NETWORK, families=())
             parts = {"folder": folder, "confinement": confinement, "reveal": self.secrets.reveal}

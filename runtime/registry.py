@@ -16,6 +16,7 @@ KINDS = {
     "agent.rules_engine": "runtime.agents.rules_engine:RulesAgent",
     "agent.vision_model": "runtime.agents.vision_model:VisionAgent",
     "agent.web_search": "runtime.agents.web_search:WebSearchAgent",
+    "agent.human_task": "runtime.agents.human_task:HumanTaskAgent",
     "tool.code": "runtime.tools.code:CodeTool",
     "tool.function": "runtime.tools.function:FunctionTool",
     "tool.mcp": "runtime.tools.mcp.tool:McpTool",
@@ -31,8 +32,6 @@ KINDS = {
 }
 SUBRUN_AGENTS = ("map", "workflow")
 """Agent types whose work is runs of their own; the engine itself carries them out."""
-PLANNED_AGENTS = frozenset({"human_task"})
-"""Agent types that load and validate but do not run yet."""
 
 
 def kinds(family: str) -> tuple[str, ...]:

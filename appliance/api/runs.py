@@ -15,7 +15,7 @@ from appliance.api.bodies import ApiRequest, read_json, read_query
 from appliance.api.idempotency import KEY_PATTERN, key_of
 from appliance.api.operations import Header, describes
 from appliance.api.service import Service
-from appliance.auth.callers import LOCAL_CALLER, Caller
+from appliance.auth.callers import LOCAL_CALLER, Caller, person_of
 from appliance.runs.views import RunLine, RunView, accepted_view, run_lines, run_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
@@ -93,6 +93,8 @@ class SignalRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=200, description="One of the run's `awaiting`.")]
     payload: Annotated[Json, Meta(description="Becomes the waiting step's output; any JSON.")] = None
+    actor: Annotated[str, Meta(max_length=200, description="Who answers; over the UNIX socket alone.")] = ""
+    role: Annotated[str, Meta(max_length=200, description="In what role; over the UNIX socket alone.")] = ""
 
 
 @post(
@@ -242,7 +244,8 @@ async def signal_run(
 ) -> Response[RunView]:
     """The signal is durable when this answers; 409 when the run does not wait for it."""
     asked = await read_json(request, SignalRun)
-    await service.engine.signal(RunId(run_id), asked.name, asked.payload, actor=request.user.actor)
+    by = person_of(request.user, asked.actor, asked.role)
+    await service.engine.signal(RunId(run_id), asked.name, asked.payload, actor=by.name, role=by.role)
     return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 
 

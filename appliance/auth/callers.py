@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
+from runtime.errors import Refused
+from runtime.policies.human import Person
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -22,6 +24,21 @@ class Caller(msgspec.Struct, frozen=True):
 
 LOCAL_CALLER = Caller("local")
 """Whoever may open the UNIX socket: its mode is 0600, so that is the appliance's own user (and root)."""
+
+
+def person_of(caller: Caller, name: str = "", role: str = "") -> Person:
+    """Who answers a task: whoever the key is of, or over the UNIX socket whoever is named there.
+
+    Raises Refused where the holder of a key names somebody else.
+    """
+    if caller == LOCAL_CALLER:
+        return Person(name or caller.actor, role)
+    if (name or caller.actor, role or caller.role) != (caller.actor, caller.role):
+        raise Refused(
+            "human.on_behalf",
+            f"the API key {caller.actor!r} answers as itself, with the role that it has; leave 'actor' and 'role' out",
+        )
+    return Person(caller.actor, caller.role)
 
 
 def caller_of(authorization: Sequence[bytes], caller: Callable[[str], Caller | None]) -> Caller | None:

@@ -13,6 +13,8 @@ COLORS = {
     "step.succeeded": "green",
     "step.failed": "red",
     "signal.awaited": "yellow",
+    "task.moved": "cyan",
+    "task.told": "cyan",
     "cancel.requested": "yellow",
 }
 

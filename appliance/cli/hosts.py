@@ -29,6 +29,7 @@ from runtime.domain.journal import Entry
 from runtime.domain.run import RunState
 from runtime.engine.migrate import Migration
 from runtime.errors import Conflict, NotFound, Unavailable
+from runtime.policies.human import Person
 from runtime.ports import Progress, Record
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from runtime.domain.workflow import Workflow
 
 ACTOR = "cli"
+OPERATOR = Person(ACTOR)
+"""Who uses the command line, where nobody else is named."""
 SERVED_POLL_S = 0.2
 
 OnEntry = Callable[[Entry], None]
@@ -112,9 +115,9 @@ class LocalRuns:
         finally:
             watching.cancel()
 
-    async def signal(self, run: RunId, name: str, payload: Json) -> None:
-        """Answer a waiting step. Raises Conflict."""
-        await self._engine.signal(run, name, payload, actor=ACTOR)
+    async def signal(self, run: RunId, name: str, payload: Json, by: Person = OPERATOR) -> None:
+        """Answer a waiting step. Raises Conflict, and of a task for people as `check_answer`."""
+        await self._engine.signal(run, name, payload, actor=by.name, role=by.role)
 
     async def cancel(self, run: RunId, reason: str) -> None:
         """Stop a run. Raises Conflict."""
@@ -248,9 +251,9 @@ class ServedRuns:
         finally:
             watching.cancel()
 
-    async def signal(self, run: RunId, name: str, payload: Json) -> None:
-        """Answer a waiting step. Raises Conflict."""
-        await self._call("POST", f"/v1/runs/{run}/signal", {"name": name, "payload": payload})
+    async def signal(self, run: RunId, name: str, payload: Json, by: Person = OPERATOR) -> None:
+        """Answer a waiting step. Raises Conflict, and of a task for people as `check_answer`."""
+        await self._call("POST", f"/v1/runs/{run}/signal", {"name": name, "payload": payload, **_named(by)})
 
     async def cancel(self, run: RunId, reason: str) -> None:
         """Stop a run. Raises Conflict."""
@@ -362,6 +365,11 @@ async def open_runs(
         yield LocalRuns(appliance)
     finally:
         await appliance.stop()
+
+
+def _named(by: Person) -> dict[str, Json]:
+    """Who answers, where it is not just whoever uses the command line."""
+    return {} if by == OPERATOR else {"actor": by.name, "role": by.role}
 
 
 def _scoped(key: str) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from appliance.runs.views import RunView
     from runtime.domain.ids import RunId
+    from runtime.policies.human import Person
     from runtime.ports import RunSummary
 
 KINDS = ["run", "what_if", "imported"]
@@ -114,12 +115,16 @@ def cancel_run(af: Af, run: str, reason: str) -> None:
 @click.argument("run", type=RUN)
 @click.argument("name")
 @click.option("--data", "payload", metavar="JSON", help="The answer: JSON, @FILE, or - for stdin.")
+@click.option("--as", "actor", metavar="NAME", default="", help="Who answers, where it is a task for people.")
+@click.option("--role", metavar="ROLE", default="", help="In what role.")
 @pass_af
-def signal_run(af: Af, run: str, name: str, payload: str | None) -> int:
+def signal_run(af: Af, run: str, name: str, *, payload: str | None, actor: str, role: str) -> int:
     """Answer a RUN that waits for the signal NAME, and follow it to its end."""
+    from appliance.cli.hosts import ACTOR
     from appliance.cli.run import exit_code
+    from runtime.policies.human import Person
 
-    view = af.run_sealed(_signal(af, run, name, payload))
+    view = af.run_sealed(_signal(af, run, name, payload=payload, by=Person(actor or ACTOR, role)))
     _show_outcome(af, view)
     return exit_code(view)
 
@@ -240,7 +245,7 @@ async def _cancel(af: Af, name: str, reason: str) -> "RunView":
         return await opened.view(await opened.settled(run))
 
 
-async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunView":
+async def _signal(af: Af, name: str, signal: str, *, payload: str | None, by: "Person") -> "RunView":
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
 
@@ -250,7 +255,7 @@ async def _signal(af: Af, name: str, signal: str, payload: str | None) -> "RunVi
     try:
         async with open_runs(af.settings, "af runs signal", known=af.known, progress=progress.work) as opened:
             seen = (await opened.store.run(run)).seq
-            await opened.signal(run, signal, answer)
+            await opened.signal(run, signal, answer, by)
             af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
             settled = await opened.watched(run, progress.step, after_seq=seen)
             outer = settled

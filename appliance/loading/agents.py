@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from appliance.loading.files import ProjectFiles
 from appliance.loading.handlers import keep_handler
+from appliance.loading.human import UNKNOWN, check_channels, check_human
 from appliance.loading.keys import (
     AGENT_MEMORY,
     AGENT_POLICIES,
@@ -42,7 +43,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.secret import SCHEME
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
-from runtime.registry import PLANNED_AGENTS, SUBRUN_AGENTS, kinds
+from runtime.registry import SUBRUN_AGENTS, kinds
 from runtime.tools.built_in import BUILT_IN
 
 OWN_KEYS = {
@@ -61,6 +62,9 @@ OWN_KEYS = {
 """Keys of one agent type alone; they end up in the agent's config."""
 
 CALLERS = ("custom", "database", "llm", "rules_engine", "vision_model")
+TOOL = "tool/"
+"""What stands before a tool of the operator's among the names that are known beyond the document."""
+CALLERS = ("custom", "database", "human_task", "llm", "rules_engine", "vision_model")
 """Types that call tools."""
 
 _KEYS: dict[str, Shape] = {
@@ -93,6 +97,13 @@ _KEYS: dict[str, Shape] = {
     **TABLE_SHAPES,
     **SUBRUN_KEYS,
 }
+_CHECKS = {
+    "vision_model": check_vision,
+    "web_search": check_search,
+    "rules_engine": check_table,
+    "human_task": check_human,
+}
+"""Types whose checks are modules of their own."""
 _AGENT = record("an agent", _KEYS, required=("type",))
 
 
@@ -149,18 +160,22 @@ def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, 
                 at = node.find(("agents", agent_name, "tools"))[0]
                 hint = did_you_mean(place.guess(tool, own)) or "a call is refused unless tools.yaml declares it"
                 place.child("agents").child(agent_name).child("tools").warn("tool.unknown", message, at, hint)
+    kinds_of = dict.fromkeys(of_operator, UNKNOWN) | {
+        tool: f"tool.{each.get('type')}" for tool, each in _members(declared).items() if isinstance(each, dict)
+    }
+    check_channels(agents, kinds_of, node, place)
+
+
+def _members(declared: Collection[str]) -> dict[str, Json]:
+    return dict(declared) if isinstance(declared, dict) else {}
 
 
 def _check_type(kind: str, node: Node, place: Place) -> bool:
     running = sorted((*kinds("agent"), *SUBRUN_AGENTS))
     at = node.find(("type",))[0]
-    if kind in PLANNED_AGENTS:
-        message = f"agents of type {kind!r} do not run in this version"
-        place.child("type").refuse("agent.type", message, at, f"types that run: {', '.join(running)}")
-    elif kind not in running:
-        known = sorted({*running, *PLANNED_AGENTS})
-        message = f"there is no agent type {kind[:40]!r}; known: {', '.join(known)}"
-        place.child("type").error("agent.type", message, at, did_you_mean(place.guess(kind, known)))
+    if kind not in running:
+        message = f"there is no agent type {kind[:40]!r}; known: {', '.join(running)}"
+        place.child("type").error("agent.type", message, at, did_you_mean(place.guess(kind, running)))
         return False
     return True
 
@@ -196,12 +211,8 @@ def _check_needs(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     if kind == "rag" and not {"folder", "collection"} & long_term.keys():
         message = "an agent of type 'rag' searches a folder of articles"
         place.child("memory").refuse("agent.no_folder", message, node, "add memory: {long_term: {folder: articles}}")
-    if kind == "vision_model":
-        check_vision(found, node, place)
-    if kind == "web_search":
-        check_search(found, node, place)
-    if kind == "rules_engine":
-        check_table(found, node, place)
+    if kind in _CHECKS:
+        _CHECKS[kind](found, node, place)
     is_planned = follows(kind, _part(found, "planner").get("type"))
     if kind == "fsm" and not is_planned:
         _check_decides(found, node, place)
@@ -225,7 +236,7 @@ def _check_tools(kind: str, found: dict[str, Json], node: Node, place: Place) ->
     tools = found.get("tools")
     if not isinstance(tools, list) or not tools:
         return
-    if kind not in CALLERS and kind not in PLANNED_AGENTS:
+    if kind not in CALLERS:
         message = f"an agent of type {kind!r} calls no tools in this version"
         place.child("tools").warn("agent.tools", message, node.find(("tools",))[0])
 

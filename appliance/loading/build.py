@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from appliance.loading.human import config_of, terms_of, tools_of
 from appliance.loading.own_plans import own_plan, planned_by
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
@@ -139,22 +140,28 @@ def agent_of(name: str, found: Document) -> AgentSpec:
     config = {**_mapping(found.get("config")), **{key: found[key] for key in _CONFIG_KEYS if key in found}}
     if "resource_limits" in found:
         config["resource_limits"] = msgspec.to_builtins(limits_of(_mapping(found["resource_limits"])))
+    terms, tools = None, tuple(map(_text, _list(found.get("tools"))))
+    prompt = _text(found.get("prompt"))
+    if kind == "human_task":
+        terms, tools = terms_of(config, found.get("timeout")), tools_of(config, tools)
+        prompt, config = prompt or _text(config.get("instructions")), config_of(config)
     return AgentSpec(
         id=AgentId(name),
         type=kind,
         role=_text(found.get("role")),
+        terms=terms,
         model=model_of(_mapping(model)) if model is not None else ModelSpec() if kind == "llm" else None,
-        prompt=_text(found.get("prompt")),
+        prompt=prompt,
         input=found.get("input"),
         output_schema=_schema(found.get("output_schema")),
         memory=_mapping(found.get("memory")),
         planner=plan or None,
         fsm=fsm_of(definition, undefined_is_final=True) if isinstance(definition, dict) else None,
-        tools=tuple(map(_text, _list(found.get("tools")))),
+        tools=tools,
         policies=_mapping(found.get("policies")),
         concurrency=_int(found.get("concurrency"), 0),
         retry=retry_of(_mapping(found.get("retry"))),
-        timeout_ms=_milliseconds(found.get("timeout"), 60_000),
+        timeout_ms=_milliseconds(found.get("timeout"), 60_000) if terms is None else terms.expires_ms,
         fallback_agent=AgentId(_text(fallback)) if fallback is not None else None,
         config=config,
     )

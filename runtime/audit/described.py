@@ -10,7 +10,7 @@ from hashlib import sha256
 from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.command import FinishRun
 from runtime.domain.egress import Sender
-from runtime.domain.event import CancelRequested, RunMigrated, RunStarted, SignalReceived
+from runtime.domain.event import CancelRequested, RunMigrated, RunStarted, SignalReceived, TaskMoved
 from runtime.domain.ids import RunId, TenantId
 from runtime.domain.journal import Entry, Row
 
@@ -23,8 +23,11 @@ def described(run: RunId, tenant: TenantId, entries: Sequence[Entry], rows: Sequ
             case RunStarted(workflow=workflow, actor=actor, role=role):
                 sender = Sender(purpose="a run", tenant=tenant, run=run, workflow=workflow, role=role)
                 lines.append(_line("run.started", sender, row, actor=actor, subject=workflow))
-            case SignalReceived(name=name, actor=actor):
-                lines.append(_line("human.decided", _sender(run, tenant), row, actor=actor, subject=name))
+            case SignalReceived(name=name, actor=actor, role=role):
+                lines.append(_line("human.decided", _sender(run, tenant, role), row, actor=actor, subject=name))
+            case TaskMoved(step=step, how=how, actor=actor, role=role):
+                line = _line("human.moved", _sender(run, tenant, role), row, actor=actor, subject=step, outcome=how)
+                lines.append(line)
             case CancelRequested(actor=actor):
                 lines.append(_line("cancel.requested", _sender(run, tenant), row, actor=actor))
             case RunMigrated(workflow=workflow, actor=actor):
@@ -39,8 +42,8 @@ def journal_hash(hashes: Iterable[bytes]) -> str:
     return sha256(b"".join(hashes)).hexdigest()
 
 
-def _sender(run: RunId, tenant: TenantId) -> Sender:
-    return Sender(purpose="a run", tenant=tenant, run=run)
+def _sender(run: RunId, tenant: TenantId, role: str = "") -> Sender:
+    return Sender(purpose="a run", tenant=tenant, run=run, role=role)
 
 
 def _line(

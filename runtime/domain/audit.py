@@ -23,6 +23,7 @@ AuditEvent = Literal[
     "cancel.requested",
     "run.migrated",
     "human.decided",
+    "human.moved",
     "login.accepted",
     "login.refused",
     "key.created",

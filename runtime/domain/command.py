@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 
 from runtime.domain.event import ErrorInfo
+from runtime.domain.human import Terms
 from runtime.domain.ids import AgentId, StepId
 from runtime.domain.plan import Plan
 from runtime.domain.tree import TreeMemory
@@ -43,6 +44,11 @@ class AwaitSignal(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True)
     """0: wait without end."""
     via: tuple[str, ...] = ()
     why: str = ""
+    agent: AgentId | None = None
+    """The agent whose task it is; None: that of the state's own name, or no agent's."""
+    attempt: int = 1
+    terms: Terms | None = None
+    """Whose task it is and how; None: anybody may answer with anything."""
 
 
 class SetTimer(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

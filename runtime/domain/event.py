@@ -198,6 +198,33 @@ class SignalReceived(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     name: str
     payload: Json = None
     actor: str = ""
+    role: str = ""
+    """In what role the person answered; empty: in none."""
+
+
+class TaskMoved(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A task for people passed into somebody's hands, or out of them."""
+
+    TYPE: ClassVar[str] = "task.moved"
+    step: StepId
+    how: Literal["taken", "assigned", "returned"]
+    person: str = ""
+    """Who has it now; empty: nobody."""
+    actor: str = ""
+    role: str = ""
+    note: str = ""
+    """What was said with it; may hold people's data."""
+
+
+class TaskTold(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """People were told of a task that is theirs, or could not be."""
+
+    TYPE: ClassVar[str] = "task.told"
+    step: StepId
+    notice: str
+    """Which of its notices, such as `opened:0`, `reminder:0:1`, `escalated:1`."""
+    channels: dict[str, str] = {}
+    """How it went over each channel: `ok`, or the code of what kept it from arriving."""
 
 
 class CancelRequested(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -230,6 +257,8 @@ Event: TypeAlias = (
     | SubrunsWaiting
     | TimerFired
     | SignalReceived
+    | TaskMoved
+    | TaskTold
     | CancelRequested
     | RunMigrated
 )
@@ -241,6 +270,8 @@ EVENTS: tuple[type[Event], ...] = (
     SubrunsWaiting,
     TimerFired,
     SignalReceived,
+    TaskMoved,
+    TaskTold,
     CancelRequested,
     RunMigrated,
 )

@@ -36,10 +36,13 @@ from runtime.domain.event import (
     SubrunStarted,
     SubrunsWaiting,
     SubrunWait,
+    TaskMoved,
+    TaskTold,
     TimerFired,
     Usage,
     WhatIf,
 )
+from runtime.domain.human import TaskState, is_expiry, step_of
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Body, Entry
 from runtime.domain.plan import Plan
@@ -77,6 +80,8 @@ class StepState(msgspec.Struct, kw_only=True):
     """The attempt with which another agent took over; not set where none did."""
     reused: Reused | msgspec.UnsetType = msgspec.UNSET
     """Where its latest answer or failure was taken from; not set where the agent was asked."""
+    task: TaskState | msgspec.UnsetType = msgspec.UNSET
+    """The task for people that it is; not set for any other."""
 
     @property
     def is_waiting(self) -> bool:
@@ -226,7 +231,7 @@ def _scheduled(state: RunState, command: StartStep) -> None:
         step.taken_over_at, step.why = command.attempt, command.why
     step.agent = command.agent
     step.attempt = command.attempt
-    step.status, step.waits = "running", msgspec.UNSET
+    step.status, step.waits, step.task, step.signal = "running", msgspec.UNSET, msgspec.UNSET, ""
     step.due_us = state.at_us + command.delay_ms * 1000
     state.open[command.step] = None
     state.status = "running"
@@ -234,17 +239,24 @@ def _scheduled(state: RunState, command: StartStep) -> None:
 
 def _awaited(state: RunState, command: AwaitSignal) -> None:
     state.path.extend(command.via)
-    _enter(state, command.step)
-    state.steps[command.step] = StepState(
+    known = state.steps.get(command.step)
+    if known is None:
+        _enter(state, command.step)
+    state.steps[command.step] = step = StepState(
         step=command.step,
-        agent=None,
-        attempt=1,
+        agent=command.agent,
+        attempt=command.attempt,
         status="waiting",
         scheduled_us=state.at_us,
         due_us=state.at_us,
         signal=command.signal,
         why=command.why,
     )
+    if known is not None:  # a person takes over from an agent
+        step.usage, step.taken_over_at, step.runs = known.usage, command.attempt, known.runs
+    if command.terms is not None:
+        step.task = TaskState(command.terms)
+        step.task.offer()
     state.open[command.step] = None
     if command.timeout_ms:
         state.timers[command.step] = state.at_us + command.timeout_ms * 1000
@@ -305,18 +317,32 @@ def _spend(state: RunState, step: StepState, usage: Usage, reused: Reused | None
 def _signalled(state: RunState, event: SignalReceived) -> None:
     answered = state.awaited().get(event.name)
     if answered is not None:
-        step = _end(state, answered, "succeeded")
-        step.output = event.payload
-        state.last = answered
-        if state.status == "waiting":
-            state.status = "running"
-            _wait_alone(state)
+        step = _answer(state, answered, event.payload)
+        if step.task:
+            step.task.outcome, step.task.decided_by = "completed", event.actor
+
+
+def _answer(state: RunState, answered: StepId, output: Json) -> StepState:
+    step = _end(state, answered, "succeeded")
+    step.output = output
+    state.last = answered
+    _go_on(state)
+    return step
+
+
+def _go_on(state: RunState) -> None:
+    if state.status == "waiting":
+        state.status = "running"
+        _wait_alone(state)
 
 
 def _end(state: RunState, step: StepId, status: StepStatus) -> StepState:
     record = state.steps[step]
     if record.status == "waiting":  # only waits have timers of their own: the run's timer may share a step's name
-        state.timers.pop(step, None)
+        if record.task:
+            state.timers = {timer: due for timer, due in state.timers.items() if step_of(timer) != step}
+        else:
+            state.timers.pop(step, None)
     record.status, record.waits = status, msgspec.UNSET
     record.ended_us = state.at_us
     state.open.pop(step, None)
@@ -330,6 +356,37 @@ def _timer_set(state: RunState, command: SetTimer) -> None:
 
 def _timer_fired(state: RunState, event: TimerFired) -> None:
     state.timers.pop(event.timer, None)
+    step = state.steps.get(StepId(step_of(event.timer)))
+    if step is None or not step.task or step.step not in state.open:
+        return
+    if is_expiry(event.timer):
+        _expire(state, step, step.task)
+    else:
+        step.task.fire(event.timer)
+
+
+def _expire(state: RunState, step: StepState, task: TaskState) -> None:
+    """Nobody answered in time: what is decided then, or a failure."""
+    task.outcome = "expired"
+    if task.terms.on_expiry:
+        _answer(state, step.step, {"decision": task.terms.on_expiry, "is_expired": True})
+        return
+    _end(state, step.step, "failed")
+    step.error = ErrorInfo("human.expired", f"nobody answered task {step.step!r} in time")
+    state.last_failed = step.step
+    _go_on(state)
+
+
+def _task_moved(state: RunState, event: TaskMoved) -> None:
+    task = state.steps[event.step].task
+    if task:
+        task.move(event.how, event.person)
+
+
+def _task_told(state: RunState, event: TaskTold) -> None:
+    task = state.steps[event.step].task
+    if task:
+        task.tell(event.notice, event.channels)
 
 
 def _stopped(state: RunState, command: StopStep) -> None:
@@ -383,6 +440,8 @@ _APPLY: dict[type[Body], Callable[[RunState, Any], None]] = {
     SubrunsWaiting: _subruns_waiting,
     TimerFired: _timer_fired,
     SignalReceived: _signalled,
+    TaskMoved: _task_moved,
+    TaskTold: _task_told,
     CancelRequested: _cancel_requested,
     RunMigrated: _migrated,
     StartStep: _scheduled,

@@ -32,8 +32,11 @@ from runtime.domain.event import (
     SubrunStarted,
     SubrunsWaiting,
     SubrunWait,
+    TaskMoved,
+    TaskTold,
     TimerFired,
 )
+from runtime.domain.human import is_expiry, parts_of, step_of
 from runtime.domain.journal import Body
 from runtime.domain.plan import Plan
 from runtime.domain.units import span
@@ -58,6 +61,12 @@ def told(body: Body) -> str:
             return f"{body.step}  {_waits(body.waits)}"
         case TimerFired():
             return _timer(body.timer)
+        case TaskMoved():
+            to = f" to {body.person}" if body.how == "assigned" else ""
+            return f"{body.step} {body.how}{to}{_by(body.actor)}{f'  {body.note}' if body.note else ''}"
+        case TaskTold():
+            went = ", ".join(f"{channel} {code}" for channel, code in body.channels.items())
+            return f"{body.step}  {body.notice}  {went}".rstrip()
         case CancelRequested():
             return f"{body.reason or 'no reason given'}{_by(body.actor)}"
         case _:
@@ -73,6 +82,9 @@ def decided(body: Command) -> str:
             return f"{_via(body.via)}{body.step}{agent}{_attempt(body.attempt)}{delay}{_because(body.why)}"
         case AwaitSignal():
             limit = f" for {span(body.timeout_ms)}" if body.timeout_ms else ""
+            if body.terms is not None:
+                people = " or ".join(body.terms.roles_at(0)) or body.terms.assignee or "anybody"
+                return f"{_via(body.via)}{body.step} is a task for {people}{_attempt(body.attempt)}{_because(body.why)}"
             return f"{_via(body.via)}{body.step} waits for {body.signal!r}{limit}{_because(body.why)}"
         case SetTimer():
             return f"{_timer(body.timer)} in {span(body.delay_ms)}"
@@ -122,6 +134,11 @@ def _via(states: tuple[str, ...]) -> str:
 
 
 def _timer(name: str) -> str:
+    if step := step_of(name):
+        kind, level, number = parts_of(name)
+        if is_expiry(name):
+            return f"time limit of task {step}"
+        return f"reminder {number} of task {step}" if kind == "remind" else f"escalation {level + 1} of task {step}"
     if name.startswith(TREE_AGAIN):
         return "another tick of the tree"
     if name.startswith(TREE_TIMERS):

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from runtime.domain.canonical import Json
+from runtime.domain.human import Terms
 from runtime.domain.ids import AgentId, DefinitionHash
 from runtime.domain.plan import PLANNING
 from runtime.domain.problem import Problem
@@ -85,6 +86,8 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int = 60_000
     """Bound on one attempt."""
     fallback_agent: AgentId | None = None
+    terms: Terms | None = None
+    """Whose its tasks are, where people do them."""
     subrun: SubrunSpec | None = None
     """What it runs, where it is a workflow or a map; `timeout_ms` 0 is then no bound."""
     config: dict[str, Json] = {}

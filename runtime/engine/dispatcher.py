@@ -21,6 +21,7 @@ from runtime.domain.canonical import Json, kept
 from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
 from runtime.domain.event import NO_USAGE, WHAT_IF, ErrorInfo, Event, StepFailed, StepSucceeded, ToolUse, Usage
+from runtime.domain.human import audience
 from runtime.domain.ids import AgentId, DefinitionHash, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.plan import PLANNING
@@ -54,6 +55,8 @@ MAX_MESSAGE_CHARS = 4_000
 MAX_CODE_CHARS = 100
 """Longer messages and codes of an agent's errors are cut before they are kept."""
 DEFAULT_CONCURRENCY = 16
+NOTICE_TIMEOUT_S = 60
+"""How long telling people of a task may take, over all channels at once."""
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class Desk:
         self.agent = agent
         self.bulkhead = bulkhead
         self.template = None if spec.input is None else Template(spec.input)
-        templates = Template([spec.input, spec.prompt])
+        templates = Template([spec.input, spec.prompt, spec.config.get("title") if spec.terms else None])
         self.names = frozenset({"input", "steps", "response", "error"}) | templates.names
         self.output_schema = None if spec.output_schema is None else Schema(spec.output_schema)
 
@@ -174,6 +177,55 @@ class Dispatcher:
     async def _act(
         self, workflow: Workflow, state: RunState, step: StepState, desk: Desk, uses: list[ToolUse]
     ) -> StepResult:
+        task, context = await self._prepared(workflow, state, step, desk, uses)
+        timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
+        try:
+            async with asyncio.timeout(timeout_ms / 1_000) as bound:
+                context.bound = bound
+                result = await desk.agent.act(task, context)
+        except TimeoutError:
+            if not bound.expired():
+                raise
+            raise StepFailure(
+                "step.timeout",
+                f"step {step.step!r} took over {timeout_ms / 1_000:g} s; raise 'timeout' of its state or agent",
+                retryable=True,
+            ) from None
+        checked = _checked(result, desk)
+        if context.rehearsed:
+            dry: Json = list(context.rehearsed)
+            return msgspec.structs.replace(checked, evidence={**(checked.evidence or {}), "not_called": dry})
+        return checked
+
+    async def tell(self, workflow: Workflow, state: RunState, step: StepState, notice: str) -> dict[str, str]:
+        """Tell people of a task; how it went over each channel. Nothing but cancellation keeps it from an answer."""
+        assert step.task, "the executor has looked"
+        terms, people = step.task.terms, audience(step.task, notice)
+        try:
+            desk = await self._desk(workflow, step.agent or AgentId(state_of(step.step)))
+            async with desk.bulkhead.turn():
+                task, context = await self._prepared(workflow, state, step, desk, [])
+                human: Json = {"notice": notice, "audience": [*people], "decisions": [*terms.decisions]}
+                task = msgspec.structs.replace(
+                    task, data={**task.data, "human": human}, idempotency_key=f"{task.idempotency_key}/{notice}"
+                )
+                async with asyncio.timeout(NOTICE_TIMEOUT_S):
+                    output = (await desk.agent.act(task, context)).output
+            went = output.get("channels") if isinstance(output, dict) else None
+            return {name: str(code) for name, code in went.items()} if isinstance(went, dict) else {}
+        except AgentFlowError as error:
+            log.warning("nobody was told of task %s of run %s: %s", step.step, state.run, error.code)
+            return dict.fromkeys(terms.channels, error.code)
+        except TimeoutError:
+            return dict.fromkeys(terms.channels, "human.channel_timeout")
+        except Exception:  # a task waits, whatever becomes of its notices
+            log.exception("telling people of task %s of run %s crashed", step.step, state.run)
+            return dict.fromkeys(terms.channels, "human.channel_crashed")
+
+    async def _prepared(
+        self, workflow: Workflow, state: RunState, step: StepState, desk: Desk, uses: list[ToolUse]
+    ) -> tuple[Task, AgentContext]:
+        """A step as its agent sees it, and what the agent may reach."""
         data, given = scope(state, desk.names, step.step), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
@@ -201,24 +253,7 @@ class Dispatcher:
             memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
         )
-        timeout_ms = attempt_limits(workflow, task.state, desk.spec.id).timeout_ms
-        try:
-            async with asyncio.timeout(timeout_ms / 1_000) as bound:
-                context.bound = bound
-                result = await desk.agent.act(task, context)
-        except TimeoutError:
-            if not bound.expired():
-                raise
-            raise StepFailure(
-                "step.timeout",
-                f"step {step.step!r} took over {timeout_ms / 1_000:g} s; raise 'timeout' of its state or agent",
-                retryable=True,
-            ) from None
-        checked = _checked(result, desk)
-        if context.rehearsed:
-            dry: Json = list(context.rehearsed)
-            return msgspec.structs.replace(checked, evidence={**(checked.evidence or {}), "not_called": dry})
-        return checked
+        return task, context
 
     def _used(self, state: RunState, step: StepState, result: StepResult) -> Usage:
         """What was counted; where nothing was, as for an answer that another step asked for, what the agent says."""

@@ -24,6 +24,8 @@ from runtime.domain.event import (
     StepSucceeded,
     SubrunStarted,
     SubrunsWaiting,
+    TaskMoved,
+    TaskTold,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, RunId, StepId, state_of
@@ -44,6 +46,8 @@ FIRST_RETRY_US = 1_000_000
 LAST_RETRY_US = 30_000_000
 """How long an event waits for a store in trouble: a second, then twice as long each time, up to half a minute."""
 
+Check = Callable[[RunState, Workflow], None]
+
 log = logging.getLogger(__name__)
 
 
@@ -59,6 +63,8 @@ class LiveRun:
         self.lock = asyncio.Lock()
         self.steps: dict[StepId, asyncio.Task[None]] = {}
         self.timers: dict[str, asyncio.Task[None]] = {}
+        self.notices: dict[tuple[StepId, str], asyncio.Task[None]] = {}
+        """The notices of tasks for people that are under way."""
         self.recording: asyncio.Task[object] | None = None
         """The task whose event is on its way to the journal; it is never cut off there."""
         self.is_stale = False
@@ -97,10 +103,13 @@ class Executor:
         self._on_part = on_part
         self._stopping: set[asyncio.Task[None]] = set()
 
-    async def record(self, live: LiveRun, event: Event, *, idempotency_key: str | None = None) -> bool:
+    async def record(
+        self, live: LiveRun, event: Event, *, idempotency_key: str | None = None, check: Check | None = None
+    ) -> bool:
         """Take an event: decide on it, make both durable, carry out. False when the run is past it.
 
-        Must not be cancelled. Raises what the store raises, AgentFlowError when the planner crashes, and Unavailable
+        `check` raises what speaks against it as the run stands. Must not be cancelled. Raises what `check` and the
+        store raise, AgentFlowError when the planner crashes, and Unavailable
         when the run was closed here before its end; nothing of the event is then kept.
         """
         async with live.lock:
@@ -108,6 +117,8 @@ class Executor:
                 raise engine_stopped(live.state.run)
             if live.is_stale:
                 await self._rewind(live)
+            if check is not None:
+                check(live.state, live.workflow)
             if not _is_current(live.state, event):
                 return False
             live.recording = asyncio.current_task()
@@ -179,14 +190,15 @@ class Executor:
                 self._ask_recording(live, step)
         for timer in live.state.timers:
             self._arm(live, timer)
+        self._tell_people(live)
 
     def close(self, live: LiveRun, error: AgentFlowError | None = None) -> None:
         """Stop working on a run; its journal stays as it is. Whoever waits for its end gets the error."""
         live.is_closed = True
-        for task in (*live.steps.values(), *live.timers.values()):
-            self._end(live, task)
-        live.steps.clear()
-        live.timers.clear()
+        for tasks in (live.steps, live.timers, live.notices):
+            for task in tasks.values():
+                self._end(live, task)
+            tasks.clear()
         if not live.settled.done():
             _fail(live.settled, error or engine_stopped(live.state.run))
         self._on_closed(live.state.run)
@@ -263,6 +275,23 @@ class Executor:
         if len(live.timers) > len(live.state.timers):
             for timer in live.timers.keys() - live.state.timers.keys():  # of a wait that was answered
                 self._end(live, live.timers.pop(timer))
+        self._tell_people(live)
+
+    def _tell_people(self, live: LiveRun) -> None:
+        """Tell people of the tasks that nobody was told of yet; a what-if tells nobody."""
+        if live.state.what_if:
+            return
+        for step in live.state.open:
+            task = live.state.steps[step].task
+            for notice in task.untold if task else ():
+                if (step, notice) not in live.notices:
+                    telling = self._run_notice(live, live.state.steps[step], notice)
+                    live.notices[step, notice] = asyncio.create_task(telling)
+
+    async def _run_notice(self, live: LiveRun, step: StepState, notice: str) -> None:
+        channels = await self._dispatcher.tell(live.workflow, live.state, step, notice)
+        await self.keep(live, TaskTold(step=step.step, notice=notice, channels=channels))
+        live.notices.pop((step.step, notice), None)
 
     def _carry_out(self, live: LiveRun, command: Command) -> None:
         match command:
@@ -392,6 +421,11 @@ def _is_current(state: RunState, event: Event) -> bool:
             return step in state.open and known.attempt == attempt and waits != (known.waits or ())
         case TimerFired(timer=timer):
             return timer in state.timers
+        case TaskMoved(step=step):
+            return step in state.open and bool(state.steps[step].task)
+        case TaskTold(step=step, notice=notice):
+            task = state.steps[step].task
+            return step in state.open and bool(task) and notice in task.untold  # type: ignore[union-attr]  # it is set
         case SignalReceived(name=name):
             return name in state.awaited() or name in (state.signals or ())
     return True

@@ -113,6 +113,13 @@ def _machine(llm: LlmPlan, state: RunState) -> FsmSpec | None:
 def _lost(new: Workflow, machine: FsmSpec | None, step: StepState) -> Iterator[str]:
     """Why a step that runs or waits has no place in the other definition; without a machine its agent is enough."""
     name = state_of(step.step)
+    if step.task:
+        there_is = new.agents.get(_agent_of(step))
+        if there_is is None or there_is.terms is None:
+            yield f"agent {_agent_of(step)!r}, whose task {name!r} people have, is none for people there"
+        if machine is not None and name not in machine.states and name not in machine.final_states:
+            yield f"state {name!r}, where the run is, does not exist there"
+        return
     if machine is None:
         if step.status == "running" and _agent_of(step) not in new.agents:
             yield f"agent {_agent_of(step)!r}, which works on step {name!r}, does not exist there"

@@ -19,6 +19,7 @@ from runtime.domain.event import (
     SignalReceived,
     StepFailed,
     StepSucceeded,
+    TaskMoved,
 )
 from runtime.domain.journal import Body, Entry
 from runtime.domain.minimise import Holder
@@ -33,6 +34,7 @@ SAID: dict[type[object], tuple[str, ...]] = {
     StepSucceeded: ("output", "evidence"),
     StepFailed: ("error",),
     SignalReceived: ("payload",),
+    TaskMoved: ("note",),
     CancelRequested: ("reason",),
     KeepPlan: ("plan",),
     FinishRun: ("error",),
@@ -62,8 +64,9 @@ def saying(body: Kind, said: Json) -> Kind:
         fields["error"] = _error(said.get("error"))
     if "plan" in fields:
         fields["plan"] = msgspec.convert(said.get("plan") or {}, Plan)
-    if "reason" in fields:
-        fields["reason"] = str(said.get("reason") or "")
+    for text in ("reason", "note"):
+        if text in fields:
+            fields[text] = str(said.get(text) or "")
     if "evidence" in fields and not isinstance(said.get("evidence"), dict):
         fields["evidence"] = None
     if isinstance(body, RunStarted) and body.what_if is not None:

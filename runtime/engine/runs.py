@@ -18,9 +18,10 @@ from runtime.domain.event import (
     SignalReceived,
     SubrunStarted,
     SubrunsWaiting,
+    TaskMoved,
     WhatIf,
 )
-from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, TenantId
+from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Entry
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold, how_it_ended
@@ -29,7 +30,7 @@ from runtime.domain.workflow import Workflow, subworkflows
 from runtime.engine.admission import check_input, check_runnable, kept
 from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
-from runtime.engine.executor import Executor, LiveRun, engine_stopped
+from runtime.engine.executor import Check, Executor, LiveRun, engine_stopped
 from runtime.engine.forks import Forks, part_of_what_if
 from runtime.engine.migrate import Migration, migration, moved
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
@@ -39,10 +40,14 @@ from runtime.engine.subruns import Subruns, part_awaiting
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
+from runtime.policies.human import Person, check_answer, check_move, check_signal, task_of
 from runtime.ports import Clock, Minimiser, Planner, StateStore
 
 DefinitionSource = Callable[[DefinitionHash], Awaitable[Workflow]]
 """Finds the workflow that a run is pinned to. Raises NotFound."""
+
+NOTICE_GRACE_S = 5.0
+"""How long `stop` waits for people to be told."""
 
 T = TypeVar("T")
 
@@ -103,11 +108,16 @@ class Engine:
         return await take_up_unfinished(self, take_up=self._open, is_working=lambda: self._is_working)
 
     async def stop(self, grace_s: float = 0.0) -> None:
-        """Accept nothing more, give running steps `grace_s` seconds, then stop them; they go on at the next start."""
+        """Accept nothing more, give running steps `grace_s` seconds, then stop them; they go on at the next start.
+
+        Notices to people have a few seconds in any case: who runs one workflow and is done should have told them.
+        """
         self._is_accepting = False
         steps = [task for live in self._live.values() for task in live.steps.values()]
         if steps and grace_s > 0:
             await asyncio.wait(steps, timeout=grace_s)
+        if notices := [task for live in self._live.values() for task in live.notices.values()]:
+            await asyncio.wait(notices, timeout=NOTICE_GRACE_S)
         self._is_working = False
         for live in list(self._live.values()):
             self._executor.close(live)
@@ -244,13 +254,25 @@ class Engine:
             asked = saying(asked, await minimiser.compared(of_run(started.tenant, run), said_by(asked)))
         return encode(started.input) == encode(asked.input)
 
-    async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "") -> None:
+    async def signal(self, run: RunId, name: str, payload: Json = None, *, actor: str = "", role: str = "") -> None:
         """Answer a waiting step, of the run or of a run of its steps; durable when this returns.
 
-        Raises Conflict when nothing of it waits for that, or more than one run of its steps.
+        Raises Conflict when nothing of it waits for that, or more than one run of its steps; of a task for people as
+        `check_answer` does.
         """
-        received = SignalReceived(name=name, payload=kept(payload, "payload"), actor=actor)
-        await self._to_the_end(self._signal(run, received))
+        received = SignalReceived(name=name, payload=kept(payload, "payload"), actor=actor, role=role)
+        await self._to_the_end(self._signal(run, received, partial(check_signal, received=received)))
+
+    async def answer_task(self, run: RunId, step: StepId, payload: Json, by: Person) -> None:
+        """Answer a task for people; durable when this returns. Raises NotFound, and as `check_answer`."""
+        known, _ = task_of(await self.state(run), step)
+        received = SignalReceived(name=known.signal, payload=kept(payload, "payload"), actor=by.name, role=by.role)
+        await self._to_the_end(self._signal(run, received, partial(check_answer, step=step, received=received)))
+
+    async def move_task(self, run: RunId, moved: TaskMoved) -> None:
+        """Have a task pass into a person's hands, or out of them; durable when this returns. Raises as `check_move`."""
+        task_of(await self.state(run), moved.step)
+        await self._to_the_end(self._move_task(run, moved))
 
     async def cancel(self, run: RunId, reason: str = "", *, actor: str = "") -> None:
         """Stop a run and what it is doing; durable when this returns. Raises Conflict when it is already final."""
@@ -324,13 +346,17 @@ class Engine:
             self._executor.close(live, error if isinstance(error, AgentFlowError) else None)
             raise
 
-    async def _signal(self, run: RunId, received: SignalReceived) -> None:
+    async def _signal(self, run: RunId, received: SignalReceived, check: Check) -> None:
         live = await self._open(run)
         await self._open_outer(live.state)
-        if await self._executor.record(live, received):
+        if await self._executor.record(live, received, check=check):
             await self._outer_goes_on(live.state)
         else:
-            await self._signal(part_awaiting(live.state, received.name), received)
+            await self._signal(part_awaiting(live.state, received.name), received, check)
+
+    async def _move_task(self, run: RunId, moved: TaskMoved) -> None:
+        live = await self._open(run)
+        await self._executor.record(live, moved, check=partial(check_move, moved=moved))
 
     async def _open_outer(self, part: RunState) -> None:
         """Work on the runs that it is a part of too, where that can be: they go on when it has ended."""

@@ -11,6 +11,7 @@ import msgspec
 from runtime.domain.canonical import Json, kept
 from runtime.domain.command import RUN_TIMER, TREE_AGAIN, TREE_TIMERS, Command
 from runtime.domain.event import ErrorInfo, Event, RunStarted, SignalReceived, StepFailed, StepSucceeded, TimerFired
+from runtime.domain.human import step_of
 from runtime.domain.ids import StepId, state_of
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, StepState, apply
@@ -41,7 +42,7 @@ Script: TypeAlias = Mapping[str, Sequence[Outcome]]
 """State → what its visits and retries come to, in order; the last one repeats."""
 
 SUCCESS = Succeeds({})
-"""What a state comes to that the script does not name."""
+"""What a state comes to that the script does not name; of a task for people, the first of its decisions."""
 PASSES = Succeeds({"passed": True})
 """What that is at a quality gate."""
 FAILURE = Fails(ErrorInfo("simulated.failure", "scripted failure"))
@@ -151,6 +152,8 @@ class _Stage:
     def _comes_to(self, step: StepState, outcome: Outcome) -> Event | None:
         match outcome:
             case Succeeds(output=output) if step.status == "waiting":
+                if step.task and outcome is SUCCESS:
+                    output = {"decision": step.task.terms.decisions[0]}
                 return SignalReceived(name=step.signal, payload=output)
             case Succeeds(output=output):
                 return StepSucceeded(step=step.step, output=output, attempt=step.attempt)
@@ -160,7 +163,7 @@ class _Stage:
                 return StepFailed(step=step.step, error=error, attempt=step.attempt)
 
     def _let_wait(self, step: StepState) -> Event | None:
-        timers = {name: due_us for name, due_us in self.state.timers.items() if name == step.step or _is_of_plan(name)}
+        timers = {name: due_us for name, due_us in self.state.timers.items() if _is_of(step.step, name)}
         if not timers:
             return None
         timer = min(timers, key=lambda name: timers[name])
@@ -169,6 +172,11 @@ class _Stage:
 
     def _move_to(self, at_us: int) -> None:
         self._clock.advance(max(0, at_us - self._clock.now_us()) / 1e6)
+
+
+def _is_of(step: str, timer: str) -> bool:
+    """Whether a timer moves a step that waits, or the plan."""
+    return step in (timer, step_of(timer)) or _is_of_plan(timer)
 
 
 def _is_of_plan(timer: str) -> bool:

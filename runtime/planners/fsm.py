@@ -22,6 +22,8 @@ from runtime.domain.event import (
     StepSucceeded,
     SubrunStarted,
     SubrunsWaiting,
+    TaskMoved,
+    TaskTold,
     TimerFired,
 )
 from runtime.domain.ids import AgentId, StepId, state_of, step_id
@@ -65,7 +67,7 @@ class FsmPlanner:
             case TimerFired(timer=timer):
                 waited = ErrorInfo("wait.timeout", f"nobody answered step {timer!r} in time")
                 return [StopStep(step=StepId(timer)), self._failed(state, state_of(StepId(timer)), waited)]
-            case CancelRequested() | SubrunStarted() | SubrunsWaiting() | RunMigrated():
+            case CancelRequested() | SubrunStarted() | SubrunsWaiting() | RunMigrated() | TaskMoved() | TaskTold():
                 return []
 
     def enter(self, state: RunState, name: str, *, why: str, delay_ms: int = 0) -> list[Command]:

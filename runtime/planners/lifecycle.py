@@ -18,13 +18,17 @@ from runtime.domain.event import (
     StepFailed,
     SubrunStarted,
     SubrunsWaiting,
+    TaskMoved,
+    TaskTold,
     TimerFired,
 )
+from runtime.domain.human import step_of
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.run import RunState
 from runtime.domain.workflow import RetryPolicy, Workflow, agent_of, attempt_limits
 from runtime.errors import Unavailable
 from runtime.planners.fsm import FsmPlanner
+from runtime.planners.human import expired, levelled, people_asked
 from runtime.planners.llm import LlmPlanner
 from runtime.planners.replan import ReplanPlanner
 from runtime.planners.tree.planner import TreePlanner
@@ -68,9 +72,17 @@ class LifecyclePlanner:
 
     def decide(self, state: RunState, event: Event) -> Sequence[Command]:
         """The commands that follow from `event`, which has been folded into `state`."""
+        return people_asked(self._workflow, state, self._decide(state, event))
+
+    def _decide(self, state: RunState, event: Event) -> Sequence[Command]:
         match event:
             case RunStarted() if self._workflow.timeout_ms:
                 return [SetTimer(timer=RUN_TIMER, delay_ms=self._workflow.timeout_ms), *self._plan.decide(state, event)]
+            case TimerFired(timer=timer) if step_of(timer):
+                ended = expired(state, timer)
+                return levelled(state, timer) if ended is None else self._decide(state, ended)
+            case TaskMoved() | TaskTold():
+                return []
             case StepFailed() if (again := self._retry(state, event) or self._take_over(state, event)) is not None:
                 return [again]
             case SubrunStarted() | SubrunsWaiting() | RunMigrated():

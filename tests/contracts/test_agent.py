@@ -16,6 +16,7 @@ from runtime.agents.custom import CustomAgent
 from runtime.agents.database import DatabaseAgent
 from runtime.agents.fsm import FsmAgent
 from runtime.agents.http import HttpAgent
+from runtime.agents.human_task import HumanTaskAgent
 from runtime.agents.llm import LlmAgent
 from runtime.agents.ml_model import MlModelAgent
 from runtime.agents.rag import RagAgent
@@ -27,6 +28,7 @@ from runtime.domain.canonical import Json, encode
 from runtime.domain.chat import EmbedReply, EmbedRequest
 from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.http import HttpReply, HttpRequest
+from runtime.domain.human import Terms
 from runtime.domain.ids import AgentId
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, ModelSpec
 from runtime.ports import Agent, StepResult, Task
@@ -43,6 +45,7 @@ KINDS = (
     "database",
     "fsm",
     "http",
+    "human_task",
     "llm",
     "ml_model",
     "rag",
@@ -123,6 +126,9 @@ def _make(kind: str, folder: Path, models: ScriptedModels, memory: Memory) -> Ag
             states = {"a": FsmState(name="a", on_success="done")}
             fsm = FsmSpec(states=states, initial_state="a", final_states=frozenset({"done"}))
             return FsmAgent(AgentSpec(id=agent, type=kind, fsm=fsm))
+        case "human_task":
+            terms = Terms(role="clerk", channels=("log", "pigeon"))
+            return HumanTaskAgent(AgentSpec(id=agent, type=kind, terms=terms, prompt="{{ input }}"))
         case "rag" | "web_search":
             (folder / "articles").mkdir()
             (folder / "articles" / "a.md").write_text("# Cards\n\nA lost card is frozen in the app.\n")

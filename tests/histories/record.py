@@ -13,6 +13,7 @@ from pathlib import Path  # noqa: E402
 
 from runtime.domain.journal import VERSION  # noqa: E402
 from tests.histories.golden import FOLDER, save  # noqa: E402
+from tests.histories.human import HUMAN  # noqa: E402
 from tests.histories.kinds import KINDS  # noqa: E402
 from tests.histories.plans import PLANS  # noqa: E402
 from tests.histories.scenarios import SCENARIOS, play  # noqa: E402
@@ -21,7 +22,7 @@ from tests.histories.trees import TREES  # noqa: E402
 
 async def main() -> None:
     """Play and save what is missing, for the journal version that is written today."""
-    for name, scenario in {**SCENARIOS, **TREES, **KINDS, **PLANS}.items():
+    for name, scenario in {**SCENARIOS, **TREES, **KINDS, **PLANS, **HUMAN}.items():
         target = FOLDER / f"v{VERSION}" / name
         if target.exists():
             continue

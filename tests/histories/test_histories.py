@@ -15,6 +15,7 @@ from runtime.domain.run import fold
 from runtime.engine.replay import replay
 from runtime.planners.lifecycle import planner_for
 from tests.histories.golden import FOLDER, envelopes_of, rows_of
+from tests.histories.human import HUMAN
 from tests.histories.kinds import KINDS
 from tests.histories.plans import PLANS
 from tests.histories.scenarios import SCENARIOS, play
@@ -53,12 +54,12 @@ def test_the_journal_replays_against_its_definition(folder: Path) -> None:
     assert last.hash == found.state.definition
 
 
-@pytest.mark.parametrize("name", [*SCENARIOS, *TREES, *KINDS, *PLANS])
+@pytest.mark.parametrize("name", [*SCENARIOS, *TREES, *KINDS, *PLANS, *HUMAN])
 async def test_the_same_run_is_written_today_as_it_was_then(name: str, tmp_path: Path) -> None:
     """To the byte. A change on purpose gets a new version of the journal, and the old files stay."""
     folder = FOLDER / f"v{VERSION}" / name
     assert folder.exists(), f"scenario {name!r} has no golden journal; python -m tests.histories.record makes it"
-    recorded = await play(({**SCENARIOS, **TREES, **KINDS, **PLANS})[name], tmp_path)
+    recorded = await play(({**SCENARIOS, **TREES, **KINDS, **PLANS, **HUMAN})[name], tmp_path)
     assert rows_of(folder) == recorded.rows
 
 

@@ -25,12 +25,15 @@ from runtime.domain.event import (
     SubrunStarted,
     SubrunsWaiting,
     SubrunWait,
+    TaskMoved,
+    TaskTold,
     TimerFired,
     ToolUse,
     Usage,
     WhatIf,
 )
 from runtime.domain.exec_profile import Used
+from runtime.domain.human import Level, Terms
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.journal import Body
 from runtime.domain.plan import Plan, PlanStep
@@ -119,10 +122,42 @@ BODIES: st.SearchStrategy[Body] = st.one_of(
         timers=st.dictionaries(TEXTS, TEXTS, max_size=2),
     ),
     st.builds(TimerFired, timer=TEXTS),
-    st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS),
+    st.builds(SignalReceived, name=TEXTS, payload=VALUES, actor=TEXTS, role=TEXTS),
+    st.builds(
+        TaskMoved,
+        step=_STEPS,
+        how=st.sampled_from(["taken", "assigned", "returned"]),
+        person=TEXTS,
+        actor=TEXTS,
+        role=TEXTS,
+        note=TEXTS,
+    ),
+    st.builds(TaskTold, step=_STEPS, notice=TEXTS, channels=st.dictionaries(TEXTS, TEXTS, max_size=2)),
     st.builds(CancelRequested, reason=TEXTS, actor=TEXTS),
     st.builds(StartStep, step=_STEPS, agent=_AGENTS, attempt=_ATTEMPTS, delay_ms=_COUNTS, via=_VIA, why=TEXTS),
-    st.builds(AwaitSignal, step=_STEPS, signal=TEXTS, timeout_ms=_COUNTS, via=_VIA, why=TEXTS),
+    st.builds(
+        AwaitSignal,
+        step=_STEPS,
+        signal=TEXTS,
+        timeout_ms=_COUNTS,
+        via=_VIA,
+        why=TEXTS,
+        agent=_AGENTS,
+        attempt=_ATTEMPTS,
+        terms=st.none()
+        | st.builds(
+            Terms,
+            role=TEXTS,
+            backup=TEXTS,
+            assignee=TEXTS,
+            decisions=_VIA,
+            chain=st.lists(st.builds(Level, TEXTS, _COUNTS), max_size=2).map(tuple),
+            reminders_ms=st.lists(_COUNTS, max_size=2).map(tuple),
+            channels=_VIA,
+            expires_ms=_COUNTS,
+            on_expiry=TEXTS,
+        ),
+    ),
     st.builds(SetTimer, timer=TEXTS, delay_ms=_COUNTS),
     st.builds(StopStep, step=_STEPS),
     st.builds(

@@ -173,7 +173,6 @@ def test_a_memory_that_the_settings_map_is_a_warning() -> None:
 @pytest.mark.parametrize(
     ("agent", "code"),
     [
-        ("{type: human_task}", "agent.type"),
         ("{type: custom}", "agent.no_handler"),
         ("{type: rag}", "agent.no_folder"),
         ("{type: llm, model: {provider: ollama, model: m}}", "model.provider"),

@@ -362,6 +362,7 @@ def test_every_field_of_an_event_is_minimised_or_names_things() -> None:
         *("estimate", "parent", "previous", "run", "step", "attempt", "usage", "duration_ms", "timer", "name"),
         *("reused", "what_if"),  # of a what-if `said_by` takes what is supposed
         "calls",  # names and hashes
+        *("how", "person", "notice", "channels"),  # who has a task, and how people were told of it
         "waits",  # ids of runs, and names of signals
         "traceparent",  # numbers of a caller's trace
         *("tree", "timers"),  # letters and numbers of nodes, and what timers are called
