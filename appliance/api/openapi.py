@@ -44,6 +44,7 @@ TAGS = (
     "panels",
     "tools",
     "tickets",
+    "human-tasks",
     "mcp",
     "bus",
     "vault",

@@ -15,18 +15,20 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from appliance.auth.callers import Caller
-from appliance.cli.journal import Store, open_journal, reading_catalogue, view_of, watch
+from appliance.cli.journal import Store, open_journal, pinned, reading_catalogue, view_of, watch
 from appliance.costs.forecasts import PlanView
 from appliance.runs.archive import Export, FileView, ImportView, export_file, import_file
 from appliance.runs.history import StateView, state_view
 from appliance.runs.suppositions import Supposition, suppose
+from appliance.runs.tasks import TaskView, task_id, task_view
 from appliance.runs.views import RunView, run_view
 from appliance.tools.direct_calls import ToolList, ToolView, call_directly, tool_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
-from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId
+from runtime.domain.event import TaskMoved
+from runtime.domain.ids import DEFAULT_TENANT, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Entry
-from runtime.domain.run import RunState
+from runtime.domain.run import RunState, fold
 from runtime.engine.migrate import Migration
 from runtime.errors import Conflict, NotFound, Unavailable
 from runtime.policies.human import Person
@@ -118,6 +120,21 @@ class LocalRuns:
     async def signal(self, run: RunId, name: str, payload: Json, by: Person = OPERATOR) -> None:
         """Answer a waiting step. Raises Conflict, and of a task for people as `check_answer`."""
         await self._engine.signal(run, name, payload, actor=by.name, role=by.role)
+
+    async def answer_task(self, run: RunId, step: StepId, answer: Json, by: Person) -> None:
+        """Answer a task for people. Raises as `check_answer`."""
+        await self._engine.answer_task(run, step, answer, by)
+
+    async def move_task(self, run: RunId, moved: TaskMoved) -> None:
+        """Have a task pass into a person's hands, or out of them. Raises as `check_move`."""
+        await self._engine.move_task(run, moved)
+
+    async def restored_task(self, run: RunId, step: StepId) -> TaskView:
+        """A task with what its pseudonyms stand for; the audit log says so."""
+        found = await self._appliance.minimising.restored_entries(self._engine, run, tenant=DEFAULT_TENANT, actor=ACTOR)
+        state = fold(run, found)
+        workflow = await pinned(self._appliance.workflows, state.definition)
+        return task_view(state, state.steps[step], workflow, entries=found)
 
     async def cancel(self, run: RunId, reason: str) -> None:
         """Stop a run. Raises Conflict."""
@@ -254,6 +271,23 @@ class ServedRuns:
     async def signal(self, run: RunId, name: str, payload: Json, by: Person = OPERATOR) -> None:
         """Answer a waiting step. Raises Conflict, and of a task for people as `check_answer`."""
         await self._call("POST", f"/v1/runs/{run}/signal", {"name": name, "payload": payload, **_named(by)})
+
+    async def answer_task(self, run: RunId, step: StepId, answer: Json, by: Person) -> None:
+        """Answer a task for people. Raises as `check_answer`."""
+        asked: Json = {"answer": answer, "actor": by.name, "role": by.role}
+        await self._call("POST", f"/v1/human-tasks/{task_id(run, step)}/complete", asked)
+
+    async def move_task(self, run: RunId, moved: TaskMoved) -> None:
+        """Have a task pass into a person's hands, or out of them. Raises as `check_move`."""
+        way = {"taken": "claim", "assigned": "assign", "returned": "return"}[moved.how]
+        asked: dict[str, Json] = {"actor": moved.actor, "role": moved.role, "note": moved.note}
+        person: dict[str, Json] = {"person": moved.person} if way == "assign" else {}
+        await self._call("POST", f"/v1/human-tasks/{task_id(run, moved.step)}/{way}", {**asked, **person})
+
+    async def restored_task(self, run: RunId, step: StepId) -> TaskView:
+        """A task with what its pseudonyms stand for; the audit log says so."""
+        reply = await self._call("GET", f"/v1/human-tasks/{task_id(run, step)}?restored=true")
+        return msgspec.json.decode(reply.body, type=TaskView)
 
     async def cancel(self, run: RunId, reason: str) -> None:
         """Stop a run. Raises Conflict."""

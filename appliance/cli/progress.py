@@ -34,6 +34,9 @@ class RunProgress:
                 self._tell(f"✓ {printable(step)}  {span(duration_ms)}")
             case StepFailed(step=step, error=error):
                 self._tell(f"✗ {printable(step)}  {error.code}")
+            case AwaitSignal(step=step, terms=terms) if terms is not None:
+                people = " or ".join(terms.roles_at(0)) or terms.assignee or "anybody"
+                self._tell(f"… {printable(step)}  is a task for {printable(people)}")
             case AwaitSignal(step=step, signal=signal):
                 self._tell(f"… {printable(step)}  waits for {printable(signal)!r}")
 

@@ -268,7 +268,11 @@ def next_steps(run: RunView, me: str) -> str:
             lines.append(paragraphs(said, indent=2))
         names = " and ".join(map(repr, run.awaiting))
         lines.append(f"  {click.style(f'waits for {names}; answer with:', fg='yellow')}")
+        tasks = {str(step.signal): step for step in run.steps if isinstance(step.decisions, list)}
         for who, name in _answerable(run):
+            if who == run.run_id and name in tasks:
+                lines.append(f"    {me} human complete {who}.{tasks[name].step} {_decision(tasks[name])}")
+                continue
             lines.append(f"    {me} runs signal {who} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
     lines.append(click.style("  next", dim=True))
     if run.status == "failed":
@@ -278,6 +282,11 @@ def next_steps(run: RunView, me: str) -> str:
     if run.status in ("succeeded", "failed", "cancelled"):
         lines.append(f"    {me} replay {run.run_id} --check")
     return "\n".join(lines)
+
+
+def _decision(step: StepView) -> str:
+    roles, decisions = step.roles or [], step.decisions or []
+    return f"{f'--as NAME --role {roles[0]} ' if roles else ''}--decision '{'|'.join(decisions)}'"
 
 
 def _feedback(run: RunView) -> str:

@@ -37,6 +37,7 @@ COMMANDS = {
     "audit": Lazy("appliance.cli.audit", "List what left and what was refused; verify the log.", OPERATE),
     "bus": Lazy("appliance.cli.bus", "Show messages and who takes them; retry, replay.", OPERATE),
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
+    "human": Lazy("appliance.cli.human", "List, take, assign and answer what waits for people.", OPERATE),
     "tickets": Lazy("appliance.cli.tickets", "List and close tickets, notices and mails.", OPERATE),
     "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),

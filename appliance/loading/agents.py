@@ -160,7 +160,7 @@ def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, 
                 at = node.find(("agents", agent_name, "tools"))[0]
                 hint = did_you_mean(place.guess(tool, own)) or "a call is refused unless tools.yaml declares it"
                 place.child("agents").child(agent_name).child("tools").warn("tool.unknown", message, at, hint)
-    kinds_of = dict.fromkeys(of_operator, UNKNOWN) | {
+    kinds_of = dict.fromkeys(place.reading.site.tools, UNKNOWN) | {
         tool: f"tool.{each.get('type')}" for tool, each in _members(declared).items() if isinstance(each, dict)
     }
     check_channels(agents, kinds_of, node, place)

@@ -64,6 +64,10 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorView | msgspec.UnsetType = msgspec.UNSET
     signal: str | msgspec.UnsetType = msgspec.UNSET
     """The signal that the step waits or waited for."""
+    roles: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """Who may do the task for people that it is; empty: anybody, or the assignee alone."""
+    decisions: list[str] | msgspec.UnsetType = msgspec.UNSET
+    """What may be decided in it."""
     why: str | msgspec.UnsetType = msgspec.UNSET
     """Why it waits, where the plan did not mean to: what was wrong with a model's plan, or what failed."""
     evidence: dict[str, Json] | msgspec.UnsetType = msgspec.UNSET
@@ -267,6 +271,8 @@ def _step_view(step: StepState) -> StepView:
         result=step.output if step.status == "succeeded" else msgspec.UNSET,
         error=_error_view(step.error) if step.status == "failed" and step.error else msgspec.UNSET,
         signal=step.signal or msgspec.UNSET,
+        roles=[*step.task.terms.roles_at(step.task.level)] if step.task else msgspec.UNSET,
+        decisions=[*step.task.terms.decisions] if step.task else msgspec.UNSET,
         why=(step.why if step.status == "waiting" else "") or msgspec.UNSET,
         evidence=step.evidence or msgspec.UNSET,
         runs=step.runs,

@@ -40,7 +40,7 @@ from runtime.engine.subruns import Subruns, part_awaiting
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
-from runtime.policies.human import Person, check_answer, check_move, check_signal, task_of
+from runtime.policies.human import Person, check_answer, check_move, check_signal, open_task
 from runtime.ports import Clock, Minimiser, Planner, StateStore
 
 DefinitionSource = Callable[[DefinitionHash], Awaitable[Workflow]]
@@ -265,13 +265,13 @@ class Engine:
 
     async def answer_task(self, run: RunId, step: StepId, payload: Json, by: Person) -> None:
         """Answer a task for people; durable when this returns. Raises NotFound, and as `check_answer`."""
-        known, _ = task_of(await self.state(run), step)
+        known, _ = open_task(await self.state(run), step)
         received = SignalReceived(name=known.signal, payload=kept(payload, "payload"), actor=by.name, role=by.role)
         await self._to_the_end(self._signal(run, received, partial(check_answer, step=step, received=received)))
 
     async def move_task(self, run: RunId, moved: TaskMoved) -> None:
         """Have a task pass into a person's hands, or out of them; durable when this returns. Raises as `check_move`."""
-        task_of(await self.state(run), moved.step)
+        open_task(await self.state(run), moved.step)
         await self._to_the_end(self._move_task(run, moved))
 
     async def cancel(self, run: RunId, reason: str = "", *, actor: str = "") -> None:

@@ -49,7 +49,7 @@ def check_signal(state: RunState, workflow: Workflow, received: SignalReceived) 
 def check_answer(state: RunState, workflow: Workflow, step: StepId, received: SignalReceived) -> None:
     """Raise Conflict for a task that is over or somebody else's, Refused for a person without the role, and Invalid for
     an answer that it does not take."""
-    _, task = _open(state, step)
+    _, task = open_task(state, step)
     person = Person(received.actor, received.role)
     _check_may(state, step, task, person)
     if task.taken_by and task.taken_by != person.name:
@@ -60,7 +60,7 @@ def check_answer(state: RunState, workflow: Workflow, step: StepId, received: Si
 
 def check_move(state: RunState, workflow: Workflow, moved: TaskMoved) -> None:
     """Raise Conflict for a task that is over or somebody else's, and Refused for a person without the role."""
-    _, task = _open(state, moved.step)
+    _, task = open_task(state, moved.step)
     person = Person(moved.actor, moved.role)
     _check_may(state, moved.step, task, person)
     is_others = bool(task.taken_by) and task.taken_by != person.name
@@ -72,7 +72,8 @@ def check_move(state: RunState, workflow: Workflow, moved: TaskMoved) -> None:
         raise Conflict("human.taken", f"task {state.run}.{moved.step} is {person.name!r}'s already")
 
 
-def _open(state: RunState, step: StepId) -> tuple[StepState, TaskState]:
+def open_task(state: RunState, step: StepId) -> tuple[StepState, TaskState]:
+    """The task of a step. Raises NotFound where there is none, Conflict where it is over."""
     found, task = task_of(state, step)
     if step not in state.open:
         by = f" by {task.decided_by!r}" if task.decided_by else ""
