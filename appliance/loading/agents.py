@@ -61,9 +61,6 @@ OWN_KEYS = {
 }
 """Keys of one agent type alone; they end up in the agent's config."""
 
-CALLERS = ("custom", "database", "llm", "rules_engine", "vision_model")
-TOOL = "tool/"
-"""What stands before a tool of the operator's among the names that are known beyond the document."""
 CALLERS = ("custom", "database", "human_task", "llm", "rules_engine", "vision_model")
 """Types that call tools."""
 
