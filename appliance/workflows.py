@@ -38,7 +38,7 @@ class WorkflowLine(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     source: str
-    """`published`, put here by an operator, or `template`, part of the program."""
+    """`published`, put here by an operator, `template`, part of the program, or `developed`, by `af dev`."""
     folder: Path | None = None
     """Where its files lie; None: in the journal's file."""
 
@@ -70,6 +70,16 @@ class WorkflowCatalogue:
         self._known: dict[DefinitionHash, Workflow] = {}
         self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
+        self._developed: dict[str, DefinitionHash] = {}
+
+    async def develop(self, workflow: Workflow) -> Workflow:
+        """Have its name find this definition from now on, until the process ends; runs that have begun keep theirs.
+
+        Durable when this returns, as a definition is that a run was pinned to; its name is not.
+        """
+        kept = await self.keep(workflow)
+        self._developed[workflow.name] = kept.hash
+        return kept
 
     async def list(self) -> Sequence[WorkflowLine]:
         """The published workflows, then the templates that none of them hides, by name."""
@@ -80,6 +90,7 @@ class WorkflowCatalogue:
                     lines[name] = WorkflowLine(name=name, source=source)
             for file in sorted(root.glob(f"*/{FILE}")):
                 lines[file.parent.name] = WorkflowLine(name=file.parent.name, source=source, folder=file.parent)
+        lines |= {name: WorkflowLine(name=name, source="developed") for name in self._developed}
         return sorted(lines.values(), key=lambda line: (line.source, line.name))
 
     async def names(self) -> Sequence[str]:
@@ -94,6 +105,8 @@ class WorkflowCatalogue:
         """
         if name.startswith("sha256:"):
             return await self.ready(DefinitionHash(name))
+        if name in self._developed:
+            return await self.ready(self._developed[name])
         if _is_name(name) and (self._folders / name / FILE).is_file():
             return await self._load(self._folders / name)
         published = (await self._names_published()).get(name)

@@ -21,7 +21,7 @@ class WorkflowLine(msgspec.Struct, frozen=True):
 
     name: str
     source: str
-    """`published` here, or a `template` that came with the program."""
+    """`published` here, a `template` that came with the program, or `developed`, by `af dev`."""
 
 
 class WorkflowList(msgspec.Struct, frozen=True):

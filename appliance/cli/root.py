@@ -24,6 +24,7 @@ COMMANDS = {
     "workflows": Lazy("appliance.cli.workflows", "List the workflows that can be run.", BUILD),
     "validate": Lazy("appliance.cli.validate", "Name every problem in definitions.", BUILD),
     "test": Lazy("appliance.cli.scenarios", "Run a project's scenarios, offline.", BUILD),
+    "dev": Lazy("appliance.cli.dev", "Check and test a project at every save; serve it.", BUILD),
     "simulate": Lazy("appliance.cli.simulate", "Drive a plan with scripted results.", BUILD),
     "memory": Lazy("appliance.cli.memory", "Fill and search long-term memory.", BUILD),
     "serve": Lazy("appliance.cli.serve", "Serve the HTTP API and go on with open runs.", OPERATE),

@@ -1,6 +1,6 @@
 """Scenarios while they run: a line for each as it ends, and one for what is under way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -22,14 +22,24 @@ class Showing:
     """Runs suites and tells of each result. Stops at the first failure where `fail_fast` is set."""
 
     def __init__(
-        self, af: Af, progress: RunProgress, *, jobs: int, fail_fast: bool = False, keep: str = "", total: int = 0
+        self,
+        af: Af,
+        progress: RunProgress,
+        *,
+        jobs: int,
+        fail_fast: bool = False,
+        keep: str = "",
+        total: int = 0,
+        ended: Callable[[Scenario | Dataset], None] = lambda _: None,
     ) -> None:
+        """`ended`: is told of each scenario and dataset once its result is known."""
         self._af = af
         self._progress = progress
         self._jobs = jobs
         self._fail_fast = fail_fast
         self._keep = keep
         self._total = total
+        self._tell = ended
         self._ended = 0
         self._failed = 0
 
@@ -56,6 +66,7 @@ class Showing:
         async with aclosing(bench.results(scenarios, jobs=self._jobs, begun=self._begun)) as ended:
             async for result in ended:
                 results.append(result)
+                self._tell(result.scenario)
                 self._count(is_failed=bool(result.attempts) and not result.passed)
                 self._af.terminal.say(line_of(result))
                 if said := details(result, keep=self._keep):
@@ -71,6 +82,7 @@ class Showing:
                 results.append(result)
                 self._progress.work(dataset.name, len(results), len(dataset.rows))
         found = DatasetResult(dataset=dataset, results=tuple(results))
+        self._tell(dataset)
         self._count(is_failed=not found.passed)
         self._af.terminal.say(dataset_report(found, keep=self._keep))
         return found

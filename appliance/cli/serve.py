@@ -1,5 +1,6 @@
 """`af serve`: the HTTP API, and an engine that goes on with whatever was unfinished."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,11 @@ from appliance.cli.context import Af, pass_af
 from runtime.errors import Invalid
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from appliance.config.settings import Settings
+    from appliance.server import Address
+    from appliance.wiring import Appliance
 
 
 @click.command(
@@ -53,13 +58,40 @@ def serve(
     """
     if (tls_cert is None) is not (tls_key is None):
         raise Invalid("server.half_tls", "--tls-cert and --tls-key go together; give both")
+    run_server(
+        af,
+        _settings(af, drain_s, socket),
+        what="af serve",
+        listen=listen,
+        socket=socket,
+        tls=(tls_cert, tls_key) if tls_cert and tls_key else None,
+        insecure_listen=insecure_listen,
+        names=names,
+    )
+
+
+def run_server(
+    af: Af,
+    settings: "Settings",
+    *,
+    what: str,
+    listen: str | None,
+    socket: Path | None = None,
+    tls: tuple[Path, Path] | None = None,
+    insecure_listen: bool = False,
+    names: tuple[str, ...] = (),
+    beside: "Callable[[Appliance], Coroutine[object, object, None]] | None" = None,
+) -> None:
+    """Serve until a signal, inside the air gap where the settings ask for one.
+
+    `beside`: works on the appliance from when it is up until it stops.
+    """
     from appliance.airgap import enter
     from appliance.front import open_front
     from runtime.engine.clock import SystemClock
 
-    settings = _settings(af, drain_s, socket)
     now_us = SystemClock().now_us
-    front = open_front(listen or settings.listen, has_tls=tls_cert is not None, insecure_listen=insecure_listen)
+    front = open_front(listen or settings.listen, has_tls=tls is not None, insecure_listen=insecure_listen)
     # before anything heavy is imported: no library may have started a thread
     gap = enter(settings, now_us, front=front) if settings.mode == "air_gapped" else None
 
@@ -72,6 +104,7 @@ def serve(
     af.open_log()
     if gap is not None:
         gap.settle()
+    appliance = Appliance(settings, what=what, known=af.known)
 
     def ready(address: Address) -> None:
         if gap is not None:
@@ -79,20 +112,42 @@ def serve(
         announce(address)
         af.terminal.document(msgspec.to_builtins(address, enc_hook=str))
 
-    serving = serve_appliance(
-        Appliance(settings, what="af serve", known=af.known),
+    serving = partial(
+        serve_appliance,
+        appliance,
         front=front,
         socket=socket,
-        tls=Tls(tls_cert, tls_key) if tls_cert and tls_key else None,
+        tls=Tls(*tls) if tls else None,
         insecure_listen=insecure_listen,
         names=names,
-        on_ready=ready,
     )
     try:
-        uvloop.run(serving)
+        uvloop.run(_serve(serving, ready, beside and partial(beside, appliance)))
     finally:
         if gap is not None:
             gap.forget()
+
+
+async def _serve(
+    serving: "Callable[..., Coroutine[object, object, None]]",
+    ready: "Callable[[Address], None]",
+    beside: "Callable[[], Coroutine[object, object, None]] | None",
+) -> None:
+    import asyncio
+
+    working: list[asyncio.Task[None]] = []
+
+    def up(address: "Address") -> None:
+        ready(address)
+        if beside is not None:
+            working.append(asyncio.create_task(beside(), name="beside"))
+
+    try:
+        await serving(on_ready=up)
+    finally:
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
 
 
 def _settings(af: Af, drain_s: float | None, socket: Path | None) -> "Settings":

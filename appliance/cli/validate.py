@@ -41,12 +41,12 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     from appliance.loader import check
     from appliance.loading.site import site_of
 
-    site = site_of(af.settings, tools=_tools(af.data_folder))
+    site = site_of(af.settings, tools=declared_tools(af.data_folder))
     checked = [check(path, site=site) for path in _files(paths)]
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:
         for problem in found.problems:
-            af.terminal.say(_line(problem))
+            af.terminal.say(problem_line(problem))
         if not found.problems:
             name = f" {found.workflow.name!r}" if found.workflow else ""
             af.terminal.say(f"{found.file}: {click.style('fine', fg='green')}, {found.kind}{name}")
@@ -64,7 +64,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     return 2 if is_bad else 0
 
 
-def _tools(data: Path) -> frozenset[str]:
+def declared_tools(data: Path) -> frozenset[str]:
     """The tools that the operator declares; none where the file has errors: `af doctor` tells."""
     from appliance.tools.rules import rule_book
 
@@ -86,7 +86,8 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         yield from projects
 
 
-def _line(problem: "Problem") -> str:
+def problem_line(problem: "Problem") -> str:
+    """A problem with its place, its severity coloured."""
     word = click.style(problem.severity, fg=COLORS[problem.severity], bold=True)
     return printable(problem).replace(f" {problem.severity}[", f" {word}[", 1)
 
