@@ -27,6 +27,7 @@ from tui.screens.compare import CompareScreen
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.dead import DeadScreen
 from tui.screens.run import RunScreen
+from tui.screens.task import decided
 from tui.screens.time_travel import TimeTravelScreen
 from tui.screens.views import ViewScreen
 from tui.screens.what_if import WhatIfScreen
@@ -262,6 +263,11 @@ class Dashboard(App[None]):
             if not found.awaiting and not signal:
                 raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
             signal = signal or found.awaiting[0]
+            if task := found.task(signal):
+                if done := await decided(self, await self.client.task(task)):
+                    self.polled.forget("waiting")
+                    self.notify(done, title=short(run))
+                return
             about = waiting_lines(workflow, run, signal, why, answer_text(found.output))
             hint = 'text, or JSON such as {"answer": "…"}'
             said = await self.push_screen_wait(Asked("Answer", about, hint=hint, button="Send"))

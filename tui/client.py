@@ -30,9 +30,11 @@ KINDS = "&kind=run&kind=imported&kind=what_if"
 class Client:
     """An appliance, as the screens see it."""
 
-    def __init__(self, ask: Ask, follow: Follow, *, name: str = "") -> None:
+    def __init__(self, ask: Ask, follow: Follow, *, name: str = "", actor: str = "", role: str = "") -> None:
+        """`actor`, `role`: who does tasks for people, where the server takes that from here."""
         self._ask = ask
         self._follow = follow
+        self._by: dict[str, Json] = {key: said for key, said in (("actor", actor), ("role", role)) if said}
         self.name = name
         """How to call the server in a message."""
 
@@ -123,6 +125,18 @@ class Client:
     async def signal(self, run: str, name: str, payload: Json) -> None:
         """Answer a run that waits. Raises Conflict when it does not."""
         await self._ask("POST", f"/v1/runs/{quote(run, safe='')}/signal", {"name": name, "payload": payload})
+
+    async def task(self, task: str) -> shapes.HumanTask:
+        """A task for people."""
+        return await self._read(f"/v1/human-tasks/{quote(task, safe='')}", shapes.HumanTask)
+
+    async def move_task(self, task: str, way: str) -> None:
+        """`claim` or `return` a task. Raises Refused without the role, Conflict where it is somebody else's."""
+        await self._ask("POST", f"/v1/human-tasks/{quote(task, safe='')}/{way}", {**self._by})
+
+    async def complete_task(self, task: str, answer: Json) -> None:
+        """Answer a task. Raises as `move_task`, and Invalid for an answer that it does not take."""
+        await self._ask("POST", f"/v1/human-tasks/{quote(task, safe='')}/complete", {"answer": answer, **self._by})
 
     async def cancel(self, run: str, reason: str) -> None:
         """Stop a run. Raises Conflict when it has ended."""

@@ -254,6 +254,9 @@ class Wait(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     part_of: str | None = None
     until: str | None = None
+    roles: list[str] = []
+    holder: str = ""
+    status: str = ""
 
 
 class Waits(msgspec.Struct, frozen=True):
@@ -261,6 +264,36 @@ class Waits(msgspec.Struct, frozen=True):
 
     waits: list[Wait] = []
     more: bool = False
+
+
+class HumanTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task for people."""
+
+    task_id: str
+    run_id: str
+    workflow: str
+    step: str
+    signal: str
+    status: str
+    title: str
+    instructions: str = ""
+    roles: list[str] = []
+    assignee: str = ""
+    taken_by: str = ""
+    level: int = 0
+    decisions: list[str] = []
+    form: Json = None
+    escalates_at: str | None = None
+    expires_at: str | None = None
+
+
+class StepOfRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A step, as far as it is a task."""
+
+    step: str
+    status: str = ""
+    signal: str = ""
+    decisions: list[str] | None = None
 
 
 class WorkflowName(msgspec.Struct, frozen=True):
@@ -292,6 +325,12 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     output: Json = None
     error: ErrorText | None = None
     awaiting: list[str] = []
+    steps: list[StepOfRun] = []
+
+    def task(self, signal: str) -> str:
+        """The id of the task for people that a signal would answer; empty where it is none."""
+        found = (each for each in self.steps if each.signal == signal and each.status == "waiting")
+        return next((f"{self.run_id}.{each.step}" for each in found if each.decisions is not None), "")
 
 
 class WhyLink(msgspec.Struct, frozen=True, kw_only=True):

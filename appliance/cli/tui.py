@@ -37,8 +37,21 @@ LOOKS = ("dark", "light", "contrast")
 @click.option("--serve", is_flag=True, help="Show it in a browser on this machine, behind the API key.")
 @click.option("--listen", metavar="HOST:PORT", default=LISTEN, show_default=True, help="Where, for --serve.")
 @click.option("--theme", type=click.Choice(LOOKS), default="dark", show_default=True)
+@click.option("--as", "actor", metavar="NAME", default="", help="Who does tasks for people here; with the socket.")
+@click.option("--role", metavar="ROLE", default="", help="In what role; with the socket.")
 @pass_af
-def tui(af: Af, *, url: str | None, key_file: Path | None, start: bool, serve: bool, listen: str, theme: str) -> None:
+def tui(
+    af: Af,
+    *,
+    url: str | None,
+    key_file: Path | None,
+    start: bool,
+    serve: bool,
+    listen: str,
+    theme: str,
+    actor: str,
+    role: str,
+) -> None:
     """Watch and steer everything that runs here: runs, agents, plans, memory, calls, costs.
 
     Keys are shown at the bottom; ? explains each screen. Runs go on when the dashboard is left.
@@ -48,12 +61,18 @@ def tui(af: Af, *, url: str | None, key_file: Path | None, start: bool, serve: b
     with _server(af, wanted=start and not url):
         _require_server(_door(af, url, key_file))
         if serve:
-            _serve(af, url, key_file, listen, theme=theme)
+            _serve(af, url, key_file, listen, look=_look(theme, actor, role))
         else:
-            _show(af, url, key_file, theme)
+            _show(af, url, key_file, theme, by=(actor, role))
 
 
-def _serve(af: Af, url: str | None, key_file: Path | None, listen: str, *, theme: str) -> None:
+def _look(theme: str, actor: str, role: str) -> list[str]:
+    """The options of the dashboard that each tab starts."""
+    by = [*(["--as", actor] if actor else []), *(["--role", role] if role else [])]
+    return ["--theme", theme, *by]
+
+
+def _serve(af: Af, url: str | None, key_file: Path | None, listen: str, *, look: list[str]) -> None:
     import asyncio
 
     from appliance.front import split_address
@@ -61,7 +80,7 @@ def _serve(af: Af, url: str | None, key_file: Path | None, listen: str, *, theme
 
     host, port = split_address(listen)
     reach = ["--url", url, *(["--key-file", str(key_file.absolute())] if key_file else [])] if url else []
-    command = [sys.executable, *_program(), "--data", str(af.settings.data), "tui", "--theme", theme, *reach]
+    command = [sys.executable, *_program(), "--data", str(af.settings.data), "tui", *look, *reach]
 
     async def admits(key: str) -> bool:
         return await _is_good(url, key) if url else _owner(af, key) is not None
@@ -101,7 +120,7 @@ async def _is_good(url: str, key: str) -> bool:
     return True
 
 
-def _show(af: Af, url: str | None, key_file: Path | None, theme: str) -> None:
+def _show(af: Af, url: str | None, key_file: Path | None, theme: str, *, by: tuple[str, str]) -> None:
     if not (sys.stdout.isatty() and sys.stderr.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
         raise Invalid(
             "tui.no_terminal",
@@ -112,7 +131,7 @@ def _show(af: Af, url: str | None, key_file: Path | None, theme: str) -> None:
     from tui.client import Client
 
     door = _door(af, url, key_file)
-    client = Client(door.call, door.events, name=door.name)
+    client = Client(door.call, door.events, name=door.name, actor=by[0], role=by[1])
     Dashboard(client, now_us=SystemClock().now_us, theme=f"af-{theme}").run()
 
 

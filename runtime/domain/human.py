@@ -145,6 +145,11 @@ def is_expiry(timer: str) -> bool:
     return timer.startswith(f"{HUMAN_TIMERS}expire:")
 
 
+def is_end(timer: str) -> bool:
+    """Whether a timer ends a task, or takes it to the next level."""
+    return timer.startswith((f"{HUMAN_TIMERS}expire:", f"{HUMAN_TIMERS}escalate:"))
+
+
 def audience(task: TaskState, notice: str) -> tuple[str, ...]:
     """Whom a notice is for: the person who has the task, else the roles whose turn it is."""
     kind = notice.partition(":")[0]

@@ -87,10 +87,13 @@ class Seen:
 
 
 @asynccontextmanager
-async def dashboard(served: Served, *, size: tuple[int, int] = NARROW, theme: str = "af-dark") -> AsyncIterator[Seen]:
-    """The dashboard of a server, once it has listed the runs."""
+async def dashboard(
+    served: Served, *, size: tuple[int, int] = NARROW, theme: str = "af-dark", by: tuple[str, str] = ("", "")
+) -> AsyncIterator[Seen]:
+    """The dashboard of a server, once it has listed the runs; `by`: who does tasks for people, and in what role."""
     door = ServedDoor(socket=served.address.socket)
-    app = Dashboard(Client(door.call, door.events, name=door.name), now_us=SystemClock().now_us, theme=theme)
+    client = Client(door.call, door.events, name=door.name, actor=by[0], role=by[1])
+    app = Dashboard(client, now_us=SystemClock().now_us, theme=theme)
     try:
         async with app.run_test(size=size) as pilot:
             seen = Seen(app, pilot)

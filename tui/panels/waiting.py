@@ -30,10 +30,11 @@ def key_of(wait: Wait) -> str:
 def _cells(wait: Wait, now_us: int) -> Sequence[Span]:
     within = f"  in {short(wait.part_of)}" if wait.part_of else ""
     left = f"in {age(2 * now_us - micros(wait.until), now_us)}" if wait.until else "–"
+    whose = f"  {wait.holder} has it" if wait.holder else f"  for {' or '.join(wait.roles)}" if wait.roles else ""
     return (
         (age(micros(wait.since), now_us), "warn"),
         (wait.workflow, "strong"),
-        (f"{wait.signal}{f'  ({wait.why})' if wait.why else ''}{within}", ""),
+        (f"{wait.signal}{whose}{f'  ({wait.why})' if wait.why else ''}{within}", ""),
         (left, "dim"),
         (short(wait.run_id), "dim"),
     )

@@ -75,13 +75,19 @@ class Picked(ModalScreen[str | None]):
     AUTO_FOCUS = ".main"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "Back")]
 
-    def __init__(self, title: str, names: Sequence[str], *, empty: str) -> None:
+    def __init__(self, title: str, names: Sequence[str], *, empty: str, lines: Sequence[Line] = ()) -> None:
+        """`lines`: what it is about."""
         super().__init__()
-        self._title, self._names, self._empty = title, names, empty
+        self._title, self._names, self._empty, self._lines = title, names, empty, lines
 
     def compose(self) -> ComposeResult:
-        """The list."""
-        with Vertical(classes="box pick") as box:
+        """What it is about, and the list."""
+        with Vertical(classes="box task" if self._lines else "box pick") as box:
+            if self._lines:
+                text = Lines(fixed(list(self._lines)), has_cursor=False, classes="about")
+                text.can_focus = False
+                text.styles.height = min(len(self._lines), max(1, self.app.size.height - 10))
+                yield text
             box.border_title = self._title
             box.border_subtitle = "Enter chooses · Esc back"
             column = (Column("", 0),)

@@ -1,0 +1,95 @@
+"""A task for people in the dashboard: seen, taken, and decided with keys."""
+
+import pytest
+
+from runtime.errors import Invalid
+from tests.appliance.api.serving import Served
+from tests.tui.screens import NARROW, Seen, ask, dashboard
+from tui.lines import plain
+from tui.screens.asking import Asked, Picked
+from tui.screens.dashboard import DashboardScreen
+from tui.screens.task import fields_of, form_lines, task_lines
+from tui.shapes import HumanTask
+
+REVIEW = """\
+name: review
+agents:
+  check:
+    type: human_task
+    config:
+      assignment_rules: [{role: clerk}, {backup_role: deputy}]
+      escalation: {timeout: 4h, escalation_chain: [boss]}
+      title: "Refund for order 17"
+      instructions: "The customer says {{ input.text }}, and wants 20 EUR back. The parcel came a week late."
+      form: {type: object, properties: {amount: {type: number}, reason: {type: string}}, required: [amount]}
+"""
+
+
+async def test_a_task_is_taken_and_decided_with_keys(served: Served) -> None:
+    """From the list of what waits to the end of its run, in a small terminal."""
+    answer = await served.client.put(
+        "/v1/workflows/review", content=REVIEW, headers={"content-type": "application/yaml"}
+    )
+    assert answer.is_success, answer.text
+    run = await ask(served, "review")
+    async with dashboard(served, size=NARROW, by=("ann", "clerk")) as seen:
+        await seen.press("8")
+        await seen.until(lambda: "check  for clerk or deputy" in seen.lines("waiting"), "waiting")
+        seen.save("narrow-task-list")
+        await _open(seen)
+        assert "The customer says hi" in seen.text()
+        seen.save("narrow-task")
+        await seen.press("down", "down", "enter")
+        await seen.until(lambda: "ann has it" in seen.lines("waiting"), "taken")
+        await _open(seen)
+        await seen.press("enter")
+        await seen.until(lambda: "its form" in seen.text(), "the form")
+        seen.save("narrow-task-form")
+        await seen.type('amount=12.5 reason="too late"')
+        await seen.press("enter")
+        await seen.until(lambda: "why, for the journal" in seen.text(), "the comment")
+        await seen.type("Fine.")
+        await seen.press("enter")
+        await seen.until(lambda: "Nothing waits for a person." in seen.lines("waiting"), "answered")
+    done = (await served.client.get(f"/v1/human-tasks/{run}.check")).json()
+    output = {"decision": "approve", "comment": "Fine.", "fields": {"amount": 12.5, "reason": "too late"}}
+    assert (output, "ann", "completed") == (done["answer"], done["decided_by"], done["status"])
+
+
+async def _open(seen: Seen) -> None:
+    await seen.until(lambda: isinstance(seen.app.screen, DashboardScreen), "the dashboard")
+    await seen.press("enter")
+    await seen.until(lambda: isinstance(seen.app.screen, Picked) and "Task of review" in seen.text(), "the task")
+    assert not isinstance(seen.app.screen, Asked)
+
+
+def test_what_is_asked_fits_a_small_screen_and_says_whose_turn_it_is() -> None:
+    task = HumanTask(
+        task_id="r-1.check",
+        run_id="r-1",
+        workflow="w",
+        step="check",
+        signal="check",
+        status="in_progress",
+        title="A title",
+        instructions="long " * 400,
+        taken_by="ann",
+        level=1,
+        decisions=["approve", "reject"],
+    )
+    said = plain(task_lines(task, 0))
+    assert "ann has taken it" in said
+    assert "its time ran out 1×" in said
+    assert "more lines: af human show r-1" in said
+    assert len(task_lines(task, 0)) <= 13
+
+
+def test_fields_are_typed_as_names_and_values_or_as_json() -> None:
+    assert {"amount": 12.5, "why": "too late", "ok": True} == fields_of('amount=12.5 why="too late" ok=true')
+    assert {"a": 1} == fields_of('{"a": 1}')
+    for wrong in ("amount", '"open'):
+        with pytest.raises(Invalid):
+            fields_of(wrong)
+    assert "amount  number, required" in plain(
+        form_lines({"properties": {"amount": {"type": "number"}}, "required": ["amount"]})
+    )
