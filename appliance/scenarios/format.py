@@ -57,6 +57,8 @@ class Signal(msgspec.Struct, frozen=True):
 
     name: str
     data: Json = {}
+    role: str = ""
+    """In what role a task for people is answered; empty: the first that may."""
 
 
 class Scenario(msgspec.Struct, frozen=True, kw_only=True):

@@ -78,6 +78,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
         return len({attempt.outcome for attempt in self.attempts})
 
 
+def _role(state: RunState, signal: str) -> str:
+    """A role that may answer the task that a signal answers; empty: anybody may."""
+    step = state.awaited().get(signal)
+    task = state.steps[step].task if step is not None else None
+    return next(iter(task.terms.roles_at(task.level)), "") if task else ""
+
+
 def settings_for_tests(settings: Settings, data: Path) -> Settings:
     """A user's settings for a data folder of its own: the models and limits are theirs, and nothing goes out.
 
@@ -183,7 +190,8 @@ class Bench:
                     at=f"signals.{number}", expected=f"a run that waits for {signal.name!r}", found=waits
                 )
                 return state, (never,)
-            await engine.signal(run, signal.name, signal.data, actor=ACTOR)
+            role = signal.role or _role(state, signal.name)
+            await engine.signal(run, signal.name, signal.data, actor=ACTOR, role=role)
             state = await engine.wait(run)
         return state, ()
 

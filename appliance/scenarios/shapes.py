@@ -162,8 +162,8 @@ def _answers(node: Node, place: Place) -> Json:
 def _signals(node: Node, place: Place) -> Json:
     if isinstance(node.value, dict):
         return [{"name": name, "data": plain(value)} for name, value in node.value.items()]
-    one = record("a signal", {"name": text, "data": anything}, required=("name",))
-    return list_of(one, what="a list of {name, data}, or a mapping from signals to data")(node, place)
+    one = record("a signal", {"name": text, "data": anything, "role": text}, required=("name",))
+    return list_of(one, what="a list of {name, data, role}, or a mapping from signals to data")(node, place)
 
 
 def _output(node: Node, place: Place) -> Json:
