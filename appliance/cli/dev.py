@@ -53,9 +53,10 @@ def dev(af: Af, project: Path, *, runs_all: bool, serves: bool, listen: str | No
 
     if not project.exists() or (project.is_dir() and not (project / FILE).exists()):
         raise NotFound("dev.no_project", f"there is no {FILE} in {str(project)!r}; name a project's folder or its file")
-    from appliance.scenarios.running import settings_for_tests
+    from appliance.scenarios.running import settings_for_tests, take_tools
 
     with tempfile.TemporaryDirectory(prefix="agentflow-dev-", ignore_cleanup_errors=True) as folder:
+        take_tools(af.settings, Path(folder))
         tests = settings_for_tests(af.settings, Path(folder))
         af.is_rehearsal = not serves
         if serves:

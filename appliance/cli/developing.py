@@ -16,7 +16,7 @@ from appliance.cli.progress import RunProgress
 from appliance.cli.scenario_report import summary
 from appliance.cli.scenario_runs import Showing
 from appliance.cli.terminal import clip, columns, printable
-from appliance.cli.validate import declared_tools, problem_line
+from appliance.cli.validate import problem_line
 from appliance.loader import FILE as WORKFLOW_FILE
 from appliance.loader import Checked, check
 from appliance.loading.site import site_of
@@ -27,6 +27,7 @@ from appliance.scenarios.format import Dataset, Scenario, Suite
 from appliance.scenarios.running import bench
 from appliance.scenarios.tally import totals
 from appliance.scenarios.touched import marks_of, touched
+from appliance.tools.rules import declared_tools
 from runtime.engine.clock import SystemClock
 from runtime.errors import AgentFlowError, NotFound
 

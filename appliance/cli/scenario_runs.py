@@ -42,6 +42,7 @@ class Showing:
         self._tell = ended
         self._ended = 0
         self._failed = 0
+        self._say_so_far()
 
     async def run(self, bench: "Bench", suites: Sequence[Suite]) -> list[SuiteResult]:
         """The results of what was run."""
@@ -93,6 +94,10 @@ class Showing:
     def _count(self, *, is_failed: bool) -> None:
         self._ended += 1
         self._failed += is_failed
+        self._say_so_far()
+
+    def _say_so_far(self) -> None:
+        """What an interruption says."""
         passed = self._ended - self._failed
         failed = f", {self._failed} failed" if self._failed else ""
         self._af.parting = f"{self._ended} of {self._total} scenarios were run: {passed} passed{failed}"

@@ -119,11 +119,12 @@ def rehearsal(af: Af, *, keep: bool = False) -> Iterator[str]:
     import tempfile
 
     from appliance.cli.context import program
-    from appliance.scenarios.running import settings_for_tests
+    from appliance.scenarios.running import settings_for_tests, take_tools
 
     user: Settings = af.settings
     folder = Path(tempfile.mkdtemp(prefix="agentflow-test-"))
     try:
+        take_tools(user, folder)
         _ = af.me  # how it was called, before the data folder is another one
         af.is_sealed, af.is_rehearsal = user.mode == "air_gapped", True
         af.data, af.settings = folder, settings_for_tests(user, folder)

@@ -11,7 +11,7 @@ import msgspec
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
 from appliance.cli.terminal import printable
-from runtime.errors import AgentFlowError, NotFound
+from runtime.errors import NotFound
 
 if TYPE_CHECKING:
     from appliance.loader import Checked
@@ -40,6 +40,7 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """
     from appliance.loader import check
     from appliance.loading.site import site_of
+    from appliance.tools.rules import declared_tools
 
     site = site_of(af.settings, tools=declared_tools(af.data_folder))
     checked = [check(path, site=site) for path in _files(paths)]
@@ -62,16 +63,6 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
         }
     )
     return 2 if is_bad else 0
-
-
-def declared_tools(data: Path) -> frozenset[str]:
-    """The tools that the operator declares; none where the file has errors: `af doctor` tells."""
-    from appliance.tools.rules import rule_book
-
-    try:
-        return frozenset(spec.id for spec in rule_book(data).specs)
-    except AgentFlowError:
-        return frozenset()
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from appliance.config.settings import Settings
 from appliance.loading.site import site_of
 from appliance.scenarios.format import Scenario, Suite
 from appliance.scenarios.playing import with_answers
+from appliance.tools.rules import declared_tools
 from runtime.domain.problem import Problem
 from runtime.domain.spelling import did_you_mean, nearest
 from runtime.domain.workflow import Workflow
@@ -18,7 +19,7 @@ class Definitions:
     """Reads each definition once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._site = site_of(settings)
+        self._site = site_of(settings, tools=declared_tools(settings.data))
         self._turn = 0
         self._read: dict[Path, Workflow] = {}
 

@@ -1,6 +1,7 @@
 """Runs scenarios on an appliance of its own data folder, and says what became of each."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from appliance.scenarios.definitions import Definitions
 from appliance.scenarios.expectations import Difference, Found, differences, warnings
 from appliance.scenarios.format import Scenario
 from appliance.scenarios.places import Absent, found_at
+from appliance.tools.rules import FILE as TOOLS_FILE
 from runtime.audit.record import entry_of
 from runtime.costs.calibration import whole_usage
 from runtime.domain.canonical import Json, digest
@@ -105,6 +107,14 @@ def settings_for_tests(settings: Settings, data: Path) -> Settings:
         durability="normal",
         drain_s=0.0,
     )
+
+
+def take_tools(settings: Settings, data: Path) -> None:
+    """Have the operator's own tools in another data folder too, with the rules for all of them."""
+    own = settings.data / TOOLS_FILE
+    if own.is_file():
+        data.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(own, data / TOOLS_FILE)
 
 
 @asynccontextmanager

@@ -155,3 +155,11 @@ def _role(found: Mapping[str, Json]) -> RoleRule:
 
 def _mapping(found: Json) -> dict[str, Json]:
     return found if isinstance(found, dict) else {}
+
+
+def declared_tools(data: Path) -> frozenset[str]:
+    """The names of the tools that the operator declares; none where the file has errors: `af doctor` tells."""
+    try:
+        return frozenset(spec.id for spec in rule_book(data).specs)
+    except AgentFlowError:
+        return frozenset()

@@ -186,6 +186,22 @@ def test_nothing_leaves_this_machine(af: Af, folder: Path) -> None:
     assert ("egress", "http to api.example.org:80, refused") == (differences[-1]["at"], differences[-1]["found"])
 
 
+def test_tools_of_the_operator_are_there_too(af: Af, folder: Path) -> None:
+    """A definition that names one is checked as it is where it runs in earnest."""
+    (folder / "data").mkdir()
+    (folder / "data" / "tools.yaml").write_text(
+        "tool_registry: {tools: {look_up: {type: http, url: 'http://x.example/'}}}\n"
+    )
+    (folder / "desk.yaml").write_text(
+        "name: desk\nagents:\n"
+        "  a: {type: llm, model: {provider: scripted, answers: [hello]}, prompt: hi, tools: [look_up]}\n"
+    )
+    text = "version: 1\nworkflow: desk.yaml\nscenarios:\n  - {name: a, expect: {output: {text: hello}}}\n"
+    said = af("test", written(folder, text))
+    assert 0 == said.code, said
+    assert ["tools.yaml"] == os.listdir(folder / "data")
+
+
 def test_models_that_are_not_here_are_named_before_anything_runs(af: Af, folder: Path) -> None:
     (folder / "desk.yaml").write_text(
         "name: desk\nagents:\n  a: {type: llm, model: {provider: local, name: smollm2-135m-instruct}, prompt: hi}\n"
