@@ -8,13 +8,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from traceback import extract_tb
 
 from jinja2 import ChainableUndefined, TemplateError
 from jinja2 import Template as JinjaTemplate
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, kind_in_words
 from runtime.errors import Invalid, StepFailure
 
 Render = Callable[[Mapping[str, Json]], Json]
@@ -26,6 +27,11 @@ MAX_RENDERED = 1_000_000
 _MISTAKES = (TemplateError, TypeError, AttributeError, ArithmeticError, ValueError, LookupError, RecursionError)
 
 _PATH = re.compile(r"\s*\{\{\s*([A-Za-z_]\w*(?:\.\w+)*)\s*\}\}\s*")
+_EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_READ = re.compile(r"(?<![\w.|])[A-Za-z_]\w*(?:\.\w+)*")
+MAX_SHOWN = 120
+"""Characters of an expression that an error quotes."""
 _DOTTED = re.compile(r"\{\{(-?)\s*\.(?=[A-Za-z_])")
 
 
@@ -69,10 +75,10 @@ class Template:
         except TemplateError as error:
             raise Invalid("template.invalid", f"not a template: {error}") from None
 
-        return lambda data: _rendered(template, data)
+        return lambda data: _rendered(template, data, text)
 
 
-def _rendered(template: JinjaTemplate, data: Mapping[str, Json]) -> str:
+def _rendered(template: JinjaTemplate, data: Mapping[str, Json], source: str) -> str:
     """Render piece by piece, so that a loop that never ends grows no further than the limit."""
     pieces: list[str] = []
     room = MAX_RENDERED
@@ -83,8 +89,32 @@ def _rendered(template: JinjaTemplate, data: Mapping[str, Json]) -> str:
             if room < 0:
                 raise StepFailure("template.too_long", f"the template grew beyond {MAX_RENDERED:,} characters")
     except _MISTAKES as error:
-        raise StepFailure("template.failed", f"the template cannot be rendered: {type(error).__name__}") from None
+        raise StepFailure("template.failed", _why(source, data, error)) from None
     return "".join(pieces)
+
+
+def _why(source: str, data: Mapping[str, Json], error: Exception) -> str:
+    """Which expression of a template cannot be rendered, and what it reads; never a value, and none of the text."""
+    for found in _EXPRESSION.finditer(source):
+        expression = found[0]
+        try:
+            _environment().from_string(expression).render(data)
+        except _MISTAKES as own:
+            read = dict.fromkeys(_READ.findall(_QUOTED.sub("", expression)))
+            kinds = [f"{path} is {_kind_at(data, path)}" for path in read if path.partition(".")[0] in data]
+            said = _QUOTED.sub("'…'", " ".join(expression.split()))  # a text in it may be anybody's
+            shown = said if len(said) <= MAX_SHOWN else f"{said[:MAX_SHOWN]}…"
+            told = f": {'; '.join(kinds)}" if kinds else ""
+            return f"the template's {shown} cannot be rendered ({type(own).__name__}){told}"
+    frames = [frame for frame in extract_tb(error.__traceback__) if frame.filename == "<template>"]
+    where = f" in its line {frames[-1].lineno}" if frames else ""
+    return f"the template cannot be rendered{where}: {type(error).__name__}"
+
+
+def _kind_at(data: Mapping[str, Json], path: str) -> str:
+    root, *keys = path.split(".")
+    value = _walk(data.get(root), keys)
+    return "not there" if value is None else kind_in_words(value)
 
 
 def _walk(value: Json, path: list[str]) -> Json:

@@ -80,3 +80,21 @@ def test_a_loop_is_cut_off_where_its_text_grows_too_long() -> None:
     loops = "{% for i in x %}{% for j in x %}{% for k in x %}{{ i }}{% endfor %}{% endfor %}{% endfor %}"
     with pytest.raises(StepFailure, match="too_long"):
         Template(loops).render({"x": list(range(2_000))})
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        ("Hi {{ input.name }}, {{ input.n / 0 }}", "{{ input.n / 0 }} cannot be rendered (ZeroDivisionError)"),
+        ("{{ input.name + 3 }} x", "{{ input.name + 3 }} cannot be rendered (TypeError): input.name is a text"),
+        ("{{ input.n | round('kept') }} x", "{{ input.n | round('…') }} cannot be rendered"),
+        ("a\n{% for x in input.n %}{{ x }}{% endfor %}", "cannot be rendered in its line 2: TypeError"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_rendered_is_named(template: str, told: str) -> None:
+    """The expression and the kind of what it reads; no value, and none of the text, which may be a prompt."""
+    with pytest.raises(StepFailure) as caught:
+        Template(template).render({"input": {"name": "a secret name", "n": 1}})
+    assert told in caught.value.message
+    assert "secret name" not in caught.value.message
+    assert "kept" not in caught.value.message
