@@ -1,12 +1,12 @@
 """One run, drawn for a terminal of 80 columns: its path, its steps, its answer, and what to do next."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 import msgspec
 
-from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table
+from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table, width
 from appliance.cli.units import microseconds, money
 from appliance.runs.views import ErrorView, EstimateView, ParentView, RunView, StepView, UsageView, WhatIfView
 from runtime.domain.canonical import Json
@@ -49,10 +49,19 @@ def status(word: str) -> str:
     return click.style(f"{mark} {word}", fg=color)
 
 
-def run_report(run: RunView, *, given: Json = None, tools: str = "", is_full: bool = False, me: str = "af") -> str:
+def run_report(
+    run: RunView,
+    *,
+    given: Json = None,
+    tools: str = "",
+    parts_given: Mapping[RunId, Json] | None = None,
+    is_full: bool = False,
+    me: str = "af",
+) -> str:
     """Everything about a run that a person wants to see after it stopped.
 
-    `given`: its input, where that is not on the screen already. `tools`: those it called. `is_full`: long output uncut.
+    `given`: its input, where that is not on the screen already. `tools`: those it called. `parts_given`: the inputs of
+    runs of its steps. `is_full`: long output uncut.
     `me`: how to call `af` for the same data folder.
     """
     parts = [
@@ -62,7 +71,7 @@ def run_report(run: RunView, *, given: Json = None, tools: str = "", is_full: bo
         path(run),
         steps(run),
         tools,
-        parts_of(run, is_full=is_full),
+        parts_of(run, parts_given or {}, is_full=is_full),
         *(answer(run, is_full=is_full) if run.status != "waiting" or is_full or _is_judged(run) else ()),
         trouble(run),
         totals(run),
@@ -142,18 +151,29 @@ def steps(run: RunView) -> str:
     return table(header, rows, right=(2, 3, 4) if costs else (2, 3), indent=2)
 
 
-def parts_of(run: RunView, *, is_full: bool = False) -> str:
+def parts_shown(step: StepView, *, is_full: bool = False) -> list[RunId]:
+    """The runs of a step that are named."""
+    runs = step.runs or []
+    return list(runs if is_full else runs[:MAX_PARTS])
+
+
+def parts_of(run: RunView, given: Mapping[RunId, Json], *, is_full: bool = False) -> str:
     """The runs that steps have of their own, and the run that this one is a part of."""
     lines: list[str] = []
     if isinstance(run.part_of, ParentView):
         lines.append(f"  part of step {printable(run.part_of.step)!r} of {run.part_of.run_id}")
     for step in run.steps:
         runs = step.runs or []
-        shown = runs if is_full else runs[:MAX_PARTS]
+        shown = parts_shown(step, is_full=is_full)
         waits = {wait.run_id: " and ".join(map(repr, wait.signals)) for wait in step.waits or ()}
         for each in shown:
             waiting = click.style(f"  waits for {waits[each]}", fg="yellow") if each in waits else ""
-            lines.append(f"  {printable(step.step)}  {each}{waiting}")
+            line = f"  {printable(step.step)}  {each}{waiting}"
+            if each in given:
+                item = f"  {compact(given[each])}"
+                room = max(0, columns() - width(line))
+                line += click.style(item if is_full else clip(item, room), dim=True)
+            lines.append(line)
         if len(runs) > len(shown):
             lines.append(f"  {printable(step.step)}  and {len(runs) - len(shown)} more; all with --full")
     return "\n".join(lines)

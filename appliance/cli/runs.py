@@ -205,7 +205,7 @@ def _named(summary: "RunSummary") -> str:
 
 async def _show(af: Af, name: str, *, is_full: bool) -> None:
     from appliance.cli.journal import entries, find_run, open_journal, reading_catalogue, view_of
-    from appliance.cli.report import run_report
+    from appliance.cli.report import parts_shown, run_report
     from appliance.cli.tool_uses import tool_uses
     from runtime.domain.run import fold
 
@@ -214,8 +214,11 @@ async def _show(af: Af, name: str, *, is_full: bool) -> None:
         told = await entries(store, run)
         state = fold(run, told)
         view = await view_of(reading_catalogue(store, af.settings.data), state)
+        shown = [part for step in view.steps for part in parts_shown(step, is_full=is_full)]
+        given = {part: fold(part, await entries(store, part)).input for part in shown}
     tools = tool_uses(told, is_full=is_full)
-    af.terminal.say(run_report(view, given=state.input, tools=tools, is_full=is_full, me=af.me))
+    page = run_report(view, given=state.input, tools=tools, parts_given=given, is_full=is_full, me=af.me)
+    af.terminal.say(page)
     af.terminal.document(view)
 
 
