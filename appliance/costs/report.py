@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import msgspec
 
+from appliance.costs.defined import budgets_defined
 from appliance.costs.estimates import AccuracyView, accuracy
 from runtime.costs.budget import Key, in_words, key_of
 from runtime.costs.periods import DAY_US, HOUR_US, micros, period_of
@@ -24,6 +25,8 @@ By = Literal["tenant", "workflow", "agent", "role", "model", "tool", "memory"]
 DIMENSIONS: tuple[str, ...] = get_args(By)
 COUNTS_OF_A_BUDGET = 20
 """Names, or runs, of one budget that are told; the dearest."""
+COUNTS_OF_A_DEFINITION = 3
+"""The same of a budget that a definition sets, of which there may be many."""
 
 _SINCE = re.compile(r"([1-9][0-9]{0,4})(h|d)")
 
@@ -126,12 +129,17 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 async def costs_view(
     charges: Charges, store: StateStore | None, budgets: Sequence[Budget], asked: Asked, *, now_us: int
 ) -> CostsView:
-    """The report; without a `store` no estimates are looked at. Raises Invalid for a period that is none."""
+    """The report; without a `store` without estimates and budgets of definitions.
+
+    Raises Invalid for a period that is none.
+    """
     between_us, tenant, by = asked.between_us(now_us), asked.tenant, asked.by
     spending = [_spending_view(line) for line in await charges.spending_by(by, between_us, tenant=tenant)]
     counts = []
-    for budget in budgets:
-        found = await charges.counts_of(budget, now_us, tenant=tenant, limit=COUNTS_OF_A_BUDGET)
+    defined = await budgets_defined(store) if store else []
+    for budget in (*budgets, *defined):
+        most = COUNTS_OF_A_DEFINITION if budget in defined else COUNTS_OF_A_BUDGET
+        found = await charges.counts_of(budget, now_us, tenant=tenant, limit=most)
         counts += [_budget_view(budget, key, line, now_us) for key, line in found or _untouched(budget, tenant, now_us)]
     bills = bills_of(await charges.charge_back(between_us, tenant=tenant)) if asked.has_charge_back else msgspec.UNSET
     return CostsView(
