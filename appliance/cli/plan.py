@@ -19,6 +19,7 @@ WORDS = {
     "fits": ("✓ fits", "green"),
     "may_not_fit": ("! may not fit", "yellow"),
     "does_not_fit": ("✗ does not fit", "red"),
+    "not_estimated": ("? not estimated", "yellow"),
 }
 
 
@@ -115,7 +116,14 @@ def _range(least: str, most: str) -> str:
 
 def _budget(budget: "BudgetPlanView") -> str:
     from appliance.cli.terminal import printable
+    from appliance.cli.units import money
+    from runtime.domain.units import USD_MICROS
 
     words, color = WORDS[budget.verdict]
     kind = "" if budget.is_hard else " (soft)"
-    return f"{click.style(words, fg=color)}  {printable(budget.budget)}{kind}"
+    left = ""
+    if budget.verdict == "not_estimated":
+        usd = [] if budget.left_usd_micros is None else [money(budget.left_usd_micros / USD_MICROS)]
+        tokens = [] if budget.left_tokens is None else [f"{budget.left_tokens:,} tokens"]
+        left = f", {' and '.join([*usd, *tokens])} left"
+    return f"{click.style(words, fg=color)}  {printable(budget.budget)}{kind}{left}"

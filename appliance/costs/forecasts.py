@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from runtime.costs.budget import budgets_of, budgets_of_workflow, in_words, key_of, names_of
+from runtime.costs.budget import budgets_of, budgets_of_memory, budgets_of_workflow, in_words, key_of, names_of
 from runtime.costs.preflight import Forecast, Spread, StepForecast
 from runtime.domain.cost import EACH, Budget
 from runtime.domain.egress import Sender
@@ -18,7 +18,7 @@ from runtime.domain.units import USD_MICROS
 from runtime.domain.workflow import Workflow
 from runtime.store.charges import Charges
 
-Verdict = Literal["fits", "may_not_fit", "does_not_fit"]
+Verdict = Literal["fits", "may_not_fit", "does_not_fit", "not_estimated"]
 
 
 class SpreadView(msgspec.Struct, frozen=True):
@@ -72,7 +72,8 @@ class BudgetPlanView(msgspec.Struct, frozen=True, kw_only=True):
     left_usd_micros: int | None
     left_tokens: int | None
     verdict: Verdict
-    """`may_not_fit`: the median fits, the 95th percentile does not."""
+    """`may_not_fit`: the median fits, the 95th percentile does not. `not_estimated`: of tools or of memory, of which
+    nobody knows beforehand how often they are used."""
 
 
 class PlanView(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +112,8 @@ async def plan_view(
     ]
     for budget, names, steps in _of_parts(budgets, workflow, forecast, sender):
         views.append(await _budget_view(budget, names, _needs_of_steps(steps), charges, now_us))
+    for budget, names in _of_means(budgets, workflow, sender):
+        views.append(await _budget_view(budget, names, None, charges, now_us))
     return PlanView(
         workflow=workflow.name,
         definition_hash=workflow.hash,
@@ -151,6 +154,24 @@ def _of_parts(
             yield budget, names, steps
 
 
+def _of_means(
+    budgets: Sequence[Budget], workflow: Workflow, sender: Sender
+) -> Iterator[tuple[Budget, Mapping[str, str]]]:
+    """The budgets in which calls of tools or operations of memory count that agents of the workflow may make."""
+    own: list[Budget] = []
+    used: list[dict[str, str]] = []
+    for name, spec in workflow.agents.items():
+        own += budgets_of_memory(spec.memory, workflow=workflow.name, agent=name)
+        items = [*(f"tool:{tool}" for tool in spec.tools), *(f"memory:{layer}" for layer in spec.memory)]
+        used += [names_of(msgspec.structs.replace(sender, agent=name), item) for item in items]
+    for budget in (*budgets, *own):
+        dimensions = [dimension for dimension, _ in budget.scope]
+        if not {"tool", "memory"}.intersection(dimensions):
+            continue
+        parts = {tuple(names[each] for each in dimensions): names for names in used if _is_of(budget, names)}
+        yield from ((budget, names) for names in parts.values())
+
+
 def _needs_of(budget: Budget, forecast: Forecast) -> tuple[Spread, Spread]:
     """Money and tokens that a run takes of a budget that all of it counts in."""
     if budget.per == "run" or any(dimension == "workflow" for dimension, _ in budget.scope):
@@ -174,8 +195,9 @@ def _needs_of_steps(steps: Sequence[StepForecast]) -> tuple[Spread, Spread]:
 
 
 async def _budget_view(
-    budget: Budget, names: Mapping[str, str], needs: tuple[Spread, Spread], charges: Charges, now_us: int
+    budget: Budget, names: Mapping[str, str], needs: tuple[Spread, Spread] | None, charges: Charges, now_us: int
 ) -> BudgetPlanView:
+    """`needs`: None where they are not known."""
     spent_usd = spent_tokens = 0
     key = None
     if budget.per != "run":
@@ -184,14 +206,16 @@ async def _budget_view(
         spent_usd, spent_tokens = await charges.spent_under(key)
     left_usd = None if budget.usd_micros is None else max(0, budget.usd_micros - spent_usd)
     left_tokens = None if budget.tokens is None else max(0, budget.tokens - spent_tokens)
-    sums = zip((left_usd, left_tokens), needs, strict=True)
+    sums = [] if needs is None else zip((left_usd, left_tokens), needs, strict=True)
     return BudgetPlanView(
         budget=in_words(budget, key),
         set_by=budget.set_by,
         is_hard=budget.is_hard,
         left_usd_micros=left_usd,
         left_tokens=left_tokens,
-        verdict=_verdict([(left, spread) for left, spread in sums if left is not None]),
+        verdict="not_estimated"
+        if needs is None
+        else _verdict([(left, spread) for left, spread in sums if left is not None]),
     )
 
 

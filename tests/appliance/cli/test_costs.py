@@ -77,6 +77,17 @@ def test_costs_are_shown_with_what_is_left(af: Af, greet: Path, settings: Path) 
     assert 3 == document["total"]["cost_usd_micros"]  # type: ignore[index]
 
 
+def test_budgets_of_definitions_are_among_them(af: Af, greet: Path, settings: Path) -> None:
+    """Those that a workflow sets bind as those of the settings do."""
+    greet.write_text(greet.read_text() + "policies: {cost_budget: 0.5, cost_budget_tokens: 900}\n")
+    assert 0 == af("run", greet, "--input", '{"message": "hi"}').code
+    budgets: Any = af("costs", "--json").document["budgets"]
+    assert {
+        "0.5 USD a day of workflow 'greet' of tenant 'default'": (499_997, None),
+        "900 tokens a run of workflow 'greet'": (None, 898),
+    } == {each["budget"]: (each["left_usd_micros"], each["left_tokens"]) for each in budgets}
+
+
 def test_an_empty_data_folder_has_spent_nothing_and_stays_empty(af: Af, data_folder: Path) -> None:
     """Looking must not write."""
     said = af("costs")

@@ -84,6 +84,24 @@ def test_budgets_are_asked_whether_they_have_room(af: Af, tmp_path: Path, settin
     } == verdicts
 
 
+def test_budgets_of_tools_and_memory_are_shown_with_what_is_left(af: Af, tmp_path: Path, settings: Path) -> None:
+    """How often they are used is nobody's guess; that there is a bound is worth knowing all the same."""
+    path = tmp_path / "tooled.yaml"
+    path.write_text(
+        "name: tooled\nagents:\n  say:\n    type: llm\n    tools: [create_ticket]\n    prompt: hi\n"
+        "    model: {provider: scripted, answers: [hello]}\n"
+        "    memory: {long_term: {cost_budget_dollars: 0.5}}\n"
+    )
+    settings.write_text(
+        PRICED + "budgets:\n- {scope: {tool: create_ticket}, per: day, usd: 1}\n"
+        "- {scope: {tool: other}, per: day, usd: 2}\n"
+    )
+    said = " ".join(af("plan", path).out.split())
+    assert "? not estimated 1 USD a day of tool 'create_ticket', $1.00 left" in said
+    assert "? not estimated 0.5 USD a run of memory 'long_term' of agent 'say' of workflow 'tooled'" in said
+    assert "other" not in said
+
+
 def test_what_is_not_known_before_the_run_is_said_to_be_so(af: Af, tmp_path: Path, settings: Path) -> None:
     """A prompt that another step fills, and a model that this appliance does not have."""
     path = tmp_path / "two.yaml"

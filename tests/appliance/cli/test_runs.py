@@ -197,3 +197,18 @@ def test_spans_are_sent_by_the_server_where_one_runs(af: Af, greet: Path, data_f
     finally:
         lock.release()
     assert (2, True, True) == (said.code, "sends each run itself" in said.err, "'af serve'" in said.err), said.err
+
+
+def test_runs_of_a_map_say_what_they_were_given(af: Af, tmp_path: Path) -> None:
+    """Five ids say nothing; what each was asked about does."""
+    (tmp_path / "shout.yaml").write_text(
+        "name: shout\nagents:\n"
+        '  say: {type: llm, model: {provider: scripted, answers: [hi]}, prompt: "{{ task }}"}\n'
+        '  each: {type: map, over: "{{ input.words }}", agent: say, input: "{{ item }}"}\n'
+        "planner: {type: sequential, agents: [each]}\n"
+    )
+    run = af("run", tmp_path / "shout.yaml", "--input", '{"words": ["alpha", {"n": "' + "long " * 40 + '"}]}', "--json")
+    shown = af("runs", "show", str(run.document["run_id"])).out
+    lines = [line for line in shown.splitlines() if line.startswith("  each  r-")]
+    assert [True, True] == [lines[0].endswith("  alpha"), lines[1].endswith("long…")]
+    assert 80 >= max(map(len, lines))
