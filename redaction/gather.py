@@ -154,12 +154,19 @@ def _entities(members: dict[str, Json], parent: str) -> Iterator[tuple[str, str]
     for key, item in members.items():
         if not named[key] and label and key.lower() in keys.HELD:
             named[key] = keys.entity_of_key(label)
+        if not named[key] and key.lower() in ("number", "no") and (kind := _kind(members)):
+            named[key] = keys.entity_of_key(kind)
         if not named[key] and isinstance(item, str):
             named[key] = _person_by_key(key, item, members, is_personal)
         if not named[key] and is_personal and isinstance(item, str) and keys.fits_among(keys.among_people(key), item):
             named[key] = f"~{keys.among_people(key)}" if keys.among_people(key) else ""
         if named[key]:
             yield key, named[key]
+
+
+def _kind(members: dict[str, Json]) -> str:
+    """What says what a number among these is a number of; empty when nothing does."""
+    return next((item for key, item in members.items() if key.lower() in keys.NUMBERED and isinstance(item, str)), "")
 
 
 def _person_by_key(key: str, value: str, members: dict[str, Json], is_personal: bool) -> str:

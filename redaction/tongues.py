@@ -15,80 +15,95 @@ _ALONE = {
 
 NAMED_BY: dict[str, str] = {
     "PASSWORD": """wachtwoord senha parola haslo heslo losenord adgangskode kodeord passord salasana sifre jelszo
-        lozinka geslo parool slaptazodis parole motdepasse mdp clave clavedeacceso contrasinal katasandi sandi
-        sifra пароль 密码 密碼 パスワード 비밀번호 secretword palabraclave losen""",
-    "PERSON": """nachname familienname rufname geburtsname karteninhaber kontoinhaber vorundnachname
-        nomdefamille nomfamille nomcomplet nometprenom prenometnom prenoms titulaire nomusage nomclient
-        cognome nomeecognome cognomeenome nominativo intestatario
-        primernombre segundonombre primerapellido segundoapellido nombrecompleto nombreyapellidos titular
-        nomecompleto sobrenome apelido apelidos nomedopaciente nomedocliente
-        achternaam voornaam volledigenaam tussenvoegsel rekeninghouder
-        efternamn fornamn efternavn fornavn etternavn fulltnavn mellomnavn
-        sukunimi etunimi kokonimi nazwisko imieinazwisko nazwiskoiimie prijmeni jmenoaprijmeni priezvisko krstnemeno
-        soyad soyadi soyisim adsoyad adisoyadi isimsoyisim vezeteknev keresztnev csaladnev teljesnev
-        prezime imeiprezime priimek imeinpriimek numedefamilie prenume numesiprenume perekonnanimi eesnimi pavarde
-        uzvards namalengkap namadepan namabelakang фамилия имя отчество фио прізвище imya familiya otchestvo
-        姓名 氏名 이름 성명 givennames forenames surnames lastnames firstnames familynames kundenname patientenname
-        clientnom ansprechpartner versicherter antragsteller empfaenger titularcuenta ordenante""",
-    "DATE_OF_BIRTH": """geboren geburtsdat geburt gebdatum gebdat naissance datedenaissance datenaiss nele nacimiento
-        fechadenacimiento fnacimiento fechanac nascimento datadenascimento datanascimento nascita
-        datadinascita datanascita geboortedatum geboorte fodselsdato fodselsdag fodt fodelsedatum fodd fodelsedag
-        syntymaaika syntymapaiva syntynyt dataurodzenia urodzenia urodzony datumnarozeni narozeni datumnarodenia
-        narodenia dogumtarihi dogum szuletesidatum szuletes szuldatum datanasterii nasterii datumrodenja rodenja
-        datumrojstva rojstva tanggallahir tgllahir sunniaeg gimimodata dzimsanasdatums датарождения датанародження
-        ημερομηνιαγεννησης 生年月日 出生日期 생년월일 yearofbirth dayofbirth birthyear""",
-    "EMAIL": """courriel adressecourriel correo correoelectronico correoe epost epostadress epostadresse eposta
-        mejl mailadresse emailadresse emailadres adresemail adresemailowy postaelettronica indirizzoemail
-        correioeletronico correioelectronico sahkoposti sahkopostiosoite emailcim surel почта электроннаяпочта
-        邮箱 电子邮件 メール メールアドレス 이메일""",
-    "PHONE": """telefonnummer telefonnr telefoonnummer telefoon numerotelefono numeroditelefono cellulare
-        numerodetelephone numerotelephone telephonefixe telephoneportable telmobile numerodetelefono movil telefonomovil
-        telefone telemovel celular numerotelefonu numertelefonu telefonu telefonnicislo telefonicislo cislotelefonu
-        mobiltelefon mobilnummer mobilnr mobil handynummer handynr rufnummer festnetz mobiel mobielnummer gsm
-        puhelin puhelinnumero matkapuhelin tlf tlfnr telefonszam mobilszam ceptelefonu cepno telno brojtelefona
-        telefonskastevilka nomortelepon nohp telefonas talrunis телефон номертелефона мобильный τηλεφωνο 电话 手机
-        手机号 電話 電話番号 携帯 전화번호 휴대폰""",
-    "ADDRESS": """adres adresa adresi adressezeile indirizzo indirizzodiresidenza direcciondeenvio direccionpostal
-        domicilio endereco enderecocompleto morada logradouro osoite katuosoite postiosoite lakcim postacim
-        cimzett bostadsadress gatuadress postadress hausnummer strassehausnummer wohnadresse rechnungsadresse
-        lieferadresse adressepostale adressefacturation adresselivraison straatnaam huisnummer woonadres
-        alamat adresse1 adresse2 codepostal codigopostal postnr postnummer
-        postinumero postnummerort kodpocztowy kodpocztowyimiejscowosc iranyitoszam irsz codpostal postanskibroj
-        postnastevilka postakodu kodepos адрес индекс διευθυνση 地址 住所 주소 strtnm pstcd adrline bldgnb""",
+        lozinka geslo parool slaptazodis parole motdepasse mdp clave clavedeacceso contrasinal
+        katasandi sandi sifra пароль 密码 密碼 パスワード 비밀번호 secretword palabraclave losen""",
+    "PERSON": """phnm realname fullname nachname familienname rufname geburtsname karteninhaber kontoinhaber
+        vorundnachname nomdefamille nomfamille nomcomplet nometprenom prenometnom prenoms
+        titulaire nomusage nomclient cognome nomeecognome cognomeenome nominativo intestatario
+        primernombre segundonombre primerapellido segundoapellido nombrecompleto
+        nombreyapellidos titular nomecompleto sobrenome apelido apelidos nomedopaciente
+        nomedocliente achternaam voornaam volledigenaam tussenvoegsel rekeninghouder efternamn
+        fornamn efternavn fornavn etternavn fulltnavn mellomnavn sukunimi etunimi kokonimi
+        nazwisko imieinazwisko nazwiskoiimie prijmeni jmenoaprijmeni priezvisko krstnemeno soyad
+        soyadi soyisim adsoyad adisoyadi isimsoyisim vezeteknev keresztnev csaladnev teljesnev
+        prezime imeiprezime priimek imeinpriimek numedefamilie prenume numesiprenume
+        perekonnanimi eesnimi pavarde uzvards namalengkap namadepan namabelakang фамилия имя
+        отчество фио прізвище imya familiya otchestvo 姓名 氏名 이름 성명 givennames forenames surnames
+        lastnames firstnames familynames kundenname patientenname clientnom ansprechpartner
+        versicherter antragsteller empfaenger titularcuenta ordenante""",
+    "DATE_OF_BIRTH": """nasc datanasc nac fechadenac neele nele geb gebam szulido szuletesiido rod urodz geborenam
+        geborenop nascutla geboren geburtsdat geburt gebdatum gebdat naissance datedenaissance
+        datenaiss nele nacimiento fechadenacimiento fnacimiento fechanac nascimento
+        datadenascimento datanascimento nascita datadinascita datanascita geboortedatum geboorte
+        fodselsdato fodselsdag fodt fodelsedatum fodd fodelsedag syntymaaika syntymapaiva
+        syntynyt dataurodzenia urodzenia urodzony datumnarozeni narozeni datumnarodenia
+        narodenia dogumtarihi dogum szuletesidatum szuletes szuldatum datanasterii nasterii
+        datumrodenja rodenja datumrojstva rojstva tanggallahir tgllahir sunniaeg gimimodata
+        dzimsanasdatums датарождения датанародження ημερομηνιαγεννησης 生年月日 出生日期 생년월일
+        yearofbirth dayofbirth birthyear""",
+    "EMAIL": """emailadr adresseelectronique adrelectronique courriel adressecourriel correo correoelectronico
+        correoe epost epostadress epostadresse eposta mejl mailadresse emailadresse emailadres
+        adresemail adresemailowy postaelettronica indirizzoemail correioeletronico
+        correioelectronico sahkoposti sahkopostiosoite emailcim surel почта электроннаяпочта 邮箱
+        电子邮件 メール メールアドレス 이메일""",
+    "PHONE": """phnenb mobnb faxnb telc telcislo telnr telnumber nrdetelefon nrtelefon nohandphone gsmnummer
+        telefonnummer telefonnr telefoonnummer telefoon numerotelefono numeroditelefono
+        cellulare numerodetelephone numerotelephone telephonefixe telephoneportable telmobile
+        numerodetelefono movil telefonomovil telefone telemovel celular numerotelefonu
+        numertelefonu telefonu telefonnicislo telefonicislo cislotelefonu mobiltelefon
+        mobilnummer mobilnr mobil handynummer handynr rufnummer festnetz mobiel mobielnummer gsm
+        puhelin puhelinnumero matkapuhelin tlf tlfnr telefonszam mobilszam ceptelefonu cepno
+        telno brojtelefona telefonskastevilka nomortelepon nohp telefonas talrunis телефон
+        номертелефона мобильный τηλεφωνο 电话 手机 手机号 電話 電話番号 携帯 전화번호 휴대폰""",
+    "ADDRESS": """naslov alamatrumah adresastanovanja adresadomiciliu trvalebydlisko bydlisko bydliste bydliska
+        bydlistě bostedsadresse adres adresa adresi adressezeile indirizzo indirizzodiresidenza
+        direcciondeenvio direccionpostal domicilio endereco enderecocompleto morada logradouro
+        osoite katuosoite postiosoite lakcim postacim cimzett bostadsadress gatuadress
+        postadress hausnummer strassehausnummer wohnadresse rechnungsadresse lieferadresse
+        adressepostale adressefacturation adresselivraison straatnaam huisnummer woonadres
+        alamat adresse1 adresse2 codepostal codigopostal postnr postnummer postinumero
+        postnummerort kodpocztowy kodpocztowyimiejscowosc iranyitoszam irsz codpostal
+        postanskibroj postnastevilka postakodu kodepos адрес индекс διευθυνση 地址 住所 주소 strtnm
+        pstcd adrline bldgnb""",
     "NATIONAL_ID": """personnummer personnr cprnummer cprnr cpr henkilotunnus hetu rodnecislo tckimlikno tckimlik
-        kimlikno tcno tckn ahvnummer ahvnr ahv avs numeroavs navs svnr svnummer sozialversicherungsnummer
-        rentenversicherungsnummer fodselsnummer fnr rijksregisternummer rrn insz niss registrenational numeronational
-        nas cnp oib jmbg emso tajszam taj szemelyiszam egn amka pps ppsn ppsnumber nik ktp noktp cuil rut
-        cedula cedulaidentidad cedulaciudadania burgerservicenummer sofinummer nir numerosecuritesociale
-        securitesociale numerosecu numeross numerodesecuritesociale insee nss numeroseguridadsocial
-        personalausweis ausweisnummer personalausweisnummer ausweisnr cartadidentita documentodeidad
-        documentodeidentidad numerodocumento numerodni dnie dowodosobisty numerdowodu nrdowodu isikukood asmenskodas
-        personaskods idkort steueridentifikationsnummer identifikationsnummer idnr mynumber
-        permisodeconducir permisdeconduire patente fuhrerschein fuehrerscheinnummer prawojazdy
-        身份证 身份证号 身份证号码 マイナンバー 주민등록번호 snils снилс паспорт rg cartaodecidadao
-        numeropesel peselnumber curpnumber nationalidentificationnumber citizenid citizenshipnumber nationalnumber
-        residentid socialinsurance personalid personalidentitynumber personalcode""",
+        kimlikno tcno tckn ahvnummer ahvnr ahv avs numeroavs navs svnr svnummer
+        sozialversicherungsnummer rentenversicherungsnummer fodselsnummer fnr
+        rijksregisternummer rrn insz niss registrenational numeronational nas cnp oib jmbg emso
+        tajszam taj szemelyiszam egn amka pps ppsn ppsnumber nik ktp noktp cuil rut cedula
+        cedulaidentidad cedulaciudadania burgerservicenummer sofinummer nir
+        numerosecuritesociale securitesociale numerosecu numeross numerodesecuritesociale insee
+        nss numeroseguridadsocial personalausweis ausweisnummer personalausweisnummer ausweisnr
+        cartadidentita documentodeidad documentodeidentidad numerodocumento numerodni dnie
+        dowodosobisty numerdowodu nrdowodu isikukood asmenskodas personaskods idkort
+        steueridentifikationsnummer identifikationsnummer idnr mynumber permisodeconducir
+        permisdeconduire patente fuhrerschein fuehrerscheinnummer prawojazdy 身份证 身份证号 身份证号码
+        マイナンバー 주민등록번호 snils снилс паспорт rg cartaodecidadao numeropesel peselnumber curpnumber
+        nationalidentificationnumber citizenid citizenshipnumber nationalnumber residentid
+        socialinsurance personalid personalidentitynumber personalcode""",
     "PASSPORT": """passnummer paszport numerpaszportu nrpaszportu passaporte pasaporte numeropasaporte passaporto
-        numeropassaporto passeport numeropasseport numerodepasseport pasaport pasaportno cestovnipas passinumero
-        paspoort paspoortnummer reisepassnummer reisepassnr utlevelszam pasport паспортныеданные 护照 护照号""",
-    "TAX_ID": """ustid ustidnr umsatzsteuerid partitaiva piva codiceiva cnpj cuit nip dic vergino verginumarasi vkn
-        btwnummer btwnr tvanumber numerotva ytunnus adoszam adoazonosito steuernr taxnr инн inn numerofiscal
-        numerocontribuinte contribuinte taxid1""",
-    "PAYMENT_CARD": """kartennummer kreditkarte kreditkartennummer numerodecarte cartebancaire cartebleue
-        numerocarte numerotarjeta numerodetarjeta tarjeta numerodicarta numerocarta cartao numerocartao
-        numerodocartao kaartnummer creditcardnummer kortnummer kortnr korttinumero numerkarty cislokarty kartno
-        kartnumarasi 卡号 номеркарты""",
+        numeropassaporto passeport numeropasseport numerodepasseport pasaport pasaportno
+        cestovnipas passinumero paspoort paspoortnummer reisepassnummer reisepassnr utlevelszam
+        pasport паспортныеданные 护照 护照号""",
+    "TAX_ID": """ustid ustidnr umsatzsteuerid partitaiva piva codiceiva cnpj cuit nip dic vergino verginumarasi
+        vkn btwnummer btwnr tvanumber numerotva ytunnus adoszam adoazonosito steuernr taxnr инн
+        inn numerofiscal numerocontribuinte contribuinte taxid1""",
+    "PAYMENT_CARD": """kartennummer kreditkarte kreditkartennummer numerodecarte cartebancaire cartebleue numerocarte
+        numerotarjeta numerodetarjeta tarjeta numerodicarta numerocarta cartao numerocartao
+        numerodocartao kaartnummer creditcardnummer kortnummer kortnr korttinumero numerkarty
+        cislokarty kartno kartnumarasi 卡号 номеркарты""",
     "BANK_ACCOUNT": """kontonr bankverbindung bankkonto numerokonta numerkonta nrkonta numerrachunku rachunek
-        numerocompte numerodecompte comptebancaire numerocuenta numerodecuenta cuentabancaria contabancaria
-        numerodaconta numeroconta numeroconto contocorrente rekeningnummer bankrekening bankrekeningnummer
-        tilinumero bankszamlaszam szamlaszam cislouctu bankovniucet hesapno hesapnumarasi brojracuna rekening
-        norekening clabe blz bankleitzahl номерсчета""",
+        numerocompte numerodecompte comptebancaire numerocuenta numerodecuenta cuentabancaria
+        contabancaria numerodaconta numeroconta numeroconto contocorrente rekeningnummer
+        bankrekening bankrekeningnummer tilinumero bankszamlaszam szamlaszam cislouctu
+        bankovniucet hesapno hesapnumarasi brojracuna rekening norekening clabe blz bankleitzahl
+        номерсчета""",
     "MEDICAL_RECORD": """fallnummer aktenzeichenpatient patientennummer patientennr patientenid numerodossier
-        numeropatient dossierpatient historiaclinica numerohistoriaclinica prontuario cartellaclinica
-        patientnummer journalnummer numerpacjenta""",
+        numeropatient dossierpatient historiaclinica numerohistoriaclinica prontuario
+        cartellaclinica patientnummer journalnummer numerpacjenta""",
     "HEALTH_ID": """versichertennummer versichertennr kvnr krankenversicherungsnummer krankenkassennummer ehic
-        tarjetasanitaria tessera tesserasanitaria carteinami cartevitale numeroassure numeromutuelle
-        cartaosus cns polisnummer zorgnummer verzekeringsnummer numerubezpieczenia""",
+        tarjetasanitaria tessera tesserasanitaria carteinami cartevitale numeroassure
+        numeromutuelle cartaosus cns polisnummer zorgnummer verzekeringsnummer
+        numerubezpieczenia""",
 }  # fmt: skip
 """Entity → the last words of keys that name it."""
 

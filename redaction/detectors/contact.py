@@ -17,7 +17,10 @@ _DIALLED = (
     "ringe", "ringa", "mi número", "mi numero", "llamar", "llámame", "llamada", "il mio numero", "chiamare",
     "chiama", "mon numéro", "appeler", "rappeler", "mój numer", "dzwoni", "zadzwo", "pod numer", "oddzwo", "meu número",
     "ligar", "retornar em", "moje číslo", "zavolej", "volejte", "numaram", "numarası", "arayın", "hívj", "hívás",
-    "nomor", "sunați", "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
+    "nomor", "sunați", "hívja", "vissza", "bel me", "nazovite", "pokličite", "pokliči", "zavolajte",
+    "volajte", "ring meg", "liguem", "ligue", "márque", "marcar", "hubungi", "joignable", "no. hp",
+    "call my", "call her", "call his", "call us",
+    "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
@@ -92,7 +95,18 @@ RULES = (
          r"|@) ?[\])}>*_\-] ?| ?@ ?)"
          rf"(?:[a-z0-9\-]{{1,63}} ?\. ?){{1,4}}{_TOP}\b", 0.8, ignores_case=True),
     Rule("phone_international", "PHONE",
-         r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION, 0.9, _international),
+         r"(?:^|[^+])(?P<v>(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION + ")", 0.9,
+         _international),
+    Rule("phone_beside_mail", "PHONE",
+         r"(?:^|[^0-9A-Za-z#])(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}" + _EXTENSION
+         + r") ?[|\xb7?,;/] ?(?:e-?mail:? ?|<)?[a-z0-9][a-z0-9._%+\-]{0,63}@", 0.7, None, ignores_case=True),
+    Rule("phone_behind_mail", "PHONE",
+         r"@[a-z0-9.\-]{3,80}>? ?[|\xb7?,;/] ?(?:[a-z]{1,6}[.:]{1,2} ?)?"
+         r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}" + _EXTENSION + ")", 0.7, checks.whole(_phone_like),
+         ignores_case=True),
+    Rule("phone_initial", "PHONE",
+         r"(?:^|[\n|\xb7?,;] ?)(?:[MTPFCH]|Tel|Mob|Ph|Fx|Cel|Cell)(?:[.:]{1,2} ?| )"
+         r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}" + _EXTENSION + ")", 0.7, checks.whole(_phone_like)),
     Rule("phone_north_america", "PHONE",
          r"(?:\b(?:00)?1[ .\-])?(?:\([2-9][0-9]{2}\) ?|\b[2-9][0-9]{2}[ .\-])[0-9]{3}[ .\-][0-9]{4}" + _EXTENSION, 0.6,
          _north_american, _PHONE),

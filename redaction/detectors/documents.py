@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import re2
 
 from redaction.detectors.rules import latin, options
+from redaction.detectors.tables import entities_of, fits
 from redaction.findings import Finding
 from redaction.keys import NAMES, ROLES, entity_of_key, is_place, is_plausible, words_of
 from redaction.wording import NO_NAMES, is_name
@@ -54,6 +55,28 @@ _ENTRY = re2.compile(
     rb"(?P<w>[^\s\"'|>][^\r\n\"']+)[\"']?[ \t]*(?:\r?\n|$)",
     options(),
 )
+_ROW = re2.compile(rb"(?is)<tr[^>]{0,200}>(?P<v>.{5,900}?)</tr>", options())
+_CELL = re2.compile(rb"(?i)<t[hd][^>]{0,200}>(?:<[a-z]{1,6}[^>]{0,200}>){0,2}(?P<v>[^<]{0,300})", options())
+_SEGMENT = re2.compile(rb"(?:^|['\r\n])(?P<key>NAD|CTA|COM)\+(?P<v>[^'\r\n]{3,400})", options())
+"""Segments of EDIFACT about who takes part: name and address, contact, number (UN/EDIFACT D.96A)."""
+_ELEMENT = re2.compile(
+    rb"\(?(?P<key>[0-9A-Fa-f]{4},[0-9A-Fa-f]{4})\)? (?P<w>[A-Z]{2}) ?[:=]? ?\[(?P<v>[^\]\r\n]{2,120})\]", options()
+)
+_ELEMENTS = {
+    "0010,0020": "MEDICAL_RECORD", "0010,0030": "DATE_OF_BIRTH", "0010,1000": "MEDICAL_RECORD", "0010,1040": "ADDRESS",
+    "0010,2154": "PHONE", "0010,21b0": "", "0038,0010": "MEDICAL_RECORD", "0008,0050": "MEDICAL_RECORD",
+}  # fmt: skip
+"""Elements of DICOM about a patient (PS3.15, annex E); every one of the kind PN is a name."""
+_ROLE_ID = re2.compile(
+    rb"<patientRole[^>]{0,120}>\s{0,80}<id [^>]{0,120}?extension=\"(?P<v>[^\"<>]{2,64})\"", options()
+)
+"""Whose a clinical document is (HL7 CDA)."""
+_DEFAULT = re2.compile(
+    rb"(?s)\bvariable\s{1,4}\"(?P<key>[A-Za-z0-9_\-]{2,64})\"\s{0,4}\{[^{}]{0,400}?\bdefault\s{0,12}=\s{0,4}\"(?P<v>[^\"\r\n]{2,400})\"",
+    options(),
+)
+"""What a variable of Terraform is when nobody says."""
+_REMITTED = re2.compile(rb"\?(?P<key>3[123])(?P<v>[^?\r\n]{3,60})", options())
 _MACHINE_READABLE = re2.compile(rb"\b[PIACV][A-Z<][A-Z<]{3}[A-Z0-9<]{25,40}(?:\s{1,3}[A-Z0-9<]{28,44}){0,2}", options())
 """The lines for machines of a passport or an identity card (ICAO 9303)."""
 
@@ -161,6 +184,89 @@ def _secrets(text: str, data: bytes) -> Iterator[Finding]:
                 at = entry.end()
 
 
+def _rows(text: str, data: bytes) -> Iterator[Finding]:
+    """Cells of tables in HTML: by their column, or beside an address of mail."""
+    entities: list[str] = []
+    for row in _ROW.finditer(data):
+        low, high = row.span(1)
+        cells = [cell.span(1) for cell in _CELL.finditer(data, low, high)]
+        values = [text[start:end].strip() for start, end in cells]
+        is_personal = "@" in text[low:high]
+        if "<th" in text[low:high].lower() or not (entities or is_personal):
+            entities = entities_of(values) if len(values) > 1 and all(values) else []
+            if any(entities):
+                continue
+        for (start, end), value, entity in zip(cells, values, entities or [""] * len(cells), strict=False):
+            if fits(entity, value):
+                yield Finding(start, end, entity.lstrip("?!~"), SCORE, "html_column")
+            elif is_personal and is_name(value):
+                yield Finding(start, end, "PERSON", SCORE, "html_row")
+            elif is_personal and is_plausible("PHONE", value) and not any(map(str.isalpha, value.partition("x")[0])):
+                yield Finding(start, end, "PHONE", SCORE, "html_row")
+
+
+def _segments(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _SEGMENT.finditer(data):
+        kind, at = text[match.start(1) : match.end(1)], match.start(2)
+        for number, part in enumerate(text[at : match.end(2)].split("+")):
+            value, start, end = part.strip(":"), at, at + len(part)
+            at = end + 1
+            if (number == 0 and kind != "COM") or len(value) < 2:
+                continue
+            low = start + part.index(value)
+            if kind == "NAD" and number > 1:
+                entity = "PERSON" if number in (2, 3) and is_name(value) else "ADDRESS" if number > 3 else ""
+            elif kind == "CTA":
+                entity = "PERSON" if is_name(value) else ""
+            else:
+                value = value.partition(":")[0] if kind == "COM" else value
+                entity = "PHONE" if kind == "COM" and is_plausible("PHONE", value) else ""
+            if entity:
+                yield Finding(low, low + len(value), entity, SCORE, "edifact")
+
+
+def _elements(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _ELEMENT.finditer(data):
+        start, end = match.span(3)
+        kind = text[match.start(2) : match.end(2)]
+        entity = "PERSON" if kind == "PN" else _ELEMENTS.get(text[match.start(1) : match.end(1)].lower(), "")
+        if not entity:
+            continue
+        yield Finding(start, end, entity, SCORE, "dicom")
+        if entity == "PERSON":
+            at = start
+            for part in text[start:end].split("^"):
+                if len(part) > 2:
+                    yield Finding(at, at + len(part), entity, SCORE, "dicom")
+                at += len(part) + 1
+
+
+def _keyed(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _ROLE_ID.finditer(data):
+        start, end = match.span(1)
+        yield Finding(start, end, "MEDICAL_RECORD", SCORE, "patient_role")
+
+
+def _defaults(text: str, data: bytes) -> Iterator[Finding]:
+    for match in _DEFAULT.finditer(data):
+        start, end = match.span(2)
+        entity = entity_of_key(text[match.start(1) : match.end(1)])
+        if entity and is_plausible(entity, text[start:end]):
+            yield Finding(start, end, entity, SCORE, "default")
+
+
+def _remitted(text: str, data: bytes) -> Iterator[Finding]:
+    """Account and name in the purpose of a statement (MT 940, field 86)."""
+    for match in _REMITTED.finditer(data):
+        start, end = match.span(2)
+        value = text[start:end]
+        if match.group(1) == b"31":
+            if is_plausible("BANK_ACCOUNT", value):
+                yield Finding(start, end, "BANK_ACCOUNT", SCORE, "statement")
+        elif is_name(value):
+            yield Finding(start, end, "PERSON", SCORE, "statement")
+
+
 def _passports(text: str, data: bytes) -> Iterator[Finding]:
     for match in _MACHINE_READABLE.finditer(data):
         if b"<<" in match.group():
@@ -176,5 +282,11 @@ _READERS: tuple[tuple[tuple[str, ...], Callable[[str, bytes], Iterator[Finding]]
     (("value:", '"value"', "Value:"), _variables),
     (("Secret",), _secrets),
     (("<<",), _passports),
+    (("<tr", "<TR"), _rows),
+    (("NAD+", "CTA+", "COM+"), _segments),
+    (("(0010,", "(0008,", "0010,00"), _elements),
+    (("<patientRole",), _keyed),
+    (("variable ",), _defaults),
+    (("?31", "?32"), _remitted),
 )
 """What a text has to hold, and who reads it then."""

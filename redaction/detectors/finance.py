@@ -91,8 +91,15 @@ def iban(text: str) -> int:
     return 0
 
 
+def _account(text: str) -> int:
+    """Six to twenty digits that are no day."""
+    is_day = [len(part) for part in text.replace(" ", "-").split("-")] in ([4, 2, 2], [2, 2, 4], [4, 2])
+    return len(text) if 6 <= len(checks.digits(text)) <= 20 and not is_day else 0
+
+
 RULES = (
-    Rule("iban", "IBAN", r"\b[a-z]{2}[0-9]{2}(?:[ \-.]?[0-9a-z]){11,30}\b", 1.0, iban, ignores_case=True),
+    Rule("iban", "IBAN", r"(?:\b|\?[0-9]{2})(?P<v>[a-z]{2}[0-9]{2}(?:[ \-.]?[0-9a-z]){11,30})\b", 1.0, iban,
+        ignores_case=True),
     Rule("card_by_context", "PAYMENT_CARD",
          r"\b(?:card|visa|master ?card|amex|american express|maestro|discover|jcb|diners)"
          r"(?: ?(?:number|no|num|nr|is|ending|holder))*"
@@ -108,6 +115,11 @@ RULES = (
          r"|hesap|racuna|kontu)(?: ?(?:number|num|nummer|nr|no|n\xba|n\xb0|#))?\.?(?: is| ist| to| \xe8| es"
          r"| est)?[ :#=]{1,3}"
          r"(?P<v>[0-9][0-9 \-]{5,20}[0-9])\b", 0.8, ignores_case=True),
+    Rule("account_by_context", "BANK_ACCOUNT", r"\b[0-9][0-9 \-]{4,22}[0-9]\b", 0.7,
+         _account,
+         ("acct", "acc", "acc.", "bsb", "nib", "account no", "bankszámla", "számlaszám", "broj računa", "broj racuna",
+          "číslo účtu", "cislo uctu", "kontonummer", "konto nr", "kontonr", "rekening", "numer konta", "nr konta",
+          "número de cuenta", "numero di conto", "numéro de compte", "cuenta", "clabe", "cbu", "transit"), True),
     Rule("uk_account", "BANK_ACCOUNT", r"\b[0-9]{8}\b", 0.6, None, ("sort code", "account number", "acct"), True),
     Rule("swift_bic", "BANK_ACCOUNT", r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b", 0.6, None, ("swift", "bic"), True),
 )  # fmt: skip

@@ -15,7 +15,7 @@ _BIRTH = (
 _MONTH_NAMED = rf"{MONTHS}[a-z\xdf-\xff]{{0,9}}\.?"
 DATE = (
     r"(?i:\b(?:[0-9]{1,2}[/.\- ][0-9]{1,2}[/.\- ](?:[0-9]{4}|[0-9]{2})|[0-9]{4}[/.\-][0-9]{1,2}[/.\-][0-9]{1,2}"
-    r"|[0-9]{1,2}\. [0-9]{1,2}\. (?:19|20)[0-9]{2}|(?:19|20)[0-9]{6}"
+    r"|[0-9]{1,2}\. [0-9]{1,2}\. (?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}\. [0-9]{1,2}\. [0-9]{1,2}|(?:19|20)[0-9]{6}"
     rf"|[0-9]{{1,2}}(?:st|nd|rd|th|er|\.|\xba)?(?: of| de| di| the)? {_MONTH_NAMED}(?: de| del)?,? [0-9]{{2,4}}"
     rf"|{_MONTH_NAMED} [0-9]{{1,2}}(?:st|nd|rd|th)?,? [0-9]{{2,4}}"
     r")\b|\bdate\([0-9]{4}, ?[0-9]{1,2}, ?[0-9]{1,2}\)|(?:19|20)[0-9]{2}\?[0-9]{1,2}\?[0-9]{1,2}\?)"
@@ -52,7 +52,8 @@ RULES = (
     Rule("uk_nino", "NATIONAL_ID",
          r"\b[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z](?:[ -]?[0-9]{2}){3}[ -]?[a-d]\b", 0.8, checks.whole(_nino),
          ("national insurance", "nino", "ni number"), ignores_case=True),
-    _id("canada_sin", r"\b[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}\b", 0.8, "canada_sin", ("sin", "social insurance")),
+    _id("canada_sin", r"\b[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}\b", 0.8, "canada_sin", ("sin", "social insurance",
+        "nas", "assurance sociale")),
     _id("spain_nif", r"\b(?:[0-9]{8}|[xyz][0-9]{7})[ -]?[a-z]\b", 0.8, "spain_nif",
         ("dni", "nie", "nif", "identidad"), alone=True),
     _id("italy_fiscal_code", r"\b[a-z]{6}[0-9lmnp-v]{2}[a-ehlmpr-t][0-9lmnp-v]{2}[a-z][0-9lmnp-v]{3}[a-z]\b", 0.95,

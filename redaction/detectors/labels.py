@@ -33,7 +33,7 @@ _LABEL = re2.compile(
         rf"(?P<key>[{_LETTER}][{_LETTER}0-9_.\-]{{0,40}}(?: [{_LETTER}'][{_LETTER}'\-]{{0,20}}){{0,3}}[0-9]?)"
         r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
         r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9|\xe4r|er|je|jest"
-        r"|lautet|era):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
+        r"|lautet|era|to):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
     ).encode("latin-1"),
     options(ignores_case=False),
 )
@@ -54,6 +54,10 @@ _PART = re2.compile(
     rb"(?:[a-z\-]+:[^\r\n]{0,200}\r?\n){0,4}\r?\n(?P<v>[^\r\n]{2,400})",
     options(ignores_case=False),
 )
+_FLAG = re2.compile(
+    rb"(?:^|\s)--?(?P<key>[A-Za-z][A-Za-z\-]{2,30})[ =](?:\"(?P<v>[^\"\r\n]{2,200})\"|'(?P<w>[^'\r\n]{2,200})')",
+    options(),
+)
 _COMPACT = re2.compile(rb"[^&\s;,\"'<>)\]}|`]{2,300}", options(ignores_case=False))
 _NUMBER = re2.compile(
     rb"[A-Za-z]{0,5}[ \-]?[0-9][A-Za-z0-9]{0,24}(?:[\-./][A-Za-z0-9]{1,12}){0,6}(?: (?:[0-9]{2,6}"
@@ -69,6 +73,7 @@ _DAY = re2.compile(DATE.encode("latin-1"), options())
 _NEXT_LABEL = re2.compile(
     rb"[,;.]? ?\b[A-Za-z][A-Za-z _\-]{1,24}[:=]|[;|<\n\r\t\"]|\. [A-Z]|\\n", options(ignores_case=False)
 )
+_SECRETS = frozenset(("API_KEY", "TOKEN", "PASSWORD"))
 _GROUPED = frozenset(("NATIONAL_ID", "BANK_ACCOUNT", "PAYMENT_CARD", "IBAN", "TAX_ID"))
 _BARE = NAMES - {"title", "displayname"} | {"names", "contact"}
 
@@ -119,6 +124,8 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     for match in _LABEL.finditer(data):
         first, last = match.span(1)
         key = text[first:last]
+        if text[match.start(3) : match.end(3)].strip() == "to" and entity_of_key(key) not in _SECRETS:
+            continue
         is_telling = judged.get(key)
         if is_telling is None:
             is_telling = judged[key] = may_name(key)
@@ -150,6 +157,10 @@ def _enclosed(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     if "value=" in text:
         for match in _PAIR.finditer(data):
             yield text[match.start(1) : match.end(1)], *match.span(2), True
+    if " -" in text:
+        for match in _FLAG.finditer(data):
+            group = 2 if match.start(2) >= 0 else 3
+            yield text[match.start(1) : match.end(1)], *match.span(group), True
     if "form-data" in text:
         for match in _PART.finditer(data):
             yield text[match.start(1) : match.end(1)], *match.span(2), True

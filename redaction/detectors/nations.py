@@ -243,5 +243,5 @@ RULES = (
         ("sécurité soc", "securite soc", "nir", "sécu", "insee", "carte vitale")),
     _id("spain_social", r"\b[0-9]{2}[ /-]?[0-9]{8}[ /-]?[0-9]{2}\b", None, ("seguridad social", "nuss", "afiliaci")),
     _id("canada_sin_any", r"\b[0-9]{3}[- ][0-9]{3}[- ][0-9]{3}\b", None, ("social insurance", "assurance sociale",
-        "n.a.s")),
+        "n.a.s", "nas", "sin")),
 )  # fmt: skip

@@ -24,7 +24,10 @@ _TOLD = (
     r"|zov[e\xe8]m se|ime mi je|numele meu este|nama saya|named|name of|patient|pt|client|customer"
     r"|employee|nurse|doctor|colleague|attending|attn|assigned to|reported by|approved by|requested by|created by"
     r"|escalate to|beneficiary|tenant|cardholder|account holder|insured|spouse|wife|husband|son|daughter|mother"
-    r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender),?[ ]"
+    r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender|claimant|policyholder|kunde|kundin|kunden|klient|klientin|patientin"
+    r"|patienten|versicherte[rn]?|cliente|paciente|paziente|asegurad[oa]|segurad[oa]|assicurat[oa]|assur\xe9e?|klant"
+    r"|verzekerde|kund|pasient|pacjent|pacjentka|asiakas|potilas|pacient|z\xe1kazn\xedk|poistenec|osiguranik|zavarovanec"
+    r"|asiguratul|pacientul|biztos\xedtott|m\xfcsteri|hasta|pasien|nasabah|contact),?[ ][\"']?"
 )
 _CUES = re2.compile(
     (

@@ -206,7 +206,7 @@ def _long_signature(text: str) -> int:
 def _very_strong(text: str) -> int:
     """Letters of both cases, digits and a mark: what only passwords look like."""
     plain = text.rstrip(".,;:!?)")
-    marks = set(plain) & set("!#$%&*+@^?~_-.")
+    marks = set(text.rstrip(".,;:)")) & set("!#$%&*+@^?~_-.")
     kinds = (any(map(str.islower, plain)), any(map(str.isupper, plain)), any(map(str.isdigit, plain)))
     is_address = "@" in plain and "." in plain.rpartition("@")[2]
     is_named = plain.replace("_", "").replace("-", "").replace(".", "").isalnum() and not _cased(plain)
@@ -216,7 +216,8 @@ def _very_strong(text: str) -> int:
 _CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature}
 _PASSWORDS = (
     r"(?:password|passwd|passphrase|passcode|pwd|pass|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
-    r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo|clave|\bmdp)"
+    r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo"
+    r"|clave|kata sandi|palavra-passe|palavra passe|\bmdp)"
 )
 """Words for passwords in the languages of redaction/tongues.py."""
 _PASSWORD_WORDS = (
@@ -241,7 +242,7 @@ RULES = (
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
     Rule("password", "PASSWORD",
-         _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|lautet|\xe8|\xe9|\xe4r|er|to|je|on"
+         _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|lautet|\xe8|\xe9|\xe4r|er|to|je|on"
          r"|=):? )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
          ignores_case=True),
     Rule("password_strong", "PASSWORD", r"(?:^|[\s\"'(:/=>])(?P<v>[A-Za-z0-9!#$%&*+@^?~_.\-]{8,64})", 0.7, _very_strong,
@@ -274,8 +275,8 @@ RULES = (
          r"[\"'`]?(?P<v>[^\s\"'`<>]{6,64})", 0.7,
          _strong, ignores_case=True),
     Rule("password_of", "PASSWORD",
-         r"\b(?:password|passphrase|passcode|pwd|credentials?|secret)(?: [a-z'\-]{1,20}){1,6} "
-         r"(?:is|was|to|as|=|:) [\"'`]?"
+         r"(?:" + _PASSWORDS + r"|credentials?|\bsecret)(?: [a-z'\-]{1,20}){1,6} "
+         r"(?:is|was|to|as|=|:|ist|est|c'est|es|este|\xe8|\xe9|\xe4r|er|je|to) [\"'`]?"
          r"(?P<v>[^\s\"'`<>]{6,64})", 0.7, _strong, ignores_case=True),
     Rule("user_at_host", "PASSWORD",
          r"\b[a-z_][a-z0-9_\-]{1,31}:(?P<v>[^\s:@/\"']{6,64})@(?:[a-z0-9\-]{1,63}\.){1,6}[a-z0-9]{1,24}\b", 0.8,
@@ -307,6 +308,10 @@ RULES = (
                                   r"?[\"'`]?(?P<v>[^\s\"'`,;<>&=]{10,64})", 0.7, _strongly_mixed, ignores_case=True),
     Rule("drawn_by_context", "API_KEY",
          r"(?:^|[^A-Za-z0-9+/_\-.~])(?P<v>[A-Za-z0-9+/_\-.~]{20,512}={0,2})", 0.7, _clearly_drawn, _SECRET_WORDS, True),
+    Rule("passed_on", "PASSWORD",
+         r"\b(?:wifi|wlan|wi-fi|vpn|ssid)[^\n]{0,60}? (?:key|pass|code|psk)[: ]{1,2}(?P<v>[^\s\"'`,;<>]{6,63})",
+         0.8, _strong,
+         ignores_case=True),
     Rule("user_flag", "PASSWORD", r"(?:\s-u|--user)[ =]?[\"']?[A-Za-z0-9._@\-]"
                                   r"{1,64}:(?P<v>[^\s\"']{3,128})", 0.9, chosen),
     Rule("password_flag", "PASSWORD", r"(?:sshpass -p ?|--password[= ]|mysql .{0,40}-p)" + _QUOTE

@@ -20,6 +20,8 @@ _BARE_INSERT = re2.compile(
 _TABLE = re2.compile(
     rb"(?i)\bcreate table(?: if not exists)?\s+[`\"\[]?(?P<v>[a-z0-9_.]{1,64})[`\"\]]?\s*\(", options()
 )
+_STATEMENT = re2.compile(r"(?i)\b(?:values|stdin)\b")
+_COPY = re2.compile(rb"(?i)\bcopy\s+[^\s(]{1,80}\s*\((?P<v>[^()]{2,900})\)\s*from\s+stdin[^\r\n]*\r?\n", options())
 _LONGEST_TABLE = 4_000
 """Characters of a definition that is read."""
 _VALUE = re2.compile(
@@ -32,7 +34,7 @@ class Sql:
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The values of telling columns."""
-        if "(" not in text or "values" not in text.lower():
+        if "(" not in text or not _STATEMENT.search(text):
             return
         data = latin(text)
         for match in _INSERT.finditer(data):
@@ -40,12 +42,29 @@ class Sql:
             entities = entities_of([column.strip(_QUOTES) for column in columns])
             if any(entities):
                 yield from _rows(text, data, match.end(), entities)
+        yield from _copied(text, data)
         tables: dict[str, list[str]] | None = None
         for match in _BARE_INSERT.finditer(data):
             tables = _created(text, data) if tables is None else tables
             entities = tables.get(text[match.start(1) : match.end(1)].lower(), [])
             if any(entities):
                 yield from _rows(text, data, match.end(), entities)
+
+
+def _copied(text: str, data: bytes) -> Iterator[Finding]:
+    """The rows of a dump of PostgreSQL: cells between tabs, up to a line with `\\.`."""
+    for match in _COPY.finditer(data):
+        columns = text[match.start(1) : match.end(1)].split(",")
+        entities, at = entities_of([column.strip(_QUOTES) for column in columns]), match.end()
+        for line in text[at:].splitlines(keepends=True) if any(entities) else ():
+            if line.startswith("\\."):
+                break
+            start = at
+            for cell, entity in zip(line.rstrip("\r\n").split("\t"), entities, strict=False):
+                if fits(entity, cell):
+                    yield Finding(start, start + len(cell), entity.lstrip("?!~"), SCORE, "sql_column")
+                start += len(cell) + 1
+            at += len(line)
 
 
 def _created(text: str, data: bytes) -> dict[str, list[str]]:

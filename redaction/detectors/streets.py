@@ -69,18 +69,23 @@ _OF_FRENCH = r"(?:de la |de l'|du |des |de |d'|la |le |les )?"
 _ROMANCE = (
     r"(?:Via|Viale|Piazza|Piazzale|Corso|Strada|Vicolo|Contrada|Stretto|Rotonda|Borgo|Canale|Incrocio|Largo|Calle|C/"
     r"|Avenida|Avda\.?|Plaza|Paseo|Camino|Carrera|Ronda|Cuesta|Glorieta|Pasaje|Callej\xf3n|Rambla|Alameda|Vial|Acceso"
-    r"|Urbanizaci\xf3n|Ca\xf1ada|Rua|Travessa|Pra\xe7a|Estrada|Rodovia|Vila|Vale|Feira|Parque|Jardim|Viela|Ladeira"
+    r"|Urbanizaci\xf3n|Ca\xf1ada|Rua|Travessa|Pra\xe7a|Estrada|Rodovia|Vila|Vale|Feira|Parque|Jardim|Perif\xe9rico|Andador|Privada|Diagonal|Retorno|Peatonal|Viaducto|Prolongaci\xf3n|Circunvalaci\xf3n"
+    r"|Cerrada|Corredor|Eje|Calzada|Boulevard|Blvd\.|Continuaci\xf3n|Circuito|Ampliaci\xf3n|Av\.|Avda|Pje\.|Bv\.|Alto|Beco|Rotunda"
+    r"|Urbaniza\xe7\xe3o|Bairro|Trav\.|Pra\xe7\. |Largo|"
+    r"Viela|Ladeira"
     r"|Quadra|Setor|Loteamento|Residencial|Conjunto|Condom\xednio|Trecho|Recanto|Morro|Lagoa|Lago|P\xe1tio|Fazenda)"
 )
 _OF_ROMANCE = r"(?:de la |de los |de las |del |de |dei |della |delle |da |do |dos |das )?"
 _LETTER = r"(?:[a-z\xdf-\xff?'\-]|[A-Z\xc0-\xde])"
 _HOUSE = (
-    r"(?:[Nn]r\.?:? ?|[Nn]o\.?:? ?|[Bb]r\. ?|\xe8\.p\. ?|d\. ?|n\. ?)?[0-9]{1,5}(?:[/\-][0-9]{1,4})?(?: ?[A-Za-z]\b)?"
+    r"(?:[Nn]r\.?:? ?|[Nn]o\.?:? ?|[Bb]r\. ?|\xe8\.p\. ?|d\. ?|n\. ?)?[0-9]{1,5}(?:[/\-][0-9]{1,4})?"
+    r"(?: ?[A-Za-z]\b(?:/[0-9]{1,3})?)?"
 )
 _FLAT = (
     r"(?:(?:m|lok|ap|apt|app|sc|bl|et|kat|daire|D|d|K|kv|st\xf8|tv|th|lgh|as|bajo|piso|puerta|piano|int|interno|scala"
     r"|appartamento|esc|pta|bte|bo\xeete|bus|top|stiege|t\xfcr|Puerta|Piso|Piano|Int|Interno|Scala|Appartamento|Apt|Bus"
-    r"|Bte|Top|Stiege|T\xfcr|Sc|Bl|Ap|Et|Kat|Daire)\.?:? ?[0-9A-Za-z]{1,4}\b)"
+    r"|Bte|Top|Stiege|T\xfcr|Sc|Bl|Ap|Et|Kat|Daire|Interior|Edif|Depto|Dto|Dpto|Local|Torre|Of|Oficina|interior"
+    r"|edif|depto|Suite|Unit|Nr)(?:\.?:? {0,2}[0-9][0-9A-Za-z]{0,4}|[.: ]{1,2}[A-Za-z])\b)"
 )
 """Which door behind a house number."""
 _POSTAL = (
@@ -118,8 +123,15 @@ _STREETS: Patterns[bytes] = Patterns(
         rf"\b{_NUMBER}(?: bis| ter)?,? {_FRENCH} {_OF_FRENCH}(?:{_WORD}[ \-]?){{1,4}}",
         rf"\b{_FRENCH} {_OF_FRENCH}(?:{_WORD}[ \-]?){{1,4}},?[ \n]?[0-9]{{5}} {_WORD}",
         # Via Garibaldi 12 · Calle de Alcalá, 5 · Vale de Fogaça, 182
-        rf"\b{_ROMANCE} {_OF_ROMANCE}(?:{_WORD} ?){{1,4}},? ?(?:n\.? ?\xba? ?)?[0-9]{{1,4}}"
-        rf"(?: (?:Puerta|Piso|Apt\.?|Appartamento|Esc\.?) [0-9]{{1,3}}| ?[A-Z]\b)?",
+        rf"\b{_ROMANCE} {_OF_ROMANCE}(?:(?:{_WORD}|[0-9]{{1,3}}|de|la|del|y|e|da"
+        rf"|do) ?){{1,6}}?,? ?(?:[Nn][\xba\xb0]?\.? ?\xba? ?)?[0-9]{{1,5}}\b"
+        rf"(?: [0-9]{{1,4}}\b)?(?:[ ,]{{1,3}}{_FLAT}| ?[A-Z]\b){{0,4}}",
+        # Strada Toma, Gaesti, 623383 · Intrarea Eftimie, Zarnesti, 722293
+        rf"\b(?:{_SLAVIC}|{_ROMANCE}) (?:{_WORD}[ \-]?){{1,4}}, (?:{_CITY}[ \-]?(?:de )?){{1,4}}, {_POSTAL}",
+        # 2 Mills Pocket, St. Lisabury, QLD, 2983 · 774 rang Delisle Suite 654, Mont-Thomas, NB R3K 8A6
+        rf"(?:^|[^0-9A-Za-z#/.\-])(?P<v>[0-9]{{1,6}} [A-Za-z\xc0-\xff?][A-Za-z\xc0-\xff0-9?.'# \-]{{3,60}},[ \n]"
+        rf"{_UP}[A-Za-z\xc0-\xff?.' \-]{{1,40}},? [A-Z]{{2,4}},? "
+        r"(?:[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[0-9]{4,5}(?:-[0-9]{4})?))\b",
         # H.No. 12, Sector 5 · Plot No. 7/2
         rf"\b(?:H\. ?No\.?|House No\.?|Plot No\.?|Door No\.?|Flat No\.?) ?{_NUMBER}"
         rf"(?:, ?(?:{_WORD} ?){{1,3}}(?:[0-9]{{1,3}})?)?",
@@ -128,7 +140,8 @@ _STREETS: Patterns[bytes] = Patterns(
         # Petőfi utca 12. · Tavčarjeva ulica 5 · Atatürk Caddesi No: 14 · Mannerheimintie 4 B 12
         rf"\b(?:{_WORD}[ \-]){{1,3}}{_BEHIND} {_HOUSE}(?:[ ,]{{1,2}}{_FLAT}){{0,4}}",
         # Klecanská 1, 582 93 Kraslice · K Lučinám 678, 482 78 Stod · Elimäenkuja 1, 44646 Espoo
-        rf"\b(?:{_UP}{_LETTER}{{0,24}}\.?[ \-]){{0,4}}{_WORD},? {_HOUSE}(?: {_FLAT}){{0,2}}(?:\.? ?, ?|,?\n"
+        rf"\b(?:{_UP}{_LETTER}{{0,24}}\.?[ \-])(?:{_LETTER}{{1,24}}\.?[ \-]){{0,4}}{_HOUSE}(?: {_FLAT}){{0,2}}"
+        rf"(?:\.? ?, ?|,?\n"
         rf"| - ){_POSTAL},? {_CITY}"
         rf"(?:[ \-](?:[a-z]{{1,3}} )?{_CITY}){{0,3}}(?: \([A-Z]{{2}}\))?",
         r"\b[Pp]\.? ?[Oo]\.? ?[Bb][Oo][Xx] #?[0-9]{1,6}\b",
@@ -141,7 +154,7 @@ _PART = re2.compile(
     (
         r"(?:,|\r?\n|\\n| -|-|,\r?\n)? ?(?:"
         r"(?P<code>(?:[A-Z]{2,3}[ ,]{1,2})?(?:[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]"
-        r"|[0-9]{4} ?[A-Z]{2}\b|[0-9]{5,6}(?:-[0-9]{3,4})?|[0-9]{4}|[0-9]{3} [0-9]{2})\b"
+        r"|[0-9]{4} ?[A-Z]{2}\b|[0-9]{5,6}(?:-[0-9]{3,4})?|[0-9]{4}-[0-9]{3}|[0-9]{4}|[0-9]{3} [0-9]{2})\b"
         rf"(?:,? (?:{_CITY}\b[ \-]?){{1,3}})?)"
         rf"|(?P<city>(?:{_CITY}|{_UP}[a-z]?\.) ?(?:(?:de|la|le|of|am|an der|upon|del|sur|en)? ?{_CITY}){{0,3}})"
         r"(?P<more>,? [A-Z]{2,3}\b)?)"
@@ -154,7 +167,8 @@ _CUED = re2.compile(
         r"|delivery) address(?: now)?(?: is|:)|"
         r"\b(?:i|we|he|she|they) (?:now )?live(?:s)? (?:at|in)|\b(?:lives|living|resides|residing|resident"
         r"|residence|located|moved) (?:at|to)"
-        r"|\b(?:ship|send|deliver|mail|post|forward)(?: (?:it|them|this|everything|the [a-z]{2,20}))? to"
+        r"|\b(?:ship|send|deliver|mail|post|forward|delivered|shipped|sent|delivery|bill|invoice|parcel"
+        r"|package)(?: (?:it|them|this|everything|the [a-z]{2,20}))? to"
         r"|\bwohn(?:e|t|haft)(?: jetzt| nun)?(?: in)?"
         r"|\b(?:anschrift|adresse|adres|adresa|adress|osoite|indirizzo|direcci\xf3n|domicilio|endere\xe7o"
         r"|morada|c\xedm|lakc\xedm)(?: ist| est| je| to| \xe4r| er)?:?"
@@ -162,12 +176,24 @@ _CUED = re2.compile(
         r"|\bresidente (?:in|a|en)|\bviv[oe] en|\bmoro (?:em|na|no)"
         r"|\bresid[eo] (?:em|en)|\bwoon(?:t|achtig)? (?:op|aan|in|te)|\bmieszkam(?: na| przy| w)?:?"
         r"|\bzamieszka[l?][aey]?:?|\bbor (?:p\xe5|i)|\basun osoitteessa"
-        r"|\bbydl[i\xed][mt][a-z ]{0,12}|\bbytem|\badresim|\blocuiesc (?:pe|in)|\bstanujem|\bzivim|\blakom)"
+        r"|\bbydl[i\xed][mt][a-z ]{0,12}|\bbytem|\badresim|\blocuiesc (?:pe|in)|\bstanujem|\bzivim|\blakom"
+        r"|\nLOCATION|\bbosatt (?:i|p\xe5)|\bwonende (?:te|op|aan)|\bprebivalistem|\bstanujoc|\bberalamat di"
+        r"|\btinggal di"
+        r"|\balamat|\bnaslov|\blakc\xedme|\bdomiciliad[oa] en|\bdomiciliat[a?]? in)"
         rf"[ :]{{1,2}}\"?(?P<v>(?:{_UP}|[0-9])[^\n\r\t;<>\"{{}}|=@]{{8,120}})"
     ).encode("latin-1"),
     options(),
 )
 """What is said before an address, in the languages of redaction/tongues.py."""
+_TOWN = re2.compile(
+    (
+        rf"[ ,]{_POSTAL},? {_CITY}(?:[ \-](?:(?:[a-z]{{1,3}} ){{0,2}}{_CITY}|\([A-Z]{{2}}\)))"
+        r"{0,3}(?:,? [A-Z]{2,4}\b)?|, [A-Z]{2,4}[ ,]{1,2}"
+        r"(?:[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[0-9]{4,5}(?:-[0-9]{4})?)\b"
+    ).encode("latin-1"),
+    options(),
+)
+"""With what an address ends: a postal code and its town, or a state and its code."""
 _CUED_END = re2.compile(
     (
         r"[.!?](?: |$)| (?:and|und|et|y|e|en|och|og|ja|oraz|a) [a-z]|,? \(?(?:tel|phone|telefon"
@@ -200,12 +226,21 @@ class Streets:
             group = 1 if pattern.groups else 0
             for match in pattern.finditer(data):
                 start, end = match.span(group)
-                if not _NO_STREET.intersection(text[start:end].replace(",", " ").split()):
+                if not _NO_STREET.intersection(text[start:end].replace(",", " ").split()) and _is_placed(
+                    text[start:end]
+                ):
                     yield Finding(start, _tail(text, data, end), "ADDRESS", SCORE, "street")
                     before = text[max(0, start - _BEFORE) : start]
                     if before not in judged:
                         judged.add(before)
                         yield from _addressee(before, start)
+
+
+def _is_placed(street: str) -> bool:
+    """Whether what stands behind its last comma is no common word: `table 4, 2019 Report` is no address."""
+    _, comma, rest = street.rpartition(", ")
+    behind = rest.split()
+    return not comma or len(behind) < 2 or not behind[0].isdigit() or not _is_word(" ".join(behind[1:]))
 
 
 def _cued(text: str, data: bytes) -> Iterator[Finding]:
@@ -219,7 +254,8 @@ def _cued(text: str, data: bytes) -> Iterator[Finding]:
             if not is_short:  # `12 Main St. Springfield`
                 stop = cut.start()
                 break
-        value = text[start:stop].rstrip(" ,.-")
+        town = _TOWN.search(data, start, stop)
+        value = text[start : town.end() if town is not None else stop].rstrip(" ,.-")
         has_number = any(map(str.isdigit, value)) and any(map(str.isupper, value))
         is_long = "," in value or sum(map(str.isdigit, value)) >= _POSTAL_DIGITS
         if has_number and is_long and not _NO_STREET.intersection(value.replace(",", " ").split()):

@@ -5,6 +5,8 @@ Comma, semicolon, tab and bar separated, quoted or not, with or without prose ar
 
 from collections.abc import Iterator, Sequence
 
+import re2
+
 from redaction.findings import Finding
 from redaction.keys import (
     NAMES,
@@ -20,10 +22,13 @@ from redaction.keys import (
 from redaction.wording import is_name
 
 SCORE = 0.8
-_DELIMITERS = "\t|;,"
+_DELIMITERS = ("\t", "|", ";", ",", "  ")
 _MAX_CELLS = 200
 _LONGEST_HEADER = 40
 _PEOPLE = NAMES | {"names"}
+
+_APART = re2.compile(r"[^\s](?: ?[^\s])*")
+"""A cell of a column that two blanks or more part from the next."""
 
 Cell = tuple[int, int]
 """Start and end."""
@@ -133,6 +138,8 @@ def _is_header(name: str) -> bool:
 
 def _cells(text: str, low: int, high: int, delimiter: str) -> list[Cell]:
     """The cells of a line without quotes and white space around them; a quoted one may hold the delimiter."""
+    if delimiter == "  ":
+        return [(low + match.start(), low + match.end()) for match in _APART.finditer(text[low:high])]
     if delimiter == "|":
         while low < high and text[low] in "| ":
             low += 1
