@@ -204,11 +204,9 @@ class Dispatcher:
         try:
             desk = await self._desk(workflow, step.agent or AgentId(state_of(step.step)))
             async with desk.bulkhead.turn():
-                task, context = await self._prepared(workflow, state, step, desk, [])
+                task, context = await self._prepared(workflow, state, step, desk, [], notice=notice)
                 human: Json = {"notice": notice, "audience": [*people], "decisions": [*terms.decisions]}
-                task = msgspec.structs.replace(
-                    task, data={**task.data, "human": human}, idempotency_key=f"{task.idempotency_key}/{notice}"
-                )
+                task = msgspec.structs.replace(task, data={**task.data, "human": human})
                 async with asyncio.timeout(NOTICE_TIMEOUT_S):
                     output = (await desk.agent.act(task, context)).output
             went = output.get("channels") if isinstance(output, dict) else None
@@ -223,9 +221,16 @@ class Dispatcher:
             return dict.fromkeys(terms.channels, "human.channel_crashed")
 
     async def _prepared(
-        self, workflow: Workflow, state: RunState, step: StepState, desk: Desk, uses: list[ToolUse]
+        self,
+        workflow: Workflow,
+        state: RunState,
+        step: StepState,
+        desk: Desk,
+        uses: list[ToolUse],
+        *,
+        notice: str = "",
     ) -> tuple[Task, AgentContext]:
-        """A step as its agent sees it, and what the agent may reach."""
+        """A step, or a notice of it, as its agent sees it, and what the agent may reach."""
         data, given = scope(state, desk.names, step.step), given_to(state, step.step)
         if state.is_minimised:
             data, given = await self._restored(state, data, given)
@@ -233,6 +238,9 @@ class Dispatcher:
             data["replanned"], data["is_repair"] = asked_for(state, step.step)
             data["is_minimised"] = bool(state.is_minimised)
         task = _task(workflow, state, step, desk, data=data, given=given)
+        if notice:  # each is told once, whatever was told before it
+            key = f"{task.idempotency_key}/{step.attempt}/{notice}"
+            task = msgspec.structs.replace(task, idempotency_key=key)
         context = AgentContext(
             task,
             desk.spec,

@@ -56,6 +56,16 @@ def test_a_task_is_listed_shown_taken_and_answered(af: Af, task: str) -> None:
     assert "Refund for order 17" in af("tickets", "list").out
 
 
+def test_each_notice_is_a_ticket_of_its_own(af: Af, task: str) -> None:
+    """A repeated key gives the ticket that was opened the first time."""
+    af("human", "assign", task, "bob", "--as", "max", "--role", "deputy")
+    tickets = af("tickets", "list", "--json").document["tickets"]
+    assert ["Refund for order 17: was assigned to bob", "Refund for order 17: waits for clerk"] == [
+        each["subject"]
+        for each in tickets  # type: ignore[attr-defined]
+    ]
+
+
 def test_what_may_not_be_done_says_why_and_has_its_exit_code(af: Af, task: str) -> None:
     stranger = af("human", "complete", task, "--as", "mallory", "--role", "intern", "--decision", "approve")
     assert (3, True) == (stranger.code, "is for role 'clerk' or role 'deputy'" in stranger.err)
