@@ -430,8 +430,9 @@ class Appliance:
         self._opened.callback(ram.stop)
         return DefinitionFiles(self.store, ram.path)
 
-    async def _publish(self, tenant: TenantId, subject: str, payload: Json) -> None:
-        await self.bus_desk.publish(tenant, Publish(subject=subject, payload=payload, type="human-task"))
+    async def _publish(self, tenant: TenantId, run: RunId, subject: str, payload: Json) -> None:
+        kept = await self._kept(run, payload)
+        await self.bus_desk.publish(tenant, Publish(subject=subject, payload=kept, type="human-task"))
 
     def _make_agent(self, spec: AgentSpec, folder: str, sender: Sender) -> Agent:
         """An agent of the registered kind, with the parts of the house that its kind needs."""

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json
-from runtime.domain.ids import TenantId
+from runtime.domain.ids import RunId, TenantId
 from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.ports import StepContext, StepResult, Task
 
-Publish = Callable[[TenantId, str, Json], Awaitable[object]]
-"""Publishes a message of a tenant's under a subject."""
+Publish = Callable[[TenantId, RunId, str, Json], Awaitable[object]]
+"""Publishes a message of a tenant's run under a subject, as the run's journal may have it."""
 
 SUBJECT = "human-tasks"
 """The first token of the subjects of what is published; behind it come the workflow and what happened."""
@@ -87,7 +87,7 @@ class HumanTaskAgent:
             if self._publish is None:
                 raise NotFound("human.no_bus", "there is no bus here")
             subject = f"{SUBJECT}.{notice.task.workflow}.{notice.kind}"
-            await self._publish(notice.task.tenant, subject, notice.message())
+            await self._publish(notice.task.tenant, notice.task.run, subject, notice.message())
             return
         tool = self._tool(channel, ctx)
         if tool is None and channel in ("notify", "ticket"):

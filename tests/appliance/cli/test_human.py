@@ -98,3 +98,20 @@ def test_a_run_that_waits_says_how_it_is_answered(af: Af, task: str) -> None:
     assert f"human complete {task} --as NAME --role clerk --decision 'approve|reject'" in shown.replace("\n", " ")
     told = af("logs", "last").out
     assert "review is a task for clerk or deputy" in told
+
+
+def test_a_minimised_task_leaves_no_personal_data_behind(af: Af, tmp_path: Path, data_folder: Path) -> None:
+    """Not in what people say, not in tickets and messages; whoever decides may look behind the pseudonyms."""
+    (tmp_path / "w.yaml").write_text(
+        "name: w\npolicies: {minimise: true}\nagents: {ask: {type: human_task, config: {title: 'For {{ input.mail }}', "
+        "instructions: 'Write to {{ input.mail }}?', notification: {channels: [log, ticket, bus]}}}}\n"
+    )
+    af("run", tmp_path / "w.yaml", "--input", '{"mail": "zoe.miller@example.com"}')
+    assert "zoe.miller" not in af("human", "show", "last").out
+    assert "Write to zoe.miller@example.com?" in af("human", "show", "last", "--restore").out
+    af("human", "claim", "last", "--as", "ann", "--note", "zoe.miller@example.com first")
+    said = ("--comment", "zoe.miller@example.com said yes")
+    assert 0 == af("human", "complete", "last", "--as", "ann", "--decision", "approve", *said).code
+    held = b"".join(path.read_bytes() for path in data_folder.glob("journal.db*"))
+    assert b"zoe.miller" not in held
+    assert b"said yes" in held

@@ -7,7 +7,7 @@ import pytest
 from runtime.agents.human_task import HumanTaskAgent
 from runtime.domain.canonical import Json
 from runtime.domain.human import Terms
-from runtime.domain.ids import AgentId, TenantId
+from runtime.domain.ids import AgentId, RunId, TenantId
 from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import Unavailable
@@ -103,7 +103,7 @@ async def test_people_are_told_though_the_words_cannot_be_rendered() -> None:
 async def test_a_message_on_the_bus_has_no_instructions() -> None:
     said: list[tuple[str, Json]] = []
 
-    async def publish(tenant: TenantId, subject: str, payload: Json) -> None:
+    async def publish(tenant: TenantId, run: RunId, subject: str, payload: Json) -> None:
         said.append((subject, payload))
 
     spec = AgentSpec(id=AgentId("ask"), type="human_task", prompt="secret", terms=Terms(channels=("bus",)))
