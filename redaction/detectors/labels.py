@@ -73,6 +73,8 @@ _DAY = re2.compile(DATE.encode("latin-1"), options())
 _NEXT_LABEL = re2.compile(
     rb"[,;.]? ?\b[A-Za-z][A-Za-z _\-]{1,24}[:=]|[;|<\n\r\t\"]|\. [A-Z]|\\n", options(ignores_case=False)
 )
+_MARKS = (":", "=", "<", "#", " -", " is ", " to ", " ist ", " est ", " es ", " lautet ", " jest ", " je ", " er ")
+"""One of them stands behind every label."""
 _SECRETS = frozenset(("API_KEY", "TOKEN", "PASSWORD"))
 _GROUPED = frozenset(("NATIONAL_ID", "BANK_ACCOUNT", "PAYMENT_CARD", "IBAN", "TAX_ID"))
 _BARE = NAMES - {"title", "displayname"} | {"names", "contact"}
@@ -83,7 +85,7 @@ class Labels:
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The values that labels name; they may overlap."""
-        if ":" not in text and "=" not in text and "<" not in text and " is " not in text and "#" not in text:
+        if not any(mark in text for mark in _MARKS):
             return
         data = latin(text)
         found: list[Finding] = []
