@@ -25,6 +25,7 @@ KINDS = {
     "tool.http": "runtime.tools.http:HttpTool",
     "tool.kubernetes": "runtime.tools.kubernetes:KubernetesTool",
     "tool.notify": "runtime.tools.notify:NotifyTool",
+    "tool.scripted": "runtime.tools.scripted:ScriptedTool",
     "tool.search_docs": "runtime.tools.search_docs:SearchTool",
     "tool.slack": "runtime.tools.slack:SlackTool",
     "tool.smtp": "runtime.tools.smtp:SmtpTool",

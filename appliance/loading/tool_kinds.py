@@ -13,7 +13,7 @@ from appliance.loading import tool_keys as keys
 from appliance.loading.functions import completed
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.shapes import Shape, choice, list_of, record, text
+from appliance.loading.shapes import Shape, anything, choice, list_of, record, text
 from runtime.domain.canonical import Json
 from runtime.domain.tool import ToolSpec
 from runtime.errors import Invalid
@@ -102,6 +102,7 @@ TOOL_KINDS: dict[str, ToolKind] = {
         complete=keys.complete_kubernetes,
     ),
     "notify": ToolKind(complete=keys.complete_notify),
+    "scripted": ToolKind(keys={"answers": anything}, required=("answers",)),
     "search_docs": ToolKind(keys=keys.SEARCH, required=("collection",), complete=keys.complete_search),
     "slack": ToolKind(
         keys=keys.SLACK, required=("token", "channels"), needs=keys.needs_slack, complete=keys.complete_slack

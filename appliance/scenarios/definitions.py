@@ -7,7 +7,7 @@ from appliance import loader
 from appliance.config.settings import Settings
 from appliance.loading.site import site_of
 from appliance.scenarios.format import Scenario, Suite
-from appliance.scenarios.playing import with_answers
+from appliance.scenarios.playing import with_answers, with_tool_answers
 from appliance.tools.rules import declared_tools
 from runtime.domain.problem import Problem
 from runtime.domain.spelling import did_you_mean, nearest
@@ -36,10 +36,12 @@ class Definitions:
     def of(self, scenario: Scenario) -> Workflow:
         """The workflow of a scenario, answers played. Raises InvalidDefinition and NotFound."""
         workflow = self.plain(scenario.workflow)
-        if not scenario.answers:
+        if not scenario.answers and not scenario.tool_answers:
             return workflow
         self._turn += 1
         document = with_answers(workflow.document, scenario.answers, turn=f"turn-{self._turn}")
+        if scenario.tool_answers:
+            document = with_tool_answers(document, scenario.tool_answers)
         return loader.from_document(document, workflow.folder, site=self._site)
 
 

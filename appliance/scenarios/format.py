@@ -14,7 +14,7 @@ FOLDER = "scenarios"
 """Further ones lie in a folder of this name."""
 DEFAULT_TIMEOUT_MS = 300_000
 Answers = Mapping[str, Json]
-"""Agent → what the `scripted` model plays in its place."""
+"""Agent or tool → what is played in its place."""
 
 
 class Expected(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +72,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     input: Json = {}
     role: str = ""
     answers: Answers = {}
+    tool_answers: Answers = {}
     signals: tuple[Signal, ...] = ()
     """Given in this order, each when the run waits for it."""
     repeat: int = 1

@@ -11,6 +11,9 @@ from runtime.errors import NotFound
 KEPT = ("input", "retry", "timeout", "data_class")
 """Keys of an agent of another type that stay what they are when answers are played in its place."""
 
+KEPT_OF_TOOLS = ("description", "input_schema", "output_schema", "cost_per_call", "timeout", "rate_limit", "idempotent")
+"""The same of a tool."""
+
 
 def with_answers(document: Mapping[str, Json], answers: Mapping[str, Json], *, turn: str) -> dict[str, Json]:
     """The stored document with answers played: agent → an answer, a list of them in turn, or patterns → answers.
@@ -44,6 +47,22 @@ def with_answers(document: Mapping[str, Json], answers: Mapping[str, Json], *, t
         elif isinstance(agent, dict):
             kept = {key: agent[key] for key in KEPT if key in agent}
             known[name] = {"type": "llm", "model": model, "output_schema": {}, **kept}
+    return copy
+
+
+def with_tool_answers(document: Mapping[str, Json], answers: Mapping[str, Json]) -> dict[str, Json]:
+    """The stored document with tools played, whoever declares them: tool → an answer, a list of them in turn in each
+    run, or patterns of its arguments → answers."""
+    copy = parse(encode(dict(document)))
+    assert isinstance(copy, dict), "a definition is a mapping"
+    registry = copy.get("tool_registry")
+    declared = registry.get("tools") if isinstance(registry, dict) else None
+    tools = dict(declared) if isinstance(declared, dict) else {}
+    for name, played in answers.items():
+        before = tools.get(name)
+        kept = {key: before[key] for key in KEPT_OF_TOOLS if key in before} if isinstance(before, dict) else {}
+        tools[name] = {**kept, "type": "scripted", "answers": played}
+    copy["tool_registry"] = {**(registry if isinstance(registry, dict) else {}), "tools": tools}
     return copy
 
 

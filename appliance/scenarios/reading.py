@@ -14,10 +14,22 @@ from appliance.loading.shapes import Shape, anything, duration, list_of, record
 from appliance.loading.yaml_reader import decode, read_documents
 from appliance.scenarios.datasets import DATASET_KEYS, dataset_of
 from appliance.scenarios.format import DEFAULT_TIMEOUT_MS, Dataset, Expected, Scenario, Signal, Suite
-from appliance.scenarios.shapes import ANSWERS, EXPECTED, SIGNALS, expected_of, scenario_shape, version, workflow_file
+from appliance.scenarios.shapes import (
+    ANSWERS,
+    EXPECTED,
+    SIGNALS,
+    TOOL_ANSWERS,
+    expected_of,
+    scenario_shape,
+    version,
+    workflow_file,
+)
 from runtime.domain.canonical import Json
 from runtime.domain.units import milliseconds
 from runtime.errors import Invalid, InvalidDefinition, NotFound
+
+PLAYED = ("answers", "tool_answers")
+"""Keys of what is played."""
 
 
 def read_suite(file: Path) -> Suite:
@@ -50,6 +62,7 @@ def _suite(documents: list[Node], place: Place, file: Path) -> Suite | None:
         "version": version,
         "workflow": workflow_file(file.parent),
         "answers": ANSWERS,
+        "tool_answers": TOOL_ANSWERS,
         "timeout": duration,
         "scenarios": list_of(anything, what="a list of scenarios"),
         "datasets": list_of(anything, what="a list of datasets"),
@@ -60,13 +73,13 @@ def _suite(documents: list[Node], place: Place, file: Path) -> Suite | None:
     if not found.keys() & {"scenarios", "datasets"}:
         place.error("key.missing", "a scenario file needs 'scenarios' or 'datasets'", node)
     is_known = node.member("version") is not None
-    common: dict[str, Json] = {key: found[key] for key in ("workflow", "answers", "timeout") if key in found}
+    common: dict[str, Json] = {key: found[key] for key in (*PLAYED, "workflow", "timeout") if key in found}
     one = scenario_shape(file.parent, is_known=is_known)
     scenarios = []
     for each, at in _members(node, "scenarios", place):
         read = one(each, at)
         if isinstance(read, dict):
-            scenarios.append(scenario_of({**common, **read, "answers": _both(common, read)}, each, file, is_known))
+            scenarios.append(scenario_of({**common, **read, **_both(common, read)}, each, file, is_known))
     datasets = []
     for each, at in _members(node, "datasets", place):
         made = _dataset(each, at, file, common)
@@ -82,11 +95,14 @@ def _members(node: Node, key: str, place: Place) -> list[tuple[Node, Place]]:
     return [(each, place.child(key).child(number)) for number, each in enumerate(listed)]
 
 
-def _both(common: Mapping[str, Json], own: Mapping[str, Json]) -> Json:
-    """Answers of the file, those of the scenario before them."""
+def _both(common: Mapping[str, Json], own: Mapping[str, Json]) -> dict[str, Json]:
+    """What the file has played, what the scenario has before it."""
     both: dict[str, Json] = {}
-    for each in (common.get("answers"), own.get("answers")):
-        both |= each if isinstance(each, dict) else {}
+    for key in PLAYED:
+        played: dict[str, Json] = {}
+        for each in (common.get(key), own.get(key)):
+            played |= each if isinstance(each, dict) else {}
+        both[key] = played
     return both
 
 
@@ -101,6 +117,7 @@ def scenario_of(found: Mapping[str, Json], node: Node, file: Path, is_known: boo
         input=found.get("input", {}),
         role=str(found.get("as", "")),
         answers=cast("dict[str, Json]", found.get("answers") or {}),
+        tool_answers=cast("dict[str, Json]", found.get("tool_answers") or {}),
         signals=tuple(msgspec.convert(found.get("signals") or [], list[Signal])),
         repeat=cast("int", found.get("repeat", 1)),
         pass_ratio=float(cast("float", found.get("pass_rate", 1.0))),
@@ -115,13 +132,14 @@ def _dataset(node: Node, place: Place, file: Path, common: Mapping[str, Json]) -
         **DATASET_KEYS,
         "workflow": workflow_file(file.parent),
         "answers": ANSWERS,
+        "tool_answers": TOOL_ANSWERS,
         "timeout": duration,
         "signals": SIGNALS,
     }
     found = record("a dataset", keys, required=("name", "file"))(node, place)
     if not isinstance(found, dict) or not {"name", "file"} <= found.keys():
         return None
-    whole_ = {**common, **found, "answers": _both(common, found)}
+    whole_ = {**common, **found, **_both(common, found)}
 
     def read_expect(value: Node, at: Place) -> Expected:
         checked = EXPECTED(value, at)

@@ -24,6 +24,7 @@ from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
 from runtime.errors import Invalid, Refused
+from runtime.tools.scripted import FEATURE
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -98,6 +99,7 @@ def settings_for_tests(settings: Settings, data: Path) -> Settings:
         data=data,
         socket=data / "run" / "af.sock",
         mode="air_gapped",
+        features=(*settings.features, FEATURE),
         models=msgspec.structs.replace(settings.models, folder=str(settings.models_folder)),
         audit=AuditSettings(checkpoint_s=0.0),
         budgets=(),

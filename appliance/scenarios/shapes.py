@@ -50,6 +50,7 @@ def scenario_shape(folder: Path, *, is_known: bool) -> Shape:
         "workflow": workflow_file(folder),
         "as": text,
         "answers": ANSWERS,
+        "tool_answers": TOOL_ANSWERS,
         "signals": SIGNALS,
         "repeat": whole(1, MAX_REPEATS),
         "pass_rate": ratio,
@@ -226,6 +227,7 @@ def _unversioned(node: Node, place: Place) -> Json:
     return {key: shapes.get(key, anything)(value, place.child(key)) for key, value in node.value.items()}
 
 
+TOOL_ANSWERS = mapping_of(_answers, what="a mapping from tools to what they answer")
 ANSWERS = mapping_of(_answers, what="a mapping from agents to what they answer", key=text)
 SIGNALS: Shape = _signals
 EXPECTED_KEYS: dict[str, Shape] = {

@@ -22,6 +22,9 @@ from runtime.tools.built_in import BUILT_IN
 if TYPE_CHECKING:
     from runtime.tools.mcp.servers import McpServers
 
+PLAYED = "tool.scripted"
+"""What scenarios put in a tool's place."""
+
 Kept = Callable[[RunId, Json], Awaitable[Json]]
 """What may stand in a table of what a run says: minimised where the run is, without secrets; an empty id: no run."""
 
@@ -68,9 +71,11 @@ class Toolbox(Mapping[str, Tool]):
     """Tools by name, each made when it is first asked for and kept."""
 
     def __init__(self, services: ToolServices, declared: Sequence[ToolSpec] = ()) -> None:
-        """`declared`: those of YAML and of the project's Python; a name that is built in stays what it is."""
+        """`declared`: those of YAML and of the project's Python; a name that is built in stays what it is, unless a
+        scenario plays it."""
         self._services = services
-        self._specs = {spec.id: spec for spec in (*declared, *BUILT_IN)}
+        played = [spec for spec in declared if spec.kind == PLAYED]
+        self._specs = {spec.id: spec for spec in (*declared, *BUILT_IN, *played)}
         self._made: dict[str, Tool] = {}
 
     def specs(self) -> list[ToolSpec]:

@@ -42,6 +42,7 @@ tool_registry:
     notify: {type: notify}
     search_docs: {type: search_docs, collection: handbook}
     slack: {type: slack, token: secret://slack, channels: ["#ops"]}
+    scripted: {type: scripted, answers: [{ok: true}]}
     kubernetes: {type: kubernetes, server: "https://k8s.bank.example:6443", token: secret://k8s}
 """
 TICKET: dict[str, Json] = {"subject": "card", "category": "cards", "summary": "It was swallowed."}
@@ -57,6 +58,7 @@ ARGUMENTS: dict[str, dict[str, Json]] = {
     "search_docs": {"query": "cards"},
     "slack": {"text": "It was swallowed."},
     "kubernetes": {"verb": "get", "resource": "deployments", "name": "shop"},
+    "scripted": {"anything": 1},
 }
 EFFECTS = {"create_ticket", "ticket", "notify", "smtp"}
 """Another key is another ticket or mail; the others here only look, or say of themselves what the key is."""
@@ -71,6 +73,7 @@ WRONG: dict[str, list[dict[str, Json]]] = {
     "file": [{}, {"path": 1}, {"path": "a", "unknown": "y"}],
     "search_docs": [{}, {"query": 1}, {"query": "x", "count": 0}],
     "slack": [{}, {"text": 1}, {"text": "x", "unknown": "y"}],
+    "scripted": [],
     "kubernetes": [{}, {"verb": "get", "resource": "secrets", "name": "x"}, {"verb": "get", "resource": "pods"}],
 }
 ELSEWHERE = {"code", "function", "mcp"}
@@ -122,7 +125,7 @@ async def tool(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             kept=_as_it_is,
             tickets=Tickets(database),
             search=World().search,
-            features=frozenset({"slack", "kubernetes"}),
+            features=frozenset({"slack", "kubernetes", "scripted_tools"}),
         )
         yield Toolbox(services, specs_of(load_tools(tmp_path / "tools.yaml"), "tools.yaml"))[request.param]
         await database.stop()

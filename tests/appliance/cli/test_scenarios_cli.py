@@ -202,6 +202,50 @@ def test_tools_of_the_operator_are_there_too(af: Af, folder: Path) -> None:
     assert ["tools.yaml"] == os.listdir(folder / "data")
 
 
+def test_tools_are_played(af: Af, folder: Path) -> None:
+    """One that would ask somebody elsewhere, and one that is built in: by arguments, in turn in each run, failing."""
+    (folder / "desk.yaml").write_text(
+        "name: desk\n"
+        "tool_registry: {tools: {look_up: {type: http, url: 'http://api.example.org/{id}'}}}\n"
+        "agents:\n"
+        "  ask: {type: database, tools: [look_up], input: {id: '{{ input.id }}'}, retry: {max_attempts: 2}}\n"
+        "  tell: {type: database, tools: [create_ticket], input: {subject: x}}\n"
+        "output: {said: '{{ steps.ask }}', id: '{{ steps.tell.id }}'}\n"
+        "planner: {type: sequential, agents: [ask, tell]}\n"
+    )
+    text = """
+version: 1
+workflow: desk.yaml
+tool_answers: {create_ticket: [{id: T-77, status: open}]}
+scenarios:
+  - name: by arguments
+    input: {id: 7}
+    tool_answers: {look_up: {'"id": 7': {said: first}, ".*": {said: second}}}
+    expect: {output: {said: {said: first}, id: T-77}, tools: [look_up, create_ticket], egress: none}
+  - name: in turn
+    input: {id: 8}
+    repeat: 2
+    tool_answers: {look_up: [{error: {code: look.down, retryable: true}}, {said: late}]}
+    expect: {output: {said: {said: late}}}
+  - name: failing
+    input: {id: 9}
+    tool_answers: {look_up: {'"id": 7': {}}}
+    expect: {status: failed, error: tool.script_has_no_answer}
+"""
+    said = af("test", written(folder, text))
+    assert 0 == said.code, said.out
+
+
+def test_a_played_tool_is_refused_in_earnest(af: Af, tmp_path: Path) -> None:
+    """A definition cannot have answers made up for it."""
+    (tmp_path / "w.yaml").write_text(
+        "name: w\ntool_registry: {tools: {create_ticket: {type: scripted, answers: [{id: T-1, status: open}]}}}\n"
+        "agents:\n  a:\n    type: database\n    tools: [create_ticket]\n    input: {subject: x}\n"
+    )
+    said = af("run", tmp_path / "w.yaml", "--json")
+    assert (3, "tool.feature") == (said.code, said.document["error"]["code"])  # type: ignore[index]  # it failed
+
+
 def test_models_that_are_not_here_are_named_before_anything_runs(af: Af, folder: Path) -> None:
     (folder / "desk.yaml").write_text(
         "name: desk\nagents:\n  a: {type: llm, model: {provider: local, name: smollm2-135m-instruct}, prompt: hi}\n"

@@ -4,7 +4,8 @@ import pytest
 
 from appliance.loader import load_bytes
 from appliance.loading.site import Site
-from appliance.scenarios.playing import with_answers
+from appliance.scenarios.playing import with_answers, with_tool_answers
+from runtime.domain.canonical import Json
 from runtime.errors import NotFound
 
 DOCUMENT = load_bytes(b"""
@@ -43,6 +44,19 @@ def test_only_lists_that_are_played_in_turn_have_a_name_of_their_own() -> None:
     """Two runs would take turns of one list; whatever else is equal is one definition, made ready once."""
     assert played({"answer": ["a", "b"]}, "t-1") != played({"answer": ["a", "b"]}, "t-2")
     assert played({"answer": {"^x": "a"}}, "t-1") == played({"answer": {"^x": "a"}}, "t-2")
+
+
+def test_a_tool_is_played_and_keeps_what_is_said_of_it() -> None:
+    """Whoever declares it: one that is built in or the operator's is put beside those of the workflow."""
+    ask: Json = {"type": "http", "url": "x", "description": "Asks."}
+    document: dict[str, Json] = {**DOCUMENT, "tool_registry": {"tools": {"ask": ask}}}
+    tools = with_tool_answers(document, {"ask": [{"ok": True}], "create_ticket": [{"id": "T-7"}]})["tool_registry"]
+    assert {
+        "tools": {
+            "ask": {"type": "scripted", "description": "Asks.", "answers": [{"ok": True}]},
+            "create_ticket": {"type": "scripted", "answers": [{"id": "T-7"}]},
+        }
+    } == tools
 
 
 def test_an_agent_that_is_not_there_is_named() -> None:
