@@ -332,7 +332,7 @@ def _input(given: Json, *, is_full: bool) -> str:
 
 
 def _took(step: StepView) -> str:
-    return span(step.duration_ms) if step.status in ("succeeded", "failed") and step.agent else "–"
+    return span(step.duration_ms) if step.status in ("succeeded", "failed") and not step.signal else "–"
 
 
 def _tokens(step: StepView) -> str:
@@ -352,7 +352,9 @@ def _remark(step: StepView) -> str:
         remarks.append(status(step.status))
     if step.attempt > 1:
         remarks.append(f"attempt {step.attempt}")
-    if isinstance(step.signal, str):
+    if isinstance(step.roles, list):
+        remarks.append(f"a task for {' or '.join(map(printable, step.roles)) or 'a person'}")
+    elif isinstance(step.signal, str):
         remarks.append(f"signal {printable(step.signal)}")
     if code:
         remarks.append(code)

@@ -52,7 +52,7 @@ class StepView(msgspec.Struct, frozen=True, kw_only=True):
 
     step: StepId
     agent: str | None
-    """None: a step that waits for a signal."""
+    """None: a step that waits for a signal, and is no agent's task."""
     status: StepStatus
     attempt: int
     started_at: str
@@ -262,7 +262,7 @@ def _output(state: RunState, workflow: Workflow | None) -> tuple[Json, ErrorInfo
 def _step_view(step: StepState) -> StepView:
     return StepView(
         step=step.step,
-        agent=None if step.signal else step.agent or state_of(step.step),
+        agent=None if step.signal and step.task is None else step.agent or state_of(step.step),
         status="waiting" if step.waits else step.status,
         attempt=step.attempt,
         started_at=rfc3339(step.due_us),
