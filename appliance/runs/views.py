@@ -262,7 +262,7 @@ def _output(state: RunState, workflow: Workflow | None) -> tuple[Json, ErrorInfo
 def _step_view(step: StepState) -> StepView:
     return StepView(
         step=step.step,
-        agent=None if step.signal and step.task is None else step.agent or state_of(step.step),
+        agent=None if step.signal and not step.task else step.agent or state_of(step.step),
         status="waiting" if step.waits else step.status,
         attempt=step.attempt,
         started_at=rfc3339(step.due_us),
