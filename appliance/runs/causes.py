@@ -284,7 +284,7 @@ async def _changes(definitions: Definitions, state: RunState, succeeded: Sequenc
 def _no_failure(state: RunState) -> WhyView:
     awaited = state.awaits()
     commands = [
-        NextView(command=f"runs signal {state.run} {name} --data JSON", why=f"step {StepId(step)!r} waits for it")
+        NextView(command=_answering(state, name, step), why=f"step {StepId(step)!r} waits for it")
         for name, step in state.awaited().items()
     ]
     commands += [
@@ -312,6 +312,14 @@ def _no_failure(state: RunState) -> WhyView:
         advice="",
         next=commands,
     )
+
+
+def _answering(state: RunState, signal: str, step: StepId) -> str:
+    task = state.steps[step].task
+    if not task:
+        return f"runs signal {state.run} {signal} --data JSON"
+    role = next((f" --role {role}" for role in task.terms.roles_at(task.level)), "")
+    return f"human complete {state.run}.{step} --as NAME{role} --decision {'|'.join(task.terms.decisions)}"
 
 
 def _link_view(link: Link) -> LinkView:

@@ -34,10 +34,12 @@ from runtime.domain.event import (
     StepSucceeded,
     TimerFired,
 )
+from runtime.domain.human import is_expiry, step_of
 from runtime.domain.ids import DefinitionHash, RunId, StepId, state_of
 from runtime.domain.journal import Entry
 from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState
+from runtime.domain.units import span
 from runtime.engine.signature import signature_of
 
 Kind = Literal[
@@ -159,7 +161,7 @@ class _Walk:
                 self._agents[command.step, command.attempt] = command.agent or state_of(command.step)
                 self._due_us[f"{command.step}/{command.attempt}"] = beat.at_us + command.delay_ms * 1_000
             elif isinstance(command, AwaitSignal):
-                self._begun[command.step, 1] = number
+                self._begun[command.step, command.attempt] = number
                 self._signals[command.step] = command
                 self._due_us[command.step] = beat.at_us + command.timeout_ms * 1_000
             elif isinstance(command, SetTimer):
@@ -170,12 +172,14 @@ class _Walk:
         match self._beats[number].event:
             case StepFailed(step=step, attempt=attempt) | StepSucceeded(step=step, attempt=attempt):
                 return self._begun.get((step, attempt))
+            case TimerFired(timer=timer) if step_of(timer):
+                return self._last_begun(step_of(timer))
             case TimerFired(timer=timer) if timer != RUN_TIMER:
                 return self._begun.get((timer, 1))
             case TimerFired():
                 return next((self._last_begun(step) for step in self._open_at(self._beats[number].seq)), None)
             case SignalReceived():
-                return self._begun.get((self._answers.get(number, ""), 1))
+                return self._last_begun(self._answers.get(number, ""))
         return None
 
     def _links(self, number: int) -> list[Link]:
@@ -230,6 +234,8 @@ class _Walk:
                 error.code, f"{error.message}; under way then: {', '.join(busy)}" if busy else error.message
             )
             links = [self._link(beat, "late", told, step=busy[0] if busy else "")]
+        elif (task := self._signals.get(step_of(timer))) is not None:
+            links = [self._link(beat, "unanswered", _expired(task), step=task.step)] if is_expiry(timer) else []
         elif wait is not None:
             limit_s = wait.timeout_ms / 1_000
             said = f"nobody answered with signal {wait.signal!r} within {limit_s:g} s"
@@ -376,3 +382,10 @@ def _acts(commands: Sequence[Command], step: str) -> Iterator[str]:
 
 def _attempt_of(part: History) -> int:
     return part.state.parent.attempt if part.state.parent else 1
+
+
+def _expired(task: AwaitSignal) -> ErrorInfo:
+    terms = task.terms
+    people = " or ".join(terms.roles_at(len(terms.chain))) or terms.assignee if terms is not None else ""
+    limit = f" within {span(terms.expires_ms)}" if terms is not None and terms.expires_ms else ""
+    return ErrorInfo("human.expired", f"nobody answered the task{f' for {people}' if people else ''}{limit}")

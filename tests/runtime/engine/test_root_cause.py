@@ -2,8 +2,9 @@
 
 import pytest
 
-from runtime.domain.command import FinishRun, StartStep
-from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded
+from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep
+from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded, TimerFired
+from runtime.domain.human import Level, Terms
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry
 from runtime.domain.run import RunState, fold
@@ -166,3 +167,20 @@ def test_nothing_is_different_from_itself() -> None:
     state = run_of({"text": "a", "n": 1})
     assert [] == differences(state, [state, run_of({"text": "b", "n": 2})], until_us=10**12)
     assert [] == differences(state, [], until_us=10**12)
+
+
+def test_a_task_that_nobody_did_in_time_is_the_cause_and_says_whose_it_was() -> None:
+    """Reminders and escalations on the way are none."""
+    terms = Terms(role="clerk", chain=(Level("boss", 1_000),), reminders_ms=(500,), expires_ms=3_600_000)
+    wait = AwaitSignal(step=StepId("ask"), signal="ask", terms=terms, attempt=2, why="x.first in a")
+    cause = cause_of(
+        journal(
+            started(), starts("a"), fails("a", "x.first"), wait,
+            SetTimer(timer="human:expire:0:0:ask", delay_ms=3_600_000),
+            (1.0, TimerFired(timer="human:escalate:0:0:ask")), (3_599.0, TimerFired(timer="human:expire:0:0:ask")),
+            ends("human.expired"),
+        )
+    )  # fmt: skip
+    assert [("x.first", 1), ("human.expired", 1)] == codes(cause)
+    assert cause is not None
+    assert "nobody answered the task for clerk or boss within 1 h 00 min" == cause.chain[-1].error.message
