@@ -51,10 +51,10 @@ class Seen:
 
     async def until(self, is_so: Callable[[], bool], what: str = "") -> None:
         """Wait until something is so, for a minute."""
-        for _ in range(1_200):
+        for _ in range(3_000):
             if is_so():
                 return
-            await self.pilot.pause(0.05)
+            await self.pilot.pause(0.02)
         raise AssertionError(f"never {what or is_so}; the screen says:\n{self.text()}")
 
     def text(self) -> str:
@@ -90,14 +90,18 @@ class Seen:
 async def dashboard(
     served: Served, *, size: tuple[int, int] = NARROW, theme: str = "af-dark", by: tuple[str, str] = ("", "")
 ) -> AsyncIterator[Seen]:
-    """The dashboard of a server, once it has listed the runs; `by`: who does tasks for people, and in what role."""
+    """The dashboard of a server, once it shows the list of its runs: keys are meant for the run under the cursor.
+
+    `by`: who does tasks for people, and in what role.
+    """
     door = ServedDoor(socket=served.address.socket)
     client = Client(door.call, door.events, name=door.name, actor=by[0], role=by[1])
     app = Dashboard(client, now_us=SystemClock().now_us, theme=theme)
     try:
         async with app.run_test(size=size) as pilot:
             seen = Seen(app, pilot)
-            await seen.until(lambda: app.link.has_listed, "listed")
+            runs = app.screen.query_one("#runs", Lines)
+            await seen.until(lambda: app.link.has_listed and runs.source.count == len(app.board.listed()), "listed")
             await pilot.pause()
             yield seen
     finally:

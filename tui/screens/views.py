@@ -11,8 +11,8 @@ from textual.containers import Container, Vertical
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer
 
+from tui.footer import KeyLine
 from tui.lines import Line, Source, fixed
 from tui.panels.drawn import Lines
 from tui.screens.help import Help
@@ -130,7 +130,7 @@ class ViewScreen(Screen[None]):
         if len(self.VIEWS) > 1:
             yield Tabs(id="tabs", has_cursor=False)
         yield Container(*self.panels(), id="views")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Begin with the first view."""
