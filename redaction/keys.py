@@ -4,6 +4,7 @@ A name is read as words, in any spelling: `patientDOB`, `PATIENT_DOB`, `Patient'
 """
 
 import ipaddress
+from collections import defaultdict
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -176,11 +177,10 @@ _ENDINGS = (
     | frozenset(_ENTITY_BY_KEY)
     | frozenset(("names", "contact"))
 )
-_BY_TAIL = {
-    tail: tuple({len(ending) for ending in _ENDINGS if ending.endswith(tail)})
-    for tail in {ending[-2:] for ending in _ENDINGS}
-}
+_BY_TAIL = defaultdict[str, set[int]](set)
 """The last two letters of an ending → the lengths of those that have them."""
+for _ending in _ENDINGS:
+    _BY_TAIL[_ending[-2:]].add(len(_ending))
 _WORD = re2.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _HARMLESS = words(
     """

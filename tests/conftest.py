@@ -2,9 +2,11 @@
 
 import gc
 import ipaddress
+import itertools
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,13 +51,16 @@ _LONGEST_FIRST = (
     "properties",
 )
 
+_GUARDS = "tests/architecture/"
+
 _NAME_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the files, not the tests within a file."""
-    items.sort(key=_rank)
+    ranks = {path: _rank(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: ranks[item.path])
 
 
 def pytest_collection_finish() -> None:
@@ -65,9 +70,24 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def _rank(item: pytest.Item) -> int:
-    path = item.path.relative_to(Path(__file__).parent)
-    ranks = [n for n, each in enumerate(_LONGEST_FIRST) if path == Path(each) or Path(each) in path.parents]
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Give all guards of the house to one worker: they read the same syntax trees, which take seconds to make."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]  # the library says nothing of types
+        def _split_scope(self, nodeid: str) -> str:
+            file: str = super()._split_scope(nodeid)
+            return _GUARDS if file.startswith(_GUARDS) else file
+
+    return ByFile(config, log)
+
+
+def _rank(path: Path) -> int:
+    name = path.relative_to(Path(__file__).parent).as_posix()
+    ranks = [n for n, each in enumerate(_LONGEST_FIRST) if name == each or name.startswith(f"{each}/")]
     return min(ranks, default=len(_LONGEST_FIRST))
 
 
@@ -101,14 +121,21 @@ def _deny_network(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_deny_network)
 
 
+@pytest.fixture(scope="session")
+def _data_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names of folders that are not there yet: most tests never make theirs."""
+    base = tmp_path_factory.mktemp("data", numbered=False)
+    return (base / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point AGENTFLOW_DATA at an empty folder of this test's own.
+def data_folder(_data_folders: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point AGENTFLOW_DATA at a folder of this test's own, which is not there yet.
 
     A folder of models that the environment names is read when modules that need it are imported. To a test it would be
     a setting that has changed, of which the audit log has a line.
     """
-    folder = tmp_path / "agentflow-data"
+    folder = next(_data_folders)
     monkeypatch.delenv("AGENTFLOW_MODELS", raising=False)
     monkeypatch.setenv("AGENTFLOW_DATA", str(folder))
     monkeypatch.delenv("PYTHONASYNCIODEBUG", raising=False)

@@ -38,12 +38,12 @@ def test_what_hangs_is_named_in_the_last_lines(tmp_path: Path) -> None:
     """Where the end of the output is all that is shown, it must be enough; and no other test loses its turn."""
     for name, text in HANGS.items():
         (tmp_path / name).write_text(text)
-    plugins = ["-p", "tests.bounds", "-p", "no:asyncio"]
+    plugins = ["-p", "tests.bounds", "-p", "xdist"]
     spread = ["-n", "1", "--max-worker-restart", "0", "--dist", "loadfile"]
     ran = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *spread, "-q", "-c", "/dev/null", f"--rootdir={tmp_path}", tmp_path],
         env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-        | {"PYTHONPATH": str(CHECKOUT)},
+        | {"PYTHONPATH": str(CHECKOUT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # they take seconds to import
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

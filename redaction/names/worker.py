@@ -26,6 +26,7 @@ def main(parent: int) -> None:
     """Load the model, then serve until there is nobody to serve."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = _take_standard_output()
+    gc.disable()  # what is imported stays: to look for garbage in it takes a tenth of the start
     try:
         # half a second to import, and only here
         from redaction.names.model import NameModel
@@ -37,6 +38,7 @@ def main(parent: int) -> None:
         return
     gc.freeze()  # the model lives as long as the worker: to look through it again and again was a tenth of all work
     gc.set_threshold(GARBAGE)
+    gc.enable()
     _say(answers, Said(0))
     decode = msgspec.json.Decoder(Ask).decode
     while _is_asked(parent) and (line := sys.stdin.buffer.readline()):

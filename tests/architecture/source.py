@@ -3,12 +3,15 @@
 import ast
 import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("appliance", "models", "redaction", "runtime", "tui")
 FIRST_PARTY = (*PACKAGES, "agentflow", "tests")
+
+_HOLDS_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 
 
 @cache
@@ -27,7 +30,30 @@ def all_files() -> tuple[Path, ...]:
 
 @cache
 def tree(path: Path) -> ast.Module:
-    """The syntax tree of a file of the checkout.
+    """The syntax tree of a file of the checkout."""
+    with _undisturbed():
+        return ast.parse((ROOT / path).read_bytes(), filename=str(path))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of that tree; walking is what guards spend their time with."""
+    with _undisturbed():
+        return tuple(ast.walk(tree(path)))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function of that tree, whatever it is inside of."""
+    statements: list[ast.AST] = [tree(path)]
+    while statements:
+        inner = [each for each in ast.iter_child_nodes(statements.pop()) if isinstance(each, _HOLDS_STATEMENTS)]
+        yield from (each for each in inner if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+        statements += inner
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Without garbage collection, which would look through all trees again and again.
 
     Python 3.11 counts the depth of all trees that are being made in one place: a collection that ends some object of
     another test, and prints what went wrong with it, makes a tree in the middle of ours.
@@ -35,16 +61,10 @@ def tree(path: Path) -> ast.Module:
     was_on = gc.isenabled()
     gc.disable()
     try:
-        return ast.parse((ROOT / path).read_bytes(), filename=str(path))
+        yield
     finally:
         if was_on:
             gc.enable()
-
-
-@cache
-def nodes(path: Path) -> tuple[ast.AST, ...]:
-    """Every node of that tree; walking is what guards spend their time with."""
-    return tuple(ast.walk(tree(path)))
 
 
 @cache
@@ -59,8 +79,19 @@ def protocols() -> tuple[str, ...]:
     )
 
 
-def imported(path: Path) -> Iterator[tuple[str, int]]:
+@cache
+def imported(path: Path) -> tuple[tuple[str, int], ...]:
     """Each module that `path` names in an import anywhere in the file, and the line; imports of strings included."""
+    return tuple(_imported(path))
+
+
+def forget() -> None:
+    """Let go of the trees: they are millions of objects, in which the rest of a run would look for garbage."""
+    for each in (tree, nodes, imported):
+        each.cache_clear()
+
+
+def _imported(path: Path) -> Iterator[tuple[str, int]]:
     for node in nodes(path):
         match node:
             case ast.Import(names=names):
