@@ -2,6 +2,7 @@
 
 import base64
 import codecs
+import re
 from collections.abc import Iterator
 
 import msgspec
@@ -31,6 +32,9 @@ class Hostile(msgspec.Struct, frozen=True):
     """These must still be there."""
 
 
+_NO_LETTER = re.compile(r"[\W_]+")
+
+
 def is_handled(case: Hostile, decision: str, out: Json) -> bool:
     """Whether nothing leaves, or nothing of what was hidden, in any reading, and what must stay stays."""
     if decision == "block":
@@ -53,7 +57,7 @@ def _readings(text: str) -> Iterator[str]:
 
 
 def _bare(text: str) -> str:
-    return "".join(char for char in text.casefold() if char.isalnum())
+    return _NO_LETTER.sub("", text.casefold())
 
 
 def b64(text: str | bytes) -> str:

@@ -94,7 +94,7 @@ async def test_tools_are_called_and_answered(caller: openai.AsyncOpenAI) -> None
         call.function.arguments,
     )
     # as programs do it: the answer goes back as it came
-    messages.append(message.model_dump())  # type: ignore[arg-type]  # a dump is a dict of any shape
+    messages.append(message.model_dump())
     messages.append({"role": "tool", "tool_call_id": call.id, "content": "rain"})
     answer = await caller.chat.completions.create(model="caller", messages=messages, tools=[WEATHER])
     assert ("It says: rain", "stop") == (answer.choices[0].message.content, answer.choices[0].finish_reason)

@@ -19,7 +19,7 @@ class Weather(BaseModel):
     days: int
 
 
-@tool
+@tool  # type: ignore[untyped-decorator]  # its types are not read
 def weather(city: str, days: int) -> str:
     """Tells it."""
     return f"rain in {city} for {days} days"
