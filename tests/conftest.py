@@ -52,6 +52,8 @@ _LONGEST_FIRST = (
 )
 
 _GUARDS = "tests/architecture/"
+GARBAGE = 20_000
+"""Objects that may wait for the collector: a test makes some thousands. To look for them was a twentieth of it."""
 
 _NAME_LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 _SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")
@@ -67,6 +69,7 @@ def pytest_collection_finish() -> None:
     """Collect garbage from here on; what is there by now will be there at the end."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(GARBAGE)
     gc.enable()
 
 
