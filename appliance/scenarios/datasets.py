@@ -13,7 +13,7 @@ from appliance.loading.keys import template
 from appliance.loading.node import Node
 from appliance.loading.place import Place
 from appliance.loading.shapes import Shape, anything, choice, mapping_of, ratio, text, whole
-from appliance.scenarios.format import Dataset, Expected, Scenario
+from appliance.scenarios.format import NAMES, Dataset, Expected, Scenario
 from appliance.scenarios.places import place_problem
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json, parse
@@ -30,8 +30,15 @@ _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0"}
 
 
-def _place_in_output(node: Node, place: Place) -> Json:
+def _place_or_template(node: Node, place: Place) -> Json:
+    """A place of the output, or a template over the run."""
     found = text(node, place)
+    if isinstance(found, str) and "{{" in found:
+        if template(node, place) is not None:
+            for name in sorted(Template(found).names - NAMES):
+                hint = f"there are: {', '.join(sorted(NAMES))}"
+                place.error("template.unknown_name", f"it reads {name!r}, which no run has", node, hint)
+        return found
     if isinstance(found, str) and (fault := place_problem(found)):
         place.error("value.path", fault, node)
     return found
@@ -47,7 +54,7 @@ DATASET_KEYS: dict[str, Shape] = {
     "input": template,
     "expect": anything,
     "label": template,
-    "found": _place_in_output,
+    "found": _place_or_template,
     "min_accuracy": ratio,
 }
 

@@ -13,6 +13,10 @@ FILE = "scenarios.yaml"
 FOLDER = "scenarios"
 """Further ones lie in a folder of this name."""
 DEFAULT_TIMEOUT_MS = 300_000
+NAMES = frozenset(
+    {"input", "output", "steps", "path", "status", "error", "awaiting", "tools", "tokens", "cost_usd", "duration_ms"}
+)
+"""What conditions and templates may read of a run."""
 Answers = Mapping[str, Json]
 """Agent or tool → what is played in its place."""
 

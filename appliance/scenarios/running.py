@@ -14,8 +14,9 @@ from appliance.runs.views import RunView, run_view
 from appliance.scenarios.definitions import Definitions
 from appliance.scenarios.expectations import Difference, Found, differences, warnings
 from appliance.scenarios.format import Scenario
-from appliance.scenarios.places import Absent, found_at
+from appliance.scenarios.places import NOTHING, Absent, found_at
 from appliance.tools.rules import FILE as TOOLS_FILE
+from runtime.agents.templates import Template
 from runtime.audit.record import entry_of
 from runtime.costs.calibration import whole_usage
 from runtime.domain.canonical import Json, digest
@@ -23,7 +24,7 @@ from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
-from runtime.errors import Invalid, Refused
+from runtime.errors import AgentFlowError, Invalid, Refused
 from runtime.tools.scripted import FEATURE
 
 if TYPE_CHECKING:
@@ -258,6 +259,16 @@ class Bench:
         return found
 
 
+def _label_of(found: Found, place: str) -> Json | Absent:
+    """What was found where a dataset's label is: a place of the output, or a template over the run."""
+    if "{{" not in place:
+        return found_at(found.output, place)
+    try:
+        return Template(place).render(found.scope())
+    except AgentFlowError:
+        return NOTHING
+
+
 def _outputs(state: RunState) -> dict[str, Json]:
     from runtime.planners.scope import outputs
 
@@ -270,7 +281,7 @@ def _judged(scenario: Scenario, found: Found, run: RunId | None, before: Sequenc
     if scenario.expected_label is not None:
         from appliance.scenarios.datasets import words
 
-        there = found_at(found.output, scenario.found_at)
+        there = _label_of(found, scenario.found_at)
         label = UNLABELLED if isinstance(there, Absent) or there is None else words(there)
         if label != scenario.expected_label:
             unlike.append(Difference(at="label", expected=scenario.expected_label, found=label))

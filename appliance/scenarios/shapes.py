@@ -25,16 +25,12 @@ from appliance.loading.shapes import (
     whole,
     wrong,
 )
-from appliance.scenarios.format import VERSION, Expected
+from appliance.scenarios.format import NAMES, VERSION, Expected
 from appliance.scenarios.places import place_problem
 from runtime.domain.canonical import Json
 from runtime.domain.units import milliseconds, usd_micros
 from runtime.errors import Invalid
 
-NAMES = frozenset(
-    {"input", "output", "steps", "path", "status", "error", "awaiting", "tools", "tokens", "cost_usd", "duration_ms"}
-)
-"""What a condition may read."""
 STATUSES = ("succeeded", "failed", "waiting", "cancelled")
 MAX_REPEATS = 10_000
 WHOLE = ""

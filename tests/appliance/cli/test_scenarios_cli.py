@@ -52,7 +52,7 @@ datasets:
     file: rows.csv
     input: {message: "{{ row.text }}"}
     label: "{{ row.label }}"
-    found: $.text
+    found: "{{ steps.answer.text }}"
     min_accuracy: 0.7
 """
 ROWS = "text,label\ncard,hello\ncard 2,hello\ncard 3,bye\n"

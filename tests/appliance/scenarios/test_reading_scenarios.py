@@ -175,6 +175,11 @@ def test_json_lines_keep_their_types_and_a_row_is_the_input_by_itself(tmp_path: 
         ("text,amount,status,label\na,1,succeeded,x\n", ("row.text", "text"), "template.unknown_name"),
         ("text,amount,status,label\na,1,done,x\n", ("", ""), "value.unknown"),
         ("text,amount,status,label\na,1,succeeded,x\n", ("    found: label\n", ""), "key.missing"),
+        (
+            "text,amount,status,label\na,1,succeeded,x\n",
+            ("found: label", 'found: "{{ row.x }}"'),
+            "template.unknown_name",
+        ),
     ],
 )
 def test_a_row_that_cannot_be_used_is_named(tmp_path: Path, rows: str, change: tuple[str, str], code: str) -> None:

@@ -22,6 +22,7 @@ from appliance.runs.views import RunView, run_view
 from appliance.scenarios.format import FILE, Scenario
 from appliance.scenarios.reading import read_suite
 from appliance.scenarios.running import Bench
+from appliance.scenarios.tally import DatasetResult
 from appliance.wiring import Appliance
 from appliance.workflows import TEMPLATES
 from models.catalog import EMBEDDING_MODEL
@@ -224,7 +225,11 @@ def timeout_of(template: str) -> str:
 async def test_posts_are_moderated_as_their_scenarios_say(appliance: Appliance, tmp_path: Path) -> None:
     """Approved, banned, or shown to a person, who has the last word."""
     needs(EMBEDDING_MODEL)
-    assert [] == await unlike(appliance, project("content-moderation", tmp_path))
+    folder = project("content-moderation", tmp_path)
+    assert [] == await unlike(appliance, folder)
+    (dataset,) = read_suite(folder / FILE).datasets
+    results = [result async for result in Bench(appliance).results(dataset.rows, jobs=2)]
+    assert DatasetResult(dataset=dataset, results=tuple(results)).accuracy >= dataset.min_accuracy
 
 
 @pytest.mark.parametrize(
