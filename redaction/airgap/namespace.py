@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
+from typing import NamedTuple
 
 from redaction.airgap.facts import facts_of
 from runtime.sandbox import kernel
@@ -16,8 +17,17 @@ _KEPT = (0, 1, 3, 4, 5, 6, 7, 10, 14, 23, 24, 31)
 KEPT_CAPABILITIES = sum(1 << number for number in _KEPT)
 
 
-def enter_namespaces() -> str:
-    """Move into a network and a mount namespace of our own; return how, for a person.
+class Entered(NamedTuple):
+    """What namespaces this process is in now."""
+
+    how: str
+    """For a person."""
+    has_own_mounts: bool
+    """Whether what is mounted here is seen nowhere else."""
+
+
+def enter_namespaces() -> Entered:
+    """Move into a network and a mount namespace of our own.
 
     As root directly, as a plain user through a user namespace in which the user is still who they are. A network
     that has no way out already, given by a service manager or a container, is kept: what is started beside us is
@@ -29,12 +39,13 @@ def enter_namespaces() -> str:
             _enter(kernel.CLONE_NEWNS)
         with suppress(OSError):  # not ours to switch on
             kernel.bring_loopback_up()
-        return "the empty network namespace that it was started in" + (", with its mounts" if mounts else "")
+        how = "the empty network namespace that it was started in" + (", with its mounts" if mounts else "")
+        return Entered(how, has_own_mounts=mounts == 0)
     refusal = _reason_against(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
     if refusal:
         raise OSError(refusal, f"the kernel allows no network namespace here ({os.strerror(refusal)})")
     _enter(kernel.CLONE_NEWNET | kernel.CLONE_NEWNS)
-    return "own network namespace, loopback only"
+    return Entered("own network namespace, loopback only", has_own_mounts=True)
 
 
 def give_up_rights() -> None:

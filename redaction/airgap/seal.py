@@ -36,8 +36,8 @@ def seal(
             f"the air gap must be entered before other threads exist, and there are {threads}; this is a bug",
             retryable=False,
         )
-    network = _network(known)
-    sockets = _cover_doors(kept)
+    network, has_own_mounts = _network(known)
+    sockets = _cover_doors(kept, may_mount=has_own_mounts)
     namespace.give_up_rights()
     domain = _landlock(ports)
     calls = _seccomp(has_own_network=network.state != "missing", has_domain=domain.state != "missing")
@@ -48,11 +48,16 @@ def seal(
     return walls.with_layer(Layer("audit_hook", "holds", "refuses with a reason, and keeps the ledger"))
 
 
-def _network(known: Container[int]) -> Layer:
+def _network(known: Container[int]) -> tuple[Layer, bool]:
+    """The wall, and whether this process has mounts of its own behind it."""
     try:
-        how = namespace.enter_namespaces()
+        entered = namespace.enter_namespaces()
     except OSError as error:
-        return Layer("network", "missing", f"{error.strerror or error}")
+        return Layer("network", "missing", f"{error.strerror or error}"), False
+    return _network_behind(entered.how, known), entered.has_own_mounts
+
+
+def _network_behind(how: str, known: Container[int]) -> Layer:
     try:
         foreign = [number for number in facts.foreign_sockets() if number not in known]
     except OSError:
@@ -63,9 +68,10 @@ def _network(known: Container[int]) -> Layer:
     return Layer("network", "holds", how)
 
 
-def _cover_doors(kept: Iterable[Path]) -> Layer:
+def _cover_doors(kept: Iterable[Path], *, may_mount: bool) -> Layer:
     doors = unix_doors.open_doors(os.environ)
-    unix_doors.cover(doors, kept=kept)
+    if may_mount:  # else the machine would lose them, with everybody on it
+        unix_doors.cover(doors, kept=kept)
     left = unix_doors.open_doors(os.environ)
     if left:
         return Layer("unix_sockets", "partial", f"still open: {', '.join(map(str, left))}")

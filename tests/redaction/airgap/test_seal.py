@@ -348,17 +348,29 @@ def test_a_process_outside_cannot_be_taken_over(user: str) -> None:
 
 def test_without_a_network_of_its_own_only_unix_sockets_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel gives no namespace, the next best wall is put up, and the state says so."""
-
-    def forbidden() -> str:
-        raise OSError(1, "not on this machine")
-
-    monkeypatch.setattr(namespace, "enter_namespaces", forbidden)
+    monkeypatch.setattr(namespace, "enter_namespaces", _forbidden)
+    monkeypatch.setattr(unix_doors, "KNOWN", [])
 
     def work() -> object:
         walls = seal()
         return [walls.status, [layer.name for layer in walls.gaps], socket_error(socket.AF_INET), socket_error(1)]
 
     assert ["degraded", ["network"], REFUSED, ""] == behind(work)
+
+
+def test_without_mounts_of_its_own_it_covers_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine would lose the door, with everybody on it, and keep the cover when this process is gone."""
+    monkeypatch.setattr(namespace, "enter_namespaces", _forbidden)
+    monkeypatch.setattr(unix_doors, "KNOWN", [str(tmp_path)])
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "door"))
+        told = behind(lambda: {layer.name: layer.detail for layer in seal().gaps})
+        assert f"still open: {tmp_path}" == told["unix_sockets"]
+        assert not os.path.ismount(tmp_path)
+
+
+def _forbidden() -> namespace.Entered:
+    raise OSError(1, "not on this machine")
 
 
 def test_a_namespace_that_cannot_be_had_changes_nothing() -> None:
