@@ -9,7 +9,17 @@ import msgspec
 
 from appliance.telemetry import conventions as c
 from runtime.domain.command import AwaitSignal, FinishRun, StartStep
-from runtime.domain.event import NO_USAGE, RunStarted, SignalReceived, StepFailed, StepSucceeded, SubrunStarted, Usage
+from runtime.domain.event import (
+    NO_USAGE,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    SubrunStarted,
+    TimerFired,
+    Usage,
+)
+from runtime.domain.human import is_expiry, step_of
 from runtime.domain.ids import AgentId, RunId, state_of
 from runtime.domain.journal import Entry
 from runtime.domain.run import fold
@@ -95,6 +105,9 @@ def _steps(entries: Sequence[Entry]) -> dict[str, _Step]:
                 for step in steps.values():
                     if step.signal == signal and step.end_us == step.start_us:
                         step.end_us = entry.at_us
+            case TimerFired(timer=timer) if is_expiry(timer) and step_of(timer) in steps:
+                step = steps[step_of(timer)]
+                step.end_us, step.error = entry.at_us, "human.expired"
             case SubrunStarted(step=name, run=part) if name in steps:
                 steps[name].runs = [*steps[name].runs, part]
     last_us = entries[-1].at_us

@@ -2,10 +2,16 @@
 
 import pytest
 
+from runtime.domain.command import AwaitSignal
+from runtime.domain.event import RunStarted, TaskMoved, TimerFired
+from runtime.domain.human import Terms
+from runtime.domain.ids import DefinitionHash, StepId
+from runtime.domain.journal import Body, Entry
 from runtime.errors import Invalid
 from tests.appliance.api.serving import Served
 from tests.tui.screens import NARROW, Seen, ask, dashboard
 from tui.lines import plain
+from tui.panels.timeline import bars_of
 from tui.screens.asking import Asked, Picked
 from tui.screens.dashboard import DashboardScreen
 from tui.screens.task import fields_of, form_lines, task_lines
@@ -93,3 +99,21 @@ def test_fields_are_typed_as_names_and_values_or_as_json() -> None:
     assert "amount  number, required" in plain(
         form_lines({"properties": {"amount": {"type": "number"}}, "required": ["amount"]})
     )
+
+
+def test_the_timeline_shows_who_took_a_task_and_that_its_time_ran_out() -> None:
+    """A task that expires is over, and its bar ends."""
+    terms = Terms(role="clerk", expires_ms=60_000, on_expiry="reject")
+    bodies: list[Body] = [
+        RunStarted(workflow="w", definition=DefinitionHash("d"), input=None),
+        AwaitSignal(step=StepId("ask"), signal="ask", terms=terms),
+        TimerFired(timer="human:remind:0:1:ask"),
+        TaskMoved(step=StepId("ask"), how="assigned", actor="max", person="ann"),
+        TimerFired(timer="human:expire:0:0:ask"),
+    ]
+    bars = bars_of([Entry(seq, seq * 1_000_000, body) for seq, body in enumerate(bodies, 1)])
+    assert [
+        ("ask", "succeeded", "expired"),
+        ("⏲ reminder 1", "signal", ""),
+        ("⇄ assigned", "signal", "by max to ann"),
+    ] == [(bar.name, bar.state, bar.note) for bar in bars if bar.name != "run"]

@@ -13,8 +13,10 @@ from runtime.domain.event import (
     StepSucceeded,
     SubrunStarted,
     SubrunsWaiting,
+    TaskMoved,
     TimerFired,
 )
+from runtime.domain.human import is_expiry, parts_of, step_of
 from runtime.domain.journal import Entry
 from tui.lines import Line, fit
 from tui.words import clock, sign, span
@@ -41,6 +43,8 @@ def bars_of(entries: Sequence[Entry]) -> list[Bar]:
     """The bars in the order of their beginnings."""
     bars: list[Bar] = []
     open_bars: dict[str, Bar] = {}
+    defaults: dict[str, str] = {}
+    """What is decided when nobody does a task in time."""
     for entry in entries:
         body, at_us = entry.body, entry.at_us
         match body:
@@ -48,7 +52,11 @@ def bars_of(entries: Sequence[Entry]) -> list[Bar]:
                 name = body.step + (f" #{body.attempt}" if body.attempt > 1 else "")
                 open_bars[body.step] = Bar(name, at_us + body.delay_ms * 1_000, 0, "running", body.agent or "")
                 bars.append(open_bars[body.step])
+            case TimerFired() if is_expiry(body.timer):
+                step = step_of(body.timer)
+                _end(open_bars, step, at_us, "succeeded" if defaults.get(step) else "failed", "expired")
             case AwaitSignal():
+                defaults[body.step] = body.terms.on_expiry if body.terms is not None else ""
                 open_bars[body.step] = Bar(body.step, at_us, 0, "waiting", f"for {body.signal}")
                 bars.append(open_bars[body.step])
             case StepSucceeded():
@@ -92,8 +100,13 @@ def _end(open_bars: dict[str, Bar], step: str, at_us: int, state: str, note: str
 
 def _instant(body: object) -> tuple[str, str] | None:
     match body:
+        case TimerFired() if step_of(body.timer):
+            kind, level, number = parts_of(body.timer)
+            return (f"⏲ reminder {number}", "") if kind == "remind" else (f"⏲ escalation {level + 1}", "")
         case TimerFired():
             return f"⏲ {body.timer}", ""
+        case TaskMoved():
+            return f"⇄ {body.how}", f"by {body.actor}" + (f" to {body.person}" if body.how == "assigned" else "")
         case CancelRequested():
             return "⊘ cancel", body.actor
         case Replan():

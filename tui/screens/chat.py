@@ -126,7 +126,13 @@ class ChatScreen(ViewScreen):
         state = turn.watch.log.state
         signal = state.awaits()[0]
         try:
-            await self.board_app.client.signal(state.run, signal, given(said))
+            step = state.awaited().get(signal)
+            if step is not None and state.steps[step].task:  # a word is a decision
+                answer = given(said)
+                answer = answer if isinstance(answer, dict) else {"decision": answer}
+                await self.board_app.client.complete_task(f"{state.run}.{step}", answer)
+            else:
+                await self.board_app.client.signal(state.run, signal, given(said))
             turn.answered.append((signal, said))
             turn.problem = ""
         except AgentFlowError as error:
@@ -159,7 +165,9 @@ def turn_lines(turn: Turn, now_us: int, width: int) -> list[Line]:
     elif state.error is not None:
         lines += wrap(f"✗ {state.error.code}: {state.error.message}", width, "bad")
     elif waited := state.awaits():
-        lines += wrap(f"◔ waits for {', '.join(waited)}: say it here", width, "warn")
+        decisions = [word for step in state.open if (task := state.steps[step].task) for word in task.terms.decisions]
+        said = f"say {' or '.join(decisions)}" if decisions else "say it here"
+        lines += wrap(f"◔ waits for {', '.join(waited)}: {said}", width, "warn")
     return lines
 
 
