@@ -304,6 +304,7 @@ def _filter(profile: ExecProfile) -> bytes:
         (*seccomp.WAYS_AROUND, *seccomp.TRACING, *seccomp.BEYOND_A_PROGRAM),
         families=(),
         allows_processes=profile.allows_subprocess,
+        rules=seccomp.BUFFERS_AND_WATCHES,
     )
 
 

@@ -35,6 +35,7 @@ _NAMESPACES: Final = kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC | kernel.CLONE_NEW
 _NOBODY: Final = 65_534
 _SET_DUMPABLE, _SET_PARENTS_DEATH, _SET_NAME = 4, 1, 15
 _PIVOT_ROOT: Final = {"x86_64": 155, "aarch64": 41}
+_SET_HOST_NAME: Final = {"x86_64": 170, "aarch64": 161}
 _UMOUNT: Final = {"x86_64": 166, "aarch64": 39}
 _SET_MOUNT_ATTRIBUTES, _RECURSIVE, _READ_ONLY, _NO_SET_UID = 442, 0x8000, 0x1, 0x2
 _TRIAL: Final[dict[str, Any]] = {
@@ -174,6 +175,7 @@ def _enter_private_root(said: "dict[str, Any]", *, as_user: bool) -> None:
         ):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
                 file.write(text)
+    kernel.syscall(_SET_HOST_NAME[kernel.MACHINE], b"sandbox", 7)
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_SLAVE)
     prefix = () if sys.base_prefix.startswith("/usr") else (sys.base_prefix,)
     wanted = [*("/usr", *_LIBRARIES, *_LOADER, *_DEVICES, *prefix), *said["ro_paths"]]
@@ -184,7 +186,7 @@ def _enter_private_root(said: "dict[str, Any]", *, as_user: bool) -> None:
     scratch = f"{base}/tmp"
     if said["scratch_bytes"]:
         os.mkdir(scratch)
-        options = f"mode=1777,size={said['scratch_bytes']}"
+        options = f"mode=1777,size={said['scratch_bytes']},nr_inodes={_files(said['scratch_bytes'])}"
         kernel.mount("tmpfs", scratch, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
     for path, place in opened:
         _make_place(base + path, is_folder=stat.S_ISDIR(os.fstat(place).st_mode))
@@ -199,6 +201,11 @@ def _enter_private_root(said: "dict[str, Any]", *, as_user: bool) -> None:
     kernel.syscall(_PIVOT_ROOT[kernel.MACHINE], b".", b".")
     kernel.syscall(_UMOUNT[kernel.MACHINE], b".", 2)  # MNT_DETACH: the old root lies on top of the new one
     os.chdir("/")
+
+
+def _files(scratch_bytes: int) -> int:
+    """How many a scratch folder holds: each takes memory of the kernel's own, with names and links up to 4 KiB."""
+    return max(scratch_bytes // 4_096, 64)
 
 
 def _make_place(path: str, *, is_folder: bool) -> None:

@@ -113,6 +113,7 @@ _CALLS: Final[dict[str, tuple[int, int | None]]] = {
     "prctl": (157, 167),
     "fcntl": (72, 25),
     "ioctl": (16, 29),
+    "setsockopt": (54, 208),
     # changes of files that need no open file
     "truncate": (76, 45),
     "chmod": (90, None),
@@ -154,9 +155,10 @@ BEYOND_A_PROGRAM: Final = (
     "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr", "name_to_handle_at", "memfd_create",
     "memfd_secret", "shmget", "msgget", "semget", "mq_open", "userfaultfd", "syslog", "acct", "quotactl", "swapon",
     "swapoff", "reboot", "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "sethostname", "setdomainname",
-    "delete_module", "personality", "fanotify_init",
+    "delete_module", "personality", "fanotify_init", "inotify_init", "inotify_init1",
 )  # fmt: skip
-"""Refused as well in a program of a sandbox, which needs none of them."""
+"""Refused as well in a program of a sandbox, which needs none of them. Libraries are files of the host, and who watches
+them learns what it starts."""
 OTHER_PROCESSES: Final = (
     "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_open", "pidfd_send_signal", "setpriority", "getpriority",
     "ioprio_set", "ioprio_get", "get_robust_list", "migrate_pages", "move_pages",
@@ -165,13 +167,12 @@ OTHER_PROCESSES: Final = (
 FILE_ATTRIBUTES: Final = (
     "truncate", "chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat", "utime", "utimes",
     "futimesat", "utimensat", "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
-    "inotify_init", "inotify_init1",
 )  # fmt: skip
 """Refused as well where a program sees the files of its host: Landlock knows of none of them, or of late only."""
 
 
 class Rule(NamedTuple):
-    """A call that is decided on by the low half of one argument."""
+    """A call that is decided on by the low half of one argument. The first rule on a call decides."""
 
     call: str
     argument: int
@@ -181,12 +182,19 @@ class Rule(NamedTuple):
     """Whether `values` are all that may be, or all that may not."""
 
 
+_SEND_BUFFERS, _WATCHES = (7, 32), (1024, 1026)
+SENDING: Final = Rule("setsockopt", 2, _SEND_BUFFERS, allows=False)
+"""No socket pair that holds more than the usual (SO_SNDBUF): no limit of a process counts what waits in it."""
+BUFFERS_AND_WATCHES: Final = (SENDING, Rule("fcntl", 1, _WATCHES, allows=False))
+"""Nor leases on files, nor word of what is done in folders (F_SETLEASE, F_NOTIFY)."""
 TERMINAL_AND_OWNER: Final = (
+    SENDING,
     Rule("ioctl", 1, (0x5412, 0x541C, 0x8901, 0x8902), allows=False),
-    Rule("fcntl", 1, (8, 10, 15), allows=False),
+    Rule("fcntl", 1, (8, 10, 15, *_WATCHES), allows=False),
     Rule("prctl", 0, (1, 4), allows=False),
 )
-"""No typing into a terminal (TIOCSTI, TIOCLINUX), no signals by way of a file's owner, no outliving the parent."""
+"""All of that; no typing into a terminal (TIOCSTI, TIOCLINUX), no signals by a file's owner,
+no outliving the parent."""
 
 
 def of_itself(pid: int) -> tuple[Rule, ...]:

@@ -106,6 +106,44 @@ async def _got_out(sandbox: Sandbox, names: tuple[str, ...]) -> dict[str, bytes]
     }
 
 
+WATCHING = """
+import ctypes, fcntl, os
+libc = ctypes.CDLL(None)
+print("watches", libc.inotify_add_watch(libc.inotify_init1(0), b"/usr/bin", 0xFFF) >= 0)
+try: fcntl.fcntl(os.open("/usr/bin", os.O_RDONLY), 1026, 0x3F)
+except OSError: print("is told nothing")
+"""
+
+
+async def test_nobody_watches_what_the_host_does_with_its_files(sandbox: Sandbox) -> None:
+    """The libraries in a sandbox are the host's own files: who is told of reads there learns what it starts."""
+    if sandbox.id == Gvisor.id:
+        pytest.skip("its files are watched in a kernel of its own, which hears nothing of the host")
+    outcome = await sandbox.run(PROFILE, WATCHING.encode())
+    assert b"watches False\nis told nothing\n" == outcome.stdout
+
+
+async def test_socket_pairs_hold_no_memory_beside_the_limit(sandbox: Sandbox) -> None:
+    """What waits in a socket is the kernel's, and no limit of a process counts it: 120 pairs held 988 MB."""
+    source = """
+import socket
+pairs, held = [], 0
+try:
+    for _ in range(120):
+        pairs.append(socket.socketpair())
+        pairs[-1][0].setblocking(False)
+        try: pairs[-1][0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 26)
+        except OSError: pass
+        try:
+            while held < 1 << 30: held += pairs[-1][0].send(b"x" * 65536)
+        except BlockingIOError: pass
+except (OSError, MemoryError): pass
+print(held)
+"""
+    outcome = await sandbox.run(PROFILE, source.encode())
+    assert outcome.killed_for == "memory" or int(outcome.stdout) < PROFILE.memory_bytes
+
+
 async def test_time_is_limited_whatever_a_program_does(sandbox: Sandbox) -> None:
     started = time.monotonic()
     source = b"import os, signal, time\nfor s in range(1, 32):\n    try: signal.signal(s, signal.SIG_IGN)\n"

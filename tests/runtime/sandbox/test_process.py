@@ -73,6 +73,25 @@ def test_files_of_the_same_user_are_not_changed(tmp_path: Path, change: str) -> 
     assert "PermissionError" in str(found["errors"])
 
 
+async def test_empty_files_and_links_fill_a_scratch_folder_too() -> None:
+    """A file without content, and a link with a name of 4 KB, count nothing in bytes and take the kernel's memory."""
+    driver = Process()
+    report = await driver.probe()
+    if not (report.is_usable and report.facts["private_root"]):
+        pytest.skip(report.reason or "no root of its own here")
+    profile = msgspec.structs.replace(PROFILE, filesystem="scratch", scratch_bytes=2**20)
+    source = """
+import errno, os, socket
+made = 0
+try:
+    for made in range(5_000): os.symlink("x" * 4_000, f"/tmp/{made}")
+except OSError as error: print(made < 300, errno.errorcode[error.errno], socket.gethostname())
+"""
+    outcome = await driver.run(profile, source.encode())
+    await driver.stop()
+    assert b"True ENOSPC sandbox\n" == outcome.stdout
+
+
 async def test_a_killed_appliance_leaves_no_program(tmp_path: Path) -> None:
     """kill -9 of whoever asked: the fork server sees that nobody can ask any more, and ends its children and itself."""
     _unprobed()  # which skips where it cannot be tried
