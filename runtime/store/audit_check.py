@@ -10,6 +10,7 @@ import msgspec
 from runtime.audit.described import journal_hash
 from runtime.audit.note import NoteKey, Verify, checkpoint_in
 from runtime.audit.record import AuditRow, Checking, entry_in
+from runtime.audit.tree import Growing
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
 from runtime.store.audit import Kept, checkpoints
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _PAGE_ROWS = 2_000
 _RECORDS = "SELECT seq, record, leaf, detail FROM audit_record WHERE chain = ? AND seq > ? ORDER BY seq LIMIT ?"
+_SUBTREES = "SELECT size, peaks FROM audit_checkpoint WHERE chain = (SELECT key FROM audit_chain WHERE tenant = ?)"
 _NAMES_ENTRY = b'"entry_hash":'
 
 
@@ -153,6 +155,8 @@ class _Chain:
             if entry.event == "run.finished":
                 what = f"the journal of run {entry.sender.run!r} up to entry {entry.entry}"
             raise _Fault(f"record {row.seq} has another hash for {what}: the journal was changed")
+        if wrong := _listed_otherwise(self._connection, self._tenant, entry):
+            raise _Fault(f"record {row.seq} says otherwise than the list of runs: {wrong}")
         self.entries += 1
 
 
@@ -171,6 +175,7 @@ def _signed_roots(
     for kept in checkpoints(connection, tenant):
         size, root = _opened(kept, key, verify)
         roots[size] = ("the checkpoint", root)
+    _require_subtrees(connection, tenant, roots)
     if outside is None:
         return roots, None
     try:
@@ -186,6 +191,17 @@ def _signed_roots(
     return roots, found.size
 
 
+def _require_subtrees(connection: sqlite3.Connection, tenant: str, roots: Mapping[int, tuple[str, bytes]]) -> None:
+    """That what the next checkpoint goes on from is what the last one signed. Raises _Fault."""
+    for size, peaks in connection.execute(_SUBTREES, (tenant,)):
+        try:
+            fits = Growing(size, peaks).root() == roots[size][1]
+        except (KeyError, ValueError):
+            fits = False
+        if not fits:
+            raise _Fault(f"the checkpoint at {size} has other subtrees beside it than it signs: they were changed")
+
+
 def _opened(kept: Kept, key: NoteKey, verify: Verify) -> tuple[int, bytes]:
     try:
         found = checkpoint_in(kept.note, key, verify)
@@ -194,6 +210,21 @@ def _opened(kept: Kept, key: NoteKey, verify: Verify) -> tuple[int, bytes]:
     if (found.origin, found.size) != (key.name, kept.size):
         raise _Fault(f"the checkpoint at {kept.size} is of {found.origin!r} at {found.size}")
     return found.size, found.root
+
+
+def _listed_otherwise(connection: sqlite3.Connection, tenant: str, entry: AuditEntry) -> str:
+    """Whose run it is listed as, of which workflow, and how it ended, where that is another; empty: it is not."""
+    listed = connection.execute(
+        "SELECT tenant, workflow, status, seq FROM run WHERE id = ?", (entry.sender.run,)
+    ).fetchone()
+    if listed is None:
+        return ""
+    whose, workflow, status, seq = listed
+    if entry.event == "run.started" and (whose, workflow) != (tenant, entry.sender.workflow):
+        return f"run {entry.sender.run!r} is there of workflow {workflow!r} of tenant {whose!r}"
+    if entry.event == "run.finished" and seq == entry.entry and status != entry.outcome:
+        return f"run {entry.sender.run!r} has {status!r} there, and ended as {entry.outcome!r}"
+    return ""
 
 
 def _hash(connection: sqlite3.Connection, entry: AuditEntry) -> str:

@@ -116,6 +116,8 @@ CUT = (
         (["DELETE FROM audit_record", "DELETE FROM audit_chain"], 0, "none"),
         (["UPDATE audit_checkpoint SET note = replace(note, 'default', 'other')"], 0, "none of this appliance's"),
         ([ADDED], 3, "record 4 was put behind"),
+        (["UPDATE audit_checkpoint SET peaks = zeroblob(64)"], 0, "the checkpoint at 3 has other subtrees"),
+        (["UPDATE audit_checkpoint SET peaks = x''"], 0, "the checkpoint at 3 has other subtrees"),
     ],
 )  # fmt: skip
 async def test_tampering_is_named(database: Database, statements: list[str], fits: int, fault: str) -> None:
@@ -229,6 +231,25 @@ async def test_runs_are_told_of_in_the_transaction_of_their_journal(database: Da
     rewritten = "UPDATE event SET hash = zeroblob(32) WHERE run_seq = 4"
     await database.write(lambda c: [c.execute("DROP TRIGGER event_keeps"), c.execute(rewritten)])
     assert "record 3 has another hash for entry 4 of run" in str((await checked(log)).fault)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("tenant = 'acme'", "of tenant 'acme'"),
+        ("workflow = 'other'", "of workflow 'other'"),
+        ("status = 'succeeded'", "has 'succeeded' there, and ended as 'cancelled'"),
+    ],
+)
+async def test_a_run_that_is_listed_as_another_is_named(database: Database, change: str, fault: str) -> None:
+    """Whose it is and how it ended stands in the list of runs as well, which no entry of its journal covers."""
+    log = AuditLog(database, lambda: 5)
+    journal, run = Journal(database, log.chains), run_id(1)
+    await journal.append(run, 0, beginning())
+    await journal.append(run, 2, entries(2, CancelRequested(), FinishRun(status="cancelled")))
+    assert (await checked(log)).fault is None
+    await database.write(lambda c: c.execute(f"UPDATE run SET {change}"))
+    assert fault in str((await checked(log)).fault)
 
 
 async def test_an_entry_that_no_line_tells_of_is_covered_by_the_end_of_its_run(database: Database) -> None:
