@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from appliance.cli.context import Af
 from appliance.cli.failures import failure_of, report
@@ -22,6 +23,7 @@ from appliance.loader import Checked, check
 from appliance.loading.site import site_of
 from appliance.scenarios import definitions
 from appliance.scenarios.definitions import Definitions, missing_models
+from appliance.scenarios.documents import document
 from appliance.scenarios.finding import files_of, read_all
 from appliance.scenarios.format import Dataset, Scenario, Suite
 from appliance.scenarios.running import bench
@@ -76,7 +78,7 @@ class Development:
         at = datetime.fromtimestamp(now, UTC).astimezone().strftime("%H:%M:%S")
         self._af.terminal.say(click.style(clip(f"{at} {printable(_named(names))}", columns()), bold=True))
         self._definitions.forget()
-        if not self._check_definition():
+        if not self._check_definition(names):
             if self._offered:
                 self._af.terminal.say(f"  new runs go on with the definition before it, {_short(self._offered)}")
             return []
@@ -105,7 +107,10 @@ class Development:
             began = monotonic()
             showing = Showing(self._af, progress, jobs=self._jobs, total=total, ended=self._ended)
             found = await showing.run(self._bench, suites)
-            self._af.terminal.say(f"  {summary(totals(found), took_ms=(monotonic() - began) * 1_000)}")
+            took_ms = (monotonic() - began) * 1_000
+            self._af.terminal.say(f"  {summary(totals(found), took_ms=took_ms)}")
+            if self._af.terminal.is_json:
+                self._af.terminal.line(document(found, took_ms=round(took_ms)))
         except AgentFlowError as error:
             self._complain(error)
         finally:
@@ -120,14 +125,15 @@ class Development:
         key = (each.file, each.name)
         self._marks[key] = self._now.get(key, "")
 
-    def _check_definition(self) -> bool:
-        """Print what is wrong with the definition; whether it can be run."""
+    def _check_definition(self, names: Sequence[str] = ()) -> bool:
+        """Print what is wrong with the definition; whether it can be run. `names`: the files that have changed."""
         site = site_of(self._tests, tools=declared_tools(self._af.data_folder))
         try:
             self._checked: Checked = check(self._document, site=site)
         except NotFound as error:
             self._complain(error)
             return False
+        self._tell_programs(names)
         for problem in self._checked.problems:
             self._af.terminal.say(f"  {problem_line(problem)}")
         if self._checked.workflow is None:
@@ -138,6 +144,19 @@ class Development:
         workflow = self._checked.workflow
         self._af.terminal.say(f"  {self._document.name}: {fine}, workflow {workflow.name!r} {_short(workflow.hash)}")
         return True
+
+    def _tell_programs(self, names: Sequence[str]) -> None:
+        """A line of JSON for each look at the project, where that is asked for."""
+        if self._af.terminal.is_json:
+            workflow = self._checked.workflow
+            self._af.terminal.line(
+                {
+                    "changed": list(names),
+                    "valid": workflow is not None,
+                    "definition_hash": workflow.hash if workflow else None,
+                    "problems": msgspec.to_builtins(list(self._checked.problems)),
+                }
+            )
 
     async def _offer_definition(self) -> None:
         workflow = self._checked.workflow

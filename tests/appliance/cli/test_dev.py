@@ -1,5 +1,6 @@
 """`af dev`: a change is checked, offered to new runs, and held against the scenarios that it touches."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -33,8 +34,9 @@ class Project:
         self.scenarios.write_text(SCENARIOS)
         self.offered: list[str] = []
 
-    def development(self, data: Path, *, runs_all: bool = False) -> Development:
+    def development(self, data: Path, *, runs_all: bool = False, is_json: bool = False) -> Development:
         invocation = Invocation()
+        invocation.terminal.is_json = is_json
         invocation.data = data / "user"
         tests = settings_for_tests(load_settings(data / "user", {}), data / "tests")
         return Development(invocation, self.folder, tests=tests, offer=self._offer, jobs=1, runs_all=runs_all)
@@ -149,6 +151,20 @@ async def test_runs_that_have_begun_keep_their_definition(project: Project, tmp_
         assert "developed" in {line.source for line in await appliance.workflows.list() if line.name == "desk"}
     finally:
         await appliance.stop()
+
+
+@pytest.mark.asyncio
+async def test_programs_read_lines_of_json(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One for each look at the project, one for what came of scenarios, and nothing else."""
+    development = project.development(tmp_path, runs_all=True, is_json=True)
+    wrong = project.workflow.read_text().replace("prompt:", "promt:", 1)
+    told = await said(development, capsys, _one("workflow.yaml", (project.workflow, wrong)))
+    first, *_, last = [json.loads(line) for line in told.splitlines()]
+    assert ([], True) == (first["changed"], first["valid"])
+    assert (["workflow.yaml"], False, None) == (last["changed"], last["valid"], last["definition_hash"])
+    assert "key.unknown" in {each["code"] for each in last["problems"]}
 
 
 def test_where_there_is_no_project_it_says_so(af: Af, tmp_path: Path) -> None:
