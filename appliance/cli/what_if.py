@@ -117,14 +117,20 @@ async def _what_if(af: Af, name: str, supposed: "Supposition", definition: str, 
 
 async def _awaited(opened: "Runs", run: "RunId") -> list[str]:
     from appliance.cli.journal import entries
+    from appliance.runs.causes import answering
     from runtime.domain.run import fold
 
-    return fold(run, await entries(opened.store, run)).awaits()
+    state = fold(run, await entries(opened.store, run))
+    own = state.awaited()
+    return [
+        answering(state, signal, own[signal]) if signal in own else f"runs signal {run} {signal} --data JSON"
+        for signal in state.awaits()
+    ]
 
 
 def _next(af: Af, fork: "RunId", awaited: "Iterable[str]") -> str:
     lines = [click.style("\n  next", dim=True)]
-    lines += [f"    {af.me} runs signal {fork} {signal} --data JSON" for signal in awaited]
+    lines += [f"    {af.me} {command}" for command in awaited]
     lines.append(f"    {af.me} runs show {fork}")
     return "\n".join(lines)
 

@@ -284,7 +284,7 @@ async def _changes(definitions: Definitions, state: RunState, succeeded: Sequenc
 def _no_failure(state: RunState) -> WhyView:
     awaited = state.awaits()
     commands = [
-        NextView(command=_answering(state, name, step), why=f"step {StepId(step)!r} waits for it")
+        NextView(command=answering(state, name, step), why=f"step {StepId(step)!r} waits for it")
         for name, step in state.awaited().items()
     ]
     commands += [
@@ -314,7 +314,8 @@ def _no_failure(state: RunState) -> WhyView:
     )
 
 
-def _answering(state: RunState, signal: str, step: StepId) -> str:
+def answering(state: RunState, signal: str, step: StepId) -> str:
+    """The command that answers a step that waits."""
     task = state.steps[step].task
     if not task:
         return f"runs signal {state.run} {signal} --data JSON"
