@@ -59,6 +59,8 @@ class _Gatherer:
         self._inner = into.inner
         self._resource = ""
         """The FHIR resource that is being read, which says whose its identifiers are."""
+        self._is_personal = False
+        """Whether a mapping further out is about a person, whose home may be within."""
 
     def value(self, value: Json, path: Path, around: str, entity: str, extra: tuple[Finding, ...]) -> None:
         """`entity`: what the value is by its key; empty when that says nothing."""
@@ -84,7 +86,9 @@ class _Gatherer:
         before = self._resource
         if isinstance(members.get("resourceType"), str):
             self._resource = str(members["resourceType"])
-        entities = dict(_entities(members, _nearest(path)))
+        entities = dict(_entities(members, _nearest(path), is_within=self._is_personal))
+        was_personal = self._is_personal
+        self._is_personal = was_personal or bool(keys.PERSONAL.intersection(entities.values()))
         if _nearest(path) == "identifier" and "value" in members and self._resource in _IDENTIFIED:
             entities["value"] = _IDENTIFIED[self._resource]
         columns = _columns(members)
@@ -99,7 +103,7 @@ class _Gatherer:
             else:
                 piece = (Finding(0, len(str(item)), "PAYMENT_CARD", 0.9, "payment_card_digits"),) if key in cut else ()
                 self.value(item, inner, words.strip(), entities.get(key, ""), piece or (extra if is_message else ()))
-        self._resource = before
+        self._resource, self._is_personal = before, was_personal
 
     def _rows(self, rows: list[Json], path: Path, columns: list[str]) -> None:
         for number, row in enumerate(rows):
@@ -146,22 +150,41 @@ class _Gatherer:
         self._segments.append(Segment(path, text, around, "text", (*extra, *_by_key(text, entity, path))))
 
 
-def _entities(members: dict[str, Json], parent: str) -> Iterator[tuple[str, str]]:
-    """What each value of a mapping is, by its key, the keys beside it, and the one above."""
+def _entities(members: dict[str, Json], parent: str, *, is_within: bool) -> Iterator[tuple[str, str]]:
+    """What each value of a mapping is, by its key, the keys beside it, and the one above.
+
+    `is_within`: whether it is a part of what is known about a person.
+    """
     named = {key: keys.entity_of_key(key, parent) for key in members}
     label = next((item for key, item in members.items() if key.lower() in keys.HOLDERS and isinstance(item, str)), "")
     is_personal = bool(keys.PERSONAL.intersection(named.values())) or _is_role(parent)
     for key, item in members.items():
         if not named[key] and label and key.lower() in keys.HELD:
-            named[key] = keys.entity_of_key(label)
+            named[key] = keys.entity_of_key(label) or _asked(label, item)
         if not named[key] and key.lower() in ("number", "no") and (kind := _kind(members)):
             named[key] = keys.entity_of_key(kind)
         if not named[key] and isinstance(item, str):
             named[key] = _person_by_key(key, item, members, is_personal)
-        if not named[key] and is_personal and isinstance(item, str) and keys.fits_among(keys.among_people(key), item):
+        if (
+            not named[key]
+            and (is_personal or is_within)
+            and isinstance(item, str)
+            and keys.fits_among(keys.among_people(key), item)
+        ):
             named[key] = f"~{keys.among_people(key)}" if keys.among_people(key) else ""
         if named[key]:
             yield key, named[key]
+
+
+def _asked(question: str, answer: Json) -> str:
+    """What a question of a form asks for: a person, or a number at which one is reached."""
+    words = question.lower().replace("?", " ").split()
+    if not isinstance(answer, str) or not question.rstrip().endswith("?"):
+        return ""
+    if {"who", "whom", "whose"}.intersection(words) and is_name(answer):
+        return "PERSON"
+    is_dialled = {"reach", "call", "ring", "text", "contact"}.intersection(words) and keys.is_plausible("PHONE", answer)
+    return "PHONE" if is_dialled else ""
 
 
 def _kind(members: dict[str, Json]) -> str:

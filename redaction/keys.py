@@ -148,11 +148,11 @@ HANDLES = frozenset(
 )
 NAMES = tongues.BARE_NAMES | {"name", "displayname", "text", "display", "title"}
 HOLDERS = ("name", "key", "label", "field", "header", "question", "attribute", "property", "variable", "code", "prompt",
-           "parameter", "param")  # fmt: skip
+           "parameter", "param", "q")  # fmt: skip
 """Keys whose value names what stands beside it in `value`."""
 NUMBERED = ("type", "scheme", "kind", "idtype", "doctype", "documenttype", "system")
 """Keys whose value says what `number` beside it is a number of."""
-HELD = ("value", "val", "answer", "content", "data", "response", "input", "valuestring")
+HELD = ("value", "val", "answer", "content", "data", "response", "input", "valuestring", "a")
 PERSONAL = frozenset(
     ("EMAIL", "PHONE", "DATE_OF_BIRTH", "NATIONAL_ID", "PASSPORT", "MEDICAL_RECORD", "HEALTH_ID", "ADDRESS", "PERSON",
      "PAYMENT_CARD", "IBAN", "BANK_ACCOUNT", "IP_ADDRESS")

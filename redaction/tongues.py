@@ -46,7 +46,7 @@ NAMED_BY: dict[str, str] = {
         adresemail adresemailowy postaelettronica indirizzoemail correioeletronico
         correioelectronico sahkoposti sahkopostiosoite emailcim surel почта электроннаяпочта 邮箱
         电子邮件 メール メールアドレス 이메일""",
-    "PHONE": """phnenb mobnb faxnb telc telcislo telnr telnumber nrdetelefon nrtelefon nohandphone gsmnummer
+    "PHONE": """landline phnenb mobnb faxnb telc telcislo telnr telnumber nrdetelefon nrtelefon nohandphone gsmnummer
         telefonnummer telefonnr telefoonnummer telefoon numerotelefono numeroditelefono
         cellulare numerodetelephone numerotelephone telephonefixe telephoneportable telmobile
         numerodetelefono movil telefonomovil telefone telemovel celular numerotelefonu

@@ -19,7 +19,7 @@ _DIALLED = (
     "ligar", "retornar em", "moje číslo", "zavolej", "volejte", "numaram", "numarası", "arayın", "hívj", "hívás",
     "nomor", "sunați", "hívja", "vissza", "bel me", "nazovite", "pokličite", "pokliči", "zavolajte",
     "volajte", "ring meg", "liguem", "ligue", "márque", "marcar", "hubungi", "joignable", "no. hp",
-    "call my", "call her", "call his", "call us",
+    "txt", "text me", "call my", "call her", "call his", "call us",
     "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
@@ -92,14 +92,15 @@ RULES = (
          rf" ?{_DOT} ?[a-z]{{2,12}}\b", 0.8, ignores_case=True),
     Rule("email_hidden", "EMAIL",
          r"\b[a-z0-9][a-z0-9._+\-]{0,63}(?: ?[\[({<*_\-] ?(?:at|a|\xe4t|arobase|arroba|chiocciola"
-         r"|@) ?[\])}>*_\-] ?| ?@ ?)"
+         r"|@) ?[\])}>*_\-] ?| @ ?|@ )"
          rf"(?:[a-z0-9\-]{{1,63}} ?\. ?){{1,4}}{_TOP}\b", 0.8, ignores_case=True),
     Rule("phone_international", "PHONE",
-         r"(?:^|[^+])(?P<v>(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION + ")", 0.9,
-         _international),
+         r"(?:\+|\b00)[1-9][0-9]{0,2}(?:[ .\-/]{0,2}\(?[0-9]\)?){7,13}" + _EXTENSION, 0.9, _international,
+         is_apart=True),
     Rule("phone_beside_mail", "PHONE",
          r"(?:^|[^0-9A-Za-z#])(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}" + _EXTENSION
-         + r") ?[|\xb7?,;/] ?(?:e-?mail:? ?|<)?[a-z0-9][a-z0-9._%+\-]{0,63}@", 0.7, None, ignores_case=True),
+         + r") ?[|\xb7?,;/] ?(?:e-?mail:? ?|<)?[a-z0-9][a-z0-9._%+\-]{0,63}@", 0.7, checks.whole(_phone_like),
+         ignores_case=True),
     Rule("phone_behind_mail", "PHONE",
          r"@[a-z0-9.\-]{3,80}>? ?[|\xb7?,;/] ?(?:[a-z]{1,6}[.:]{1,2} ?)?"
          r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,14}" + _EXTENSION + ")", 0.7, checks.whole(_phone_like),
@@ -137,9 +138,8 @@ RULES = (
          ("contact", "call", "ring", "dial", "reach", "tel", "mobile", "phone", "cell", "whatsapp", "sms", "fax"),
          True),
     Rule("phone_india", "PHONE", r"\b[6-9][0-9]{4}[ -][0-9]{5}\b", 0.5, None, _PHONE),
-    Rule("phone_by_context", "PHONE",
-         r"(?:^|[^A-Za-z0-9\-#+.]|[^A-Za-z0-9]-)(?P<v>(?:\(0?[0-9]{2,5}\)|[0-9])(?:[ .\-/]?[0-9]){6,12})\b", 0.6,
-         checks.whole(_phone_like), _DIALLED, True),
+    Rule("phone_by_context", "PHONE", r"(?:\(0?[0-9]{2,5}\)|\b[0-9])(?:[ .\-/]?[0-9]){6,12}\b", 0.6,
+         checks.whole(_phone_like), _DIALLED, True, is_apart=True),
     Rule("phone_china", "PHONE", r"(?:^|[^0-9A-Za-z])(?P<v>1[3-9][0-9]{9})(?:[^0-9A-Za-z]|$)", 0.8, None, _DIALLED,
         True),
     Rule("uk_postcode", "ADDRESS", r"\b(?:[A-Z]{1,2}[0-9][A-Z0-9]? [0-9][ABD-HJLNP-UW-Z]{2})\b", 0.7),

@@ -32,8 +32,9 @@ _LABEL = re2.compile(
     (
         rf"(?P<key>[{_LETTER}][{_LETTER}0-9_.\-]{{0,40}}(?: [{_LETTER}'][{_LETTER}'\-]{{0,20}}){{0,3}}[0-9]?)"
         r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
-        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9|\xe4r|er|je|jest"
-        r"|lautet|era|to):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
+        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9"
+        r"|\xe4r|er|je|jest"
+        r"|lautet|era):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
     ).encode("latin-1"),
     options(ignores_case=False),
 )
@@ -55,8 +56,17 @@ _PART = re2.compile(
     options(ignores_case=False),
 )
 _FLAG = re2.compile(
-    rb"(?:^|\s)--?(?P<key>[A-Za-z][A-Za-z\-]{2,30})[ =](?:\"(?P<v>[^\"\r\n]{2,200})\"|'(?P<w>[^'\r\n]{2,200})')",
+    rb"(?:^|\s)--?(?P<key>[A-Za-z][A-Za-z\-]{2,30})[ =](?:\"(?P<v>[^\"\r\n]{2,200})\"|'(?P<w>[^'\r\n]{2,200})'"
+    rb"|(?P<x>[^\s\"'\-][^\s\"']{7,200}))",
     options(),
+)
+_NAMED = re2.compile(
+    rb"<(?:name|key)>(?P<key>[A-Za-z][A-Za-z0-9_.: \-]{1,60})</(?:name|key)>\s{0,40}<(?:value"
+    rb"|string)>(?P<v>[^<>]{2,400})</",
+    options(),
+)
+_SET = re2.compile(
+    rb"\b(?P<key>[A-Za-z][A-Za-z0-9_.\-]{2,60}) (?:(?:is|was) set )?to [\"'`]?(?P<v>[^\s\"'`]{8,400})", options()
 )
 _COMPACT = re2.compile(rb"[^&\s;,\"'<>)\]}|`]{2,300}", options(ignores_case=False))
 _NUMBER = re2.compile(
@@ -73,7 +83,7 @@ _DAY = re2.compile(DATE.encode("latin-1"), options())
 _NEXT_LABEL = re2.compile(
     rb"[,;.]? ?\b[A-Za-z][A-Za-z _\-]{1,24}[:=]|[;|<\n\r\t\"]|\. [A-Z]|\\n", options(ignores_case=False)
 )
-_MARKS = (":", "=", "<", "#", " -", " is ", " to ", " ist ", " est ", " es ", " lautet ", " jest ", " je ", " er ")
+_MARKS = (":", "=", "<", "#", " -", " is ", "set ", " ist ", " est ", " es ", " lautet ", " jest ", " je ", " er ")
 """One of them stands behind every label."""
 _SECRETS = frozenset(("API_KEY", "TOKEN", "PASSWORD"))
 _GROUPED = frozenset(("NATIONAL_ID", "BANK_ACCOUNT", "PAYMENT_CARD", "IBAN", "TAX_ID"))
@@ -92,7 +102,7 @@ class Labels:
         names: list[tuple[int, int]] = []
         parts: list[tuple[int, int]] = []
         places: list[tuple[int, int, str]] = []
-        for key, start, end, is_fixed in (*_labelled(text, data), *_enclosed(text, data)):
+        for key, start, end, is_fixed in (*_labelled(text, data), *_enclosed(text, data), *_flags(text, data)):
             if key.lower().endswith("cookie"):
                 continue
             entity = entity_of_key(key)
@@ -126,8 +136,6 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     for match in _LABEL.finditer(data):
         first, last = match.span(1)
         key = text[first:last]
-        if text[match.start(3) : match.end(3)].strip() == "to" and entity_of_key(key) not in _SECRETS:
-            continue
         is_telling = judged.get(key)
         if is_telling is None:
             is_telling = judged[key] = may_name(key)
@@ -156,16 +164,27 @@ def _enclosed(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     if "<" in text:
         for match in _ATTRIBUTE.finditer(data):
             yield text[match.start(1) : match.end(1)].rpartition(":")[2], *match.span(2), True
+        for match in _NAMED.finditer(data):
+            yield text[match.start(1) : match.end(1)], *match.span(2), True
     if "value=" in text:
         for match in _PAIR.finditer(data):
             yield text[match.start(1) : match.end(1)], *match.span(2), True
-    if " -" in text:
-        for match in _FLAG.finditer(data):
-            group = 2 if match.start(2) >= 0 else 3
-            yield text[match.start(1) : match.end(1)], *match.span(group), True
     if "form-data" in text:
         for match in _PART.finditer(data):
             yield text[match.start(1) : match.end(1)], *match.span(2), True
+
+
+def _flags(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
+    """The same of the options of a command; what is not quoted is one word, and counts where it is a secret."""
+    for match in _FLAG.finditer(data) if " -" in text else ():
+        key = text[match.start(1) : match.end(1)]
+        group = next(number for number in (2, 3, 4) if match.start(number) >= 0)
+        if group < 4 or entity_of_key(key) in _SECRETS:
+            yield key, *match.span(group), True
+    for match in _SET.finditer(data) if "set " in text else ():
+        key = text[match.start(1) : match.end(1)]
+        if entity_of_key(key) in _SECRETS:
+            yield key, *match.span(2), True
 
 
 def _value(entity: str, key: str, text: str, data: bytes, start: int, end: int, is_fixed: bool) -> Iterator[Finding]:

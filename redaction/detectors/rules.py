@@ -43,6 +43,8 @@ class Rule:
     needs_context: bool = False
     """Whether it is no find without one of the words."""
     ignores_case: bool = False
+    is_apart: bool = False
+    """Whether it is no find right behind a mark that makes it part of a name: `ORD-4231398`, `call_33352554`."""
     unless: tuple[str, ...] = ()
     """Words right before it, or in its key, that say it is something else."""
 
@@ -56,6 +58,15 @@ class RuleSet:
         for rule in rules:
             self._index.Add(_source(rule))
         self._index.Compile()
+        words = sorted({word for rule in rules if rule.needs_context for word in rule.context})
+        numbers = {word: number for number, word in enumerate(words)}
+        self._words = re2.Set.SearchSet()
+        for word in words or ["never"]:
+            self._words.Add(re2.escape(word))
+        self._words.Compile()
+        self._needed = [
+            frozenset(numbers[word] for word in rule.context) if rule.needs_context else None for rule in rules
+        ]
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The finds of every rule; they may overlap."""
@@ -65,14 +76,22 @@ class RuleSet:
             return
         lowered = _context_of(text)
         words = around.lower()
+        said: frozenset[int] | None = None
         for number in sorted(hits):
             rule, pattern, group = self._rules[number]
-            if rule.needs_context and not any(word in words or word in lowered for word in rule.context):
-                continue
+            needed = self._needed[number]
+            if needed is not None:
+                said = self._said(f"{words} {lowered}") if said is None else said
+                if needed.isdisjoint(said):
+                    continue
             for start, end in _values(rule, text, data, pattern, group):
                 found = None if is_part_of_hash(text, start, end) else _in_context(rule, lowered, words, start, end)
                 if found is not None:
                     yield found
+
+    def _said(self, text: str) -> frozenset[int]:
+        """Which of the words that rules need stand somewhere in a text, by one look at it."""
+        return frozenset(self._words.Match(text.encode("utf-8", "replace")) or ())
 
 
 def _values(rule: Rule, text: str, data: bytes, pattern: "re2._Regexp[bytes]", group: int) -> Iterator[tuple[int, int]]:
@@ -112,6 +131,8 @@ def _is_joined(char: str) -> bool:
 
 
 def _in_context(rule: Rule, lowered: str, around: str, start: int, end: int) -> Finding | None:
+    if rule.is_apart and _is_part_of_name(lowered[max(0, start - 2) : start]):
+        return None
     if rule.unless:
         before = f"{around} {lowered[max(0, start - _RIGHT_BEFORE) : start]} "
         if any(_stands_in(before, word) for word in rule.unless):
@@ -124,6 +145,10 @@ def _in_context(rule: Rule, lowered: str, around: str, start: int, end: int) -> 
         return None
     raised = min(1.0, rule.score + 0.3) if word and not rule.needs_context else rule.score
     return Finding(start, end, rule.entity, round(raised, 2), rule.name, word)
+
+
+def _is_part_of_name(before: str) -> bool:
+    return before[-1:] in ("#", "_", "+") or (before[-1:] == "-" and before[:1].isalnum() and len(before) > 1)
 
 
 def _context_of(text: str) -> str:

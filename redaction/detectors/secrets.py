@@ -287,6 +287,9 @@ RULES = (
     Rule("one_time_code", "PASSWORD", r"\bcode(?: is|:)? (?P<v>[0-9]{4,8})\b", 0.7, None,
          ("otp", "one-time", "one time", "verification", "2fa", "mfa", "passcode", "login code", "security code"), True,
          ignores_case=True),
+    Rule("one_time_password", "PASSWORD",
+         r"\b(?:otp|tan|one[ \-]time (?:password|passcode|pin|code)|verification code|security code|(?:2|m)fa code)"
+         r"(?: is|:|=)? (?P<v>[0-9]{4,8})\b", 0.8, ignores_case=True),
     Rule("netrc", "PASSWORD", r"\blogin [^\s]{1,64}\s{1,4}password (?P<v>[^\s\"'`]{3,128})", 0.9, chosen),
     Rule("login_flag", "PASSWORD",
          r"\b(?:docker|podman|helm|oc|az|mysql|mysqldump|psql|mongosh?|redis-cli|ftp|svn"

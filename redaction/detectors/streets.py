@@ -94,7 +94,7 @@ _POSTAL = (
 )
 _SLAVIC = (
     r"(?:(?i:ul|al|pl|os|n\xe1m|nam|bul|blvd|t\xf8|tr|u|str|bd|jl|jln|gg|av|pr|per)\.|(?i:ulica|ulice|aleja|aleje|plac"
-    r"|osiedle|n\xe1mest\xed|namesti|tr\xedda|trida|trg|cesta|strada|calea|aleea|bulevardul|bulevar|intrarea|pia\x3fa"
+    r"|osiedle|n\xe1mest\xed|namesti|tr\xedda|trida|trg|cesta|strada|calea|aleea|bulevardul|bulevar|intrarea|drumul|splaiul|fundatura|pia\x3fa"
     r"|piata|soseaua|jalan|gang|utca|bulvar|prospekt|ulitsa))"
 )
 """What stands before the name of a street in Slavic languages, Romanian and Indonesian, without their marks."""
@@ -187,7 +187,8 @@ _CUED = re2.compile(
 """What is said before an address, in the languages of redaction/tongues.py."""
 _TOWN = re2.compile(
     (
-        rf"[ ,]{_POSTAL},? {_CITY}(?:[ \-](?:(?:[a-z]{{1,3}} ){{0,2}}{_CITY}|\([A-Z]{{2}}\)))"
+        rf"(?:,? {_CITY}){{1,4}}, [0-9]{{4,6}}\b"
+        rf"|[ ,]{_POSTAL},? {_CITY}(?:[ \-](?:(?:[a-z]{{1,3}} ){{0,2}}{_CITY}|\([A-Z]{{2}}\)))"
         r"{0,3}(?:,? [A-Z]{2,4}\b)?|, [A-Z]{2,4}[ ,]{1,2}"
         r"(?:[A-Z][0-9][A-Z] ?[0-9][A-Z][0-9]|[0-9]{4,5}(?:-[0-9]{4})?)\b"
     ).encode("latin-1"),
@@ -240,7 +241,8 @@ def _is_placed(street: str) -> bool:
     """Whether what stands behind its last comma is no common word: `table 4, 2019 Report` is no address."""
     _, comma, rest = street.rpartition(", ")
     behind = rest.split()
-    return not comma or len(behind) < 2 or not behind[0].isdigit() or not _is_word(" ".join(behind[1:]))
+    town = next((word for word in behind if word[0].isalpha()), "")
+    return not comma or not behind[0].isdigit() or town.lower() not in NO_NAMES
 
 
 def _cued(text: str, data: bytes) -> Iterator[Finding]:

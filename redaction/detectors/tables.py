@@ -54,7 +54,22 @@ class Tables:
                         break
             if not used:
                 plain.add(line)
+                yield from _pair(text, lines[number])
             number += used or 1
+        if number < len(lines):
+            yield from _pair(text, lines[number])
+
+
+def _pair(text: str, line: Cell) -> Iterator[Finding]:
+    """A row of two cells of which the first names the second."""
+    for delimiter in "|\t":
+        cells = _cells(text, *line, delimiter) if delimiter in text[line[0] : line[1]] else []
+        if len(cells) == 2:
+            (low, high), (start, end) = cells
+            name = text[low:high].strip("*`_ ")
+            entity = entity_of_key(name) if _is_header(name) else ""
+            if fits(entity, text[start:end]):
+                yield Finding(start, end, entity, SCORE, "row", words_of(name)[-1])
 
 
 def _lines(text: str) -> Iterator[Cell]:
