@@ -38,7 +38,7 @@ class Patterns:
     def __init__(self) -> None:
         self._rules = RuleSet(RULES)
         self._readers = (Labels(), Tables(), Hl7(), People(), Streets(), Cookies(), Sql(), Documents())
-        self._groups = re2.compile(rb"[0-9]{4,8}(?:[^0-9A-Za-z]{1,8}[0-9]{4,8}){1,3}", options())
+        self._groups = re2.compile(rb"\b[0-9]{4,8}(?:[^0-9A-Za-z]{1,8}[0-9]{4,8}){1,3}\b", options())
         self._runs = re2.compile(rb"[0-9](?:[ \-./]{0,2}[0-9]){11,}", options())
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
