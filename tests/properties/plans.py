@@ -3,6 +3,7 @@
 from typing import TypeAlias
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from runtime.domain.canonical import Json
 from runtime.domain.ids import AgentId, DefinitionHash
@@ -33,30 +34,35 @@ CONDITIONS = (
 Names: TypeAlias = tuple[str, ...]
 
 
-def state_of(name: str, later: Names, every: Names) -> st.SearchStrategy[FsmState]:
-    """A state that can always go on to a later one, and perhaps anywhere else."""
-    forward, anywhere, nowhere = st.sampled_from(later), st.sampled_from(every), st.just("")
-    retries = st.none() | st.builds(
-        RetryPolicy, max_attempts=st.integers(1, 3), initial_ms=st.just(100), jitter_ratio=st.sampled_from([0.0, 0.5])
+_CONDITION = st.sampled_from(CONDITIONS)
+_RETRY = st.none() | st.builds(
+    RetryPolicy, max_attempts=st.integers(1, 3), initial_ms=st.just(100), jitter_ratio=st.sampled_from([0.0, 0.5])
+)
+_FEW = st.integers(0, 2)
+_PERHAPS = st.booleans()
+_WAIT_MS = st.sampled_from([0, 5_000])
+_RUN_MS = st.sampled_from([0, 60_000])
+
+
+def _state(draw: st.DrawFn, name: str, later: Names, every: Names) -> FsmState:
+    """A state that can always go on to a later one, and perhaps anywhere else.
+
+    Drawn part by part: a strategy made for each state is looked through each time, which takes longer than any test.
+    """
+    forward, anywhere = st.sampled_from(later), st.sampled_from(every)
+    state = FsmState(
+        name=name,
+        on_success=draw(forward),
+        on_error=draw(anywhere) if draw(_PERHAPS) else "",
+        branches=tuple(Branch(draw(_CONDITION), draw(anywhere)) for _ in range(draw(_FEW))),
     )
-    branches = st.lists(st.builds(Branch, st.sampled_from(CONDITIONS), anywhere), max_size=2).map(tuple)
-    common: dict[str, st.SearchStrategy[object]] = {
-        "name": st.just(name),
-        "on_success": forward,
-        "on_error": nowhere | anywhere,
-        "branches": branches,
-    }
-    choices: dict[str, st.SearchStrategy[object]] = {
-        "condition": st.sampled_from(CONDITIONS),
-        "on_true": anywhere,
-        "on_false": forward,
-    }
     if name in WAITS:
-        common |= {"wait_for": st.sampled_from(["answer", name]), "timeout_ms": st.sampled_from([0, 5_000])}
+        state = replace(state, wait_for=draw(st.sampled_from(["answer", name])), timeout_ms=draw(_WAIT_MS))
     if name in AGENTS:
-        common |= {"timeout_ms": st.just(0) | st.just(60_000), "retry": retries}
-    chooses = st.builds(FsmState, **common, **choices)
-    return chooses if name in DECISIONS else chooses | st.builds(FsmState, **common)
+        state = replace(state, timeout_ms=draw(_RUN_MS), retry=draw(_RETRY))
+    if name in DECISIONS or draw(_PERHAPS):
+        state = replace(state, condition=draw(_CONDITION), on_true=draw(anywhere), on_false=draw(forward))
+    return state
 
 
 @st.composite
@@ -71,7 +77,7 @@ def machines(draw: st.DrawFn) -> FsmSpec:
         if name in finals:
             states[name] = FsmState(name=name, on_error=draw(st.sampled_from(["", *ends])))
         else:
-            states[name] = draw(state_of(name, (*names[place + 1 :], *ends), (*names, *ends)))
+            states[name] = _state(draw, name, (*names[place + 1 :], *ends), (*names, *ends))
     return _without_the_unreachable(FsmSpec(states=states, initial_state=names[0], final_states=frozenset(finals)))
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import partial
 
 import msgspec
 from hypothesis import HealthCheck, assume, given, settings
@@ -47,12 +48,25 @@ def what_can_happen(state: RunState, outputs: st.SearchStrategy[Json] = OUTPUTS)
     coming: list[st.SearchStrategy[Event]] = []
     for step in map(state.steps.__getitem__, state.open):
         if step.status == "waiting":
-            coming.append(st.builds(SignalReceived, name=st.just(step.signal), payload=outputs))
+            coming.append(outputs.map(partial(_signalled, step.signal)))
             continue
-        place = {"step": st.just(step.step), "attempt": st.just(step.attempt)}
-        coming += [st.builds(StepSucceeded, **place, output=outputs), st.builds(StepFailed, **place, error=ERRORS)] * 3
+        succeeded = partial(_succeeded, step=step.step, attempt=step.attempt)
+        failed = partial(_failed, step=step.step, attempt=step.attempt)
+        coming += [outputs.map(succeeded), ERRORS.map(failed)] * 3
     coming += [st.just(TimerFired(timer=timer)) for timer in state.timers]
     return st.one_of(*coming, st.just(CancelRequested(reason="enough")))
+
+
+def _signalled(name: str, payload: Json) -> Event:
+    return SignalReceived(name=name, payload=payload)
+
+
+def _succeeded(output: Json, *, step: StepId, attempt: int) -> Event:
+    return StepSucceeded(step=step, attempt=attempt, output=output)
+
+
+def _failed(error: ErrorInfo, *, step: StepId, attempt: int) -> Event:
+    return StepFailed(step=step, attempt=attempt, error=error)
 
 
 def course(
