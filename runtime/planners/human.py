@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from msgspec.structs import replace
 
 from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep
-from runtime.domain.event import ErrorInfo, SignalReceived, StepFailed
+from runtime.domain.event import ErrorInfo, SignalReceived, StepFailed, StepSucceeded
 from runtime.domain.human import Terms, is_expiry, parts_of, step_of, timers_at
 from runtime.domain.ids import AgentId, StepId, state_of
 from runtime.domain.run import RunState
@@ -31,13 +31,21 @@ def levelled(state: RunState, timer: str) -> list[Command]:
     return _timers(step.task.terms, step.task.level, step.step)
 
 
-def expired(state: RunState, timer: str) -> SignalReceived | StepFailed | None:
+def answered(state: RunState, event: SignalReceived) -> StepSucceeded | None:
+    """What an answer to a task is to a plan; None: it answered none."""
+    step = None if state.last is None else state.steps[state.last]
+    if step is None or not step.task or step.signal != event.name or step.ended_us != state.at_us:
+        return None
+    return StepSucceeded(step=step.step, output=step.output, attempt=step.attempt)
+
+
+def expired(state: RunState, timer: str) -> StepSucceeded | StepFailed | None:
     """What the end of a task's time is to a plan, an answer or a failure; None: the timer did not end it."""
     step = state.steps.get(StepId(step_of(timer)))
     if step is None or not is_expiry(timer):
         return None
     if step.status == "succeeded":
-        return SignalReceived(name=step.signal, payload=step.output)
+        return StepSucceeded(step=step.step, output=step.output, attempt=step.attempt)
     return StepFailed(step=step.step, error=step.error or ErrorInfo("human.expired", ""), attempt=step.attempt)
 
 

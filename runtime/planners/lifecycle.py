@@ -15,6 +15,7 @@ from runtime.domain.event import (
     Event,
     RunMigrated,
     RunStarted,
+    SignalReceived,
     StepFailed,
     SubrunStarted,
     SubrunsWaiting,
@@ -28,7 +29,7 @@ from runtime.domain.run import RunState
 from runtime.domain.workflow import RetryPolicy, Workflow, agent_of, attempt_limits
 from runtime.errors import Unavailable
 from runtime.planners.fsm import FsmPlanner
-from runtime.planners.human import expired, levelled, people_asked
+from runtime.planners.human import answered, expired, levelled, people_asked
 from runtime.planners.llm import LlmPlanner
 from runtime.planners.replan import ReplanPlanner
 from runtime.planners.tree.planner import TreePlanner
@@ -81,6 +82,8 @@ class LifecyclePlanner:
             case TimerFired(timer=timer) if step_of(timer):
                 ended = expired(state, timer)
                 return levelled(state, timer) if ended is None else self._decide(state, ended)
+            case SignalReceived() if (done := answered(state, event)) is not None:
+                return self._plan.decide(state, done)
             case TaskMoved() | TaskTold():
                 return []
             case StepFailed() if (again := self._retry(state, event) or self._take_over(state, event)) is not None:

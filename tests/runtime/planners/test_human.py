@@ -4,12 +4,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
-from runtime.domain.event import Event, RunStarted, SignalReceived, TaskMoved, TaskTold, TimerFired
+from runtime.domain.event import (
+    ErrorInfo,
+    Event,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    TaskMoved,
+    TaskTold,
+    TimerFired,
+)
 from runtime.domain.human import FINAL_STATUSES, Level, TaskState, Terms, audience, status_of
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, apply
-from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, Workflow
+from runtime.domain.tree import TreeNode
+from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ReplanRule, RetryPolicy, Workflow
 from runtime.errors import AgentFlowError
 from runtime.planners.lifecycle import planner_for
 from runtime.policies.human import check_move, check_signal
@@ -35,11 +46,11 @@ LEGAL = {
 class Driven:
     """A run of one task, whose timers are fired by hand."""
 
-    def __init__(self, terms: Terms = TERMS) -> None:
+    def __init__(self, terms: Terms = TERMS, *, workflow: Workflow | None = None) -> None:
         spec = AgentSpec(id=AgentId("ask"), type="human_task", terms=terms, timeout_ms=terms.expires_ms)
         states = {"ask": FsmState(name="ask", on_success="done", on_error="late"), "late": FsmState(name="late")}
         fsm = FsmSpec(states=states, initial_state="ask", final_states=frozenset({"done", "late"}))
-        self.workflow = Workflow(name="w", hash=DefinitionHash("d"), agents={spec.id: spec}, fsm=fsm)
+        self.workflow = workflow or Workflow(name="w", hash=DefinitionHash("d"), agents={spec.id: spec}, fsm=fsm)
         self.planner = planner_for(self.workflow)
         self.state = RunState(run=RunId("r"))
         self.first = self.feed(RunStarted(workflow="w", definition=DefinitionHash("d"), input=None))
@@ -78,6 +89,32 @@ def test_an_answer_is_a_step_that_succeeded_and_its_timers_are_gone() -> None:
     finish = driven.feed(SignalReceived(name="ask", payload={"decision": "approve"}, actor="ann", role="clerk"))
     assert [FinishRun(status="succeeded", state="done")] == finish
     assert ({}, "completed", "ann") == (driven.state.timers, driven.status, driven.task.decided_by)
+
+
+def test_a_task_is_a_step_of_a_models_plan_and_one_beside_a_tree() -> None:
+    """Whoever plans, an answer is a step that succeeded: also of an agent that a rule of replanning leads to."""
+    agents = {
+        AgentId("ask"): AgentSpec(id=AgentId("ask"), type="human_task", terms=Terms(role="clerk"), timeout_ms=0),
+        AgentId("a"): AgentSpec(id=AgentId("a"), type="llm", retry=RetryPolicy(max_attempts=1)),
+    }
+    asker = AgentSpec(id=AgentId("plan"), type="llm")
+    by_model = Workflow(
+        name="w", hash=DefinitionHash("d"), agents=agents, planner="llm", llm=LlmPlan(asker=asker, agents=tuple(agents))
+    )
+    model = Driven(workflow=by_model)
+    wait = model.feed(StepSucceeded(step=StepId("plan"), output={"steps": [{"agent": "ask"}, {"agent": "a"}]}))
+    assert [ASK] == [each.step for each in wait if isinstance(each, AwaitSignal)]
+    answer = SignalReceived(name="ask", payload={"decision": "approve"}, actor="ann", role="clerk")
+    assert [StartStep(step=StepId("a"))] == model.feed(answer)
+    rule = ReplanRule(on="agent_failure", strategy="escalation", to="ask")
+    tree = TreeNode(kind="action", agent=AgentId("a"))
+    by_tree = Workflow(
+        name="w", hash=DefinitionHash("d"), agents=agents, planner="behavior_tree", tree=tree, replan=(rule,)
+    )
+    beside = Driven(workflow=by_tree)
+    failed = beside.feed(StepFailed(step=StepId("a"), error=ErrorInfo("x.broken", "")))
+    assert [ASK] == [each.step for each in failed if isinstance(each, AwaitSignal)]
+    assert [FinishRun(status="succeeded")] == beside.feed(answer)
 
 
 def test_time_that_runs_out_is_a_failure_or_what_was_declared() -> None:
