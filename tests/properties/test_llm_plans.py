@@ -1,5 +1,7 @@
 """Plans of a model over any answers and any course of events: what the guard lets through always comes to an end."""
 
+from functools import cache
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -37,21 +39,26 @@ STEPS = st.fixed_dictionaries(
         "on_failure": st.sampled_from(["stop", "skip", "fallback"]),
     },
 )
-GOOD = st.permutations(["a", "b", "c"]).flatmap(
-    lambda names: st.tuples(
-        *(
-            st.fixed_dictionaries(
-                {
-                    "name": st.just(name),
-                    "agent": st.sampled_from(["a", "b", "c"]),
-                    "depends_on": st.lists(st.sampled_from(names[:place] or [""]), max_size=2 if place else 0),
-                    "on_failure": st.sampled_from(["stop", "skip", "fallback"]),
-                }
-            )
-            for place, name in enumerate(names)
+
+
+@cache
+def _good(*names: str) -> st.SearchStrategy[Json]:
+    """Plans with these steps, each of which may wait for those before it."""
+    steps = (
+        st.fixed_dictionaries(
+            {
+                "name": st.just(name),
+                "agent": st.sampled_from(["a", "b", "c"]),
+                "depends_on": st.lists(st.sampled_from(names[:place] or [""]), max_size=2 if place else 0),
+                "on_failure": st.sampled_from(["stop", "skip", "fallback"]),
+            }
         )
-    ).map(lambda steps: {"steps": list(steps)})
-)
+        for place, name in enumerate(names)
+    )
+    return st.tuples(*steps).map(lambda drawn: {"steps": list(drawn)})
+
+
+GOOD = st.permutations(["a", "b", "c"]).flatmap(lambda names: _good(*names))
 ANSWERS: st.SearchStrategy[Json] = st.one_of(
     GOOD,
     st.fixed_dictionaries({"steps": st.lists(STEPS, max_size=6)}),
