@@ -60,8 +60,13 @@ def details(result: Result, *, keep: str = "") -> str:
         lines += [*_differences(worst), *_course(worst)]
         lines.append(_where(result.scenario))
         if worst.run is not None and keep:
-            lines.append(f"      {click.style('why', dim=True)}   {keep} runs why {worst.run}")
+            lines.append(f"      {click.style('look', dim=True)}  {_look(worst, keep)}")
     return "\n".join(lines)
+
+
+def _look(attempt: Attempt, keep: str) -> str:
+    """The command that shows the run: why it failed, or how it went where it did not."""
+    return f"{keep} runs {'why' if attempt.found.status == 'failed' else 'show'} {attempt.run}"
 
 
 def _differences(attempt: Attempt) -> Iterator[str]:
@@ -109,7 +114,7 @@ def dataset_report(found: DatasetResult, *, keep: str = "") -> str:
         row = result.scenario.name.rpartition(":")[2]
         lines.append("      " + clip(printable(f"line {row}  {said}"), columns() - 6))
         if keep and result.worst and result.worst.run:
-            lines.append(f"        {click.style('why', dim=True)}  {keep} runs why {result.worst.run}")
+            lines.append(f"        {click.style('look', dim=True)}  {_look(result.worst, keep)}")
     if len(wrong) > MOST_ROWS:
         lines.append(click.style(f"      and {len(wrong) - MOST_ROWS:,} more; all with --json", dim=True))
     lines += [part for part in (_labels(found), _confusions(found)) if part]

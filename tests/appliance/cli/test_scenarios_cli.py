@@ -139,10 +139,10 @@ def test_what_is_kept_can_be_looked_at(af: Af, folder: Path) -> None:
     """The command that is printed works as it stands."""
     said = af("test", written(folder, FAILING), "-k", "wrong", "--keep")
     (kept,) = (folder / "temporary").iterdir()
-    line = next(line for line in said.out.splitlines() if " runs why " in line)
+    line = next(line for line in said.out.splitlines() if " runs show " in line)
     run = line.rpartition(" ")[2]
-    assert f"--data {kept} runs why {run}" in line
-    assert 0 == af("--data", kept, "runs", "why", run).code
+    assert f"--data {kept} runs show {run}" in line
+    assert 0 == af("--data", kept, "runs", "show", run).code
 
 
 @pytest.mark.parametrize(
