@@ -24,13 +24,10 @@ _DIALLED = (
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
-_AT = (
-    r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-]| (?:arobase|arroba|chiocciola|kukac|zavin\xe1\xe8"
-    r"|malpa|aapen?staartje|snabel-?a) )"
-)
-_DOT = (
-    r"(?:[\[({<*] ?(?:dot|punkt|\.) ?[\])}>*]|[ _\-]dot[ _\-]| (?:punkt|point|punto|ponto|piste|te\xe8ka|kropka|punt) )"
-)
+_AT = r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-])"
+_DOT = r"(?:[\[({<*] ?(?:dot|punkt|\.) ?[\])}>*]|[ _\-]dot[ _\-]| punkt )"
+_AT_ABROAD = r" ?(?:arobase|arroba|chiocciola|kukac|zavin\xe1\xe8|malpa|ap[ae]nstaartje|snabel-?a|kr\xf8llalfa) ?"
+_DOT_ABROAD = r" ?(?:\.|dot|punkt|point|punto|ponto|piste|te\xe8ka|kropka|punt|pont) ?"
 _TOP = (
     r"(?:com|net|org|edu|gov|info|biz|io|dev|app|de|fr|it|es|nl|be|pl|uk|eu|ch|at|se|no|dk|fi|cz|sk|hu|ro|hr|si|pt|br"
     r"|ie|gr|tr|ru|ua|in|au|nz|ca|us|mx|ar|jp|cn|kr|za|il)"
@@ -90,6 +87,9 @@ RULES = (
          rf"\b[a-z0-9][a-z0-9._+\-]{{0,63}}(?: ?{_DOT} ?[a-z0-9+\-]{{1,63}}){{0,3}}"
          rf" ?(?:{_AT}|@) ?[a-z0-9\-]{{1,63}}(?: ?(?:{_DOT}|\.) ?[a-z0-9\-]{{1,63}}){{0,3}}"
          rf" ?{_DOT} ?[a-z]{{2,12}}\b", 0.8, ignores_case=True),
+    Rule("email_abroad", "EMAIL",
+         rf"\b[a-z0-9][a-z0-9._+\-]{{0,63}}(?:{_DOT_ABROAD}[a-z0-9+\-]{{1,63}}){{0,3}}{_AT_ABROAD}"
+         rf"[a-z0-9\-]{{1,63}}(?:{_DOT_ABROAD}[a-z0-9\-]{{1,63}}){{0,3}}{_DOT_ABROAD}{_TOP}\b", 0.8, ignores_case=True),
     Rule("email_hidden", "EMAIL",
          r"\b[a-z0-9][a-z0-9._+\-]{0,63}(?: ?[\[({<*_\-] ?(?:at|a|\xe4t|arobase|arroba|chiocciola"
          r"|@) ?[\])}>*_\-] ?| @ ?|@ )"

@@ -102,10 +102,12 @@ HIDDEN: list[tuple[str, Json, str]] = [
     ("pictures between", "card " + "🙂".join(CARD), "🙂".join(CARD)),
     ("filler between", "\u3164".join(CARD), "\u3164".join(CARD)),
     ("at in another word", "katarina.vogel(ät)posteo.de", "katarina.vogel"),
+    ("at and dot abroad", "katarina punto vogel arroba posteo punto de", "posteo"),
     ("pasted key", '"ghp_aB3dE5gH7jK9lM1nO" +\n  "3pQ5rS7tU9vW1xY3z0Kq"', "3pQ5rS7tU9vW1xY3z0Kq"),
     ("parts of a card", {"part1": "4485", "part2": "2757", "part3": "4230", "part4": "8327"}, "2757"),
 ]
 HARMLESS: list[Json] = [
+    "it may run at any point of the day, at some point in May",
     "call_33352554 was cut short",
     '- - [2024-04-30T02:14:27Z] "GET /account HTTP/1.1" 200',
     {"type": "token", "number": "12"},
