@@ -135,8 +135,9 @@ class Dashboard(App[None]):
         yield SystemCommand("Quit", "leave; runs go on", self.action_quit)
 
     def _frame(self) -> None:
-        if isinstance(self.screen, ViewScreen):
-            self.screen.tick()
+        screens = self.screen_stack  # there are none while it closes
+        if screens and isinstance(screens[-1], ViewScreen):
+            screens[-1].tick()
 
     def poll(self, names: Iterable[str], *, run: str = "") -> None:
         """Ask for panels that are seen, those whose answers are old."""

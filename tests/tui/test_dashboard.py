@@ -291,6 +291,8 @@ async def test_other_keys_do_what_they_say(served: Served) -> None:
         assert ("[1 Runs]" in seen.text(), seen.app.screen.search) == (True, "echo")  # type: ignore[attr-defined]
         await seen.press("escape", "q")
         assert not seen.app.is_running
+    assert [] == seen.app.screen_stack
+    seen.app._frame()  # a frame that was due while it closed draws nothing
 
 
 async def test_what_happened_before_is_told_too_and_why(served: Served) -> None:
