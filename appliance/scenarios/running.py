@@ -2,8 +2,8 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from runtime.domain.event import StepFailed, StepSucceeded
 from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
-from runtime.errors import AgentFlowError, Invalid, Refused
+from runtime.errors import AgentFlowError, Conflict, Invalid, Refused
 from runtime.tools.scripted import FEATURE
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     def passed(self) -> bool:
         """Whether enough of its runs hold."""
         held = sum(attempt.holds for attempt in self.attempts)
-        return bool(self.attempts) and held >= self.scenario.pass_ratio * len(self.attempts)
+        return bool(self.attempts) and held / len(self.attempts) >= self.scenario.pass_ratio
 
     @property
     def worst(self) -> Attempt | None:
@@ -185,7 +185,8 @@ class Bench:
             async with asyncio.timeout(scenario.timeout_ms / 1_000):
                 state, unasked = await self._answered(scenario, run)
         except TimeoutError:
-            await engine.cancel(run, "its scenario's timeout is over", actor=ACTOR)
+            with suppress(Conflict):  # it ends just then
+                await engine.cancel(run, "its scenario's timeout is over", actor=ACTOR)
             state, unasked = await engine.state(run), ()
             within = f"an end within {scenario.timeout_ms / 1_000:g} s"
             late = (Difference(at="timeout", expected=within, found="it still ran"),)
@@ -204,13 +205,18 @@ class Bench:
                 )
                 return state, (never,)
             role = signal.role or _role(state, signal.name)
-            await engine.signal(run, signal.name, signal.data, actor=ACTOR, role=role)
+            try:
+                await engine.signal(run, signal.name, signal.data, actor=ACTOR, role=role)
+            except (Invalid, Refused, Conflict) as error:
+                told = f"{error.code}: {error.message}"
+                return state, (Difference(at=f"signals.{number}", expected="a signal that is taken", found=told),)
             state = await engine.wait(run)
         return state, ()
 
     async def _found(self, state: RunState, workflow: Workflow, scenario: Scenario) -> Found:
         view: RunView = run_view(state, workflow)
         usage = whole_usage(state)
+        family = await self._family(state.run)
         error = view.error if not isinstance(view.error, msgspec.UnsetType) else None
         return Found(
             status=view.status,
@@ -221,26 +227,32 @@ class Bench:
             error=error.code if error else "",
             error_message=error.message if error else "",
             awaiting=tuple(state.awaits()),
-            tools=tuple(await self._tools(state)),
-            left=tuple(await self._left(state.run)) if scenario.expect.egress else (),
+            tools=tuple(await self._tools(family)),
+            left=tuple(await self._left(frozenset(family))) if scenario.expect.egress else (),
             usd_micros=usage.cost_usd_micros,
             tokens=usage.input_tokens + usage.output_tokens,
             duration_ms=max(0, (state.ended_us or self._appliance.clock.now_us()) - state.started_us) // 1_000,
         )
 
-    async def _tools(self, state: RunState) -> list[str]:
-        """The tools that a run called, with those of the runs of its steps."""
-        called = []
-        for entry in await self._appliance.engine.entries(state.run):
-            if isinstance(entry.body, StepSucceeded | StepFailed):
-                called += [use.tool for use in entry.body.calls]
-        for step in state.steps.values():
+    async def _family(self, run: RunId) -> list[RunId]:
+        """A run, and those of its steps, of their steps, and so on."""
+        found = [run]
+        for step in (await self._appliance.engine.state(run)).steps.values():
             for part in step.runs or ():
-                called += await self._tools(await self._appliance.engine.state(part))
+                found += await self._family(part)
+        return found
+
+    async def _tools(self, runs: Iterable[RunId]) -> list[str]:
+        """The tools that these runs called."""
+        called = []
+        for run in runs:
+            for entry in await self._appliance.engine.entries(run):
+                if isinstance(entry.body, StepSucceeded | StepFailed):
+                    called += [use.tool for use in entry.body.calls]
         return called
 
-    async def _left(self, run: RunId) -> list[str]:
-        """Where something of a run went, or tried to go, beyond this machine, as the audit log has it."""
+    async def _left(self, runs: Collection[RunId]) -> list[str]:
+        """Where something of these runs went, or tried to go, beyond this machine, as the audit log has it."""
         await self._appliance.audit_written()
         audit = self._appliance.audit
         assert audit is not None, "a writer has one"
@@ -249,7 +261,7 @@ class Bench:
         while rows := await audit.read(DEFAULT_TENANT, after_seq=after, limit=AUDIT_PAGE):
             after = rows[-1].seq
             for entry in map(entry_of, rows):
-                if entry.sender.run != run or entry.event not in ("egress.sent", "egress.refused"):
+                if entry.sender.run not in runs or entry.event not in ("egress.sent", "egress.refused"):
                     continue
                 if entry.destination.zone != "local":
                     word = "refused" if entry.event == "egress.refused" else "sent"

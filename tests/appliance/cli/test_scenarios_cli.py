@@ -186,6 +186,36 @@ def test_nothing_leaves_this_machine(af: Af, folder: Path) -> None:
     assert ("egress", "http to api.example.org:80, refused") == (differences[-1]["at"], differences[-1]["found"])
 
 
+def test_what_runs_of_its_steps_send_counts_too(af: Af, folder: Path) -> None:
+    fetch = "{type: http, config: {url: 'http://api.example.org/x'}, retry: {max_attempts: 1}}"
+    inner = f"{{name: web, agents: {{fetch: {fetch}}}}}"
+    (folder / "web.yaml").write_text(f"name: outer\nagents:\n  part: {{type: workflow, workflow: {inner}}}\n")
+    text = "version: 1\nworkflow: web.yaml\nscenarios:\n  - {name: sealed, expect: {status: failed, egress: none}}\n"
+    said = af("test", written(folder, text), "--json")
+    (difference,) = json.loads(said.out)["files"][0]["scenarios"][0]["attempts"][0]["differences"]
+    assert ("egress", "http to api.example.org:80, refused") == (difference["at"], difference["found"])
+
+
+def test_a_signal_that_is_refused_fails_its_scenario_alone(af: Af, folder: Path) -> None:
+    (folder / "desk.yaml").write_text(
+        "name: desk\nagents:\n"
+        "  ask: {type: human_task, role: Refund, config: {assignment_rules: [{role: clerk}], instructions: 'Fine?'}}\n"
+    )
+    text = """
+version: 1
+workflow: desk.yaml
+scenarios:
+  - {name: no clerk, signals: [{name: ask, role: guest, data: {decision: approve}}], expect: {status: succeeded}}
+  - {name: waits, expect: {status: waiting}}
+"""
+    said = af("test", written(folder, text), "--json")
+    refused, waits = json.loads(said.out)["files"][0]["scenarios"]
+    assert (1, True) == (said.code, waits["passed"]), said
+    first = refused["attempts"][0]["differences"][0]
+    assert ("signals.0", "a signal that is taken") == (first["at"], first["expected"])
+    assert first["found"].startswith("human.")
+
+
 def test_tools_of_the_operator_are_there_too(af: Af, folder: Path) -> None:
     """A definition that names one is checked as it is where it runs in earnest."""
     (folder / "data").mkdir()
