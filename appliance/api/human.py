@@ -12,7 +12,17 @@ from appliance.api.bodies import ApiRequest, read_json, read_query
 from appliance.api.operations import describes
 from appliance.api.service import Service
 from appliance.auth.callers import Caller, person_of
-from appliance.runs.tasks import MOST_RUNS, TaskList, TaskView, Way, chosen, is_wanted, parts_of_id, steps_of, task_view
+from appliance.runs.tasks import (
+    TaskList,
+    TaskView,
+    Way,
+    chosen,
+    is_wanted,
+    parts_of_id,
+    steps_of,
+    task_view,
+    unfinished_runs,
+)
 from appliance.runs.tasks import task_list as listed
 from runtime.domain.canonical import Json
 from runtime.domain.event import TaskMoved
@@ -90,24 +100,23 @@ class CompleteTask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def list_human_tasks(request: ApiRequest, service: NamedDependency[Service]) -> TaskList:
     """Open tasks of the caller's tenant, and the signals that runs wait for."""
     asked = read_query(request, TasksQuery)
-    found = await service.store.runs(status=("waiting", "running"), kinds=("run",), limit=MOST_RUNS + 1)
     views: list[TaskView] = []
-    for summary in found[:MOST_RUNS]:
+    async for summary in unfinished_runs(service.store):
+        if summary.tenant != request.user.tenant:
+            continue
+        workflow = await _pinned(service, summary.definition)
         try:
             state = await service.engine.state(summary.run)
-        except Corrupt:  # one damaged run hides no other
+        except (Corrupt, NotFound):  # one damaged run hides no other; one may be erased by now
             continue
-        if state.tenant != request.user.tenant or state.is_final:
-            continue
-        steps = steps_of(state)
-        workflow = await _pinned(service, state.definition) if steps else None
-        views += [task_view(state, step, workflow) for step in steps]
+        # without a pause: the state is the engine's own, and goes on changing
+        views += [task_view(state, step, workflow) for step in steps_of(state)]
     wanted = [
         view
         for view in views
         if is_wanted(view, role=asked.role, person=asked.person, status=asked.status, workflow=asked.workflow)
     ]
-    return listed(wanted, has_more=len(found) > MOST_RUNS)
+    return listed(wanted)
 
 
 @get(

@@ -154,7 +154,7 @@ async def call_mcp_tool(name: FromPath[str], request: ApiRequest, service: Named
 
 
 def _local(caller: Caller) -> Sender:
-    if caller != LOCAL_CALLER:
+    if caller is not LOCAL_CALLER:
         raise Refused(
             "mcp.local_only",
             "servers of tools are looked at, approved and called by hand on this machine alone: af mcp, or the UNIX "

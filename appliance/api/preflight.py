@@ -43,5 +43,5 @@ async def ask_preflight(request: ApiRequest, service: NamedDependency[Service]) 
     asked = await read_json(request, AskPreflight)
     workflow = await service.appliance.workflows.find(asked.workflow)
     caller = request.user
-    role = asked.role if caller == LOCAL_CALLER and asked.role else caller.role
+    role = asked.role if caller is LOCAL_CALLER and asked.role else caller.role
     return await service.appliance.plan(workflow, asked.input, tenant=caller.tenant, role=role)

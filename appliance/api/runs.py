@@ -22,6 +22,7 @@ from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus
 from runtime.domain.trace import context_of
 from runtime.engine.migrate import Migration
+from runtime.errors import NotFound
 from runtime.ports import RunKind
 
 LONGEST_WAIT_S = 600
@@ -124,7 +125,7 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
     key = key_of(request.headers.get("idempotency-key"))
     workflow = await service.appliance.workflows.find(asked.workflow)
     caller = request.user
-    if caller == LOCAL_CALLER and asked.role:
+    if caller is LOCAL_CALLER and asked.role:
         caller = msgspec.structs.replace(caller, role=asked.role)
     submitted = await service.submissions.submit(
         workflow,
@@ -245,6 +246,8 @@ async def signal_run(
     """The signal is durable when this answers; 409 when the run does not wait for it."""
     asked = await read_json(request, SignalRun)
     by = person_of(request.user, asked.actor, asked.role)
+    if (await service.store.run(RunId(run_id))).tenant != request.user.tenant:
+        raise NotFound("run.not_found", f"tenant {request.user.tenant!r} has no run {run_id[:40]!r}")
     await service.engine.signal(RunId(run_id), asked.name, asked.payload, actor=by.name, role=by.role)
     return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 

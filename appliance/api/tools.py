@@ -70,7 +70,7 @@ async def call_tool(name: FromPath[str], request: ApiRequest, service: NamedDepe
     asked = await read_json(request, CallTool)
     caller, by = request.user, "API key"
     workflow = None
-    if caller == LOCAL_CALLER:
+    if caller is LOCAL_CALLER:
         workflow = await service.appliance.workflows.find(asked.workflow) if asked.workflow else None
         caller, by = msgspec.structs.replace(caller, role=asked.role), asked.by or "API client"
     elif asked.workflow or all(spec.id != name for spec in _offered(service, caller)):
@@ -96,4 +96,4 @@ async def call_tool(name: FromPath[str], request: ApiRequest, service: NamedDepe
 
 def _offered(service: Service, caller: Caller) -> list[ToolSpec]:
     specs = service.appliance.toolboxes.own.specs()
-    return specs if caller == LOCAL_CALLER else chosen(specs, service.appliance.settings.mcp.tools)
+    return specs if caller is LOCAL_CALLER else chosen(specs, service.appliance.settings.mcp.tools)

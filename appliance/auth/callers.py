@@ -23,7 +23,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 LOCAL_CALLER = Caller("local")
-"""Whoever may open the UNIX socket: its mode is 0600, so that is the appliance's own user (and root)."""
+"""Whoever may open the UNIX socket: its mode is 0600, so that is the appliance's own user (and root). Ask with `is`: an
+API key may be called `local` too."""
 
 
 def person_of(caller: Caller, name: str = "", role: str = "") -> Person:
@@ -31,7 +32,7 @@ def person_of(caller: Caller, name: str = "", role: str = "") -> Person:
 
     Raises Refused where the holder of a key names somebody else.
     """
-    if caller == LOCAL_CALLER:
+    if caller is LOCAL_CALLER:
         return Person(name or caller.actor, role)
     if (name or caller.actor, role or caller.role) != (caller.actor, caller.role):
         raise Refused(

@@ -20,7 +20,7 @@ from appliance.costs.forecasts import PlanView
 from appliance.runs.archive import Export, FileView, ImportView, export_file, import_file
 from appliance.runs.history import StateView, state_view
 from appliance.runs.suppositions import Supposition, suppose
-from appliance.runs.tasks import TaskView, task_id, task_view
+from appliance.runs.tasks import VERBS, TaskView, task_id, task_view
 from appliance.runs.views import RunView, run_view
 from appliance.tools.direct_calls import ToolList, ToolView, call_directly, tool_view
 from redaction.doors.local import LocalDoor, Reply
@@ -279,7 +279,7 @@ class ServedRuns:
 
     async def move_task(self, run: RunId, moved: TaskMoved) -> None:
         """Have a task pass into a person's hands, or out of them. Raises as `check_move`."""
-        way = {"taken": "claim", "assigned": "assign", "returned": "return"}[moved.how]
+        way = VERBS[moved.how]
         asked: dict[str, Json] = {"actor": moved.actor, "role": moved.role, "note": moved.note}
         person: dict[str, Json] = {"person": moved.person} if way == "assign" else {}
         await self._call("POST", f"/v1/human-tasks/{task_id(run, moved.step)}/{way}", {**asked, **person})

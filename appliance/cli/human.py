@@ -196,20 +196,23 @@ def _moved(af: Af, task: str, how: "Way", *, actor: str, role: str, note: str, p
 
 async def _list(af: Af, *, role: str, person: str, status: str, workflow: str) -> "TaskList":
     from appliance.cli.journal import entries, open_journal, pinned, reading_catalogue
-    from appliance.runs.tasks import MOST_RUNS, is_wanted, steps_of, task_list, task_view
+    from appliance.runs.tasks import is_wanted, steps_of, task_list, task_view, unfinished_runs
     from runtime.domain.run import fold
+    from runtime.errors import Corrupt, NotFound
 
     async with open_journal(af.settings) as store:
         catalogue = reading_catalogue(store, af.settings.data)
-        found = await store.runs(status=("waiting", "running"), kinds=("run",), limit=MOST_RUNS + 1)
         views = []
-        for summary in found[:MOST_RUNS]:
-            state = fold(summary.run, await entries(store, summary.run))
+        async for summary in unfinished_runs(store):
+            try:
+                state = fold(summary.run, await entries(store, summary.run))
+            except (Corrupt, NotFound):  # one damaged run hides no other; one may be erased by now
+                continue
             steps = steps_of(state)
             definition = await pinned(catalogue, state.definition) if steps else None
             views += [task_view(state, step, definition) for step in steps]
     wanted = [view for view in views if is_wanted(view, role=role, person=person, status=status, workflow=workflow)]
-    return task_list(wanted, has_more=len(found) > MOST_RUNS)
+    return task_list(wanted)
 
 
 async def _show(af: Af, task: str, *, is_restored: bool) -> "TaskView":
@@ -235,13 +238,14 @@ async def _show(af: Af, task: str, *, is_restored: bool) -> "TaskView":
 async def _move(af: Af, task: str, how: "Way", *, by: "Person", note: str, person: str) -> "TaskView":
     from appliance.cli.hosts import open_runs
     from appliance.cli.progress import RunProgress
+    from appliance.runs.tasks import VERBS
     from runtime.domain.event import TaskMoved
 
     state, step = await _found(af, task)
     to = by.name if how == "taken" else person
     moved = TaskMoved(step=step.step, how=how, person=to, actor=by.name, role=by.role, note=note)
     async with open_runs(
-        af.settings, f"af human {_VERBS[how]}", known=af.known, progress=RunProgress(af.terminal).work
+        af.settings, f"af human {VERBS[how]}", known=af.known, progress=RunProgress(af.terminal).work
     ) as opened:
         await opened.move_task(state.run, moved)
     return await _show(af, f"{state.run}.{step.step}", is_restored=False)
@@ -292,9 +296,6 @@ async def _found(af: Af, task: str) -> "tuple[RunState, StepState]":
         run = await find_run(store, name)
         state = fold(run, await entries(store, run))
     return state, chosen(state, step)
-
-
-_VERBS = {"taken": "claim", "assigned": "assign", "returned": "return"}
 
 
 def _say_list(af: Af, page: "TaskList") -> None:

@@ -3,12 +3,12 @@
 Everything is read from a run's journal. A step that waits for a signal is such a task too, one that anybody may answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
 
-from runtime.agents.human_task import title_of
+from runtime.agents.human_task import MOST_CHARACTERS, title_of
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal
@@ -21,11 +21,14 @@ from runtime.domain.workflow import AgentSpec, Workflow
 from runtime.errors import AgentFlowError, Conflict, NotFound
 from runtime.planners.scope import scope
 from runtime.policies.human import FORM
+from runtime.ports import RunSummary, StateStore
 
-MOST_RUNS = 1_000
-"""Runs that are looked at for open tasks, the newest first."""
-WAYS = ("claim", "assign", "return")
+MOST_TASKS = 1_000
+"""Of one list; those that wait longest are in it."""
+_PAGE_RUNS = 500
 Way = Literal["taken", "assigned", "returned"]
+VERBS: dict[Way, str] = {"taken": "claim", "assigned": "assign", "returned": "return"}
+"""What people call the ways of a task."""
 
 
 class DoneView(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +84,7 @@ class TaskList(msgspec.Struct, frozen=True, kw_only=True):
 
     tasks: list[TaskView]
     more: bool
-    """Whether more runs wait than were looked at."""
+    """Whether others wait that are not in it."""
 
 
 def steps_of(state: RunState, *, is_open: bool = True) -> list[StepState]:
@@ -127,9 +130,19 @@ def task_view(
     )
 
 
-def task_list(views: Sequence[TaskView], *, has_more: bool) -> TaskList:
+def task_list(views: Iterable[TaskView]) -> TaskList:
     """The document of a list."""
-    return TaskList(tasks=sorted(views, key=lambda view: (view.opened_at, view.task_id)), more=has_more)
+    found = sorted(views, key=lambda view: (view.opened_at, view.task_id))
+    return TaskList(tasks=found[:MOST_TASKS], more=len(found) > MOST_TASKS)
+
+
+async def unfinished_runs(store: StateStore) -> AsyncIterator[RunSummary]:
+    """Every run that may have open tasks."""
+    before: RunId | None = None
+    while page := await store.runs(status=("waiting", "running"), kinds=("run",), limit=_PAGE_RUNS, before=before):
+        for summary in page:
+            yield summary
+        before = page[-1].run
 
 
 def is_wanted(view: TaskView, *, role: str = "", person: str = "", status: str = "", workflow: str = "") -> bool:
@@ -199,7 +212,7 @@ def _rendered(source: str, state: RunState, step: StepState) -> str:
     try:
         template = Template(source)
         data = scope(state, template.names | {"input"}, step.step)
-        return str(template.render({**data, "task": state.input}) or "")
+        return str(template.render({**data, "task": state.input}) or "")[:MOST_CHARACTERS]
     except AgentFlowError as error:
         return f"({error.code})"
 

@@ -14,7 +14,6 @@ HUMAN_TIMERS = "human:"
 TaskStatus = Literal["created", "assigned", "in_progress", "escalated", "completed", "expired", "cancelled"]
 """`created`: offered to a role; `assigned`: a person is named; `in_progress`: a person has taken it; `escalated`: its
 time ran out and nobody has it since; the other three are final."""
-FINAL_STATUSES: frozenset[str] = frozenset({"completed", "expired", "cancelled"})
 
 
 class Level(msgspec.Struct, frozen=True, omit_defaults=True):

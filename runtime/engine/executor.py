@@ -109,8 +109,8 @@ class Executor:
         """Take an event: decide on it, make both durable, carry out. False when the run is past it.
 
         `check` raises what speaks against it as the run stands. Must not be cancelled. Raises what `check` and the
-        store raise, AgentFlowError when the planner crashes, and Unavailable
-        when the run was closed here before its end; nothing of the event is then kept.
+        store raise, AgentFlowError when the planner crashes, and Unavailable when the run was closed here before its
+        end; nothing of the event is then kept.
         """
         async with live.lock:
             if live.is_closed and not live.state.is_final:
@@ -356,6 +356,8 @@ class Executor:
                 self._end(live, task)
 
     def _arm(self, live: LiveRun, timer: str) -> None:
+        if (before := live.timers.pop(timer, None)) is not None:  # of the person that another one answers in place of
+            self._end(live, before)
         live.timers[timer] = asyncio.create_task(self._run_timer(live, timer, live.state.timers[timer]))
 
     async def _run_timer(self, live: LiveRun, timer: str, due_us: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep
+from runtime.domain.command import AwaitSignal, Command, SetTimer, StartStep, StopStep
 from runtime.domain.event import ErrorInfo, SignalReceived, StepFailed, StepSucceeded
 from runtime.domain.human import Terms, is_expiry, parts_of, step_of, timers_at
 from runtime.domain.ids import AgentId, StepId, state_of
@@ -70,6 +70,8 @@ def _asking(workflow: Workflow, state: RunState, commands: Iterable[Command]) ->
             continue
         if isinstance(command, AwaitSignal):
             taken.add(command.signal)
+        elif isinstance(command, StopStep) and command.step in state.steps:
+            taken.discard(state.steps[command.step].signal)
         yield command
 
 

@@ -49,7 +49,14 @@ def check_signal(state: RunState, workflow: Workflow, received: SignalReceived) 
 def check_answer(state: RunState, workflow: Workflow, step: StepId, received: SignalReceived) -> None:
     """Raise Conflict for a task that is over or somebody else's, Refused for a person without the role, and Invalid for
     an answer that it does not take."""
-    _, task = open_task(state, step)
+    found, task = open_task(state, step)
+    first = state.awaited().get(found.signal)
+    if first != step:  # a signal goes to one of those that wait for it
+        raise Conflict(
+            "human.same_signal",
+            f"step {first!r} of run {state.run!r} waits for {found.signal!r} too, and goes before task {step!r}; "
+            "answer it first",
+        )
     person = Person(received.actor, received.role)
     _check_may(state, step, task, person)
     if task.taken_by and task.taken_by != person.name:
@@ -66,6 +73,8 @@ def check_move(state: RunState, workflow: Workflow, moved: TaskMoved) -> None:
     is_others = bool(task.taken_by) and task.taken_by != person.name
     if is_others and (moved.how == "taken" or not _oversees(task.terms, person)):
         raise _taken(state, moved.step, task)
+    if moved.how == "assigned" and not moved.person:
+        raise Invalid("human.person", f"task {state.run}.{moved.step} is to be assigned to nobody; return it instead")
     if moved.how == "returned" and not (task.taken_by or task.assignee):
         raise Conflict("human.not_taken", f"task {state.run}.{moved.step} is nobody's, so there is nothing to return")
     if moved.how == "taken" and task.taken_by == person.name:

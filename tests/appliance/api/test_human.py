@@ -26,7 +26,7 @@ async def api(data_folder: Path) -> AsyncIterator[Api]:
     (folder / "workflow.yaml").write_text(REVIEW)
     async with open_api(data_folder) as opened:
         ring = opened.service._keys.all  # what `af` would read at its next start
-        more = (_key("ann", "clerk"), _key("bob", "clerk"), _key("max", "deputy"))
+        more = (_key("ann", "clerk"), _key("bob", "clerk"), _key("max", "deputy"), _key("local", ""))
         opened.service._keys = KeyRing((*ring, *more))
         yield opened
 
@@ -53,6 +53,9 @@ async def test_keys_take_assign_return_and_answer_as_their_roles_may(api: Api) -
         assert "bob" == (await superior.post(f"{where}/assign", json={"person": "bob"})).json()["assignee"]
         behalf = await bob.post(f"{where}/complete", json={"answer": {"decision": "approve"}, "actor": "ann"})
         assert (403, "human.on_behalf") == (behalf.status_code, behalf.json()["type"].rpartition(":")[2])
+        async with _by(api, "local") as named_so:  # as the UNIX socket's caller is, which may speak for others
+            feigned = await named_so.post(f"{where}/claim", json={"actor": "max", "role": "deputy"})
+        assert 403 == feigned.status_code
         wrong = await bob.post(f"{where}/complete", json={"answer": {"decision": "yes"}})
         assert (422, True) == (wrong.status_code, "approve, reject" in wrong.json()["detail"])
         done = (await bob.post(f"{where}/complete", json={"answer": {"decision": "reject"}})).json()

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, Command, FinishRun, SetTimer, StartStep, StopStep
 from runtime.domain.event import (
     ErrorInfo,
     Event,
@@ -15,13 +15,14 @@ from runtime.domain.event import (
     TaskTold,
     TimerFired,
 )
-from runtime.domain.human import FINAL_STATUSES, Level, TaskState, Terms, audience, status_of
+from runtime.domain.human import Level, TaskState, Terms, audience, status_of
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, apply
 from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import AgentSpec, FsmSpec, FsmState, LlmPlan, ReplanRule, RetryPolicy, Workflow
 from runtime.errors import AgentFlowError
+from runtime.planners.human import people_asked
 from runtime.planners.lifecycle import planner_for
 from runtime.policies.human import check_move, check_signal
 
@@ -130,12 +131,18 @@ def test_time_that_runs_out_is_a_failure_or_what_was_declared() -> None:
 
 def test_two_tasks_of_one_name_at_once_have_signals_of_their_own() -> None:
     """Branches of a tree may ask the same people at the same time."""
-    from runtime.planners.human import people_asked
-
     driven = Driven()
     again = people_asked(driven.workflow, driven.state, [StartStep(step=StepId("ask~2"), agent=AgentId("ask"))])
     assert isinstance(again[0], AwaitSignal)
     assert ("ask~2", AgentId("ask")) == (again[0].signal, again[0].agent)
+
+
+def test_a_task_that_is_stopped_leaves_its_signal_to_the_next() -> None:
+    """A plan made anew stops a step and begins it again in one decision."""
+    driven = Driven()
+    commands: list[Command] = [StopStep(step=ASK), StartStep(step=StepId("ask~2"), agent=AgentId("ask"))]
+    again = [each for each in people_asked(driven.workflow, driven.state, commands) if isinstance(each, AwaitSignal)]
+    assert ["ask"] == [each.signal for each in again]
 
 
 def test_a_notice_is_for_who_has_it_else_for_whose_turn_it_is() -> None:
@@ -188,7 +195,7 @@ def test_no_order_of_events_leads_where_a_life_does_not_go(events: list[object])
         assert roles <= set(TERMS.roles_at(driven.task.level))
         if isinstance(event, SignalReceived):
             assert event.role in roles | {""} or event.actor in {"ann", "zoe"}
-    assert (driven.status in FINAL_STATUSES) == driven.state.is_final
+    assert (driven.status in ("completed", "expired", "cancelled")) == driven.state.is_final
     assert not driven.state.is_final or not driven.state.timers
     assert len(driven.task.untold) + len(driven.task.told) <= len(events) + 1
 

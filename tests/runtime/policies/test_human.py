@@ -3,6 +3,7 @@
 import pytest
 
 from runtime.domain.canonical import Json
+from runtime.domain.command import AwaitSignal
 from runtime.domain.event import SignalReceived, TaskMoved
 from runtime.domain.human import Terms
 from runtime.domain.ids import AgentId, StepId
@@ -42,6 +43,21 @@ def test_a_task_of_nobody_is_anybodys_and_a_named_person_needs_no_role() -> None
     _answer(named, role="")
     with pytest.raises(Refused, match="'ann'; 'bob' has no role"):
         _answer(named, name="bob", role="")
+
+
+def test_an_answer_goes_to_its_task_alone_where_another_step_waits_for_the_same_signal() -> None:
+    """A signal goes to the step that began to wait last: the decision would be that one's."""
+    driven = Driven()
+    apply(driven.state, Entry(driven.state.seq + 1, 0, AwaitSignal(step=StepId("later"), signal="ask")))
+    received = SignalReceived(name="ask", payload=APPROVE, actor="ann", role="clerk")
+    with pytest.raises(Conflict, match="step 'later' of run 'r' waits for 'ask' too") as refused:
+        check_answer(driven.state, driven.workflow, ASK, received)
+    assert "human.same_signal" == refused.value.code
+
+
+def test_nobody_is_no_person() -> None:
+    with pytest.raises(Invalid, match="return it instead"):
+        _move(Driven(), "assigned", "dan", "deputy", "")
 
 
 def test_what_somebody_has_taken_is_theirs_until_they_or_a_superior_give_it_away() -> None:
