@@ -222,9 +222,10 @@ def _cut(part: str) -> list[str]:
 
 def _unmarked(part: str) -> str:
     """The same in plain letters, capitals where they were."""
-    return "".join(
+    plain = "".join(
         plain.capitalize() if char.isupper() else plain for char in part for plain in (tongues.plain_letters(char),)
     )
+    return plain.encode("utf-8", "replace").decode()
 
 
 def may_name(key: str) -> bool:

@@ -13,6 +13,7 @@ import re2
 
 from redaction.decode import View, views
 from redaction.detectors.patterns import patterns
+from redaction.detectors.rules import whole
 from redaction.findings import ENTITIES, Detector, Finding, merged
 from redaction.names.host import NamesHost
 from redaction.placeholders import Pseudonyms
@@ -123,7 +124,7 @@ class Redactor:
         findings = tuple(findings)
         if not findings:
             return Redacted(text, (), "allow")
-        own = [*self.pseudonyms.spans(text), *(match.span() for match in _OWN.finditer(text))]
+        own = [*self.pseudonyms.spans(text), *(match.span() for match in _OWN.finditer(whole(text)))]
         pieces, acted, at = list[str](), list[Acted](), 0
         for found in findings:
             is_own = any(start <= found.start and found.end <= end for start, end in own)

@@ -17,8 +17,8 @@ def digits(text: str) -> str:
 
 
 def alphanumerics(text: str) -> str:
-    """Letters and digits of a text, in upper case."""
-    return "".join(char for char in text if char.isalnum()).upper()
+    """ASCII letters and digits of a text, in upper case."""
+    return "".join(char for char in text if char.isascii() and char.isalnum()).upper()
 
 
 def luhn(number: str) -> bool:
@@ -39,6 +39,8 @@ def verhoeff(number: str) -> bool:
 def mod97(text: str) -> bool:
     """ISO 7064 MOD 97-10, as ISO 13616 applies it to an IBAN."""
     moved = text[4:] + text[:4]
+    if not moved.isascii():  # a letter with a mark stands for itself, whatever a pattern took it for
+        return False
     return int("".join(str(int(char, 36)) for char in moved)) % 97 == 1
 
 

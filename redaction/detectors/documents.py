@@ -4,7 +4,10 @@ passports.
 Each form is looked for by a mark that other texts do not have.
 """
 
+from bisect import bisect
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from dataclasses import field as made_by
 
 import re2
 
@@ -48,8 +51,14 @@ _PAIR = re2.compile(
     options(),
 )
 """A variable of a container: its name on one line, its value on the next."""
-_SECRET = re2.compile(rb"(?m)^[ \t]*[\"']?kind[\"']?:[ ]*[\"']?(?:Sealed)?Secret[\"']?,?[ \t]*\r?$", options())
-_DATA = re2.compile(rb"(?m)^(?P<v>[ \t]*)(?:data|stringData):[ \t]*\r?\n", options())
+_MANIFEST = re2.compile(
+    rb"(?m)^(?P<v>[ \t]*(?P<item>- )?)(?:[\"']?kind[\"']?:[ ]*[\"']?(?P<kind>[A-Za-z]{1,64})[\"']?,?[ \t]*\r?$"
+    rb"|(?P<data>(?:data|stringData):[ \t]*\r?\n)|(?P<apart>---)|[^\s])",
+    options(),
+)
+"""Lines of manifests: of which kind one is, where its data begins, and what parts one from the next."""
+_SECRET_KINDS = (b"Secret", b"SealedSecret")
+_FARTHEST_KIND = 4_000
 _ENTRY = re2.compile(
     rb"(?P<v>[ \t]+)[\"']?[A-Za-z0-9_.\-]{1,253}[\"']?:[ \t]*[\"']?"
     rb"(?P<w>[^\s\"'|>][^\r\n\"']+)[\"']?[ \t]*(?:\r?\n|$)",
@@ -171,17 +180,51 @@ def _variables(text: str, data: bytes) -> Iterator[Finding]:
 
 def _secrets(text: str, data: bytes) -> Iterator[Finding]:
     """Every value of a Kubernetes secret, whatever its name."""
-    for kind in _SECRET.finditer(data):
-        for block in _DATA.finditer(data):
-            if abs(block.start() - kind.start()) > 4_000:
-                continue
-            at, outer = block.end(), block.end(1) - block.start(1)
-            while (entry := _ENTRY.match(data, at)) is not None and entry.end(1) - entry.start(1) > outer:
-                start, end = entry.span(2)
-                value = text[start:end].rstrip()
-                if is_plausible("API_KEY", value):
-                    yield Finding(start, start + len(value), "API_KEY", 0.9, "kubernetes_secret")
-                at = entry.end()
+    for at, outer in _secret_blocks(data):
+        while (entry := _ENTRY.match(data, at)) is not None and entry.end(1) - entry.start(1) > outer:
+            start, end = entry.span(2)
+            value = text[start:end].rstrip()
+            if is_plausible("API_KEY", value):
+                yield Finding(start, start + len(value), "API_KEY", 0.9, "kubernetes_secret")
+            at = entry.end()
+
+
+@dataclass(slots=True)
+class _Manifest:
+    """What stands in one mapping: its kinds, and the blocks of data that they say the kind of."""
+
+    kinds: list[tuple[int, bool]] = made_by(default_factory=list)
+    """Where each stands, and whether it is a secret's."""
+    blocks: list[tuple[int, int, bool]] = made_by(default_factory=list)
+    """Where each begins, where its entries do, and whether the last kind further out is a secret's."""
+
+    def secrets(self) -> Iterator[int]:
+        """Where the entries of secrets begin: of the blocks whose nearest kind is one."""
+        for start, entries, is_secret in self.blocks:
+            number = bisect(self.kinds, (start, True))
+            near = self.kinds[max(0, number - 1) : number + 1]
+            place, is_own = min(near, key=lambda kind: abs(kind[0] - start), default=(start, is_secret))
+            if is_own and abs(place - start) <= _FARTHEST_KIND:
+                yield entries
+
+
+def _secret_blocks(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the entries of every secret begin, and how far their block is set in."""
+    open_ones = dict[int, _Manifest]()
+    last = False
+    for match in _MANIFEST.finditer(data):
+        depth, start = match.end(1) - match.start(1), match.start()
+        if match.start(5) >= 0 and not depth:
+            yield from ((at, outer) for outer, each in open_ones.items() for at in each.secrets())
+            open_ones, last = {}, False
+        if match.start(2) >= 0 and depth in open_ones:
+            yield from ((at, depth) for at in open_ones.pop(depth).secrets())
+        if match.start(3) >= 0:
+            last = match.group(3) in _SECRET_KINDS
+            open_ones.setdefault(depth, _Manifest()).kinds.append((start, last))
+        elif match.start(4) >= 0:
+            open_ones.setdefault(depth, _Manifest()).blocks.append((start, match.end(), last))
+    yield from ((at, outer) for outer, each in open_ones.items() for at in each.secrets())
 
 
 def _rows(text: str, data: bytes) -> Iterator[Finding]:

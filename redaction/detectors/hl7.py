@@ -46,7 +46,7 @@ class Hl7:
             start, end = match.span(1)
             kind = text[start : start + 3]
             for number, (low, high) in enumerate(_cut(text, start, end, "|")):
-                entity = _FIELDS[kind].get(number)
+                entity = _FIELDS.get(kind, {}).get(number)
                 if entity:
                     yield from _field(text, low, high, entity)
 

@@ -12,7 +12,7 @@ from redaction.detectors.finance import card, cards
 from redaction.detectors.hl7 import Hl7
 from redaction.detectors.labels import Labels
 from redaction.detectors.people import People
-from redaction.detectors.rules import RuleSet, is_part_of_hash, latin, options
+from redaction.detectors.rules import RuleSet, is_part_of_hash, latin, options, whole
 from redaction.detectors.sql import Sql
 from redaction.detectors.streets import Streets
 from redaction.detectors.tables import Tables
@@ -43,6 +43,7 @@ class Patterns:
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The finds of every rule; they may overlap."""
+        text = whole(text)
         yield from self._rules(text, around)
         data = latin(text)
         yield from self._cards(text, data)

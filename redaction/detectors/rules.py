@@ -188,6 +188,15 @@ def latin(text: str) -> bytes:
         return text.translate(_TO_LATIN).encode("latin-1", "replace")
 
 
+def whole(text: str) -> str:
+    """The text with `?` for each half of a character that stands alone: such cannot be encoded for a pattern."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("?" if "\ud800" <= char <= "\udfff" else char for char in text)
+    return text
+
+
 def _latin_letters() -> dict[int, str]:
     """Latin letters beyond Latin-1 → those without a mark; other letters that have a case → one of Latin-1's."""
     found = dict[int, str]()

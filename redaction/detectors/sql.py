@@ -20,12 +20,12 @@ _BARE_INSERT = re2.compile(
 _TABLE = re2.compile(
     rb"(?i)\bcreate table(?: if not exists)?\s+[`\"\[]?(?P<v>[a-z0-9_.]{1,64})[`\"\]]?\s*\(", options()
 )
-_STATEMENT = re2.compile(r"(?i)\b(?:values|stdin)\b")
+_STATEMENT = re2.compile(rb"(?i)\b(?:values|stdin)\b", options())
 _COPY = re2.compile(rb"(?i)\bcopy\s+[^\s(]{1,80}\s*\((?P<v>[^()]{2,900})\)\s*from\s+stdin[^\r\n]*\r?\n", options())
 _LONGEST_TABLE = 4_000
 """Characters of a definition that is read."""
 _VALUE = re2.compile(
-    rb"\s*[(,]?\s*(?:[NE]?'(?P<v>(?:[^'\\]|''|\\.)*)'|(?P<w>[^\s,()']{1,200}))\s*(?P<end>\)(?:\s*,)?)?", options()
+    rb"\s*[(,]\s*(?:[NE]?'(?P<v>(?:[^'\\]|''|\\.)*)'|(?P<w>[^\s,()']{1,200}))\s*(?P<end>\)(?:\s*,)?)?", options()
 )
 
 
@@ -34,9 +34,11 @@ class Sql:
 
     def __call__(self, text: str, around: str = "") -> Iterator[Finding]:
         """The values of telling columns."""
-        if "(" not in text or not _STATEMENT.search(text):
+        if "(" not in text:
             return
         data = latin(text)
+        if not _STATEMENT.search(data):
+            return
         for match in _INSERT.finditer(data):
             columns = text[match.start(1) : match.end(1)].split(",")
             entities = entities_of([column.strip(_QUOTES) for column in columns])
@@ -53,26 +55,36 @@ class Sql:
 
 def _copied(text: str, data: bytes) -> Iterator[Finding]:
     """The rows of a dump of PostgreSQL: cells between tabs, up to a line with `\\.`."""
-    for match in _COPY.finditer(data):
+    for match, stop in _parted(_COPY, data):
         columns = text[match.start(1) : match.end(1)].split(",")
         entities, at = entities_of([column.strip(_QUOTES) for column in columns]), match.end()
-        for line in text[at:].splitlines(keepends=True) if any(entities) else ():
-            if line.startswith("\\."):
-                break
+        while at < stop and any(entities) and not text.startswith("\\.", at):
+            behind = text.find("\n", at, stop) + 1 or stop
             start = at
-            for cell, entity in zip(line.rstrip("\r\n").split("\t"), entities, strict=False):
+            for cell, entity in zip(text[at:behind].rstrip("\r\n").split("\t"), entities, strict=False):
                 if fits(entity, cell):
                     yield Finding(start, start + len(cell), entity.lstrip("?!~"), SCORE, "sql_column")
                 start += len(cell) + 1
-            at += len(line)
+            at = behind
+
+
+def _parted(pattern: "re2._Regexp[bytes]", data: bytes) -> Iterator[tuple["re2._Match[bytes]", int]]:
+    """Every match, and where the next one begins: what belongs to a statement ends there at the latest."""
+    before: re2._Match[bytes] | None = None
+    for match in pattern.finditer(data):
+        if before is not None:
+            yield before, match.start()
+        before = match
+    if before is not None:
+        yield before, len(data)
 
 
 def _created(text: str, data: bytes) -> dict[str, list[str]]:
     """What the columns hold of each table that the text creates, by its name."""
     found = dict[str, list[str]]()
-    for match in _TABLE.finditer(data):
+    for match, stop in _parted(_TABLE, data):
         columns, depth = [""], 0
-        for char in text[match.end() : match.end() + _LONGEST_TABLE]:
+        for char in text[match.end() : min(stop, match.end() + _LONGEST_TABLE)]:
             depth += (char == "(") - (char == ")")
             if depth < 0:
                 break

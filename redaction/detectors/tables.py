@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import re2
 
+from redaction.detectors.rules import latin, options
 from redaction.findings import Finding
 from redaction.keys import (
     NAMES,
@@ -27,7 +28,7 @@ _MAX_CELLS = 200
 _LONGEST_HEADER = 40
 _PEOPLE = NAMES | {"names"}
 
-_APART = re2.compile(r"[^\s](?: ?[^\s])*")
+_APART = re2.compile(rb"[^\s](?: ?[^\s])*", options())
 """A cell of a column that two blanks or more part from the next."""
 
 Cell = tuple[int, int]
@@ -154,7 +155,7 @@ def _is_header(name: str) -> bool:
 def _cells(text: str, low: int, high: int, delimiter: str) -> list[Cell]:
     """The cells of a line without quotes and white space around them; a quoted one may hold the delimiter."""
     if delimiter == "  ":
-        return [(low + match.start(), low + match.end()) for match in _APART.finditer(text[low:high])]
+        return [(low + match.start(), low + match.end()) for match in _APART.finditer(latin(text[low:high]))]
     if delimiter == "|":
         while low < high and text[low] in "| ":
             low += 1
