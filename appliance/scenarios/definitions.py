@@ -13,6 +13,7 @@ from runtime.domain.problem import Problem
 from runtime.domain.spelling import did_you_mean, nearest
 from runtime.domain.workflow import Workflow
 from runtime.errors import InvalidDefinition, NotFound
+from runtime.tools.built_in import BUILT_IN
 
 
 class Definitions:
@@ -44,10 +45,14 @@ class Definitions:
             document = with_tool_answers(document, scenario.tool_answers)
         return loader.from_document(document, workflow.folder, site=self._site)
 
+    def tools_of(self, workflow: Workflow) -> frozenset[str]:
+        """The tools that runs of a workflow can call, but those of MCP servers, which are known when they answer."""
+        return frozenset(spec.id for spec in BUILT_IN) | self._site.tools | _named_tools(workflow)
+
 
 def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
     """The definitions of all scenarios. Raises InvalidDefinition with everything that they expect of one and that
-    cannot be: agents and states that it does not have."""
+    cannot be: agents, states and tools that it does not have."""
     workflows: list[Workflow] = []
     problems: list[Problem] = []
     file = ""
@@ -66,6 +71,7 @@ def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
                 continue
             workflows.append(workflow)
             problems += _states(scenario, workflow)
+            problems += _tools(scenario, workflow, definitions.tools_of(workflow))
     if problems:
         raise InvalidDefinition(file, problems)
     return workflows
@@ -75,13 +81,39 @@ def _states(scenario: Scenario, workflow: Workflow) -> Iterator[Problem]:
     """States that are expected and that a machine does not have, which no run of it can ever enter."""
     known = states_of(workflow)
     expect = scenario.expect
-    named = {"path": expect.path or (), "end": (expect.end,), "visited": expect.visited}
+    named = {
+        "path": expect.path or (),
+        "end": (expect.end,),
+        "visited": expect.visited,
+        "not_visited": expect.not_visited,
+    }
     for key, states in named.items():
         for state in filter(None, states if known else ()):
             if state not in known:
                 near = did_you_mean(nearest(state, known)) or f"there are: {', '.join(sorted(known))}"
                 message = f"workflow {workflow.name!r} has no state {state!r}"
                 yield _problem(scenario, f"expect.{key}", "scenarios.no_state", message, near)
+
+
+def _tools(scenario: Scenario, workflow: Workflow, known: frozenset[str]) -> Iterator[Problem]:
+    """Tools that must not be called and that nobody has, so that the scenario would always hold."""
+    for tool in scenario.expect.not_called:
+        if tool not in known and "." not in tool:  # a dot: of an MCP server
+            near = did_you_mean(nearest(tool, known)) or f"there are: {', '.join(sorted(known))}"
+            message = f"workflow {workflow.name!r} has no tool {tool!r}"
+            yield _problem(scenario, "expect.tools.not_called", "scenarios.no_tool", message, near)
+
+
+def _named_tools(workflow: Workflow) -> frozenset[str]:
+    """The tools that a workflow declares or its agents call, and those of the workflows in it."""
+    registry = workflow.document.get("tool_registry")
+    declared = registry.get("tools") if isinstance(registry, dict) else None
+    found = frozenset(declared if isinstance(declared, dict) else ())
+    for spec in workflow.agents.values():
+        found |= frozenset(spec.tools)
+        if spec.subrun is not None:
+            found |= _named_tools(spec.subrun.workflow)
+    return found
 
 
 def states_of(workflow: Workflow) -> frozenset[str]:

@@ -104,12 +104,22 @@ def _end(expected: Expected, found: Found) -> Iterator[Difference]:
         yield Difference(at="status", expected=expected.status, found=found.status, hint=why)
     elif found.status == "refused" and not expected.error:
         yield Difference(at="input", expected="a run", found=f"refused: {found.error}", hint=found.error_message)
+    elif found.status == "failed" and not _asks_for_its_end(expected):
+        why = f"{found.error}: {found.error_message}" if found.error else ""
+        yield Difference(at="status", expected="a run that does not fail", found="failed", hint=why)
     if expected.error and expected.error != found.error:
         yield Difference(at="error", expected=expected.error, found=found.error or "no error", hint=found.error_message)
     for signal in expected.awaits:
         if signal not in found.awaiting:
             waits = " and ".join(found.awaiting) or f"nothing; it {found.status}"
             yield Difference(at="awaits", expected=signal, found=waits)
+
+
+def _asks_for_its_end(expected: Expected) -> bool:
+    """Whether it is said how a run ends or where, so that a failure may be what is expected."""
+    if expected.status or expected.error or expected.end or expected.path is not None:
+        return True
+    return any(compile_condition(text).roots & {"status", "error"} for text in expected.conditions)
 
 
 def _output(expected: Expected, found: Found) -> Iterator[Difference]:
@@ -124,27 +134,35 @@ def _output(expected: Expected, found: Found) -> Iterator[Difference]:
 
 
 def _texts(expected: Expected, found: Found) -> Iterator[Difference]:
+    """What the texts at places of the output hold; a place that is not there holds for nothing, not even for a no."""
     for key, wanted in (("contains", expected.contains), ("not_contains", expected.not_contains)):
         for place, texts in wanted.items():
             there = _text_at(found.output, place)
+            if isinstance(there, Absent):
+                yield _missing(key, place, found)
+                continue
             for text in texts:
                 if (text in there) is not (key == "contains"):
                     what = f"{'' if key == 'contains' else 'no '}{text!r}"
-                    hint = "" if there else _there(found.output, place)
-                    yield Difference(
-                        at=_key(key, place), expected=what, found=shown(there) if there else "nothing", hint=hint
-                    )
+                    yield _unlike(key, place, what, there, found)
     for place, patterns in expected.matches.items():
         there = _text_at(found.output, place)
+        if isinstance(there, Absent):
+            yield _missing("matches", place, found)
+            continue
         for pattern in patterns:
             if not re.search(pattern, there):
-                hint = "" if there else _there(found.output, place)
-                yield Difference(
-                    at=_key("matches", place),
-                    expected=f"/{pattern}/",
-                    found=shown(there) if there else "nothing",
-                    hint=hint,
-                )
+                yield _unlike("matches", place, f"/{pattern}/", there, found)
+
+
+def _missing(key: str, place: str, found: Found) -> Difference:
+    hint = _there(found.output, place)
+    return Difference(at=_key(key, place), expected="something there", found="nothing", hint=hint)
+
+
+def _unlike(key: str, place: str, wanted: str, there: str, found: Found) -> Difference:
+    hint = "" if there else _there(found.output, place)
+    return Difference(at=_key(key, place), expected=wanted, found=shown(there) if there else "nothing", hint=hint)
 
 
 def _conditions(expected: Expected, found: Found) -> Iterator[Difference]:
@@ -192,10 +210,13 @@ def _key(key: str, place: str) -> str:
     return f"{key}.{place}" if place else key
 
 
-def _text_at(output: Json, place: str) -> str:
+def _text_at(output: Json, place: str) -> str | Absent:
+    """The text at a place: none of null, which a run without an output has."""
     there = found_at(output, place)
-    if isinstance(there, Absent) or there is None:
+    if there is None:
         return ""
+    if isinstance(there, Absent):
+        return there
     return there if isinstance(there, str) else shown(there)
 
 

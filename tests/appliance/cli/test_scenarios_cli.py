@@ -152,6 +152,11 @@ def test_what_is_kept_can_be_looked_at(af: Af, folder: Path) -> None:
             ("path: [sort, answer, done]", "path: [sort, anwser, done]"),
             "has no state 'anwser' (did you mean 'answer'?)",
         ),
+        (("awaits: person, end: ask", "not_visited: [anwser]"), "has no state 'anwser' (did you mean 'answer'?)"),
+        (
+            ("awaits: person, end: ask", "tools: {not_called: [create_tiket]}"),
+            "has no tool 'create_tiket' (did you mean 'create_ticket'?)",
+        ),
         (("answers: {sort:", "answers: {srot:"), "'srot', which is no agent of workflow 'desk'"),
         (("repeat: 2", "repaet: 2"), "scenarios.yaml:7: error[key.unknown] scenarios.0.repaet:"),
         (("workflow: desk.yaml", "workflow: dsk.yaml"), "there is no file 'dsk.yaml'"),

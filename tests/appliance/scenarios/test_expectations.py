@@ -35,6 +35,9 @@ FOUND = Found(
         (Expected(output={"$.hits[*].id": ["b", "a"]}), "output.$.hits[*].id", '["a", "b"]'),
         (Expected(contains={"answer": ("gone",)}), "contains.answer", '"It is here."'),
         (Expected(not_contains={"": ("here",)}), "not_contains", None),
+        (Expected(not_contains={"anwser": ("secret",)}), "not_contains.anwser", "nothing"),
+        (Expected(contains={"anwser": ("",)}), "contains.anwser", "nothing"),
+        (Expected(matches={"anwser": (".*",)}), "matches.anwser", "nothing"),
         (Expected(matches={"label": ("^loans",)}), "matches.label", '"cards"'),
         (Expected(conditions=("output.score > 2.0",)), "conditions", "false"),
         (Expected(conditions=("output.none.x == 1",)), "conditions", None),
@@ -101,3 +104,35 @@ def test_places_are_fields_first_and_then_ways_through_them() -> None:
     assert [1, 3, 2, [3], NOTHING, NOTHING] == [
         found_at(output, place) for place in ("a.b", "a.c.0", "$.a.b", "$.a.c", "a.c.9", "$.x")
     ]
+
+
+FAILED = replace(FOUND, status="failed", output=None, error="model.broken", error_message="it broke")
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [Expected(), Expected(not_visited=("ask",)), Expected(not_contains={"": ("secret",)}), Expected(egress="")],
+)
+def test_a_run_that_failed_unasked_does_not_hold(expected: Expected) -> None:
+    (difference,) = differences(expected, FAILED)
+    assert ("status", "a run that does not fail") == (difference.at, difference.expected)
+    assert "model.broken: it broke" == difference.hint
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        Expected(status="failed"),
+        Expected(error="model.broken"),
+        Expected(end="done"),
+        Expected(path=FOUND.path),
+        Expected(conditions=("error == 'model.broken'",)),
+    ],
+)
+def test_a_run_may_fail_where_its_end_is_asked_for(expected: Expected) -> None:
+    assert () == differences(expected, FAILED)
+
+
+def test_a_missing_place_is_one_difference_with_what_there_is() -> None:
+    (difference,) = differences(Expected(not_contains={"anwser": ("a", "b")}), FOUND)
+    assert ("something there", "did you mean 'answer'?") == (difference.expected, difference.hint)
