@@ -289,9 +289,17 @@ def _entity_of_cell(column: str, cell: Json, columns: list[str]) -> str:
 
 
 def _cut_over(members: dict[str, Json]) -> frozenset[str]:
-    """The keys of a mapping whose values are a card, a few digits at a time: `part1`, `part2`."""
-    pieces = {key: item for key, item in members.items() if isinstance(item, (int, str)) and str(item).isdigit()}
-    return frozenset(pieces) if len(pieces) > 2 and _card_of_digits([*pieces.values()]) else frozenset()
+    """The keys of a mapping whose values are a card, a few digits at a time: `part1`, `part2`.
+
+    Such differ in their number alone; an id, an amount and a year beside each other are no card.
+    """
+    pieces = dict[str, list[str]]()
+    for key, item in members.items():
+        stem = key.rstrip("0123456789")
+        if stem != key and isinstance(item, (int, str)) and str(item).isdigit():
+            pieces.setdefault(stem, []).append(key)
+    cut = [each for each in pieces.values() if len(each) > 2 and _card_of_digits([members[key] for key in each])]
+    return frozenset(key for each in cut for key in each)
 
 
 def _card_of_digits(items: list[Json]) -> bool:

@@ -154,11 +154,16 @@ def _latex(text: str, data: bytes) -> Iterator[Finding]:
 
 
 def _speakers(text: str, data: bytes) -> Iterator[Finding]:
+    """Who speaks in a chat: behind a time in brackets, or in two lines at least; one alone is a line of a log."""
+    found, is_chat = list[Finding](), False
     for match in _SPEAKER.finditer(data):
         start, end = match.span(1)
         said = text[start:end].rstrip()
         if is_name(said) and not any(word.lower() in NO_NAMES for word in said.split()):
-            yield Finding(start, start + len(said), "PERSON", SCORE, "speaker")
+            is_chat = is_chat or any(mark in data[match.start() : start] for mark in (b"[", b"(", b"<"))
+            found.append(Finding(start, start + len(said), "PERSON", SCORE, "speaker"))
+    if is_chat or len(found) > 1:
+        yield from found
 
 
 def _noted(text: str, data: bytes) -> Iterator[Finding]:

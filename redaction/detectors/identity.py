@@ -39,10 +39,19 @@ def _nino(text: str) -> bool:
     return prefix not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
 
 
-def _id(name: str, pattern: str, score: float, check: str, context: tuple[str, ...], *, alone: bool = False) -> Rule:
+def _id(
+    name: str,
+    pattern: str,
+    score: float,
+    check: str,
+    context: tuple[str, ...],
+    *,
+    alone: bool = False,
+    unless: tuple[str, ...] = (),
+) -> Rule:
     """A national identifier with a check digit; found without context only where it says so."""
     is_valid = checks.whole(getattr(checks, check))
-    return Rule(name, "NATIONAL_ID", pattern, score, is_valid, context, not alone, ignores_case=True)
+    return Rule(name, "NATIONAL_ID", pattern, score, is_valid, context, not alone, ignores_case=True, unless=unless)
 
 
 RULES = (
@@ -54,7 +63,7 @@ RULES = (
          r"\b[a-ceghj-pr-tw-z][a-ceghj-npr-tw-z](?:[ -]?[0-9]{2}){3}[ -]?[a-d]\b", 0.8, checks.whole(_nino),
          ("national insurance", "nino", "ni number"), ignores_case=True),
     _id("canada_sin", r"\b[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{3}\b", 0.8, "canada_sin", ("sin", "social insurance",
-        "nas", "assurance sociale")),
+        "nas", "assurance sociale"), unless=("sin(", "sin (", "asin(")),
     _id("spain_nif", r"\b(?:[0-9]{8}|[xyz][0-9]{7})[ -]?[a-z]\b", 0.8, "spain_nif",
         ("dni", "nie", "nif", "identidad"), alone=True),
     _id("italy_fiscal_code", r"\b[a-z]{6}[0-9lmnp-v]{2}[a-ehlmpr-t][0-9lmnp-v]{2}[a-z][0-9lmnp-v]{3}[a-z]\b", 0.95,

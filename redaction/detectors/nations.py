@@ -221,7 +221,9 @@ RULES = (
     _id("chile_rut", r"\b[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-[0-9k]\b", chile, ("rut", "run"), alone=True),
     _id("chile_rut_plain", r"\b[0-9]{7,8}-[0-9k]\b", chile, ("rut", "run")),
     _id("brazil_cnpj", r"\b[0-9]{2}\.[0-9]{3}\.[0-9]{3}/[0-9]{4}-[0-9]{2}\b", brazil_company, ("cnpj",), alone=True),
-    _id("brazil_rg", r"\b[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-?[0-9x]\b", None, ("rg", "identidade")),
+    _id("brazil_rg", r"\b(?:[0-9]{1,2}\.[0-9]{3}\.[0-9]{3}-?[0-9x]|[0-9]{7,8}-[0-9x])\b", None, ("rg", "identidade")),
+    _id("brazil_rg_plain", r"\b[0-9]{7,8}[0-9x]\b", None,
+        ("rg:", "rg no", "rg n.", "rg n\xba", "rg n\xb0", "meu rg", "identidade", "registro geral")),
     _id("china_resident", r"(?:^|[^0-9a-z])(?P<v>[1-9][0-9]{5}(?:19|20)[0-9]{9}[0-9x])(?:[^0-9a-z]|$)", china,
         ("身份证", "id"), alone=True),
     _id("korea_rrn", r"\b[0-9]{6}-[1-8][0-9]{6}\b", korea, ("주민", "rrn"), alone=True),
@@ -243,5 +245,5 @@ RULES = (
         ("sécurité soc", "securite soc", "nir", "sécu", "insee", "carte vitale")),
     _id("spain_social", r"\b[0-9]{2}[ /-]?[0-9]{8}[ /-]?[0-9]{2}\b", None, ("seguridad social", "nuss", "afiliaci")),
     _id("canada_sin_any", r"\b[0-9]{3}[- ][0-9]{3}[- ][0-9]{3}\b", None, ("social insurance", "assurance sociale",
-        "n.a.s", "nas", "sin")),
+        "n.a.s", "nas", "sin:", "sin is", "sin no", "sin number", "sin #", "my sin", "his sin", "her sin")),
 )  # fmt: skip

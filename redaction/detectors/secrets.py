@@ -3,6 +3,8 @@
 import math
 from collections import Counter
 
+import re2
+
 from redaction.detectors.rules import Rule
 from redaction.wording import words
 
@@ -174,6 +176,8 @@ def _strong(text: str) -> int:
     return chosen(plain) and len(text.rstrip(".,;:)")) if is_strong else 0
 
 
+_WRITTEN = 0.7
+_CAMEL = re2.compile(r"[A-Z][a-z]{2,}|^[a-z]{3,}")
 _CODE = ("${", "$(", "{{", "%(", "os.", "self.", "process.", "env.", "env[", "getenv")
 _NO_VALUES = frozenset({"str", "none", "null", "string", "str,", "str)", "text"})
 _PROSE = words(
@@ -195,7 +199,13 @@ _SECRET_WORDS = (
 def _drawn_behind_words(text: str) -> int:
     """What stands behind the prefix is drawn from both cases and digits."""
     tail = text.replace("-", "_").rsplit("_", 1)[-1]
-    return len(text) if sum(map(str.isdigit, tail)) >= 2 and _cased(tail) else 0
+    return len(text) if sum(map(str.isdigit, tail)) >= 2 and _cased(tail) and not _is_camel_case(tail) else 0
+
+
+def _is_camel_case(text: str) -> bool:
+    """Whether most of it are words: `returnsTokenForUserId42`; little of what was drawn looks so."""
+    found = [match.group() for match in _CAMEL.finditer(text)]
+    return len(found) > 2 and sum(map(len, found)) >= _WRITTEN * len(text)
 
 
 def _long_signature(text: str) -> int:
@@ -215,11 +225,13 @@ def _very_strong(text: str) -> int:
 
 _CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature}
 _PASSWORDS = (
-    r"(?:password|passwd|passphrase|passcode|pwd|pass|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
+    r"(?:password|passwd|passphrase|passcode|pwd|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
     r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo"
-    r"|clave|kata sandi|palavra-passe|palavra passe|\bmdp)"
+    r"|\bclave|kata sandi|palavra-passe|palavra passe|\bmdp)"
 )
 """Words for passwords in the languages of redaction/tongues.py."""
+_PASS = r"(?:\bpass|_pass|(?:db|my|user|mail|ftp|root|admin)pass)"
+"""A word for a password that is a verb as well: `tests pass on Python3.12`, `bypass on`."""
 _PASSWORD_WORDS = (
     "password", "passwort", "kennwort", "passphrase", "credential", "creds", "login", "mot de passe", "contraseña",
     "senha", "wachtwoord", "hasło", "heslo", "lösenord", "adgangskode", "pwd", "passwd", "sudo", "securestring",
@@ -242,8 +254,9 @@ RULES = (
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
     Rule("password", "PASSWORD",
-         _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|lautet|\xe8|\xe9|\xe4r|er|to|je|on"
-         r"|=):? )" + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
+         r"(?:" + _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|lautet|\xe8|\xe9|\xe4r|er|to"
+         r"|je|on|=):? )|" + _PASS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|=):? ))"
+         + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
          ignores_case=True),
     Rule("password_strong", "PASSWORD", r"(?:^|[\s\"'(:/=>])(?P<v>[A-Za-z0-9!#$%&*+@^?~_.\-]{8,64})", 0.7, _very_strong,
          _PASSWORD_WORDS, True),
@@ -260,8 +273,8 @@ RULES = (
          0.9),
     Rule("realm_digest", "PASSWORD", r"(?m)^[A-Za-z0-9._@\-]{1,64}:[^:\n]{1,60}:(?P<v>[0-9a-f]{32})$", 0.9),
     Rule("seed_phrase", "PRIVATE_KEY",
-         r"\b(?:seed|recovery|mnemonic|backup|secret|wallet)(?: (?:phrase|words|seed|mnemonic))*\"?'?(?: is"
-         r"| are)?[ :=\"'\n]{1,4}"
+         r"\b(?:(?:(?:seed|recovery|backup|secret|wallet)[ _\-]){1,3}(?:phrase|words|mnemonic)"
+         r"|mnemonic(?: (?:phrase|words|seed))*|seed\"?'? ?[:=])\"?'?(?: is| are)?[ :=\"'\n]{1,4}"
          r"(?P<v>(?:[a-z]{3,8}[ ,]{1,2}){11,23}[a-z]{3,8})\b", 0.9, ignores_case=True),
     Rule("one_time_seed", "API_KEY",
          r"\b(?i:2fa|mfa|totp|hotp|otp|authenticator|otpauth)[^\n]{0,60}?[ :=\"'](?P<v>[A-Z2-7]{16,64})\b", 0.9),
@@ -275,8 +288,9 @@ RULES = (
          r"[\"'`]?(?P<v>[^\s\"'`<>]{6,64})", 0.7,
          _strong, ignores_case=True),
     Rule("password_of", "PASSWORD",
-         r"(?:" + _PASSWORDS + r"|credentials?|\bsecret)(?: [a-z'\-]{1,20}){1,6} "
-         r"(?:is|was|to|as|=|:|ist|est|c'est|es|este|\xe8|\xe9|\xe4r|er|je|to) [\"'`]?"
+         r"(?:(?:" + _PASSWORDS + r"|credentials?|\bsecret)(?: [a-z'\-]{1,20}){1,6} "
+         r"(?:is|was|to|as|=|:|ist|est|c'est|es|este|\xe8|\xe9|\xe4r|er|je|to)"
+         r"|\bpass(?: [a-z'\-]{1,20}){1,6} (?:is|was|=|:)) [\"'`]?"
          r"(?P<v>[^\s\"'`<>]{6,64})", 0.7, _strong, ignores_case=True),
     Rule("user_at_host", "PASSWORD",
          r"\b[a-z_][a-z0-9_\-]{1,31}:(?P<v>[^\s:@/\"']{6,64})@(?:[a-z0-9\-]{1,63}\.){1,6}[a-z0-9]{1,24}\b", 0.8,
@@ -288,8 +302,8 @@ RULES = (
          ("otp", "one-time", "one time", "verification", "2fa", "mfa", "passcode", "login code", "security code"), True,
          ignores_case=True),
     Rule("one_time_password", "PASSWORD",
-         r"\b(?:otp|tan|one[ \-]time (?:password|passcode|pin|code)|verification code|security code|(?:2|m)fa code)"
-         r"(?: is|:|=)? (?P<v>[0-9]{4,8})\b", 0.8, ignores_case=True),
+         r"\b(?:(?:otp|tan)(?: is:?|:| ?=) ?|(?:one[ \-]time (?:password|passcode|pin|code)|verification code"
+         r"|security code|(?:2|m)fa code)(?: is|:|=)? )(?P<v>[0-9]{4,8})\b", 0.8, ignores_case=True),
     Rule("netrc", "PASSWORD", r"\blogin [^\s]{1,64}\s{1,4}password (?P<v>[^\s\"'`]{3,128})", 0.9, chosen),
     Rule("login_flag", "PASSWORD",
          r"\b(?:docker|podman|helm|oc|az|mysql|mysqldump|psql|mongosh?|redis-cli|ftp|svn"

@@ -166,9 +166,9 @@ _CUED = re2.compile(
         r"(?i:\b(?:my|his|her|their|our|your|new|home|postal|mailing|shipping|billing"
         r"|delivery) address(?: now)?(?: is|:)|"
         r"\b(?:i|we|he|she|they) (?:now )?live(?:s)? (?:at|in)|\b(?:lives|living|resides|residing|resident"
-        r"|residence|located|moved) (?:at|to)"
+        r"|residence) (?:at|to)|(?P<verb>\b(?:located|moved) (?:at|to)"
         r"|\b(?:ship|send|deliver|mail|post|forward|delivered|shipped|sent|delivery|bill|invoice|parcel"
-        r"|package)(?: (?:it|them|this|everything|the [a-z]{2,20}))? to"
+        r"|package)(?: (?:it|them|this|everything|the [a-z]{2,20}))? to)"
         r"|\bwohn(?:e|t|haft)(?: jetzt| nun)?(?: in)?"
         r"|\b(?:anschrift|adresse|adres|adresa|adress|osoite|indirizzo|direcci\xf3n|domicilio|endere\xe7o"
         r"|morada|c\xedm|lakc\xedm)(?: ist| est| je| to| \xe4r| er)?:?"
@@ -195,6 +195,7 @@ _TOWN = re2.compile(
     options(),
 )
 """With what an address ends: a postal code and its town, or a state and its code."""
+_BRITISH = re2.compile(rb"\b[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}\b", options())
 _CUED_END = re2.compile(
     (
         r"[.!?](?: |$)| (?:and|und|et|y|e|en|och|og|ja|oraz|a) [a-z]|,? \(?(?:tel|phone|telefon"
@@ -211,6 +212,14 @@ _NO_STREET = words(
     Found Service Unavailable AS FROM SELECT Windows Microsoft Users Customers Orders MB GB KB HTTP GET POST
     """
 )
+
+
+_DIGITS_OF_YEAR = 4
+_NEVER_COUNTED = words("rue chemin avenue route via place quai impasse allée boulevard ruelle sentier strada viale")
+"""Words that make a street of what a number like a year follows."""
+_SHORT = words("str. bd. bv. pr. per. tr. u. gg. alto eje")
+"""Words for streets that stand for other things in most languages."""
+_TOLD_BEFORE = ("adres", "addr", "locui", "domicil", "mieszka", "sediu", "morada", "endere", "direcci", "reside")
 
 
 class Streets:
@@ -230,7 +239,10 @@ class Streets:
                 if not _NO_STREET.intersection(text[start:end].replace(",", " ").split()) and _is_placed(
                     text[start:end]
                 ):
-                    yield Finding(start, _tail(text, data, end), "ADDRESS", SCORE, "street")
+                    stop = _tail(text, data, end)
+                    if stop == end and _is_abbreviation(text, start, end):
+                        continue
+                    yield Finding(start, stop, "ADDRESS", SCORE, "street")
                     before = text[max(0, start - _BEFORE) : start]
                     if before not in judged:
                         judged.add(before)
@@ -238,17 +250,28 @@ class Streets:
 
 
 def _is_placed(street: str) -> bool:
-    """Whether what stands behind its last comma is no common word: `table 4, 2019 Report` is no address."""
+    """Whether what stands behind its last comma is no common word and no year: `table 4, 2019 Report` is no address,
+    nor is `Sprint 14, 2024 Planning`."""
     _, comma, rest = street.rpartition(", ")
     behind = rest.split()
     town = next((word for word in behind if word[0].isalpha()), "")
-    return not comma or not behind[0].isdigit() or town.lower() not in NO_NAMES
+    if not comma or not behind[0].isdigit():
+        return True
+    is_year = len(behind[0]) == _DIGITS_OF_YEAR and behind[0][:2] in ("19", "20") and bool(town)
+    return town.lower() not in NO_NAMES and (not is_year or street.split()[0].lower() in _NEVER_COUNTED)
+
+
+def _is_abbreviation(text: str, start: int, end: int) -> bool:
+    """Whether it is a short word and a number that mean anything where no town follows: `Str. Length 12`."""
+    street, before = text[start:end], text[max(0, start - _BEFORE) : start].lower()
+    is_short = street.split()[0].lower() in _SHORT and street.isascii()
+    return is_short and not any(word in before for word in _TOLD_BEFORE)
 
 
 def _cued(text: str, data: bytes) -> Iterator[Finding]:
     """What is told to be an address, has a house number and a postal code, or a number and a comma."""
     for match in _CUED.finditer(data):
-        start, end = match.span(1)
+        start, end = match.span(2)
         stop = end
         for cut in _CUED_END.finditer(data, start, end):
             before = text[start : cut.start()].rsplit(" ", 1)[-1]
@@ -258,6 +281,8 @@ def _cued(text: str, data: bytes) -> Iterator[Finding]:
                 break
         town = _TOWN.search(data, start, stop)
         value = text[start : town.end() if town is not None else stop].rstrip(" ,.-")
+        if match.start(1) >= 0 and town is None and not _BRITISH.search(data, start, stop):
+            continue  # `moved to Kubernetes 1.29, 12 nodes`
         has_number = any(map(str.isdigit, value)) and any(map(str.isupper, value))
         is_long = "," in value or sum(map(str.isdigit, value)) >= _POSTAL_DIGITS
         if has_number and is_long and not _NO_STREET.intersection(value.replace(",", " ").split()):
