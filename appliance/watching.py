@@ -38,12 +38,15 @@ def changed(before: Stamps, after: Stamps) -> tuple[str, ...]:
     return tuple(sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name)))
 
 
-async def changes(folder: Path, sleep: Sleep, *, every_s: float = EVERY_S) -> AsyncGenerator[tuple[str, ...], None]:
+async def changes(
+    folder: Path, before: Stamps, sleep: Sleep, *, every_s: float = EVERY_S
+) -> AsyncGenerator[tuple[str, ...], None]:
     """The files that change, as often as some do; one that is still being written is told when it rests.
+
+    `before`: a look at the folder that was taken before anything in it was read, so that no save in between is lost.
 
     A save by an editor is several steps: what has changed is told when a second look finds nothing new.
     """
-    before = look(folder)
     while True:
         await sleep(every_s)
         after = look(folder)

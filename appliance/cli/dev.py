@@ -10,6 +10,7 @@ import msgspec
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.interrupts import ended_as_by_ctrl_c
 from appliance.cli.scenarios import DEFAULT_JOBS, PROJECT
 from appliance.cli.serve import run_server
 from runtime.errors import NotFound
@@ -55,7 +56,10 @@ def dev(af: Af, project: Path, *, runs_all: bool, serves: bool, listen: str | No
         raise NotFound("dev.no_project", f"there is no {FILE} in {str(project)!r}; name a project's folder or its file")
     from appliance.scenarios.running import settings_for_tests, take_tools
 
-    with tempfile.TemporaryDirectory(prefix="agentflow-dev-", ignore_cleanup_errors=True) as folder:
+    with (
+        ended_as_by_ctrl_c(),
+        tempfile.TemporaryDirectory(prefix="agentflow-dev-", ignore_cleanup_errors=True) as folder,
+    ):
         take_tools(af.settings, Path(folder))
         tests = settings_for_tests(af.settings, Path(folder))
         af.is_rehearsal = not serves
@@ -68,7 +72,7 @@ def dev(af: Af, project: Path, *, runs_all: bool, serves: bool, listen: str | No
             run_server(af, settings, what="af dev", listen=listen, beside=watch)
         else:
             with suppress(KeyboardInterrupt):  # there is no other way to end it
-                af.run(_watch(af, project, tests, runs_all=runs_all, jobs=jobs))
+                af.run_sealed(_watch(af, project, tests, runs_all=runs_all, jobs=jobs))
             af.terminal.note("no longer watching")
 
 
@@ -89,7 +93,8 @@ async def _watch(
     development = Development(
         af, project, tests=tests, offer=offer if on is not None else None, jobs=jobs, runs_all=runs_all
     )
-    count = len(look(development.folder))
+    before = look(development.folder)
+    count = len(before)
     af.terminal.say(f"watching {development.folder}: {count} file{'' if count == 1 else 's'}; Ctrl-C ends")
-    async with aclosing(changes(development.folder, asyncio.sleep)) as changing:
+    async with aclosing(changes(development.folder, before, asyncio.sleep)) as changing:
         await develop(development, changing)

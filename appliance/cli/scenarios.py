@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
+from appliance.cli.interrupts import ended_as_by_ctrl_c
 
 if TYPE_CHECKING:
     from appliance.config.settings import Settings
@@ -122,17 +123,18 @@ def rehearsal(af: Af, *, keep: bool = False) -> Iterator[str]:
     from appliance.scenarios.running import settings_for_tests, take_tools
 
     user: Settings = af.settings
-    folder = Path(tempfile.mkdtemp(prefix="agentflow-test-"))
-    try:
-        take_tools(user, folder)
-        _ = af.me  # how it was called, before the data folder is another one
-        af.is_sealed, af.is_rehearsal = user.mode == "air_gapped", True
-        af.data, af.settings = folder, settings_for_tests(user, folder)
-        yield f"{program()} --data {shlex.quote(str(folder))}" if keep else ""
-    finally:
-        if not keep:
-            af.close()  # the log lies there
-            shutil.rmtree(folder, ignore_errors=True)
+    with ended_as_by_ctrl_c():
+        folder = Path(tempfile.mkdtemp(prefix="agentflow-test-"))
+        try:
+            take_tools(user, folder)
+            _ = af.me  # how it was called, before the data folder is another one
+            af.is_sealed, af.is_rehearsal = user.mode == "air_gapped", True
+            af.data, af.settings = folder, settings_for_tests(user, folder)
+            yield f"{program()} --data {shlex.quote(str(folder))}" if keep else ""
+        finally:
+            if not keep:
+                af.close()  # the log lies there
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Showing(NamedTuple):

@@ -190,6 +190,10 @@ class Bench:
             state, unasked = await engine.state(run), ()
             within = f"an end within {scenario.timeout_ms / 1_000:g} s"
             late = (Difference(at="timeout", expected=within, found="it still ran"),)
+        except asyncio.CancelledError:
+            with suppress(AgentFlowError):  # it has ended, or all of it is stopped
+                await engine.cancel(run, "its scenario is stopped", actor=ACTOR)
+            raise
         found = await self._found(state, workflow, scenario)
         return _judged(scenario, found, run, before=(*late, *unasked))
 

@@ -38,6 +38,19 @@ async def test_a_save_in_several_steps_is_one_change(tmp_path: Path) -> None:
     async def sleep(_: float) -> None:
         next(steps)()
 
-    async with aclosing(changes(tmp_path, sleep)) as told:
+    async with aclosing(changes(tmp_path, look(tmp_path), sleep)) as told:
         assert ("a", "b") == await anext(told)
+        assert ("a",) == await anext(told)
+
+
+@pytest.mark.asyncio
+async def test_a_save_before_the_first_wait_is_told(tmp_path: Path) -> None:
+    """The files were read in between, perhaps as they were before it."""
+    before = look(tmp_path)
+    (tmp_path / "a").write_text("saved meanwhile")
+
+    async def sleep(_: float) -> None:
+        pass
+
+    async with aclosing(changes(tmp_path, before, sleep)) as told:
         assert ("a",) == await anext(told)

@@ -1,7 +1,8 @@
 """`af dev`: a change is checked, offered to new runs, and held against the scenarios that it touches."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ from appliance.cli.context import Af as Invocation
 from appliance.cli.developing import Development, develop
 from appliance.config.settings import load_settings
 from appliance.loader import load
-from appliance.scenarios.running import settings_for_tests
+from appliance.scenarios.format import Scenario
+from appliance.scenarios.running import bench, settings_for_tests
 from appliance.wiring import Appliance
+from runtime.domain.ids import RunId
+from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
+from runtime.engine.runs import Engine
 from tests.appliance.cli.conftest import Af
 
 SCENARIOS = """
@@ -165,6 +170,46 @@ async def test_programs_read_lines_of_json(
     assert ([], True) == (first["changed"], first["valid"])
     assert (["workflow.yaml"], False, None) == (last["changed"], last["valid"], last["definition_hash"])
     assert "key.unknown" in {each["code"] for each in last["problems"]}
+
+
+@pytest.mark.asyncio
+async def test_a_run_whose_scenario_is_stopped_is_cancelled(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not go on beside the next."""
+    project.workflow.write_text(project.workflow.read_text().replace('"hello"', "{text: hello, delay_ms: 60000}"))
+    begun: asyncio.Queue[RunId] = asyncio.Queue()
+    wait = Engine.wait
+
+    async def told(engine: Engine, run: RunId) -> RunState:
+        begun.put_nowait(run)
+        return await wait(engine, run)
+
+    monkeypatch.setattr(Engine, "wait", told)
+    scenario = Scenario(name="a card", file="x", line=1, workflow=project.folder, input={"message": "card"})
+    async with bench(settings_for_tests(load_settings(tmp_path / "user", {}), tmp_path / "tests")) as on:
+        task = asyncio.create_task(on.result(scenario))
+        run = await begun.get()
+        task.cancel()
+        assert [True] == [
+            isinstance(each, asyncio.CancelledError) for each in await asyncio.gather(task, return_exceptions=True)
+        ]
+        assert "cancelled" == (await on._appliance.engine.state(run)).status
+
+
+def test_scenarios_run_inside_the_air_gap_where_the_settings_have_it(
+    af: Af, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed: list[str] = []
+
+    def run_sealed(invocation: Invocation, work: Coroutine[object, object, object]) -> None:
+        work.close()
+        sealed.append(invocation.settings.mode)
+
+    monkeypatch.setattr(Invocation, "run_sealed", run_sealed)
+    monkeypatch.setenv("AGENTFLOW_MODE", "air_gapped")
+    assert 0 == af("dev", project.folder).code
+    assert ["air_gapped"] == sealed
 
 
 def test_where_there_is_no_project_it_says_so(af: Af, tmp_path: Path) -> None:
