@@ -158,7 +158,8 @@ def _check_keys(kind: str, found: dict[str, Json], node: Node, place: Place) -> 
     holds = "children" if kind in COMPOSITES else "child" if kind in DECORATORS else ""
     own = OWN_KEYS.get(kind, ())
     for key in (*((holds,) if holds else ()), *(key for key in own if key not in _OPTIONAL.get(kind, ()))):
-        if key not in found and node.member(key) is None:
+        given = node.member(key)
+        if key not in found and (given is None or given.value is None):  # of any other value it has been told
             place.error("key.missing", f"a node of type {kind!r} needs {key!r}", node)
     for key in found.keys() - {"type", "name", holds, *own}:
         message = f"{key!r} means nothing on a node of type {kind!r}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from appliance.loader import check, check_bytes, from_document, load
@@ -172,6 +172,7 @@ _EDITS = st.lists(
 
 
 @given(_EDITS)
+@example([(RICH.index(": a}}}"), 3, "")])
 def test_no_slip_of_the_pen_breaks_it(edits: list[tuple[int, int, str]]) -> None:
     """A document with everything in it, and a few characters wrong; what still loads can be stored and read back."""
     text = RICH
