@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance.cli.answering import follow_answer
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
 from appliance.cli.documents import read_input
@@ -11,13 +12,12 @@ from appliance.cli.words import RUN
 from runtime.errors import Invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from appliance.cli.hosts import LocalRuns, ServedRuns
     from appliance.runs.tasks import DoneView, TaskList, TaskView, Way
     from appliance.runs.views import RunView
     from runtime.domain.canonical import Json
-    from runtime.domain.ids import RunId
     from runtime.domain.run import RunState, StepState
     from runtime.policies.human import Person
 
@@ -260,30 +260,7 @@ async def _complete(af: Af, task: str, answer: "Json", by: "Person") -> "RunView
         else:
             await opened.signal(state.run, step.signal, answer, by)
 
-    return await _followed(af, state.run, "af human complete", act)
-
-
-async def _followed(
-    af: Af, run: "RunId", what: str, act: "Callable[[LocalRuns | ServedRuns], Awaitable[None]]"
-) -> "RunView":
-    """Do something with a run, and follow it, and those that it is a part of, to their end."""
-    from appliance.cli.hosts import open_runs
-    from appliance.cli.progress import RunProgress
-
-    progress = RunProgress(af.terminal)
-    try:
-        async with open_runs(af.settings, what, known=af.known, progress=progress.work) as opened:
-            seen = (await opened.store.run(run)).seq
-            await act(opened)
-            af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
-            settled = await opened.watched(run, progress.step, after_seq=seen)
-            outer = settled
-            while outer.parent:  # it goes on now, and nobody else may work on it
-                seen = (await opened.store.run(outer.parent.run)).seq
-                outer = await opened.watched(outer.parent.run, progress.step, after_seq=seen)
-            return await opened.view(settled)
-    finally:
-        progress.clear()
+    return await follow_answer(af, state.run, "af human complete", act)
 
 
 async def _found(af: Af, task: str) -> "tuple[RunState, StepState]":

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance.cli.answering import follow_answer
 from appliance.cli.archive import export_runs, import_runs
 from appliance.cli.command import Group
 from appliance.cli.compare import compare_runs
@@ -249,25 +250,9 @@ async def _cancel(af: Af, name: str, reason: str) -> "RunView":
 
 
 async def _signal(af: Af, name: str, signal: str, *, payload: str | None, by: "Person") -> "RunView":
-    from appliance.cli.hosts import open_runs
-    from appliance.cli.progress import RunProgress
-
     answer = None if payload is None else read_input(payload, "--data")
     run = await _find(af, name)
-    progress = RunProgress(af.terminal)
-    try:
-        async with open_runs(af.settings, "af runs signal", known=af.known, progress=progress.work) as opened:
-            seen = (await opened.store.run(run)).seq
-            await opened.signal(run, signal, answer, by)
-            af.parting = f"the answer is kept; go on with: {af.me} runs resume {run}"
-            settled = await opened.watched(run, progress.step, after_seq=seen)
-            outer = settled
-            while outer.parent:  # it goes on now, and nobody else may work on it
-                seen = (await opened.store.run(outer.parent.run)).seq
-                outer = await opened.watched(outer.parent.run, progress.step, after_seq=seen)
-            return await opened.view(settled)
-    finally:
-        progress.clear()
+    return await follow_answer(af, run, "af runs signal", lambda opened: opened.signal(run, signal, answer, by))
 
 
 async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
