@@ -20,35 +20,6 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"failed": 1, "cancelled": 1}
 REFUSED = 3
-_REFUSING = (
-    "budget.",
-    "egress.",
-    "redaction.blocked",
-    "model.all_refused",
-    "tool.denied",
-    "tool.host_not_granted",
-    "file.outside",
-    "file.read_only",
-    "kubernetes.not_allowed",
-    "mail.clear_password",
-    "mail.recipient_refused",
-    "secret.other_host",
-    "slack.channel_refused",
-    "sql.not_allowed",
-    "sql.operation",
-    "sql.read_only",
-    "sql.superuser",
-    "tool.feature",
-    "tool.host_not_granted",
-    "tool.not_for_level",
-    "tool.not_for_role",
-    "tool.not_for_tenant",
-    "tool.not_granted",
-    "tool.place_not_granted",
-    "tool.rate_limited",
-    "tool.secret_not_granted",
-)
-"""How the codes of errors begin by which policy says no."""
 
 
 @click.command(
@@ -124,7 +95,9 @@ def run(
 
 def exit_code(view: "RunView") -> int:
     """0 for a run that succeeded or waits, 1 for one that failed or was cancelled, 3 when a policy made it fail."""
-    if view.status == "failed" and view.error and view.error.code.startswith(_REFUSING):
+    from runtime.policies.refusals import is_refusal
+
+    if view.status == "failed" and view.error and is_refusal(view.error.code):
         return REFUSED
     return EXIT_CODES.get(view.status, 0)
 

@@ -202,7 +202,8 @@ def _next(view: "WhyView", me: str) -> list[str]:
 
 def _subject(link: "LinkView", view: "WhyView") -> str:
     agent = f" ({link.agent})" if link.agent and link.agent != link.step.partition("~")[0] else ""
-    part = f" of workflow {link.workflow}" if link.run_id != view.run_id else ""
+    is_named = link.workflow == link.step.partition("~")[0]  # an agent that is given items has runs of its own name
+    part = f" of workflow {link.workflow}" if link.run_id != view.run_id and not is_named else ""
     return f"step {link.step!r}{agent}{part}" if link.step else f"the run{part}"
 
 

@@ -4,17 +4,19 @@ Reads journals: the run's own with those of its parts, and the newest of its wor
 """
 
 import re
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from importlib.resources import files
 
 import msgspec
 
+from runtime.domain.canonical import Json, encode
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import rfc3339
 from runtime.domain.run import RunState, fold
 from runtime.domain.workflow import Workflow
-from runtime.engine.contrast import Difference, differences
+from runtime.engine.contrast import Difference, Fact, differences
 from runtime.engine.migrate import migration
 from runtime.engine.reading import entries_of
 from runtime.engine.root_cause import Cause, History, Link, cause_of
@@ -33,6 +35,10 @@ NAMED = 3
 """Runs with the same signature that are named."""
 MAX_DIFFERENCES = 6
 MAX_NEXT = 3
+TELLING = 3
+"""From which weight a difference is worth a try of its own."""
+LONGEST_PLACE = 60
+"""Characters of what a what-if is told to suppose."""
 
 Definitions = Callable[[DefinitionHash], Awaitable[Workflow | None]]
 """The definition of a hash; None where it is no longer here."""
@@ -154,7 +160,7 @@ async def why_view(store: StateStore, definitions: Definitions, run: RunId) -> W
         changes=await _changes(definitions, state, succeeded),
         meaning=meaning,
         advice=advice,
-        next=_beside(list(next_commands(cause)), run, succeeded),
+        next=_beside(_supposing(list(next_commands(cause)), state, found, cause.first), run, succeeded),
     )
 
 
@@ -211,13 +217,52 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
     return [look, again] if first.kind in ("failed", "late", "judged") else [look]
 
 
+def _supposing(commands: list[NextView], state: RunState, found: Sequence[Difference], first: Link) -> list[NextView]:
+    """With a try at what the others had in place of the same once more, where an answer may have led to the failure."""
+    if first.kind not in ("failed", "judged", "undecided") or first.error.retryable:
+        return commands
+    for each in found:
+        if isinstance(each.usual, msgspec.UnsetType) or each.weight < TELLING:
+            continue
+        if place := supposition(state, each.what, each.usual):
+            told = NextView(command=f"what-if {state.run} --set {place}", why="with what the others had; no effects")
+            return [*(each for each in commands if not each.command.startswith("what-if")), told]
+    return commands
+
+
+def supposition(state: RunState, what: str, value: Fact) -> str:
+    """`load.result.price=1.5`, as a shell takes it; empty where there is no such place, or it is too long."""
+    step, *keys = what.split(".")
+    held: Json = state.input if step == "input" else state.steps[StepId(step)].output
+    for key in keys[0 if step == "input" else 1 : -1]:
+        held = held.get(key) if isinstance(held, dict) else None
+    if not isinstance(held, dict) or (state.is_minimised and isinstance(value, str)):
+        return ""
+    spelt = value if isinstance(value, str) and not _is_json(value) else encode(value).decode()
+    place = shlex.quote(f"{what}={spelt}")
+    return place if len(place) <= LONGEST_PLACE and place.isprintable() else ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
 async def _from_above(store: StateStore, state: RunState, cause: Cause) -> Cause | None:
     """The cause of the run that this one was a part of, where that one ended it."""
     if cause.first.kind != "cancelled" or not state.parent:
         return None
-    above = cause_of(await history_of(store, state.parent.run))
-    if above is None or any(link.run == state.run for link in above.chain):
+    history = await history_of(store, state.parent.run)
+    above = cause_of(history)
+    if above is None:
         return None
+    above = await _from_above(store, history.state, above) or above
+    own = [link.kind for link in above.chain if link.run == state.run]
+    if own:
+        return None if "cancelled" in own else above
     return Cause(chain=(*above.chain, *cause.chain), pauses=above.pauses)
 
 

@@ -37,6 +37,8 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     """What the others had, in words; empty: they had no such thing."""
     weight: int = 0
     """How much it says; the heaviest first."""
+    usual: Fact | msgspec.UnsetType = msgspec.UNSET
+    """What to suppose in its place: what the newest of the others had; not set where nothing can be supposed."""
 
 
 def differences(failed: RunState, succeeded: Sequence[RunState], *, until_us: int) -> list[Difference]:
@@ -52,6 +54,7 @@ def differences(failed: RunState, succeeded: Sequence[RunState], *, until_us: in
         if (difference := _difference(what, value, [facts[what] for facts in there if what in facts], len(there)))
     ]
     found += _missing(here, there)
+    order = {what: place for place, what in enumerate(here)}
     found += [
         Difference(what="went through", here=name, there="", weight=3)
         for name in dict.fromkeys(failed.path)
@@ -60,7 +63,17 @@ def differences(failed: RunState, succeeded: Sequence[RunState], *, until_us: in
     named = {each.what for each in found}
     # a text that is named need not be measured as well
     telling = [each for each in found if each.what.removeprefix("length of ") not in named - {each.what}]
-    return sorted(telling, key=lambda each: (-each.weight, each.what))
+    telling.sort(key=lambda each: order.get(each.what, order.get(f"{_step(each.what)}: attempts", 0)))
+    return _once(sorted(telling, key=lambda each: -each.weight))
+
+
+def _once(found: Sequence[Difference]) -> list[Difference]:
+    """Without what a step only handed on: the same value under the same name."""
+    known: dict[tuple[object, ...], Difference] = {}
+    for each in found:
+        measure, _, path = each.what.rpartition(" ")
+        known.setdefault((measure, path.rpartition(".")[2], str(each.here), each.there), each)
+    return list(known.values())
 
 
 def facts_of(state: RunState, until_us: int) -> dict[str, Fact]:
@@ -105,20 +118,25 @@ def _difference(what: str, value: Fact, others: Sequence[Fact], runs: int) -> Di
         return Difference(what=what, here=value, there="", weight=1) if what.startswith("input") else None
     if value in others:
         return None
+    usual = others[0] if _can_be_supposed(what) else msgspec.UNSET
+    known = list(dict.fromkeys(others))
+    if _kind(value) not in {_kind(other) for other in others}:
+        return Difference(what=what, here=value, there=_range(known), weight=5 if runs > 1 else 3, usual=usual)
     numbers = [other for other in others if _is_number(other)]
     if _is_number(value) and len(numbers) == len(others):
-        return _out_of_range(what, value, numbers)  # type: ignore[arg-type]  # it is one
-    known = list(dict.fromkeys(others))
+        found = _out_of_range(what, value, numbers)  # type: ignore[arg-type]  # it is one
+        return None if found is None else msgspec.structs.replace(found, usual=usual)
     if len(known) > FEW or (len(known) == len(others) > 1):  # of free texts each one is its own
         return None
-    return Difference(what=what, here=value, there=_listed(known), weight=4 if len(known) == 1 and runs > 1 else 2)
+    weight = 4 if len(known) == 1 and runs > 1 else 2
+    return Difference(what=what, here=value, there=_listed(known), weight=weight, usual=usual)
 
 
 def _out_of_range(what: str, value: float, others: Sequence[Fact]) -> Difference | None:
     low, high = min(others), max(others)  # type: ignore[type-var]  # numbers
     assert isinstance(low, int | float), "numbers"
     assert isinstance(high, int | float), "numbers"
-    is_far = value > high * FAR + 1 or value < low / FAR - 1
+    is_far = value > high * FAR + 1 or (value < low / FAR - 1 and not what.endswith(": took ms"))
     if low == high and not is_far:
         return Difference(what=what, here=value, there=f"{low:g}", weight=2) if what.startswith("items") else None
     if not is_far:
@@ -129,18 +147,46 @@ def _out_of_range(what: str, value: float, others: Sequence[Fact]) -> Difference
 
 
 def _missing(here: Mapping[str, Fact], there: Sequence[Mapping[str, Fact]]) -> Iterator[Difference]:
-    """What every run that succeeded was given, and this one was not."""
+    """What every run that succeeded was given, or had in a step's answer, and this one had not."""
+    if len(here) == MAX_FACTS:  # what is not among them may be there all the same
+        return
     common = set(there[0]).intersection(*there[1:])
     for what in sorted(common - here.keys()):
-        if what.startswith("input") and f"length of {what}" not in here:
+        path = what.removeprefix("items in ")
+        if not _can_be_supposed(path) or f"length of {path}" in here:
+            continue
+        is_given = path.startswith("input")
+        if not is_given and f"{_step(path)}: attempts" not in here:
+            continue
+        weight = 5 if is_given or len(there) > 1 else 3
+        if path != what:
+            yield Difference(what=path, here=here.get(path, msgspec.UNSET), there="a list", weight=weight)
+        elif f"items in {path}" not in here:
             known = list(dict.fromkeys(facts[what] for facts in there))
-            usual = _listed(known) if len(known) <= FEW else f"{len(known)} values"
-            yield Difference(what=what, there=usual, weight=5)
+            yield Difference(what=what, there=_range(known), weight=weight, usual=there[0][what])
+
+
+def _can_be_supposed(what: str) -> bool:
+    """Whether it is a place in the input or an answer, and not something measured."""
+    return " " not in what and (what.startswith("input") or ".result" in what)
+
+
+def _step(what: str) -> str:
+    """The step that a fact is of."""
+    return what.rpartition(" in ")[2].rpartition(" of ")[2].partition(".result")[0].partition(":")[0]
 
 
 def _entered_us(state: RunState, name: str) -> int:
     step = state.steps.get(StepId(name))
     return state.started_us if step is None else step.scheduled_us
+
+
+def _range(known: Sequence[Fact]) -> str:
+    """What there is, in words, however many there are."""
+    if len(known) <= FEW:
+        return _listed(known)
+    numbers = [value for value in known if isinstance(value, int | float) and not isinstance(value, bool)]
+    return f"{min(numbers):,g} to {max(numbers):,g}" if len(numbers) == len(known) else f"{len(known)} values"
 
 
 def _listed(values: Sequence[Fact]) -> str:
@@ -155,3 +201,7 @@ def _spelt(value: Fact) -> str:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _kind(value: Fact) -> str:
+    return "number" if _is_number(value) else type(value).__name__

@@ -24,15 +24,14 @@ from runtime.domain.command import (
     StopStep,
 )
 from runtime.domain.event import (
-    EVENTS,
     CancelRequested,
     ErrorInfo,
-    Event,
     RunStarted,
     SignalReceived,
     StepFailed,
     StepSucceeded,
     TimerFired,
+    Usage,
 )
 from runtime.domain.human import is_expiry, step_of
 from runtime.domain.ids import DefinitionHash, RunId, StepId, state_of
@@ -40,16 +39,17 @@ from runtime.domain.journal import Entry
 from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState
 from runtime.domain.units import span
+from runtime.engine.beats import Beat, beats_of, counted_along
 from runtime.engine.signature import signature_of
+from runtime.policies.refusals import is_refusal
 
 Kind = Literal[
     "failed", "refused", "late", "unanswered", "judged", "undecided", "replanned", "cancelled", "interrupted"
 ]
 PAUSE_US = 2_000_000
 """How long nothing may be done with a step that is under way before somebody must have stopped the process."""
-REFUSALS = ("budget.", "egress.", "redaction.", "airgap.", "residency.")
-"""How the codes of errors begin by which a policy says no."""
-REFUSED = frozenset({"model.all_refused", "tool.not_granted", "tool.unknown", "tool.refused", "workflow.refused"})
+GOOD_PART = 10
+"""One part in so many of what ran out: tries that took as much had a share in it."""
 LATE = frozenset({"step.timeout", "run.timeout", "tree.timeout"})
 _ROUND = re.compile(r"\(round [0-9]+ of [0-9]+\)$")
 
@@ -105,15 +105,6 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
         return signature_of(self.first.error, self.first.place, self.first.definition)
 
 
-class _Beat(msgspec.Struct, frozen=True):
-    """An event and what was decided on it."""
-
-    seq: int
-    at_us: int
-    event: Event
-    commands: tuple[Command, ...]
-
-
 def cause_of(history: History) -> Cause | None:
     """Why the run failed or was cancelled; None for one that has not."""
     if history.state.status not in ("failed", "cancelled"):
@@ -126,9 +117,11 @@ def cause_of(history: History) -> Cause | None:
 class _Walk:
     """One journal, walked back from its end."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, *, out_of: str = "") -> None:
+        """`out_of`: the step whose time was over when the run, a part of it, was stopped."""
         self._history = history
-        self._beats = _beats(history.entries)
+        self._out_of = out_of
+        self._beats = beats_of(history.entries)
         self._begun: dict[tuple[str, int], int] = {}
         """(step, attempt) → the beat in which it was decided on."""
         self._agents: dict[tuple[str, int], str] = {}
@@ -136,20 +129,79 @@ class _Walk:
         self._signals: dict[str, AwaitSignal] = {}
         self._answers: dict[int, str] = {}
         """Beat of a signal → the step that it answered."""
+        self._along = counted_along(self._beats)
         self.pauses: list[Link] = []
         for number, beat in enumerate(self._beats):
             self._note(number, beat)
 
     def chain(self) -> list[Link]:
-        """The links, first to last."""
-        links: list[Link] = []
-        number: int | None = len(self._beats) - 1
-        while number is not None:
-            links = [*self._links(number), *links]
-            number = self._before(number)
-        return _merged(links)
+        """The links, first to last, without what was made good before the run failed of something else."""
+        found = {number: self._links(number) for number in self._way()}
+        kept: list[Link] = []
+        good: set[tuple[str, str]] = set()
+        for number, links in reversed(found.items()):
+            who = self._subject(number)
+            if not links:
+                good.add(who)
+            elif who in good and who[0]:
+                kept = [*links, *kept] if self._took_much(who, found) else kept
+            elif not (kept and self._is_answered(number, links[-1]) and _is_of_itself(kept[0])):
+                kept = [*links, *kept]
+        return _merged(kept)
 
-    def _note(self, number: int, beat: _Beat) -> None:
+    def _way(self) -> list[int]:
+        """The beats on the way to the end, in order: each that led to one of them, or counted along with it."""
+        way: set[int] = set()
+        ahead = [len(self._beats) - 1]
+        while ahead:
+            number = ahead.pop()
+            if number not in way:
+                way.add(number)
+                before = self._before(number)
+                ahead += [*self._along[number], *([] if before is None else [before])]
+        return sorted(way)
+
+    def _subject(self, number: int) -> tuple[str, str]:
+        """Of which state a beat is, and of which agent."""
+        match self._beats[number].event:
+            case StepFailed(step=step, attempt=attempt) | StepSucceeded(step=step, attempt=attempt):
+                return state_of(step), self._agents.get((step, attempt), "")
+            case TimerFired(timer=timer):
+                return state_of(StepId(step_of(timer) or timer)), ""
+            case SignalReceived():
+                return state_of(StepId(self._answers.get(number, ""))), ""
+        return "", ""
+
+    def _is_answered(self, number: int, link: Link) -> bool:
+        """Whether the step has an answer all the same: of an agent that took over, or of the other items."""
+        event = self._beats[number].event
+        if link.kind in ("judged", "replanned") or not isinstance(event, StepFailed | StepSucceeded | TimerFired):
+            return False
+        step = step_of(event.timer) or event.timer if isinstance(event, TimerFired) else event.step
+        return any(isinstance(each.event, StepSucceeded) and each.event.step == step for each in self._beats[number:])
+
+    def _took_much(self, who: tuple[str, str], found: Mapping[int, Sequence[Link]]) -> bool:
+        """Whether tries that were made good took a good part of the time, money or steps that ran out in the end."""
+        last = len(self._beats) - 1
+        code = found[last][-1].error.code if found[last] else ""
+        if code in LATE:
+            taken = {number: beat.at_us - self._begun_us(number) for number, beat in enumerate(self._beats)}
+            total = self._beats[last].at_us - self._beats[0].at_us
+        elif code.startswith("budget."):
+            taken = {number: _paid(beat, self._history.state.usage) for number, beat in enumerate(self._beats)}
+            total = sum(taken.values())
+        elif code == "plan.too_long":
+            taken, total = dict.fromkeys(found, 1), len(found)
+        else:
+            return False
+        tries = sum(taken[number] for number in found if found[number] and self._subject(number) == who)
+        return tries > 0 and tries * GOOD_PART >= total
+
+    def _begun_us(self, number: int) -> int:
+        before = self._before(number)
+        return self._beats[number if before is None else before].at_us
+
+    def _note(self, number: int, beat: Beat) -> None:
         if isinstance(beat.event, SignalReceived):
             waiting = [step for step, wait in self._signals.items() if wait.signal == beat.event.name]
             if waiting:
@@ -176,7 +228,7 @@ class _Walk:
                 return self._last_begun(step_of(timer))
             case TimerFired(timer=timer) if timer != RUN_TIMER:
                 return self._begun.get((timer, 1))
-            case TimerFired():
+            case TimerFired() | CancelRequested():
                 return next((self._last_begun(step) for step in self._open_at(self._beats[number].seq)), None)
             case SignalReceived():
                 return self._last_begun(self._answers.get(number, ""))
@@ -190,24 +242,29 @@ class _Walk:
                 self._look_for_pause(beat, f"{step}/{attempt}", beat.event.duration_ms)
                 agent = self._agents.get((step, attempt), "")
                 link = self._link(beat, _kind(error), error, step=step, agent=agent)
-                return [*self._within(step, attempt), link]
+                return [*self._within(step, attempt, link.kind), link]
             case StepSucceeded(step=step, attempt=attempt):
                 self._look_for_pause(beat, f"{step}/{attempt}", beat.event.duration_ms)
-                return self._judged(beat, step, self._agents.get((step, attempt), ""))
+                lost = self._lost(step, attempt)
+                if self._along[number] and beat.failing:  # not its answer was it, but those that had failed before
+                    step = StepId("")
+                return lost or self._judged(beat, step, self._agents.get((step, attempt), ""))
             case SignalReceived():
                 return self._judged(beat, self._answers.get(number, ""), "")
             case TimerFired(timer=timer):
                 return self._timed_out(beat, timer)
+            case CancelRequested() if self._out_of:
+                return self._stopped(beat, "step.timeout", f"the time of step {self._out_of!r} was over")
             case CancelRequested(reason=reason, actor=actor):
                 said = f"{actor or 'somebody'} cancelled the run" + (f": {reason}" if reason else "")
                 return [self._link(beat, "cancelled", ErrorInfo("run.cancelled", said))]
-            case RunStarted() if finish := _failing(beat):
+            case RunStarted() if finish := beat.failing:
                 return [self._link(beat, "undecided", _error_of(finish))]
         return []
 
-    def _judged(self, beat: _Beat, step: str, agent: str) -> list[Link]:
+    def _judged(self, beat: Beat, step: str, agent: str) -> list[Link]:
         """An answer that was not good enough, or on which nothing could be decided."""
-        finish, why = _failing(beat), _why(beat.commands)
+        finish, why = beat.failing, _why(beat.commands)
         if finish is not None:
             error = _error_of(finish)
             kind: Kind = "judged" if error.code.startswith(("quality.", "gate.", "replan.")) else "undecided"
@@ -222,18 +279,14 @@ class _Walk:
             return [self._link(beat, "judged", ErrorInfo("plan.refused", why), step=step, agent=agent)]
         return []
 
-    def _timed_out(self, beat: _Beat, timer: str) -> list[Link]:
+    def _timed_out(self, beat: Beat, timer: str) -> list[Link]:
         late_us = beat.at_us - self._due_us.get(timer, beat.at_us)
         slept = self._pause(beat, late_us) if late_us >= PAUSE_US else None
         wait = self._signals.get(timer)
         if timer == RUN_TIMER:
-            finish = _failing(beat)
+            finish = beat.failing
             error = ErrorInfo("run.timeout", "the run took too long") if finish is None else _error_of(finish)
-            busy = self._open_at(beat.seq)
-            told = ErrorInfo(
-                error.code, f"{error.message}; under way then: {', '.join(busy)}" if busy else error.message
-            )
-            links = [self._link(beat, "late", told, step=busy[0] if busy else "")]
+            links = self._stopped(beat, error.code, error.message)
         elif (task := self._signals.get(step_of(timer))) is not None:
             links = [self._link(beat, "unanswered", _expired(task), step=task.step)] if is_expiry(timer) else []
         elif wait is not None:
@@ -265,28 +318,50 @@ class _Walk:
     def _last_begun(self, step: str) -> int | None:
         return max((beat for (begun, _), beat in self._begun.items() if begun == step), default=None)
 
-    def _within(self, step: StepId, attempt: int) -> tuple[Link, ...]:
-        """The chain of the run that made a step fail, where it has runs of its own."""
-        known = self._history.state.steps[step].runs or ()
-        failed = [
-            part
-            for run in known
-            if (part := self._history.parts.get(run)) is not None and _attempt_of(part) == attempt
-            if part.state.status == "failed" or (part.state.status == "cancelled" and len(known) == 1)
-        ]
-        found = cause_of(min(failed, key=lambda part: part.state.ended_us)) if failed else None
-        return () if found is None else found.chain
+    def _stopped(self, beat: Beat, code: str, message: str) -> list[Link]:
+        """A time limit that ended everything: what was under way, in the runs of steps too."""
+        busy = self._open_at(beat.seq)
+        told = f"{message}; under way then: {', '.join(busy)}" if busy else message
+        link = self._link(beat, "late", ErrorInfo(code, told), step=busy[0] if busy else "")
+        within = self._within(StepId(busy[0]), self._latest(busy[0]), "late") if busy else ()
+        return [*within, link]
 
-    def _look_for_pause(self, beat: _Beat, due: str, duration_ms: int) -> None:
+    def _within(self, step: StepId, attempt: int, kind: Kind) -> tuple[Link, ...]:
+        """The chain of the run that made a step fail, where it has runs of its own."""
+        parts = self._parts(step, attempt)
+        if failed := [part for part in parts if part.state.status == "failed" or _was_cancelled_by_hand(part)]:
+            found = cause_of(min(failed, key=lambda part: part.state.ended_us))
+            return () if found is None else found.chain
+        stopped = [part for part in parts if part.state.status == "cancelled"] if kind == "late" else []
+        return tuple(_Walk(stopped[0], out_of=step).chain()) if stopped else ()
+
+    def _lost(self, step: StepId, attempt: int) -> list[Link]:
+        """The first of the items that failed, of a step that has its answer without them."""
+        failed = [part for part in self._parts(step, attempt) if part.state.status == "failed"]
+        found = cause_of(min(failed, key=lambda part: part.state.ended_us)) if failed else None
+        if found is None:
+            return []
+        *way, last = found.chain
+        return [*way, msgspec.structs.replace(last, then=f"{step} went on without it")]
+
+    def _parts(self, step: StepId, attempt: int) -> list[History]:
+        known = self._history.state.steps[step].runs or ()
+        parts = [self._history.parts[run] for run in known if run in self._history.parts]
+        return [part for part in parts if _attempt_of(part) == attempt]
+
+    def _latest(self, step: str) -> int:
+        return max((attempt for begun, attempt in self._begun if begun == step), default=1)
+
+    def _look_for_pause(self, beat: Beat, due: str, duration_ms: int) -> None:
         idle_us = beat.at_us - duration_ms * 1_000 - self._due_us.get(due, beat.at_us)
         if idle_us >= PAUSE_US:
-            self.pauses.insert(0, self._pause(beat, idle_us))
+            self.pauses.append(self._pause(beat, idle_us))
 
-    def _pause(self, beat: _Beat, idle_us: int) -> Link:
+    def _pause(self, beat: Beat, idle_us: int) -> Link:
         said = f"nobody worked on the run for {_words(idle_us)}: the process was stopped, or had crashed"
         return self._link(beat, "interrupted", ErrorInfo("run.interrupted", said))
 
-    def _link(self, beat: _Beat, kind: Kind, error: ErrorInfo, *, step: str = "", agent: str = "") -> Link:
+    def _link(self, beat: Beat, kind: Kind, error: ErrorInfo, *, step: str = "", agent: str = "") -> Link:
         state = self._history.state
         return Link(
             run=state.run,
@@ -307,16 +382,6 @@ def _words(us: int) -> str:
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7_200 else f"{seconds // 3_600} h"
 
 
-def _beats(entries: Sequence[Entry]) -> list[_Beat]:
-    beats: list[_Beat] = []
-    for entry in entries:
-        if isinstance(entry.body, EVENTS):
-            beats.append(_Beat(entry.seq, entry.at_us, entry.body, ()))
-        elif beats:
-            beats[-1] = msgspec.structs.replace(beats[-1], commands=(*beats[-1].commands, entry.body))
-    return beats
-
-
 def _merged(links: Sequence[Link]) -> list[Link]:
     """Attempts and rounds that came to the same thing as one link: the first of them, and how many there were."""
     merged: list[Link] = []
@@ -334,14 +399,9 @@ def _alike(link: Link) -> tuple[object, ...]:
 
 
 def _kind(error: ErrorInfo) -> Kind:
-    if error.code.startswith(REFUSALS) or error.code in REFUSED:
+    if is_refusal(error.code):
         return "refused"
     return "late" if error.code in LATE else "failed"
-
-
-def _failing(beat: _Beat) -> FinishRun | None:
-    last = beat.commands[-1] if beat.commands else None
-    return last if isinstance(last, FinishRun) and last.status != "succeeded" else None
 
 
 def _error_of(finish: FinishRun) -> ErrorInfo:
@@ -382,6 +442,26 @@ def _acts(commands: Sequence[Command], step: str) -> Iterator[str]:
 
 def _attempt_of(part: History) -> int:
     return part.state.parent.attempt if part.state.parent else 1
+
+
+def _was_cancelled_by_hand(part: History) -> bool:
+    """Whether somebody asked for it, and not the step that it is a part of, which had ended."""
+    return part.state.status == "cancelled" and any(
+        isinstance(entry.body, CancelRequested) and entry.body.actor for entry in part.entries
+    )
+
+
+def _is_of_itself(link: Link) -> bool:
+    """Whether no answer of a step before can have led to this, however poor it was."""
+    return link.kind not in ("failed", "judged", "undecided", "replanned") or link.error.retryable
+
+
+def _paid(beat: Beat, all_of_it: Usage) -> int:
+    """What a step cost: money, or tokens where nothing of the run has a price."""
+    if not isinstance(beat.event, StepFailed | StepSucceeded):
+        return 0
+    usage = beat.event.usage
+    return usage.cost_usd_micros if all_of_it.cost_usd_micros else usage.input_tokens + usage.output_tokens
 
 
 def _expired(task: AwaitSignal) -> ErrorInfo:

@@ -10,6 +10,9 @@ ACTIONS = """
 def compose(task, ctx):
     return {"letter": "Dear " + task["name"]}
 
+def add(task, ctx):
+    return {"length": sum(len(each["text"]) for each in task)}
+
 def refund(task, ctx):
     return ctx.tool("pay_out", {"amount": task.get("amount", 0)})
 """
@@ -271,5 +274,85 @@ agents:
         chain=("custom.raised",),
         good={"name": "Ada"},
         tells=("KeyError", "input.name is missing"),
+    ),
+    "an answer without what is read of it": Break(
+        definition=f"""
+name: rating
+agents:
+  load:
+    {llm("{'^bad': {json: {price: null}}, '^(?!bad)': {json: {price: 7}}}", output_schema="{type: object}").strip()}
+  pass_on: {SAY}
+  rate: {{type: rules_engine, input: {{price: "{{{{ steps.load.price }}}}"}}, rules: [{{when: price > 5, then: dear}}]}}
+""",
+        code="condition.error",
+        step="rate",
+        kind="failed",
+        chain=("condition.error",),
+        tells=("load.result.price is null; they had 7", "--set load.result.price=7"),
+    ),
+    "a tool that is refused, and what was tried in its place": Break(
+        definition=f"""
+name: pages
+agents:
+  refund: {{type: custom, handler: "actions.py:refund", tools: [create_ticket]}}
+  say: {llm(BROKEN, retry="{max_attempts: 1}")}
+planner:
+  type: behavior_tree
+  root: {{type: selector, children: [{{type: action, agent: refund}}, {{type: action, agent: say}}]}}
+""",
+        code="tool.not_granted",
+        step="refund",
+        kind="refused",
+        chain=("tool.not_granted", "model.broken"),
+        tells=("audit list --refused", "step 'say' failed"),
+    ),
+    "a branch that failed before the others were done": Break(
+        definition=f"""
+name: sources
+agents:
+  database: {llm(BROKEN, retry="{max_attempts: 1}")}
+  cache: {llm("{'.*': {text: hello, delay_ms: 30}}")}
+planner:
+  type: behavior_tree
+  root: {{type: parallel_all, children: [{{type: action, agent: database}}, {{type: action, agent: cache}}]}}
+""",
+        code="model.broken",
+        step="database",
+        kind="failed",
+        chain=("model.broken", "tree.failed"),
+        tells=("the run could not go on",),
+    ),
+    "a step's time, spent within the run that it has": Break(
+        definition=f"""
+name: outer
+agents:
+  check:
+    type: workflow
+    workflow: {{name: inner, agents: {{quick: {SAY}, look: {llm(SLOW)}}}}}
+    timeout: 200ms
+    retry: {{max_attempts: 1}}
+""",
+        code="step.timeout",
+        step="look",
+        kind="late",
+        chain=("step.timeout", "step.timeout"),
+        tells=("step 'look' of workflow inner ran out of time", "step 'check' ran out of time"),
+    ),
+    "an item that was done without": Break(
+        definition=f"""
+name: total
+agents:
+  price: {llm(BROKEN, retry="{max_attempts: 1}").replace("input.text", "input")}
+  each: {{type: map, over: "{{{{ input.items }}}}", agent: price, min_success_ratio: 0.5}}
+  add: {{type: custom, handler: "actions.py:add", input: "{{{{ steps.each.results }}}}"}}
+planner: {{type: sequential, agents: [each, add]}}
+""",
+        code="model.broken",
+        step="price",
+        kind="failed",
+        chain=("model.broken", "custom.raised"),
+        bad={"items": ["fine", "bad"]},
+        good={"items": ["fine", "well"]},
+        tells=("each went on", "step 'add' failed"),
     ),
 }

@@ -1,13 +1,15 @@
 """Root causes: what a signature leaves out, what tells runs apart, and the way back from the end."""
 
 import pytest
+from msgspec import UNSET
 
-from runtime.domain.command import AwaitSignal, FinishRun, SetTimer, StartStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep
 from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.human import Level, Terms
-from runtime.domain.ids import DefinitionHash, RunId, StepId
+from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry
 from runtime.domain.run import RunState, fold
+from runtime.domain.tree import TreeMemory
 from runtime.engine.contrast import differences
 from runtime.engine.root_cause import Cause, History, cause_of
 from runtime.engine.signature import normalised, signature_of
@@ -39,8 +41,12 @@ def fails(step: str, code: str, attempt: int = 1) -> StepFailed:
     return StepFailed(step=StepId(step), error=ErrorInfo(code, f"{code} happened"), attempt=attempt)
 
 
-def answers(step: str, output: object = None) -> StepSucceeded:
-    return StepSucceeded(step=StepId(step), output=output)  # type: ignore[arg-type]  # it is JSON
+def answers(step: str, output: object = None, *, attempt: int = 1) -> StepSucceeded:
+    return StepSucceeded(step=StepId(step), output=output, attempt=attempt)  # type: ignore[arg-type]  # it is JSON
+
+
+def kept(statuses: str) -> KeepTree:
+    return KeepTree(memory=TreeMemory(statuses=statuses))
 
 
 def ends(code: str) -> FinishRun:
@@ -84,6 +90,85 @@ def test_attempts_that_come_to_the_same_are_one_link() -> None:
     assert [("x.busy", 2), ("budget.exceeded", 1)] == codes(cause)
     assert cause is not None
     assert "refused" == cause.chain[-1].kind
+
+
+@pytest.mark.parametrize("code", ["tool.denied", "tool.not_for_role", "mcp.not_approved", "sql.read_only"])
+def test_what_a_policy_forbade_was_refused(code: str) -> None:
+    """It did not break: who reads of a failure looks for something to repair."""
+    cause = cause_of(journal(started(), starts("a"), fails("a", code), ends(code)))
+    assert cause is not None
+    assert "refused" == cause.first.kind
+
+
+def test_what_was_made_good_is_no_cause_of_what_failed_later() -> None:
+    """A service was busy once and answered at the second try; the report failed of itself."""
+    cause = cause_of(
+        journal(
+            started(), starts("fetch"), fails("fetch", "x.busy"), starts("fetch", 2), answers("fetch", attempt=2),
+            starts("report"), fails("report", "y.own"), ends("y.own"),
+        )
+    )  # fmt: skip
+    assert [("y.own", 1)] == codes(cause)
+
+
+@pytest.mark.parametrize(("took_s", "chain"), [(6, ["step.timeout", "run.timeout"]), (0.5, ["run.timeout"])])
+def test_tries_that_took_a_good_part_of_the_time_have_a_share_in_its_end(took_s: float, chain: list[str]) -> None:
+    """Nobody mends the step that was under way by chance when the time had gone elsewhere."""
+    found = journal(
+        started(), SetTimer(timer="run", delay_ms=10_000), starts("fetch"), (took_s, fails("fetch", "step.timeout")),
+        starts("fetch", 2), answers("fetch", attempt=2), starts("work"), (10 - took_s, TimerFired(timer="run")),
+        ends("run.timeout"),
+    )  # fmt: skip
+    assert chain == [code for code, _ in codes(cause_of(found))]
+
+
+@pytest.mark.parametrize(("is_retryable", "chain"), [(False, ["x.down", "y.own"]), (True, ["y.own"])])
+def test_a_poor_answer_leads_to_failures_that_look_at_it(*, is_retryable: bool, chain: list[str]) -> None:
+    """Another agent took over and said less; that a server was busy later is not its doing."""
+    poor = StartStep(step=StepId("ask"), attempt=2, agent=AgentId("guess"), why="'ask' failed")
+    later = StepFailed(step=StepId("use"), error=ErrorInfo("y.own", "", retryable=is_retryable))
+    found = journal(
+        started(), starts("ask"), fails("ask", "x.down"), poor, answers("ask", attempt=2), starts("use"), later,
+        ends("y.own"),
+    )  # fmt: skip
+    assert chain == [code for code, _ in codes(cause_of(found))]
+
+
+def test_what_a_parallel_counted_together_is_on_the_way_together() -> None:
+    """It failed of both, and waited for the second; the first is the earlier one."""
+    cause = cause_of(
+        journal(
+            started(), starts("db"), starts("cache"), kept("rrr"), fails("db", "x.down"), kept("rfr"),
+            fails("cache", "y.down"), ends("y.down"),
+        )
+    )  # fmt: skip
+    assert [("x.down", 1), ("y.down", 1)] == codes(cause)
+
+
+def test_an_answer_that_comes_last_is_not_what_a_parallel_failed_of() -> None:
+    """It waited for all of its children, and a selector tried the next thing then."""
+    both = (started(), starts("a"), starts("b"), kept("rrrri"), fails("a", "x.first"), kept("rrfri"), answers("b"))
+    assert [("x.first", 1), ("tree.failed", 1)] == codes(cause_of(journal(*both, ends("tree.failed"))))
+    cause = cause_of(journal(*both, starts("c"), kept("rfiir"), fails("c", "x.last"), ends("x.last")))
+    assert [("x.first", 1), ("x.last", 1)] == codes(cause)
+
+
+@pytest.mark.parametrize(
+    ("after_a", "begun"),
+    [
+        pytest.param("rrsirr", (), id="it was forced to success"),
+        pytest.param("rrfrrr", (starts("plan_b"),), id="something else was tried in its place"),
+    ],
+)
+def test_a_failure_that_a_tree_got_over_is_no_cause(after_a: str, begun: tuple[Body, ...]) -> None:
+    """Another branch failed meanwhile."""
+    cause = cause_of(
+        journal(
+            started(), starts("a"), starts("b"), kept("rrrirr"), fails("a", "x.other"), *begun, kept(after_a),
+            fails("b", "y.own"), ends("y.own"),
+        )
+    )  # fmt: skip
+    assert [("y.own", 1)] == codes(cause)
 
 
 def test_time_in_which_nobody_worked_is_told() -> None:
@@ -160,6 +245,27 @@ def test_what_only_the_failed_run_has_is_told_and_nothing_else() -> None:
     assert "input.who" in found
     assert (0, "2") == found["items in look.result.hits"]
     assert {"input.lang", "length of input.text", "input.who", "items in look.result.hits"} == found.keys()
+
+
+def test_a_value_of_another_kind_comes_first_and_once() -> None:
+    """However many values the others had; a step that only hands it on says nothing new."""
+    fine = [run_of({"item": f"item {n}"}, {"price": n, "rows": [n], "who": "ada"}) for n in range(1, 9)]
+    failed = run_of({"item": "gear"}, {"price": None, "copy": {"price": None}, "rows": None})
+    found = differences(failed, fine, until_us=0)
+    assert [
+        ("look.result.price", None, "1 to 8", 1),
+        ("look.result.rows", None, "a list", UNSET),
+        ("look.result.who", UNSET, "'ada'", "ada"),
+    ] == [(each.what, each.here, each.there, each.usual) for each in found]
+
+
+def test_to_be_quicker_is_nothing_to_tell() -> None:
+    """What takes a second at its first run takes less at each further one."""
+    slow, quick = (run_of({}, {}), run_of({}, {}))
+    slow.steps[StepId("look")].duration_ms = 9_000
+    quick.steps[StepId("look")].duration_ms = 200
+    assert [] == differences(quick, [slow], until_us=0)
+    assert ["look: took ms"] == [each.what for each in differences(slow, [quick], until_us=0)]
 
 
 def test_nothing_is_different_from_itself() -> None:
