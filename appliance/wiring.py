@@ -9,8 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from appliance.audit.checkpoints import Checkpoints
-from appliance.audit.keys import AuditKeys
+from appliance.audit.checkpoints import checkpoints_of
 from appliance.audit.notes import take_in
 from appliance.bus import BusDesk, Publish
 from appliance.config.costs import budgets_of
@@ -312,12 +311,10 @@ class Appliance:
 
     async def _open_audit(self, audit: AuditLog) -> None:
         """Go on with the audit log, in its present format, signed as the settings say."""
-        await audit.take_over()
+        taken_over = await audit.take_over()
         await take_in(self.settings.data, audit)
-        keys, given = AuditKeys(self.settings), self.settings.audit
-        keys.make()
-        signing = Checkpoints(audit, keys, self.clock, every_s=given.checkpoint_s, anchor=given.anchor)
-        signing.start()
+        signing = checkpoints_of(self.settings, audit, self.clock)
+        await signing.start(is_taken_over=bool(taken_over))
         self._opened.push_async_callback(signing.stop)
         if changed := changed_settings(self.settings.data, os.environ):
             await audit.append(changed)

@@ -6,14 +6,28 @@ import asyncio
 import logging
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance.audit.anchors import UPLINK, Anchor
 from appliance.audit.keys import AuditKeys
 from runtime.errors import AgentFlowError
 from runtime.ports import Clock
-from runtime.store.audit import AuditLog
+from runtime.store.audit import AuditLog, overdue_s
+
+if TYPE_CHECKING:
+    from appliance.config.settings import Settings
 
 log = logging.getLogger(__name__)
+
+
+def checkpoints_of(settings: Settings, audit: AuditLog, clock: Clock) -> Checkpoints:
+    """What signs this log as the settings say, with the key of this appliance, which is made where there is none.
+
+    Raises what writing a file raises.
+    """
+    keys, given = AuditKeys(settings), settings.audit
+    keys.make()
+    return Checkpoints(audit, keys, clock, every_s=given.checkpoint_s, anchor=given.anchor)
 
 
 class Checkpoints:
@@ -28,8 +42,12 @@ class Checkpoints:
         self._anchor = Anchor(Path(anchor).expanduser()) if anchor not in ("", UPLINK) else None
         self._signing: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Sign from now on."""
+    async def start(self, *, is_taken_over: bool = False) -> None:
+        """Sign what a process that was killed left unsigned, and from now on.
+
+        `is_taken_over`: the log had another format until now, and no checkpoints.
+        """
+        await self.sign(within_s=0.0 if is_taken_over else None)
         if self._every_s:
             self._signing = asyncio.create_task(self._sign_for_ever(), name="audit-checkpoints")
 
@@ -42,12 +60,18 @@ class Checkpoints:
             self._signing = None
         await self.sign()
 
-    async def sign(self) -> None:
-        """Sign every chain that has grown. What goes wrong is told in the log: what runs need not end for it."""
+    async def sign(self, *, within_s: float | None = None) -> None:
+        """Sign every chain that has grown. What goes wrong is told in the log: what runs need not end for it.
+
+        `within_s`: how long records may have stayed unsigned; None: as often as they are signed says.
+        """
+        within_s = overdue_s(self._every_s) if within_s is None else within_s
         for head in await self._audit.heads():
+            if head.signed == head.size:
+                continue
             try:
                 named = self._keys.named(head.tenant)
-                kept = await self._audit.sign(head.tenant, named, self._keys.key.sign)
+                kept = await self._audit.sign(head.tenant, named, self._keys.key.sign, within_s=within_s)
                 if kept is not None and self._anchor is not None:
                     await asyncio.to_thread(self._anchor.keep, head.tenant, kept.note)
             except AgentFlowError as error:

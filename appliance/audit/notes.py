@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from appliance.audit.checkpoints import checkpoints_of
 from redaction.doors.local import LocalDoor
 from runtime.audit.levels import Levels
 from runtime.domain.audit import AuditEntry
@@ -118,9 +119,10 @@ async def _append(settings: Settings, lock: DataLock, entry: AuditEntry) -> None
     await database.start()
     try:
         log = AuditLog(database, SystemClock().now_us, Levels(settings.audit.levels))
-        await log.take_over()
+        taken_over = await log.take_over()
         await take_in(data, log)
         await log.append(entry)
+        await checkpoints_of(settings, log, SystemClock()).sign(within_s=0.0 if taken_over else None)
     finally:
         await database.stop()
 

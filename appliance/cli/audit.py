@@ -200,7 +200,8 @@ def _told(chain: "ChainReport") -> str:
     from appliance.cli.units import counted
 
     records = counted(chain.records, "record")
-    whole = f"{records}, all whole · checkpoints {chain.checkpoints:,} · journal hashes {chain.entries:,}"
+    signed = f"all whole · checkpoints {chain.checkpoints:,}" if chain.checkpoints else "which fit · signed by nothing"
+    whole = f"{records}, {signed} · journal hashes {chain.entries:,}"
     if chain.fault:
         return f"broken: {chain.tenant}: {chain.fault}; whole before it: {records}"
     outside = f" · anchored at {chain.anchored:,}" if chain.anchored is not None else ""

@@ -12,9 +12,12 @@ from appliance.cli.context import Af
 from runtime.audit.note import NoteKey, key_of, parsed, text_of
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import Corrupt, NotFound
-from runtime.store.audit_check import ChainReport, check, tenants
+from runtime.store.audit import AuditLog, no_chain, overdue_s
+from runtime.store.audit_check import ChainReport, check, lost, tenants
 from runtime.store.signing import verify_ed25519
 from runtime.store.verification import verify_rows
+
+_ANCHORED = "there is no audit log here, and a checkpoint of one is kept outside"
 
 
 class AuditReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +47,8 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
             "not held beside a checkpoint that is kept outside, so a log that was replaced whole looks whole; see "
             "`af audit anchor`"
         )
-    chains: list[ChainReport] = []
-    entries, journal = 0, None
+    chains, entries, journal = list[ChainReport](), 0, None
+    within_s = overdue_s(af.settings.audit.checkpoint_s)
     async with open_log(af) as log:
         names = [] if log is None else [name for name in await log.aside(tenants) if tenant in (None, name)]
         kept = fetched
@@ -53,27 +56,50 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
             kept = {} if place is None else _kept_outside(Anchor(place), keys, [*names, tenant or DEFAULT_TENANT])
         for name in names + [name for name in kept if name not in names and tenant in (None, name)]:
             key = _key(keys, name, vkey, notes)
-            work = partial(check, tenant=name, key=key, verify=verify_ed25519, outside=kept.get(name))
+            work = partial(
+                check, tenant=name, key=key, verify=verify_ed25519, outside=kept.get(name), within_s=within_s
+            )
             chains.append(_gone(name) if log is None else await log.aside(work))
+        if tenant is not None and not chains:
+            raise no_chain(tenant)
         if log is not None and tenant is None:
-            try:
-                entries = (await log.aside(verify_rows)).entries
-            except Corrupt as error:
-                journal = error.message
-            if entries and not chains:
-                chains.append(_gone(DEFAULT_TENANT, f"the journal has {entries:,} entries"))
-    notes += [
-        f"{chain.tenant}: no checkpoint in it is signed; one is whenever an appliance stops that wrote to it"
-        for chain in chains
-        if chain.records and not chain.checkpoints and not chain.fault
-    ]
+            entries, journal = await _check_beside(log, chains)
     return AuditReport(
         is_whole=journal is None and all(chain.fault is None for chain in chains),
         chains=chains,
         entries=entries,
         journal=journal,
-        notes=notes,
+        notes=[*dict.fromkeys(notes), *_unproven(chains, None if place is None else str(place))],
     )
+
+
+async def _check_beside(log: AuditLog, chains: list[ChainReport]) -> tuple[int, str | None]:
+    """Check that no chain is missing, which adds a report where one is, and the journal: how many of its entries fit,
+    and what is wrong with it."""
+    entries, journal = 0, None
+    if fault := await log.aside(lost):
+        chains.append(_gone("audit log", fault))
+    try:
+        entries = (await log.aside(verify_rows)).entries
+    except Corrupt as error:
+        journal = error.message
+    if entries and not chains:
+        chains.append(_gone(DEFAULT_TENANT, f"there is no audit log here, and the journal has {entries:,} entries"))
+    return entries, journal
+
+
+def _unproven(chains: list[ChainReport], place: str | None) -> list[str]:
+    """What nothing vouches for, of chains that are whole in themselves."""
+    whole = [chain for chain in chains if chain.records and not chain.fault]
+    return [
+        f"{chain.tenant}: no checkpoint in it is signed; one is whenever an appliance stops that wrote to it"
+        for chain in whole
+        if not chain.checkpoints
+    ] + [
+        f"{chain.tenant}: not held beside a checkpoint that is kept outside: {place} has none of it"
+        for chain in whole
+        if place is not None and chain.anchored is None
+    ]
 
 
 async def _kept_elsewhere(af: Af, tenant: str | None) -> dict[str, str]:
@@ -109,9 +135,8 @@ def _kept_outside(anchor: Anchor, keys: AuditKeys, names: list[str]) -> dict[str
         return {names[-1]: note}
 
 
-def _gone(tenant: str, trace: str = "a checkpoint of one is kept outside") -> ChainReport:
-    """The report of a log that is not there. `trace`: what says that it was."""
-    fault = f"there is no audit log here, and {trace}"
+def _gone(tenant: str, fault: str = _ANCHORED) -> ChainReport:
+    """The report of a log that is not there."""
     return ChainReport(tenant=tenant, records=0, root="", checkpoints=0, entries=0, fault=fault, anchored=None)
 
 
@@ -120,6 +145,9 @@ def _key(keys: AuditKeys, tenant: str, vkey: str | None, notes: list[str]) -> No
         return key_of(vkey)
     try:
         return keys.named(tenant)
-    except NotFound as error:
-        notes.append(f"signatures were not looked at: {error.message}; or name the key with --key")
+    except NotFound:
+        notes.append(
+            f"signatures were not looked at: {keys.path} does not exist; put it back, or name its public half with "
+            "--key, as `af audit key` printed it"
+        )
         return None

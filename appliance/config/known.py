@@ -365,7 +365,7 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting("audit.levels", audit_levels, {}, "tenant, tenant/tool, * or */tool → none, basic or full"),
     Setting("audit.key_file", text, "", "the key that signs the audit log; empty: auth/audit.key in the data folder"),
     Setting("audit.origin", origin, "", "what verifiers of the audit log call this appliance; empty: made of its key"),
-    Setting("audit.checkpoint_s", seconds, 60.0, "how often the audit log is signed; 0: only when stopping"),
+    Setting("audit.checkpoint_s", seconds, 60.0, "how often the audit log is signed; 0: only at the start and end"),
     Setting(
         "audit.anchor", text, "", "file or folder that gets each signed checkpoint; uplink: the broker; empty: none"
     ),

@@ -144,7 +144,7 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     """What verifiers call this appliance; empty: a name made of the key."""
     checkpoint_s: float = 60.0
-    """How often the ends of the chains are signed; 0: only when the appliance stops."""
+    """How often the ends of the chains are signed; 0: only when the appliance starts and stops."""
     anchor: str = ""
     """A file or folder outside the data folder that gets a copy of each checkpoint; `uplink`: the broker gets one every
     so often; empty: none."""

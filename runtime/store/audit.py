@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.audit.chain import FIRST_PREV, Line, first_break
@@ -34,6 +35,8 @@ class ChainHead(NamedTuple):
     tenant: TenantId
     size: int
     root: bytes
+    signed: int = 0
+    """How many of its records the last checkpoint covers."""
 
 
 class Kept(NamedTuple):
@@ -90,14 +93,17 @@ class AuditLog:
         """The signed checkpoints of a tenant, oldest first."""
         return await self._database.read(lambda connection: checkpoints(connection, tenant))
 
-    async def sign(self, tenant: TenantId, key: NoteKey, sign: Sign) -> Kept | None:
+    async def sign(self, tenant: TenantId, key: NoteKey, sign: Sign, *, within_s: float = 0) -> Kept | None:
         """Sign where a chain ends now, and keep it; None where nothing was added since the last time.
 
         What is signed begins with what was signed before: it is worked out from there. Raises Corrupt when the chain
-        does not go on from its last checkpoint, and signs nothing then.
+        does not go on from its last checkpoint, or stayed without one for longer than `within_s` (0: however long), and
+        signs nothing then.
         """
         at_us = self._now_us()
-        return await self._database.write(lambda connection: _sign(connection, tenant, key, sign, at_us=at_us))
+        return await self._database.write(
+            lambda connection: _sign(connection, tenant, key, sign, at_us=at_us, within_s=within_s)
+        )
 
     async def aside(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run long work on a reading connection of its own."""
@@ -113,8 +119,14 @@ class AuditLog:
 
 def heads(connection: sqlite3.Connection) -> Sequence[ChainHead]:
     """Where every chain ends, by tenant."""
-    rows = connection.execute("SELECT tenant, size, peaks FROM audit_chain ORDER BY tenant").fetchall()
-    return [ChainHead(TenantId(tenant), size, Growing(size, bytes(peaks)).root()) for tenant, size, peaks in rows]
+    rows = connection.execute(
+        "SELECT tenant, size, peaks, (SELECT max(size) FROM audit_checkpoint WHERE chain = key) FROM audit_chain "
+        "ORDER BY tenant"
+    ).fetchall()
+    return [
+        ChainHead(TenantId(tenant), size, Growing(size, bytes(peaks)).root(), signed or 0)
+        for tenant, size, peaks, signed in rows
+    ]
 
 
 def rows_behind(connection: sqlite3.Connection, tenant: str, after_seq: int, limit: int) -> Sequence[AuditRow]:
@@ -190,16 +202,55 @@ def signed_now(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, s
     return signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
 
 
+def overdue(connection: sqlite3.Connection, tenant: str, within_s: float) -> str:
+    """What tells that records behind the last checkpoint stayed without one for longer; empty: nothing.
+
+    Their longest pause does not count: a clock may have been set then, or the machine have slept. Raises Corrupt.
+    """
+    chain, size = connection.execute("SELECT key, size FROM audit_chain WHERE tenant = ?", (tenant,)).fetchone()
+    of = "SELECT max(size) FROM audit_checkpoint WHERE chain = ? AND size <= ?"
+    signed = connection.execute(of, (chain, size)).fetchone()[0] or 0
+
+    def times(where: str, *seqs: int) -> list[int]:
+        read = f"SELECT seq, record, leaf, x'' FROM audit_record WHERE chain = ? AND {where} ORDER BY seq"
+        return [AuditRow(*row).at_us for row in connection.execute(read, (chain, *seqs))]
+
+    ends = times("seq IN (?, ?)", signed + 1, size)
+    if not ends or ends[-1] - ends[0] <= within_s * 1e6:
+        return ""
+    every = times("seq > ? AND seq <= ?", signed, size)
+    found_s = (every[-1] - every[0] - max(after - before for before, after in pairwise(every))) / 1e6
+    if found_s <= within_s:
+        return ""
+    return f"the records behind {signed} were written for {found_s:,.0f} s, and no checkpoint is there of that time"
+
+
+def overdue_s(checkpoint_s: float) -> float:
+    """How long records may stay unsigned at the most where they are signed so often; 0: for ever.
+
+    Twice as long, and ten minutes for a machine that cannot keep up.
+    """
+    return 2 * checkpoint_s + 600 if checkpoint_s else 0.0
+
+
 def root_at(connection: sqlite3.Connection, tenant: TenantId, size: int) -> bytes:
     """The root of a chain's first records."""
     return root_of(leaves(connection, tenant, 0, size))
 
 
-def _sign(connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, sign: Sign, *, at_us: int) -> Kept | None:
+def _sign(
+    connection: sqlite3.Connection, tenant: TenantId, key: NoteKey, sign: Sign, *, at_us: int, within_s: float
+) -> Kept | None:
     found = _grown(connection, tenant)
     if found is None or found[2]:
         return None
     chain, tree, _ = found
+    if within_s and (fault := overdue(connection, tenant, within_s)):
+        raise Corrupt(
+            "audit.overdue",
+            f"in the audit log of tenant {tenant!r} {fault}: it was taken away, so nothing more is signed; run "
+            "`af audit verify`, and keep journal.db as it is",
+        )
     note = signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
     peaks = b"".join(tree.peaks)
     connection.execute("INSERT INTO audit_checkpoint VALUES(?,?,?,?,?)", (chain, tree.size, at_us, peaks, note))

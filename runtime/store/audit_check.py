@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from runtime.audit.described import journal_hash
-from runtime.audit.note import NoteKey, Verify, checkpoint_in
+from runtime.audit.note import Checkpoint, NoteKey, Verify, checkpoint_in, parsed, text_of
 from runtime.audit.record import AuditRow, Checking, entry_in
 from runtime.audit.tree import Growing
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
-from runtime.store.audit import Kept, checkpoints
+from runtime.store.audit import Kept, checkpoints, overdue
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,17 +60,43 @@ def tenants(connection: sqlite3.Connection) -> list[str]:
     return [tenant for (tenant,) in connection.execute("SELECT tenant FROM audit_chain ORDER BY tenant")]
 
 
+_CHAINS = """
+WITH RECURSIVE chain(key) AS (
+  SELECT min(chain) FROM {table}
+  UNION ALL SELECT (SELECT min(chain) FROM {table} WHERE chain > key) FROM chain WHERE key IS NOT NULL
+) SELECT count(*) FROM chain WHERE key IS NOT NULL AND key NOT IN (SELECT key FROM audit_chain)"""
+
+
+def lost(connection: sqlite3.Connection) -> str | None:
+    """What tells that a tenant's chain was taken out of the list of chains; None: nothing."""
+    for table in ("audit_record", "audit_checkpoint"):
+        if connection.execute(_CHAINS.format(table=table)).fetchone()[0]:
+            return f"{table} has rows of a chain that the list of chains does not have: it was taken out there"
+    listed, last = connection.execute("SELECT count(*), coalesce(max(key), 0) FROM audit_chain").fetchone()
+    return f"{last - listed} of {last} chains were taken away" if last != listed else None
+
+
 def check(
-    connection: sqlite3.Connection, tenant: str, *, key: NoteKey | None, verify: Verify, outside: str | None = None
+    connection: sqlite3.Connection,
+    tenant: str,
+    *,
+    key: NoteKey | None,
+    verify: Verify,
+    outside: str | None = None,
+    within_s: float = 0,
 ) -> ChainReport:
-    """Check one chain from its first record to its end. `key`: what its checkpoints are signed with; None: they are
-    not looked at. `outside`: a signed checkpoint that was kept elsewhere."""
+    """Check one chain from its first record to its end.
+
+    `key`: what its checkpoints are signed with; None: only their roots are compared. `outside`: a signed checkpoint
+    that was kept elsewhere. `within_s`: how long records may have stayed unsigned; 0: for ever.
+    """
     chain = _Chain(connection, tenant)
     signed, anchored, fault = 0, None, None
     try:
         roots, anchored = _signed_roots(connection, tenant, key, verify, outside)
         chain.go_along(roots)
         chain.require_end(roots)
+        chain.require_signed(within_s)
         signed = len(roots)
     except _Fault as found:
         fault = str(found)
@@ -128,6 +154,11 @@ class _Chain:
         if last[0] and now and last[0] > now.size:
             raise _Fault(f"record {now.size + 1} was put behind the end of the chain")
 
+    def require_signed(self, within_s: float) -> None:
+        """That a checkpoint is there of every time in which one was made. Raises _Fault."""
+        if self._end and within_s and (fault := overdue(self._connection, self._tenant, within_s)):
+            raise _Fault(f"{fault}: it was taken away")
+
     def _rows(self) -> Iterator[AuditRow]:
         """Those up to the end that was found first; more may come meanwhile."""
         place = 0
@@ -170,8 +201,6 @@ def _signed_roots(
 ) -> tuple[dict[int, tuple[str, bytes]], int | None]:
     """What was signed, by size; and the size of what is kept outside. Raises _Fault."""
     roots: dict[int, tuple[str, bytes]] = {}
-    if key is None:
-        return roots, None
     for kept in checkpoints(connection, tenant):
         size, root = _opened(kept, key, verify)
         roots[size] = ("the checkpoint", root)
@@ -179,10 +208,10 @@ def _signed_roots(
     if outside is None:
         return roots, None
     try:
-        found = checkpoint_in(outside, key, verify)
+        found = _checkpoint(outside, key, verify)
     except AgentFlowError as error:
         raise _Fault(f"the checkpoint that is kept outside is none of this log's: {error.message}") from None
-    if found.origin != key.name:
+    if key and found.origin != key.name:
         raise _Fault(f"the checkpoint that is kept outside is of {found.origin!r}, not of {key.name!r}")
     if found.size in roots and roots[found.size][1] != found.root:
         raise _Fault(f"the checkpoint that is kept outside has another root at {found.size} than the one kept here")
@@ -202,12 +231,17 @@ def _require_subtrees(connection: sqlite3.Connection, tenant: str, roots: Mappin
             raise _Fault(f"the checkpoint at {size} has other subtrees beside it than it signs: they were changed")
 
 
-def _opened(kept: Kept, key: NoteKey, verify: Verify) -> tuple[int, bytes]:
+def _checkpoint(note: str, key: NoteKey | None, verify: Verify) -> Checkpoint:
+    """The checkpoint in a note; without a key whoever signed it. Raises Invalid."""
+    return parsed(text_of(note)) if key is None else checkpoint_in(note, key, verify)
+
+
+def _opened(kept: Kept, key: NoteKey | None, verify: Verify) -> tuple[int, bytes]:
     try:
-        found = checkpoint_in(kept.note, key, verify)
+        found = _checkpoint(kept.note, key, verify)
     except AgentFlowError as error:
         raise _Fault(f"the checkpoint at {kept.size} is none of this appliance's: {error.message}") from None
-    if (found.origin, found.size) != (key.name, kept.size):
+    if (found.origin, found.size) != (key.name if key else found.origin, kept.size):
         raise _Fault(f"the checkpoint at {kept.size} is of {found.origin!r} at {found.size}")
     return found.size, found.root
 

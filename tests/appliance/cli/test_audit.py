@@ -154,6 +154,7 @@ def test_a_log_that_nobody_signed_says_so(af: Af, log: Path) -> None:
     _emptied(log, "audit_checkpoint")
     said = af("audit", "verify")
     assert (0, True) == (said.code, "default: no checkpoint in it is signed" in said.err)
+    assert said.out.startswith("default: 3 records, which fit · signed by nothing · ")
 
 
 def test_what_is_kept_outside_shows_a_log_that_was_put_back(af: Af, log: Path, tmp_path: Path, greet: Path) -> None:
