@@ -16,6 +16,7 @@ from appliance.auth.key_marks import changed_keys, keep_marks
 from appliance.auth.logins import Logins
 from appliance.lifecycle import Lifecycle
 from appliance.readiness import Readiness
+from appliance.runs.tasks import waits_of
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
@@ -44,6 +45,7 @@ class Service:
         self.metrics.bus.read = lambda: appliance.bus_desk.bus.counts()
         self.metrics.threats.read = lambda: appliance.threats.counts
         self.metrics.uplink.read = lambda: figures(appliance.uplink.view) if self.has_started else ()
+        self.metrics.human.read = self._human_waits
         self.version = version
         self.heartbeat_s = heartbeat_s
         """Longest silence of an event stream."""
@@ -66,6 +68,13 @@ class Service:
     def store(self) -> StateStore:
         """Where their journals are."""
         return self.appliance.store
+
+    def _human_waits(self) -> dict[tuple[str, str], tuple[int, float]]:
+        if not self.has_started:
+            return {}
+        now_us = self.appliance.clock.now_us()
+        waits = waits_of(self.engine.live())
+        return {named: (each.tasks, (now_us - each.oldest_us) / 1e6) for named, each in waits.items()}
 
     def read_keys(self) -> Path | None:
         """Let in who has an API key from now on; the file that holds the first one, where it was just made.

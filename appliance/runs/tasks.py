@@ -4,7 +4,7 @@ Everything is read from a run's journal. A step that waits for a signal is such 
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -14,7 +14,7 @@ from runtime.domain.canonical import Json
 from runtime.domain.command import AwaitSignal
 from runtime.domain.event import SignalReceived, TaskMoved, TaskTold, TimerFired
 from runtime.domain.human import TaskStatus, is_expiry, parts_of, status_of, step_of
-from runtime.domain.ids import AgentId, RunId, StepId, state_of
+from runtime.domain.ids import AgentId, RunId, StepId, TenantId, state_of
 from runtime.domain.journal import Entry, rfc3339
 from runtime.domain.run import RunState, StepState, apply
 from runtime.domain.workflow import AgentSpec, Workflow
@@ -134,6 +134,25 @@ def task_list(views: Iterable[TaskView]) -> TaskList:
     """The document of a list."""
     found = sorted(views, key=lambda view: (view.opened_at, view.task_id))
     return TaskList(tasks=found[:MOST_TASKS], more=len(found) > MOST_TASKS)
+
+
+class Waits(NamedTuple):
+    """What waits for people in the runs of one workflow."""
+
+    tasks: int
+    oldest_us: int
+    """Since when the one waits that waits longest."""
+
+
+def waits_of(states: Iterable[RunState]) -> dict[tuple[TenantId, str], Waits]:
+    """Open tasks and awaited signals by tenant and workflow; those that only ask what would have been left out."""
+    found: dict[tuple[TenantId, str], Waits] = {}
+    for state in states:
+        for step in () if state.what_if else steps_of(state):
+            before = found.get((state.tenant, state.workflow), Waits(0, step.scheduled_us))
+            after = Waits(before.tasks + 1, min(before.oldest_us, step.scheduled_us))
+            found[state.tenant, state.workflow] = after
+    return found
 
 
 async def unfinished_runs(store: StateStore) -> AsyncIterator[RunSummary]:

@@ -59,6 +59,8 @@ class Metrics:
         self._registry.register(self.uplink)
         self.bus = BusCounts()
         self._registry.register(self.bus)
+        self.human = HumanTasks()
+        self._registry.register(self.human)
 
     def page(self) -> bytes:
         """All metrics in the Prometheus text format 0.0.4."""
@@ -153,3 +155,26 @@ class BusCounts(Collector):
             dead.add_metric([view.tenant, view.name], view.dead)
         yield lag
         yield dead
+
+
+class HumanTasks(Collector):
+    """What waits for people, as the engine knows it itself."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[tuple[str, str], tuple[int, float]]] = dict
+        """How many wait and the age of the oldest in seconds, by (tenant, workflow)."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Two gauges, read when they are asked for."""
+        labels = ["tenant", "workflow"]
+        waiting = GaugeMetricFamily(
+            "agentflow_human_tasks_waiting", "Tasks and signals that wait for a person.", labels=labels
+        )
+        oldest = GaugeMetricFamily(
+            "agentflow_human_task_oldest_seconds", "How long the one has waited that waits longest.", labels=labels
+        )
+        for label_values, (count, age_s) in self.read().items():
+            waiting.add_metric(label_values, count)
+            oldest.add_metric(label_values, age_s)
+        yield waiting
+        yield oldest

@@ -292,6 +292,10 @@ class Engine:
         running = sum(len(live.steps) for live in self._live.values())
         return EngineHealth(is_accepting=self._is_accepting, live_runs=len(self._live), running_steps=running)
 
+    def live(self) -> list[RunState]:
+        """The runs that it works on, as they are now: to be looked at without a pause, for they go on changing."""
+        return [live.state for live in self._live.values()]
+
     def loads(self) -> list[AgentLoad]:
         """How busy every agent is that a run has needed since the start."""
         return self._dispatcher.loads()

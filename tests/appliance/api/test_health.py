@@ -5,6 +5,7 @@ import asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from appliance.api.gate import METHODS
+from runtime.domain.ids import RunId, StepId
 from tests.appliance.api.serving import Api
 
 
@@ -55,6 +56,23 @@ async def test_a_run_does_not_make_a_series_of_its_own(api: Api) -> None:
     routes = {labels for name, labels in await _numbers(api) if name == "agentflow_http_requests_total"}
     assert {"GET,/v1/runs/{run_id},404", "other,(none),405"} == routes
     assert "TRACE" not in METHODS
+
+
+async def test_what_waits_for_people_is_counted_with_the_age_of_the_oldest(api: Api) -> None:
+    """So that a task that nobody takes raises an alert; what was answered waits no longer."""
+    engine = api.service.engine
+    runs = [RunId(str((await api.run("ask"))["run_id"])) for _ in range(2)]
+    for run in runs:
+        await engine.wait(run)
+    opened_us = (await engine.state(runs[0])).steps[StepId("person")].scheduled_us
+    page = await _numbers(api)
+    assert 2 == page["agentflow_human_tasks_waiting", "default,ask"]
+    at_most_s = (api.service.appliance.clock.now_us() - opened_us) / 1e6
+    assert 0 <= page["agentflow_human_task_oldest_seconds", "default,ask"] <= at_most_s
+    for run in runs:
+        await engine.signal(run, "resolved", {"words": "x"})
+        await engine.wait(run)
+    assert not [name for name, _ in await _numbers(api) if "human" in name]
 
 
 async def _numbers(api: Api) -> dict[tuple[str, str], float]:
