@@ -14,19 +14,41 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, Union, overload
+from urllib.parse import quote, urlencode
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from appliance.loader import Checked
 
 Value: TypeAlias = Union[bool, int, float, str, "Sequence[Value]", "Mapping[str, Value]", None]
 """What a key of a definition may hold."""
 Planner: TypeAlias = Mapping[str, Value]
 
-__all__ = ["Agent", "Planner", "Run", "Value", "Workflow", "llm", "machine", "sequence", "tool", "tree"]
+Document: TypeAlias = Mapping[str, Value]
+"""What a server answers, as its API describes it."""
+Answer = TypeVar("Answer")
+
+__all__ = [
+    "Agent",
+    "AsyncClient",
+    "Client",
+    "Document",
+    "Planner",
+    "Run",
+    "Value",
+    "Workflow",
+    "llm",
+    "machine",
+    "sequence",
+    "tool",
+    "tree",
+]
 
 
 class Agent:
@@ -130,6 +152,132 @@ class Run:
     """States in the order in which they were entered."""
     error: str
     """Empty where it has none."""
+
+
+class AsyncClient:
+    """A server on this machine, as its API has it: any route by `call`, and tasks for people.
+
+    Raises what the server refuses: `runtime.errors.AgentFlowError`, with the `code` of the manual's page on errors.
+    """
+
+    def __init__(
+        self, url: str = "", *, key: str = "", data: str | Path | None = None, actor: str = "", role: str = ""
+    ) -> None:
+        """`url`, `key`: the server's address here, and an API key; without an address, the UNIX socket of the data
+        folder `data` (None: that of `af`), where `actor` and `role` say who does tasks."""
+        from redaction.doors.served import ServedDoor
+
+        if url:
+            self._door = ServedDoor(url=url.rstrip("/"), key=key)
+        else:
+            from appliance.config.settings import load_settings
+
+            settings = load_settings(None if data is None else Path(data), os.environ)
+            self._door = ServedDoor(socket=settings.socket)
+        self._by = {name: said for name, said in (("actor", actor), ("role", role)) if said}
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close its connections. Safe to call twice."""
+        await self._door.close()
+
+    async def call(self, method: str, target: str, body: Value = None) -> Value:
+        """Send one request, such as `call("GET", "/v1/runs?limit=5")`; what the server answers."""
+        answer = await self._door.call(method, target, json.loads(json.dumps(body)))
+        found: Value = json.loads(answer) if answer else None
+        return found
+
+    async def human_tasks(
+        self, *, role: str = "", person: str = "", status: str = "", workflow: str = ""
+    ) -> list[Document]:
+        """What waits for people, the longest wait first: of a role, of a person, `created`, of a workflow."""
+        asked = {"role": role, "person": person, "status": status, "workflow": workflow}
+        query = urlencode({name: said for name, said in asked.items() if said})
+        found = _mapping(await self.call("GET", f"/v1/human-tasks{query and '?' + query}"))["tasks"]
+        return [_mapping(each) for each in found] if isinstance(found, list) else []
+
+    async def human_task(self, task: str, *, restored: bool = False) -> Document:
+        """One task, by its id or by its run's, and what happened to it; `restored`: with what pseudonyms stand for."""
+        return _mapping(await self.call("GET", f"{_at(task)}{'?restored=true' if restored else ''}"))
+
+    async def claim_task(self, task: str, *, note: str = "") -> Document:
+        """Take a task: nobody else can answer it from now on."""
+        return await self._moved(task, "claim", {"note": note})
+
+    async def assign_task(self, task: str, person: str, *, note: str = "") -> Document:
+        """Name who is to do a task."""
+        return await self._moved(task, "assign", {"person": person, "note": note})
+
+    async def return_task(self, task: str, *, note: str = "") -> Document:
+        """Give a task back to its role."""
+        return await self._moved(task, "return", {"note": note})
+
+    async def complete_task(self, task: str, answer: Value) -> Document:
+        """Answer a task: `{"decision": …, "comment": …, "fields": …}`, or any value where only a signal is waited for.
+
+        The answer is durable when this returns, and the run goes on.
+        """
+        return await self._moved(task, "complete", {"answer": answer})
+
+    async def _moved(self, task: str, how: str, body: Document) -> Document:
+        return _mapping(await self.call("POST", f"{_at(task)}/{how}", {**body, **self._by}))
+
+
+class Client:
+    """The same for programs without a loop; each call is a connection of its own."""
+
+    def __init__(
+        self, url: str = "", *, key: str = "", data: str | Path | None = None, actor: str = "", role: str = ""
+    ) -> None:
+        self._open = partial(AsyncClient, url, key=key, data=data, actor=actor, role=role)
+
+    def call(self, method: str, target: str, body: Value = None) -> Value:
+        """Send one request, such as `call("GET", "/v1/runs?limit=5")`; what the server answers."""
+        return self._wait(lambda client: client.call(method, target, body))
+
+    def human_tasks(self, *, role: str = "", person: str = "", status: str = "", workflow: str = "") -> list[Document]:
+        """What waits for people, the longest wait first: of a role, of a person, `created`, of a workflow."""
+        return self._wait(lambda client: client.human_tasks(role=role, person=person, status=status, workflow=workflow))
+
+    def human_task(self, task: str, *, restored: bool = False) -> Document:
+        """One task, by its id or by its run's, and what happened to it; `restored`: with what pseudonyms stand for."""
+        return self._wait(lambda client: client.human_task(task, restored=restored))
+
+    def claim_task(self, task: str, *, note: str = "") -> Document:
+        """Take a task: nobody else can answer it from now on."""
+        return self._wait(lambda client: client.claim_task(task, note=note))
+
+    def assign_task(self, task: str, person: str, *, note: str = "") -> Document:
+        """Name who is to do a task."""
+        return self._wait(lambda client: client.assign_task(task, person, note=note))
+
+    def return_task(self, task: str, *, note: str = "") -> Document:
+        """Give a task back to its role."""
+        return self._wait(lambda client: client.return_task(task, note=note))
+
+    def complete_task(self, task: str, answer: Value) -> Document:
+        """Answer a task, as `AsyncClient.complete_task`."""
+        return self._wait(lambda client: client.complete_task(task, answer))
+
+    def _wait(self, asks: Callable[[AsyncClient], Awaitable[Answer]]) -> Answer:
+        import asyncio  # a worker that imports this for `tool` has no use for it
+
+        async def once() -> Answer:
+            async with self._open() as client:
+                return await asks(client)
+
+        return asyncio.run(once())
+
+
+def _at(task: str) -> str:
+    return f"/v1/human-tasks/{quote(task, safe='')}"
 
 
 Function = TypeVar("Function", bound="Callable[..., object]")

@@ -106,7 +106,7 @@ def _said(answer: httpx.Response) -> AgentFlowError:
         return Refused(
             "auth.key_required",
             "the server does not know this API key; its first start wrote one to auth/first.key in its data "
-            "folder, and af tui takes it by --key-file",
+            "folder; af tui takes it by --key-file, agentflow.Client as key",
         )
     return error_of(Reply(answer.status_code, {}, answer.content))
 
