@@ -10,12 +10,15 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import Hit, Hits, Provider
 from textual.driver import Driver
+from textual.filter import LineFilter
 from textual.message_pump import MessagePump
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from runtime.errors import AgentFlowError, Invalid
 from tui.board import FILTERS, Board, Filter
 from tui.client import Client
+from tui.framed import LETTERS_ALONE
 from tui.keys import Keys
 from tui.lines import Line
 from tui.link import Link, Watch
@@ -108,6 +111,22 @@ class Dashboard(App[None]):
     def _holders(self) -> list[MessagePump]:
         """Who hears of a key: what has the focus, what it is in, the screen, the application."""
         return list((self.focused or self.screen).ancestors_with_self)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What every line goes through before it is drawn."""
+        return [*super().get_line_filters(), *LETTERS_ALONE]
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Say something at the edge of the screen; what is said may be data, and is shown as it stands."""
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette: everything by its name."""

@@ -9,6 +9,8 @@ from typing import TypeVar
 import msgspec
 from rich.cells import cell_len, set_cell_size
 
+from tui.words import one_line
+
 Span = tuple[str, str]
 Line = list[Span]
 T = TypeVar("T")
@@ -33,7 +35,8 @@ def text(said: str, style: str = "") -> Line:
 
 
 def fit(said: str, width: int, *, is_right: bool = False) -> str:
-    """Exactly `width` cells, with an ellipsis where text was cut."""
+    """Exactly `width` cells, with an ellipsis where text was cut; no letter of it moves the cursor."""
+    said = one_line(said)
     length = cell_len(said)
     if length > width:
         return set_cell_size(said, width - 1) + "…" if width > 1 else set_cell_size(said, width)
@@ -65,11 +68,14 @@ def header(columns: Sequence[Column], width: int) -> Line:
 
 
 def wrap(said: str, width: int, style: str = "", *, indent: str = "") -> list[Line]:
-    """Text in lines of at most `width` cells, at spaces where there are any; its own line breaks stay."""
+    """Text in lines of at most `width` cells, at spaces where there are any; its own line breaks stay.
+
+    No other letter of it moves the cursor.
+    """
     lines: list[Line] = []
     room = max(8, width - cell_len(indent))
     for paragraph in said.split("\n"):
-        rest = paragraph
+        rest = one_line(paragraph)
         while cell_len(rest) > room:
             cut = _cut(rest, room)
             lines.append([(indent, ""), (rest[:cut].rstrip(), style)])

@@ -131,4 +131,4 @@ def meter(ratio: float, width: int) -> str:
 
 def one_line(text: str) -> str:
     """Text without line breaks and control characters, so that no answer can move the cursor."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)

@@ -6,12 +6,13 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from runtime.domain.canonical import Json, parse
 from runtime.errors import Invalid
+from tui.framed import Framed
 from tui.lines import Column, Line, fixed, listed, wrap
 from tui.panels.drawn import Lines
 
@@ -44,7 +45,7 @@ class Asked(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """What it is about, the line, two buttons."""
-        with Vertical(classes="box ask") as box:
+        with Framed(classes="box ask") as box:
             box.border_title = self._title
             text = Lines(fixed(list(self._lines)), has_cursor=False, classes="about")
             text.can_focus = False
@@ -82,7 +83,7 @@ class Picked(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """What it is about, and the list."""
-        with Vertical(classes="box task" if self._lines else "box pick") as box:
+        with Framed(classes="box task" if self._lines else "box pick") as box:
             if self._lines:
                 text = Lines(fixed(list(self._lines)), has_cursor=False, classes="about")
                 text.can_focus = False
@@ -116,7 +117,7 @@ class Shown(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A box of text that scrolls."""
-        with Vertical(classes="box") as box:
+        with Framed(classes="box") as box:
             box.border_title = self._title
             box.border_subtitle = "Esc closes"
             yield Lines(fixed(list(self._lines)), classes="main", has_cursor=False)

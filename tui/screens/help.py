@@ -4,9 +4,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.screen import ModalScreen, Screen
 
+from tui.framed import Framed
 from tui.lines import Line, fixed, wrap
 from tui.panels.drawn import Lines
 from tui.words import sign
@@ -40,7 +40,7 @@ class Help(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A box of text that scrolls."""
-        with Vertical(classes="box") as box:
+        with Framed(classes="box") as box:
             box.border_title = "Help"
             box.border_subtitle = "Esc closes"
             text = help_lines(self._of, min(76, self.app.size.width - 8))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Vertical
+from textual.containers import Container
 from textual.css.query import NoMatches
 from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.footer import KeyLine
+from tui.framed import Framed
 from tui.lines import Line, Source, fixed
 from tui.panels.drawn import Lines
 from tui.screens.help import Help
@@ -24,7 +25,7 @@ WIDE = (140, 36)
 """Columns and rows from which on views stand side by side."""
 
 
-class Panel(Vertical):
+class Panel(Framed):
     """A view with its frame."""
 
     def __init__(self, name: str, title: str, number: int, *content: Widget) -> None:
