@@ -40,6 +40,11 @@ class Link:
         self.back_us = 0
         """When the connection was found again; 0: it was never lost."""
 
+    @property
+    def cut_off(self) -> str:
+        """Why nothing new comes in; empty: it does, or the first try is under way."""
+        return "" if self.is_live else self.problem
+
     def retry(self) -> None:
         """Try again now."""
         self._retry.set()

@@ -1,6 +1,7 @@
 """The dashboard by its keys, over a real server."""
 
 from textual import events
+from textual.binding import Binding
 from textual.widgets import Input
 
 from tests.appliance.api.serving import Served
@@ -206,8 +207,9 @@ async def test_help_lists_every_key_of_the_screen(served: Served) -> None:
                 "".join(text for text, _ in seen.app.screen.query_one(".main").source.line(index, 76))  # type: ignore[attr-defined]
                 for index in range(seen.app.screen.query_one(".main").source.count)  # type: ignore[attr-defined]
             )
-            for binding in of._bindings.key_to_bindings.values():
-                assert all(each.tooltip in said for each in binding if each.tooltip)
+            for each in type(of).BINDINGS:
+                assert isinstance(each, Binding)
+                assert (each.tooltip or each.description) in said
             await seen.press("escape")
 
 
@@ -267,7 +269,7 @@ async def test_chat_runs_the_workflow_and_answers_what_it_asks(served: Served) -
         assert isinstance(seen.app.screen, RunScreen)
         await seen.press("escape")
         await seen.until(lambda: isinstance(seen.app.screen, ChatScreen), "back in the chat")
-        await seen.press("ctrl+w")
+        await seen.press("ctrl+g")
         await seen.until(lambda: isinstance(seen.app.screen, Picked), "another workflow")
         await seen.press("escape")
 

@@ -32,6 +32,7 @@ async def _restart(data: Path, first: Served, seen: Seen, run: str) -> None:
     await asyncio.wait({first.task})
     await seen.until(lambda: "✗ not connected: trying again in" in seen.text(), "told")
     assert "◔ waiting" in seen.text()
+    await seen.until(lambda: f"✗ nobody serves {first.address.socket}"[:60] in seen.text(), "what is wrong")
     async with open_server(data) as second:
         assert second.address.socket == first.address.socket
         await second.client.post(f"/v1/runs/{run}/signal", json={"name": "resolved", "payload": {"words": "x"}})

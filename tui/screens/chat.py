@@ -44,7 +44,7 @@ class ChatScreen(ViewScreen):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "Help", key_display="F1"),
         Binding("ctrl+o", "open", "Open run", tooltip="the last run in full", priority=True),
-        Binding("ctrl+w", "other", "Workflow", tooltip="another workflow", priority=True),
+        Binding("ctrl+g", "other", "Workflow", tooltip="another workflow", priority=True),
         Binding("escape", "back", "Back"),
     ]
 

@@ -42,8 +42,8 @@ class DashboardScreen(ViewScreen):
         ("waiting", "Waiting"),
     )
     HELP: ClassVar[str] = (
-        "Everything that runs here, live. The list on the first view holds every run; Timeline, Plan and Calls tell of "
-        "the one that the cursor is on. Agents, Memory, Costs and Waiting tell of the whole appliance."
+        "Everything that runs here, live. The list on the first view holds every run; Timeline and Plan tell of the "
+        "one that the cursor is on, Calls too once o is pressed. All else tells of the whole appliance."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/", tooltip="search runs; Esc clears"),
@@ -57,11 +57,11 @@ class DashboardScreen(ViewScreen):
         Binding("a", "answer", "Answer", tooltip="answer what waits for a person"),
         Binding("x", "cancel", "Cancel", show=False, tooltip="stop the run that the cursor is on"),
         Binding("o", "only", "Only this run", show=False, tooltip="calls of all runs, or of the chosen one"),
-        Binding("n", "next_collection", "Next collection", show=False),
+        Binding("n", "next_collection", "Next collection", show=False, tooltip="the next collection of memory"),
         Binding("y", "copy", "Copy id", show=False, tooltip="copy the run's id"),
         Binding("l", "dead", "Dead letters", show=False, tooltip="messages that nobody took, and why"),
-        Binding("r", "retry", "Reconnect", show=False),
-        Binding("escape", "back", "Back", show=False),
+        Binding("r", "retry", "Reconnect", show=False, tooltip="connect now, and ask every panel anew"),
+        Binding("escape", "back", "Back", show=False, tooltip="to the list, without search, filter and marks"),
     ]
 
     def __init__(self) -> None:
@@ -102,9 +102,8 @@ class DashboardScreen(ViewScreen):
         app = self.board_app
         second = app.now_us() // 1_000_000
         self.query_one("#bar", Bar).say(self._head())
-        self.draw(
-            "runs", (app.board.version, self.filter, self.search, second, tuple(self.marked)), lambda _: self._runs()
-        )
+        of_list = (app.board.version, self.filter, self.search, second, tuple(self.marked), app.link.cut_off)
+        self.draw("runs", of_list, lambda _: self._runs())
         watch = app.followed
         live = 0 if watch is None or watch.is_whole else app.now_us() // 250_000
         of_run = (watch and watch.log.run, watch and watch.version, app.shape is not None)
@@ -139,9 +138,9 @@ class DashboardScreen(ViewScreen):
         if link.is_live:
             again = "  (connected again)" if now_us - link.back_us < 5_000_000 else ""
             title += [("● live", "good"), (f" {app.board.rate(now_us):.0f}/s{again}", "dim")]
-        elif link.problem:
+        elif link.cut_off:
             wait_s = max(0, link.next_us - now_us) // 1_000_000
-            known = f"; shown is what was known at {clock(link.heard_us)}" if link.heard_us else ""
+            known = f"; known until {clock(link.heard_us)}" if link.heard_us else ""
             title += [(f"✗ not connected: trying again in {wait_s} s, r now{known}", "bad")]
         else:
             title += [("◔ connecting", "warn")]
@@ -158,7 +157,7 @@ class DashboardScreen(ViewScreen):
         shown = app.board.listed(self.filter, self.search)
         counts = self.query_one("#counts", Bar)
         line = summary(app.board, len(shown), self.filter, self.search, marked=self.marked, width=counts.size.width)
-        counts.say(line)
+        counts.say([(f"✗ {app.link.cut_off}", "bad")] if app.link.cut_off else line)
         if not app.link.has_listed and not shown:
             return fixed([], empty="Listing the runs …" if not app.link.problem else app.link.problem)
         is_filtered = self.filter != "all" or bool(self.search)

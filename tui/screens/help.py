@@ -43,7 +43,7 @@ class Help(ModalScreen[None]):
         with Framed(classes="box") as box:
             box.border_title = "Help"
             box.border_subtitle = "Esc closes"
-            text = help_lines(self._of, min(76, self.app.size.width - 8))
+            text = help_lines(self._of, min(75, self.app.size.width - 9))
             yield Lines(fixed(text), classes="main", has_cursor=False)
 
 
