@@ -84,6 +84,15 @@ def wrap(said: str, width: int, style: str = "", *, indent: str = "") -> list[Li
     return lines
 
 
+def named(facts: Iterable[tuple[str, str]], width: int, *, room: int) -> list[Line]:
+    """Names and their values, each value in as many lines as it takes; `room`: cells for a name."""
+    lines: list[Line] = []
+    for name, value in facts:
+        (_, first), *rest = wrap(value, width, indent=" " * room)
+        lines += [[(fit(name, room), "dim"), first], *rest]
+    return lines
+
+
 def plain(lines: Iterable[Line]) -> str:
     """The text without styles, for tests and for the clipboard."""
     return "\n".join("".join(said for said, _ in line).rstrip() for line in lines)

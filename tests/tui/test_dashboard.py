@@ -6,6 +6,7 @@ from textual.widgets import Input
 
 from tests.appliance.api.serving import Served
 from tests.tui.screens import WIDE, ask, dashboard
+from tui.panels.drawn import Lines
 from tui.screens.asking import Asked, Picked, Shown
 from tui.screens.chat import ChatScreen
 from tui.screens.dashboard import DashboardScreen
@@ -176,6 +177,17 @@ async def test_what_waits_is_answered(served: Served) -> None:
         await seen.until(lambda: "✓ succeeded" in seen.lines("runs"), "succeeded")
         answer = await served.client.get(f"/v1/runs/{run}")
         assert {"answer": "x"} == answer.json()["output"]
+
+
+async def test_a_key_waits_for_the_view_that_is_being_shown(served: Served) -> None:
+    """Pressed right behind the view's number it is meant for a row of that view, such as the task to decide."""
+    runs = [await ask(served, "ask") for _ in range(3)]
+    async with dashboard(served) as seen:
+        await seen.until(lambda: len(seen.app.polled.waits.waits) == len(runs), "what waits")
+        await seen.press("8", "down")
+        assert f"{runs[1]} resolved" == seen.app.screen.query_one("#waiting", Lines).key
+        await seen.press("4", "1", "8", "down")
+        assert f"{runs[2]} resolved" == seen.app.screen.query_one("#waiting", Lines).key
 
 
 async def test_a_run_is_cancelled_only_after_it_is_said_why(served: Served) -> None:

@@ -1,6 +1,9 @@
 """What the panels draw of a run, from its entries alone."""
 
+from collections.abc import Iterable
+
 import msgspec
+from rich.cells import cell_len
 
 from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, Replan, StartStep
 from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFailed, StepSucceeded, ToolUse, Usage
@@ -10,7 +13,7 @@ from runtime.domain.journal import Body, Entry, envelope_of, write
 from runtime.domain.tree import TreeMemory
 from tui import shapes
 from tui.journal import RunLog, change_texts, entry_of, told
-from tui.lines import plain
+from tui.lines import Line, plain
 from tui.panels.agents import agents_source
 from tui.panels.costs import cost_lines
 from tui.panels.memory import recall_lines
@@ -274,3 +277,31 @@ def test_agents_servers_calls_costs_and_memory_say_what_they_know() -> None:
     found = plain(recall_lines(shapes.Recall(collection="help", passages=[passage], confidence=0.9), 70))
     for word in ("90% sure", "score 0.800", "meaning", "near", "freeze it"):
         assert word in found
+
+
+def test_nothing_that_tells_things_apart_is_cut_off() -> None:
+    """Whose budget it is, which workflow an agent of a common name is of, a profile's hash, who asked."""
+    scope = f"30 tokens a day of workflow {'w' * 64!r}"
+    budget = shapes.BudgetLine(budget=scope, limit_tokens=30, left_tokens=12)
+    assert _letters(scope) in _letters(cost_lines(shapes.Costs(budgets=[budget]), 62))
+    agent = shapes.AgentLine(
+        workflow="first", agent="ask", kind="llm", health="idle", limit=16, working=0, queued=0, answered=0, failed=0,
+        failed_in_a_row=0, last_error="", mean_ms=None, active_at=None,
+    )  # fmt: skip
+    agents = [agent, msgspec.structs.replace(agent, workflow="other"), msgspec.structs.replace(agent, agent="say")]
+    said = plain(map(lambda index: agents_source(shapes.Agents(agents), 0).line(index, 62), range(3)))
+    assert ["ask of first", "ask of other", "say"] == [line.partition("  ")[0] for line in said.splitlines()]
+    call = shapes.Call(
+        seq=3, at="2026-01-31T12:00:00.000000Z", verdict="allowed", outcome="ok", kind="tool", target="t" * 90,
+        zone="local", agent="say", workflow="w", run="r", step="s", purpose=f"agent {'a' * 64!r} of workflow 'w'",
+        policy=f"sha256:{'0123456789abcdef' * 4}",
+    )  # fmt: skip
+    told = call_lines(call)
+    assert max(cell_len(plain([line])) for line in told) <= 71
+    for whole in ("t" * 90, "0123456789abcdef" * 4, f"agent {'a' * 64!r} of workflow 'w'"):
+        assert _letters(whole) in _letters(told)
+
+
+def _letters(said: Iterable[Line] | str) -> str:
+    """What stands there, wherever it was wrapped."""
+    return "".join((said if isinstance(said, str) else plain(said)).split())

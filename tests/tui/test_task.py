@@ -1,6 +1,7 @@
 """A task for people in the dashboard: seen, taken, and decided with keys."""
 
 import pytest
+from msgspec import structs
 
 from runtime.domain.command import AwaitSignal
 from runtime.domain.event import RunStarted, TaskMoved, TimerFired
@@ -87,6 +88,9 @@ def test_what_is_asked_fits_a_small_screen_and_says_whose_turn_it_is() -> None:
     assert "ann has taken it" in said
     assert "its time ran out 1×" in said
     assert "more lines: af human show r-1" in said
+    assert len(task_lines(task, 0)) <= 13
+    task = structs.replace(task, title="Give back what the customer paid for an order that did not come, until Friday")
+    assert task.title in plain(task_lines(task, 0)).replace("\n", " ")
     assert len(task_lines(task, 0)) <= 13
 
 

@@ -1,5 +1,6 @@
 """How the agents are, and the model servers behind them."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from tui.lines import Column, Line, Source, Span, listed, row
@@ -31,7 +32,10 @@ EMPTY = "No agent has been needed since the server started; each appears with it
 def agents_source(found: Agents, now_us: int) -> Source:
     """Agents, then model servers."""
     agents, servers = found.agents, found.servers
-    of_agents = listed(COLUMNS, agents, lambda agent: _cells(agent, now_us), _key, empty=EMPTY)
+    named = Counter(agent.agent for agent in agents)
+    of_agents = listed(
+        COLUMNS, agents, lambda agent: _cells(agent, now_us, is_shared=named[agent.agent] > 1), _key, empty=EMPTY
+    )
     if not servers:
         return of_agents
     below = len(agents) + 2
@@ -57,10 +61,11 @@ def _key(agent: AgentLine) -> str:
     return f"{agent.workflow}/{agent.agent}"
 
 
-def _cells(agent: AgentLine, now_us: int) -> Sequence[Span]:
+def _cells(agent: AgentLine, now_us: int, *, is_shared: bool) -> Sequence[Span]:
+    """`is_shared`: an agent of another workflow has the same name."""
     mark, style = sign(agent.health)
     return (
-        (agent.agent, "strong"),
+        (f"{agent.agent} of {agent.workflow}" if is_shared else agent.agent, "strong"),
         (f"{mark} {agent.health}", style),
         (meter(agent.working / agent.limit, 5), "busy" if agent.working else "dim"),
         (f"{agent.working}/{agent.limit}", "busy" if agent.working else "dim"),

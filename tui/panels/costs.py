@@ -69,11 +69,9 @@ def _budgets(budgets: Sequence[BudgetLine], width: int) -> Iterator[Line]:
         ratio, left = _left(budget)
         style = "bad" if ratio <= 0 else "warn" if ratio < 0.2 else "good"
         kind = "" if budget.is_hard else " (warns)"
-        yield [
-            (f"{meter(ratio, 10)} {ratio:>4.0%} ", style),
-            (f"{left} of ", ""),
-            (f"{budget.budget}{kind}"[: max(10, width - 34)], "strong"),
-        ]
+        (_, first), *rest = wrap(f"{left} of {budget.budget}{kind}", width, indent=" " * 16)
+        yield [(f"{meter(ratio, 10)} {ratio:>4.0%} ", style), first]
+        yield from rest
 
 
 def _left(budget: BudgetLine) -> tuple[float, str]:

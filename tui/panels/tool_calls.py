@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from runtime.domain.exec_profile import Used
-from tui.lines import Column, Line, Source, Span, listed, wrap
+from tui.lines import Column, Line, Source, Span, listed, named, wrap
 from tui.shapes import Call
 from tui.words import age, clock, dollars, micros, sign, size, span, used_words
 
@@ -29,7 +29,7 @@ def calls_source(calls: Sequence[Call], now_us: int) -> Source:
     return listed(COLUMNS, calls, lambda call: _cells(call, now_us), lambda call: str(call.seq), empty=EMPTY)
 
 
-def call_lines(call: Call, width: int = 72) -> list[Line]:
+def call_lines(call: Call, width: int = 71) -> list[Line]:
     """One call in full."""
     mark, style = sign(call.verdict)
     is_tool = call.kind == "tool"
@@ -51,9 +51,9 @@ def call_lines(call: Call, width: int = 72) -> list[Line]:
         ("audit line", f"{call.seq} at {clock(micros(call.at))}Z"),
         *((name, _said(value)) for name, value in call.facts.items() if name not in ("driver", "is_cached", "used")),
     ]
-    head: Line = [(f"{mark} {call.verdict}", style), (f"  {call.kind} {call.target}", "strong")]
-    lines = [head, *wrap(call.why, width, "warn")] if call.why else [head]
-    return [*lines, *([(f"{name:<18}", "dim"), (value, "")] for name, value in facts)]
+    lines: list[Line] = [[(f"{mark} {call.verdict}", style)], *wrap(f"{call.kind} {call.target}", width, "strong")]
+    lines += wrap(call.why, width, "warn") if call.why else []
+    return [*lines, *named(facts, width, room=18)]
 
 
 def _cells(call: Call, now_us: int) -> Sequence[Span]:

@@ -7,7 +7,7 @@ from textual import on
 from textual.binding import Binding, BindingType
 
 from runtime.errors import AgentFlowError
-from tui.lines import Column, Line, Source, Span, listed, wrap
+from tui.lines import Column, Line, Source, Span, listed, named, wrap
 from tui.panels.drawn import Lines
 from tui.screens.asking import Shown
 from tui.screens.views import Bar, Panel, ViewScreen
@@ -97,7 +97,7 @@ def letters_source(letters: Sequence[Letter], now_us: int) -> Source:
     return listed(COLUMNS, letters, lambda letter: _cells(letter, now_us), lambda letter: str(letter.id), empty=EMPTY)
 
 
-def letter_lines(letter: Letter, width: int = 72) -> list[Line]:
+def letter_lines(letter: Letter, width: int = 71) -> list[Line]:
     """One in full."""
     facts = (
         ("for", letter.consumer),
@@ -107,8 +107,7 @@ def letter_lines(letter: Letter, width: int = 72) -> list[Line]:
         ("given up", letter.at),
         ("again", "asked for, and not over yet" if letter.is_retried else "not asked for"),
     )
-    lines: list[Line] = [[(f"{name:<12}", "dim"), (value, "")] for name, value in facts]
-    return [*lines, [], *wrap(letter.reason, width, "bad")]
+    return [*named(facts, width, room=12), [], *wrap(letter.reason, width, "bad")]
 
 
 def _cells(letter: Letter, now_us: int) -> Sequence[Span]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tui.app import Dashboard
 
 WIDTH = 72
-INSTRUCTION_LINES = 7
+TITLE_LINES, INSTRUCTION_LINES = 2, 7
 """Of what is asked; the list below it has room on a screen of 24 lines."""
 TAKE, RETURN = "take it", "give it back"
 
@@ -56,16 +56,18 @@ def task_lines(task: HumanTask, now_us: int) -> list[Line]:
     """What is asked, of whom, and until when."""
     whose = task.taken_by or task.assignee or " or ".join(task.roles) or "anybody"
     has = {"in_progress": " has taken it", "assigned": " is to do it"}.get(task.status, "")
-    lines: list[Line] = [[(task.title.split("\n")[0], "strong")]]
+    title = wrap(task.title.split("\n")[0], WIDTH, "strong")[:TITLE_LINES]
+    lines: list[Line] = [*title]
     lines.append([(task.task_id, "dim")])
     lines.append([("for " if not has else "", "dim"), (whose, "strong"), (has, ""), (_until(task, now_us), "dim")])
     if task.level:
         lines.append([(f"its time ran out {task.level}×", "warn")])
     told = wrap(task.instructions, WIDTH) if task.instructions else []
+    room = INSTRUCTION_LINES + 1 - len(title)
     if told:
-        lines += [[("", "")], *told[:INSTRUCTION_LINES]]
-    if len(told) > INSTRUCTION_LINES:
-        lines.append([(f"… {len(told) - INSTRUCTION_LINES} more lines: af human show {task.run_id}", "dim")])
+        lines += [[("", "")], *told[:room]]
+    if len(told) > room:
+        lines.append([(f"… {len(told) - room} more lines: af human show {task.run_id}", "dim")])
     return lines
 
 

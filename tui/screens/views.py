@@ -88,7 +88,7 @@ class ViewScreen(Screen[None]):
         self._is_ready = False
         """Whether all widgets are there."""
         self._opening = ExitStack()
-        """Holds keys until the views have been drawn: before, a list has no rows to move over."""
+        """Holds keys until a view that is shown has been drawn: before, a list has no rows to move over."""
 
     @property
     def board_app(self) -> "Dashboard":
@@ -136,9 +136,7 @@ class ViewScreen(Screen[None]):
     def on_mount(self) -> None:
         """Begin with the first view."""
         self._is_ready = True
-        self._opening.enter_context(self.board_app.keys.held())
         self._arrange(self.app.size.width, self.app.size.height)
-        self.call_after_refresh(self._opening.close)
         with suppress(NoMatches):  # whoever opened it has left it again before it was there
             self.go(self.active)
 
@@ -159,14 +157,20 @@ class ViewScreen(Screen[None]):
         return (self.has_class("-wide") and not self.has_class("-zoom")) or name == self.active
 
     def go(self, name: str) -> None:
-        """Show a view and give it the keyboard."""
+        """Show a view and give it the keyboard; keys wait until it has been drawn."""
         self.active = name
+        self._opening.enter_context(self.board_app.keys.held())
         self._mark()
         panel = self.query_one(f"#panel-{name}", Panel)
         target = next((widget for widget in panel.query(".main") if widget.focusable), None)
         if target is not None:
             target.focus()
         self.tick()
+        self.call_after_refresh(self._shown)
+
+    def _shown(self) -> None:
+        self.tick()
+        self._opening.close()
 
     def action_view(self, number: int) -> None:
         """The view of that number."""
