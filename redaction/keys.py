@@ -5,12 +5,12 @@ A name is read as words, in any spelling: `patientDOB`, `PATIENT_DOB`, `Patient'
 
 import ipaddress
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import re2
 
-from redaction import tongues
+from redaction import scripts, tongues
 from redaction.wording import words
 
 _NAMED_BY: dict[str, str] = {
@@ -21,6 +21,7 @@ _NAMED_BY: dict[str, str] = {
         privatekey encryptionkey
         signingkey
         secret apisecret appsecret consumersecret sharedsecret webhooksecret secretid sshkey servicekey licensekey
+        appkey
         accountkey storagekey masterkey hmackey signingsecret jwtsecret subscriptionkey""",
     "TOKEN": """authorization proxyauthorization authtoken accesstoken refreshtoken bearertoken idtoken sessiontoken
         cookie
@@ -78,8 +79,14 @@ _NAMED_BY: dict[str, str] = {
         userip srcip dstip destip peerip ipv4 ipv6 peeraddress hostip lastloginip loginip""",
     "MAC_ADDRESS": "mac macaddress macaddr hwaddr hardwareaddress",
 }  # fmt: skip
+_MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
+_TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
+_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
 _ENTITY_BY_KEY = {
-    key: entity for table in (tongues.NAMED_BY, _NAMED_BY) for entity, keys in table.items() for key in keys.split()
+    tongues.plain_letters(key.translate(_TO_NOTHING)): entity
+    for table in (scripts.NAMED_BY, tongues.NAMED_BY, _NAMED_BY)
+    for entity, keys in table.items()
+    for key in keys.split()
 }
 _ONLY_WHOLE = tongues.ONLY_WHOLE | words(
     """
@@ -103,7 +110,8 @@ _OWNERS = tongues.OWNERS | words(
     login default temp temporary initial correct real confirm repeat registered permanent residential delivery
     postal mailing street remote source src peer end author reporter requester assignee holder cardholder
     passenger cust usr pt candidate tenant lead prospect jwt django flask rails laravel signing encryption
-    grafana elastic elasticsearch kafka nats minio consul
+    grafana elastic elasticsearch kafka nats minio consul export set setx env arg declare const let var val final
+    readonly
     """
 )
 _VOID = words(
@@ -146,7 +154,11 @@ HANDLES = frozenset(
         "uid",
     ]
 )
-NAMES = tongues.BARE_NAMES | {"name", "displayname", "text", "display", "title"}
+NAMES = (
+    tongues.BARE_NAMES
+    | frozenset(tongues.plain_letters(name.replace("'", "")) for name in scripts.BARE_NAMES)
+    | {"name", "displayname", "text", "display", "title"}
+)
 HOLDERS = ("name", "key", "label", "field", "header", "question", "attribute", "property", "variable", "code", "prompt",
            "parameter", "param", "q")  # fmt: skip
 """Keys whose value names what stands beside it in `value`."""
@@ -163,11 +175,9 @@ _PARTS = tongues.PARTS | {"first", "last", "given", "family", "middle", "surname
 _OF_SETTINGS = {"token": "TOKEN", "secret": "API_KEY", "pat": "TOKEN", "pass": "PASSWORD", "pw": "PASSWORD"}
 """Last words of variables of the environment, `CODECOV_TOKEN`, whatever stands before."""
 _MOST_WORDS = 8
+_LONGEST_TAIL = 24
 _SHORT_KEY = 64
 """Characters of the longest key whose words are remembered; payloads say the same few over and over."""
-_MARKS = "".join(chr(code) for code in range(128) if not chr(code).isalnum())
-_TO_WORDS = str.maketrans(dict.fromkeys(_MARKS, " "))
-_TO_NOTHING = str.maketrans(dict.fromkeys(_MARKS, ""))
 _ENDINGS = (
     ROLES
     | NAMES
@@ -199,7 +209,9 @@ def words_of(key: str) -> tuple[str, ...]:
 def _key_words(key: str) -> tuple[str, ...]:
     found = list[str]()
     for part in key.translate(_TO_WORDS).split():
-        if part.isalpha() and (part.islower() or part.isupper() or part.istitle() or part.lower() == part.upper()):
+        if (not part.isascii() and part.lower() == part.upper()) or (
+            part.isalpha() and (part.islower() or part.isupper() or part.istitle() or part.lower() == part.upper())
+        ):
             found.append(tongues.plain_letters(part))
         else:
             found += _cut(part)
@@ -295,6 +307,8 @@ def _entity(parts: tuple[str, ...]) -> str:
         if found:
             return found
         parts = parts[:-1]
+    if parts[-1] >= scripts.UNSPACED:
+        return next((_ENTITY_BY_KEY[tail] for tail in _tails(parts[-1]) if tail in _ENTITY_BY_KEY), "")
     for first in range(len(parts)):
         plain = "".join(parts[first:])
         entity = _ENTITY_BY_KEY.get(plain)
@@ -308,6 +322,11 @@ def _entity(parts: tuple[str, ...]) -> str:
         if plain not in _ONLY_WHOLE or all(word in _OWNERS or word.isdigit() for word in before):
             return entity
     return ""
+
+
+def _tails(word: str) -> Iterator[str]:
+    """The ends of a word of a script without blanks, the longest first: `患者氏名`, `者氏名`, `氏名`."""
+    return (word[first:] for first in range(max(0, len(word) - _LONGEST_TAIL), len(word) - 1))
 
 
 def _entity_within(parts: tuple[str, ...], parent: str) -> str:
@@ -345,7 +364,7 @@ def is_plausible(entity: str, value: str) -> bool:
     """Whether a text can be a value of the entity that its key names, and no template, type or flag."""
     plain = value.strip()
     lowered = plain.lower()
-    if len(plain) < 2 or lowered in _HARMLESS or _is_template(lowered):
+    if (len(plain) < 2 and plain < scripts.UNSPACED) or lowered in _HARMLESS or _is_template(lowered):
         return False
     return _FORMS.get(entity, _is_identifier)(plain)
 

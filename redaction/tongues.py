@@ -28,7 +28,7 @@ NAMED_BY: dict[str, str] = {
         soyadi soyisim adsoyad adisoyadi isimsoyisim vezeteknev keresztnev csaladnev teljesnev
         prezime imeiprezime priimek imeinpriimek numedefamilie prenume numesiprenume
         perekonnanimi eesnimi pavarde uzvards namalengkap namadepan namabelakang фамилия имя
-        отчество фио прізвище imya familiya otchestvo 姓名 氏名 이름 성명 givennames forenames surnames
+        отчество фио прізвище imya familiya otchestvo 姓名 氏名 성명 givennames forenames surnames
         lastnames firstnames familynames kundenname patientenname clientnom ansprechpartner
         versicherter antragsteller empfaenger titularcuenta ordenante""",
     "DATE_OF_BIRTH": """nasc datanasc nac fechadenac neele nele geb gebam szulido szuletesiido rod urodz geborenam

@@ -1,10 +1,7 @@
 """Words that are no names, words that may be either, and whether a text looks like a person's name. Pure."""
 
-
-def words(text: str) -> frozenset[str]:
-    """The words of a list that is written as a text."""
-    return frozenset(text.split())
-
+from redaction import scripts
+from redaction.lists import words as words
 
 NO_NAMES = words(
     """
@@ -150,6 +147,8 @@ def _is_camel(word: str) -> bool:
 def is_name(text: str, *, least: int = 2) -> bool:
     """Whether all of a text is shaped as a name: two to five words of letters with capitals, a comma at most."""
     plain = text.strip().replace("+", " ")
+    if not plain.isascii() and plain.lower() == plain.upper():
+        return scripts.is_name(plain)
     words = [word for word in plain.replace(",", " ").split() if word.lower().strip(".") not in TITLES | _SUFFIXES]
     if not least <= len(words) <= 5 or len(plain) > 60 or plain.count(",") > 1:
         return False

@@ -9,7 +9,7 @@ import re2
 
 from redaction.detectors.identity import DATE
 from redaction.detectors.rules import latin, options
-from redaction.detectors.secrets import chosen, entropy
+from redaction.detectors.secrets import chosen, entropy, is_camel_case
 from redaction.findings import Finding
 from redaction.keys import (
     NAMES,
@@ -32,7 +32,7 @@ _LABEL = re2.compile(
     (
         rf"(?P<key>[{_LETTER}][{_LETTER}0-9_.\-]{{0,40}}(?: [{_LETTER}'][{_LETTER}'\-]{{0,20}}){{0,3}}[0-9]?)"
         r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
-        r"(?P<sep>[ \t]{0,3}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9"
+        r"(?P<sep>[ \t]{0,24}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9"
         r"|\xe4r|er|je|jest"
         r"|lautet|era):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
     ).encode("latin-1"),
@@ -259,7 +259,13 @@ def _is_value(entity: str, value: str, is_fixed: bool) -> bool:
 def _is_key(value: str) -> bool:
     """Whether it is no number, no call and no address; without digits only what nobody writes by hand."""
     has_digit = any(char.isdigit() for char in value)
-    is_drawn = len(value) >= 20 and value.lower() != value and value.upper() != value and entropy(value) >= 3.5
+    is_drawn = (
+        len(value) >= 14
+        and not is_camel_case(value)
+        and value.lower() != value
+        and value.upper() != value
+        and entropy(value) >= 3.5
+    )
     is_other = "(" in value or "://" in value or value.isdigit() or " " in value.strip()
     return (has_digit or (is_drawn and value.isalnum())) and not is_other
 

@@ -5,7 +5,8 @@ from functools import cache
 
 import re2
 
-from redaction.detectors import contact, finance, health, identity, nations, secrets
+from redaction.detectors import commands, contact, finance, health, identity, nations, secrets
+from redaction.detectors.codes import Codes
 from redaction.detectors.cookies import Cookies
 from redaction.detectors.documents import Documents
 from redaction.detectors.finance import card, cards
@@ -13,12 +14,21 @@ from redaction.detectors.hl7 import Hl7
 from redaction.detectors.labels import Labels
 from redaction.detectors.people import People
 from redaction.detectors.rules import RuleSet, is_part_of_hash, latin, options, whole
+from redaction.detectors.scripts import Scripts
 from redaction.detectors.sql import Sql
 from redaction.detectors.streets import Streets
 from redaction.detectors.tables import Tables
 from redaction.findings import Finding
 
-RULES = (*finance.RULES, *identity.RULES, *nations.RULES, *contact.RULES, *health.RULES, *secrets.RULES)
+RULES = (
+    *finance.RULES,
+    *identity.RULES,
+    *nations.RULES,
+    *contact.RULES,
+    *health.RULES,
+    *secrets.RULES,
+    *commands.RULES,
+)
 
 _TEST_CARDS = ("411111", "424242", "400000", "555555", "520082", "510510", "378282", "371449", "601111", "305693")
 """Issuer numbers of the cards that payment processors publish for tests. Found all the same, with a name of its own."""
@@ -37,7 +47,18 @@ class Patterns:
 
     def __init__(self) -> None:
         self._rules = RuleSet(RULES)
-        self._readers = (Labels(), Tables(), Hl7(), People(), Streets(), Cookies(), Sql(), Documents())
+        self._readers = (
+            Labels(),
+            Tables(),
+            Hl7(),
+            People(),
+            Streets(),
+            Cookies(),
+            Sql(),
+            Documents(),
+            Scripts(),
+            Codes(),
+        )
         self._groups = re2.compile(rb"\b[0-9]{4,8}(?:[^0-9A-Za-z]{1,8}[0-9]{4,8}){1,3}\b", options())
         self._runs = re2.compile(rb"[0-9](?:[ \-./]{0,2}[0-9]){11,}", options())
 

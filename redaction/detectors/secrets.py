@@ -31,7 +31,12 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("digitalocean", "TOKEN", r"\bdo[opr]_v1_[a-f0-9]{64}\b"),
     ("shopify", "TOKEN", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
     ("square", "TOKEN", r"\b(?:sq0(?:atp|csp|idp)-[A-Za-z0-9_\-]{22,43}|EAAA[A-Za-z0-9_\-]{60})"),
-    ("telegram", "TOKEN", r"\b[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,33}\b"),
+    ("telegram", "TOKEN", r"(?:\b|bot)(?P<v>[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,33})\b"),
+    (
+        "bitcoin_key",
+        "PRIVATE_KEY",
+        r"\b(?:[KL][1-9A-HJ-NP-Za-km-z]{51}|5[1-9A-HJ-NP-Za-km-z]{50}|[xyztuv]prv[1-9A-HJ-NP-Za-km-z]{100,112})\b",
+    ),
     ("discord", "TOKEN", r"\b[MNO][A-Za-z0-9_\-]{23,27}\.[A-Za-z0-9_\-]{6}\.[A-Za-z0-9_\-]{27,40}\b"),
     ("databricks", "TOKEN", r"\bdapi[a-f0-9]{32}(?:-[0-9])?\b"),
     ("vault", "TOKEN", r"\b(?:hv[sbr]\.[A-Za-z0-9_\-]{20,300}|s\.[A-Za-z0-9]{24})\b"),
@@ -75,12 +80,23 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
         "signed_url",
         "TOKEN",
         r"(?i)[?&;](?:sig|signature|x-(?:amz|goog|oss|cos)-(?:signature|security-token)|hmac|sign|policy|access_?token"
-        r"|auth_?token|api_?key|token)=(?P<v>[A-Za-z0-9%+/_\-.~]{16,1000}={0,2})",
+        r"|auth_?token|api_?key|token|magic(?:_?link)?|invit(?:e|ation)(?:_?token)?|reset(?:_?token)?|confirm"
+        r"(?:ation)?(?:_?token)?"
+        r"|verif(?:y|ication)(?:_?token)?|activation(?:_?(?:code|key|token))?|ticket|otp|t|k)="
+        r"(?P<v>[A-Za-z0-9%+/_\-.~]{16,1000}={0,2})",
+    ),
+    (
+        "linked",
+        "TOKEN",
+        r"(?i)/(?:reset|verify|confirm|invites?|invitations?|activate|activation|magic|magic-?link|unsubscribe"
+        r"|join|password)"
+        r"[a-z_\-]{0,24}(?:/[a-z_\-]{1,16}){0,2}/(?P<v>[A-Za-z0-9_\-]{24,512})",
     ),
     (
         "by_words",
         "TOKEN",
-        r"\b(?:[a-z][a-z0-9]{0,11}[_\-]){0,2}(?:tok|tkn|token|key|apikey|api|secret|pat|auth|sk|rk|live|oauth|priv|cred|pw)"
+        r"\b(?:[a-z][a-z0-9]{0,11}[_\-]){0,2}(?:tok|tkn|token|key|apikey|api|secret|pat|auth|sk|rk|live|oauth"
+        r"|priv|cred|pw)"
         r"(?:[_\-][a-z0-9]{1,12}){0,2}[_\-](?P<w>[A-Za-z0-9]{20,200})\b",
     ),
     ("jwt", "TOKEN", r"\beyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*){0,3}"),
@@ -177,6 +193,7 @@ def _strong(text: str) -> int:
 
 
 _WRITTEN = 0.7
+_VOWELS = frozenset("aeiouy")
 _CAMEL = re2.compile(r"[A-Z][a-z]{2,}|^[a-z]{3,}")
 _CODE = ("${", "$(", "{{", "%(", "os.", "self.", "process.", "env.", "env[", "getenv")
 _NO_VALUES = frozenset({"str", "none", "null", "string", "str,", "str)", "text"})
@@ -199,18 +216,32 @@ _SECRET_WORDS = (
 def _drawn_behind_words(text: str) -> int:
     """What stands behind the prefix is drawn from both cases and digits."""
     tail = text.replace("-", "_").rsplit("_", 1)[-1]
-    return len(text) if sum(map(str.isdigit, tail)) >= 2 and _cased(tail) and not _is_camel_case(tail) else 0
+    return len(text) if sum(map(str.isdigit, tail)) >= 2 and _cased(tail) and not is_camel_case(tail) else 0
 
 
-def _is_camel_case(text: str) -> bool:
+def is_camel_case(text: str) -> bool:
     """Whether most of it are words: `returnsTokenForUserId42`; little of what was drawn looks so."""
-    found = [match.group() for match in _CAMEL.finditer(text)]
+    found = [match.group() for match in _CAMEL.finditer(text) if not _VOWELS.isdisjoint(match.group().lower())]
     return len(found) > 2 and sum(map(len, found)) >= _WRITTEN * len(text)
 
 
 def _long_signature(text: str) -> int:
     """A signature or a token of a query, and no number, word or path."""
     return len(text) if len(text) >= 20 and any(map(str.isdigit, text)) and is_random(text[:64]) else 0
+
+
+def _mixed(text: str) -> int:
+    """Letters, and digits or marks among them: no word."""
+    plain = text.rstrip(".,;:!?)")
+    is_mixed = any(map(str.isalpha, plain)) and any(map(str.isdigit, plain)) and "://" not in plain
+    return chosen(plain) and len(plain) if is_mixed else 0
+
+
+def _dense(text: str) -> int:
+    """Letters of both cases, digits and many different marks in no order: bytes in Base85 (RFC 1924)."""
+    marks = [char for char in text if not char.isalnum()]
+    is_code = "://" in text or "()" in text or "::" in text or "=>" in text or "&&" in text
+    return len(text) if _cased(text) and len(set(marks)) > 4 and len(marks) < len(text) / 2 and not is_code else 0
 
 
 def _very_strong(text: str) -> int:
@@ -223,13 +254,17 @@ def _very_strong(text: str) -> int:
     return chosen(text) and len(text.rstrip(".,;:)")) if all(kinds) and marks and not (is_address or is_named) else 0
 
 
-_CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature}
+_CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature, "bitcoin_key": _cased, "linked": _cased}
 _PASSWORDS = (
     r"(?:password|passwd|passphrase|passcode|pwd|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
     r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo"
-    r"|\bclave|kata sandi|palavra-passe|palavra passe|\bmdp)"
+    r"|\bclave(?: de (?:acceso|red|seguridad)| wifi)?|kata sandi|palavra-passe|palavra passe|\bmdp|pass[ \-]phrase"
+    r"|parola d'ordine|(?:wlan|wi-?fi|netzwerk)[ \-](?:schl\xfcssel|key|code)|(?:cl\xe9|chiave) (?:wi-?fi|wpa"
+    r"|r\xe9seau))"
 )
 """Words for passwords in the languages of redaction/tongues.py."""
+_ENDING = r"(?:et|en|er|em|om|niz|nuz|n\xfcz|miz|m\xfcz|si|ni|mi|ja|ja on|ul|a|u|e|y)?"
+"""How words for passwords end in languages that decline them, or write `the` and `your` on to them."""
 _PASS = r"(?:\bpass|_pass|(?:db|my|user|mail|ftp|root|admin)pass)"
 """A word for a password that is a verb as well: `tests pass on Python3.12`, `bypass on`."""
 _PASSWORD_WORDS = (
@@ -254,7 +289,8 @@ RULES = (
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
     Rule("password", "PASSWORD",
-         r"(?:" + _PASSWORDS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|lautet|\xe8|\xe9|\xe4r|er|to"
+         r"(?:" + _PASSWORDS + _ENDING + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|lautet"
+             r"|\xe8|\xe9|\xe4r|er|to"
          r"|je|on|=):? )|" + _PASS + _QUOTE + r"(?: ?(?:=|:|=>|:=) ?| (?:is|was|es|ist|est|c'est|=):? ))"
          + _QUOTE + r"(?P<v>[^\s\"'`,;<>]{4,128})", 0.8, chosen,
          ignores_case=True),
@@ -269,7 +305,8 @@ RULES = (
         chosen),
     Rule("wifi_code", "PASSWORD", r"\bWIFI:[^\n]{0,120}?;P:(?P<v>(?:[^;\\\n]|\\.){4,64});", 0.9),
     Rule("pgpass", "PASSWORD",
-         r"(?m)^[A-Za-z0-9.*\-]{1,120}:(?:[0-9]{2,5}|\*):[A-Za-z0-9_*\-]{1,64}:[A-Za-z0-9_*.\-]{1,64}:(?P<v>[^\s:]{4,128})$",
+         r"(?m)^[A-Za-z0-9.*\-]{1,120}:(?:[0-9]{2,5}|\*):[A-Za-z0-9_*\-]{1,64}:[A-Za-z0-9_*.\-]{1,64}:"
+         r"(?P<v>[^\s:]{4,128})$",
          0.9),
     Rule("realm_digest", "PASSWORD", r"(?m)^[A-Za-z0-9._@\-]{1,64}:[^:\n]{1,60}:(?P<v>[0-9a-f]{32})$", 0.9),
     Rule("seed_phrase", "PRIVATE_KEY",
@@ -292,6 +329,22 @@ RULES = (
          r"(?:is|was|to|as|=|:|ist|est|c'est|es|este|\xe8|\xe9|\xe4r|er|je|to)"
          r"|\bpass(?: [a-z'\-]{1,20}){1,6} (?:is|was|=|:)) [\"'`]?"
          r"(?P<v>[^\s\"'`<>]{6,64})", 0.7, _strong, ignores_case=True),
+    Rule("password_for", "PASSWORD",
+         r"(?:" + _PASSWORDS + r"|\bpass)" + _ENDING + r"(?: [a-z'.\-\xdf-\xff]{1,20}){1,5}: ?[\"'`]?"
+             r"(?P<v>[^\s\"'`<>,;]{6,64})",
+         0.7, _mixed, ignores_case=True),
+    Rule("password_declined", "PASSWORD",
+         r"\b(?:sifre|parola|salasana|jelsz|losenord|l\xf6senord)[a-z\xdf-\xff]{1,6}:? [\"'`]?"
+         r"(?P<v>[^\s\"'`<>,;]{6,64})", 0.7, _mixed,
+         ignores_case=True),
+    Rule("login_and_password", "PASSWORD",
+         r"\b(?:creds?|credentials?|zugangsdaten|identifiants?|credenciales|credenziali|login)(?: (?:are|is))?"
+         r"(?::| -)? ?"
+         r"[A-Za-z0-9._@\-]{2,40}(?: ?/ ?| : )(?P<v>[^\s\"'<>,;]{6,64})", 0.7, _mixed, ignores_case=True),
+    Rule("base85", "API_KEY",
+         r"(?i)\b(?:secret|key|token|passw(?:or)?d|base85|ascii85|a85|z85)[a-z_\-]{0,16}"
+         r"(?: ?\([a-z0-9 ]{1,16}\))? ?[:=] ?[\"'`]?"
+         r"(?P<v>[!#-&(-+\--~]{25,512})", 0.8, _dense),
     Rule("user_at_host", "PASSWORD",
          r"\b[a-z_][a-z0-9_\-]{1,31}:(?P<v>[^\s:@/\"']{6,64})@(?:[a-z0-9\-]{1,63}\.){1,6}[a-z0-9]{1,24}\b", 0.8,
          _strong),
