@@ -21,6 +21,7 @@ from appliance.api.problems import HttpError
 from appliance.auth.callers import LOOPBACK_NAMES, Caller, allows_host
 from appliance.mcp.offers import Host, OnEntry, offers_of
 from appliance.runs.views import RunView, run_view
+from appliance.runs.within import with_tasks
 from appliance.tools.direct_calls import ToolView, call_directly, tool_view
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
@@ -127,7 +128,8 @@ def _host(service: Service) -> Host:
             state = await appliance.minimising.restored_state(
                 service.engine, run, tenant=caller.tenant, actor=caller.actor
             )
-        return run_view(state, await appliance.workflows.pinned(state.definition))
+        view = run_view(state, await appliance.workflows.pinned(state.definition))
+        return await with_tasks(view, service.engine.state)
 
     async def cancel(run: RunId, caller: Caller) -> None:
         await service.engine.cancel(run, "the client cancelled", actor=caller.actor)

@@ -12,6 +12,7 @@ from appliance.api.service import Service
 from appliance.auth.callers import Caller
 from appliance.mcp.offers import text_of
 from appliance.runs.views import RunView, run_view
+from appliance.runs.within import task_ids, with_tasks
 from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.domain.ids import RunId
 from runtime.domain.run import RunState
@@ -46,7 +47,7 @@ async def ask_workflow(
         state = await service.appliance.minimising.restored_state(
             service.engine, submitted.run, tenant=caller.tenant, actor=caller.actor
         )
-    return _reply(run_view(state, workflow), workflow)
+    return _reply(await with_tasks(run_view(state, workflow), service.engine.state), workflow)
 
 
 def _check(asked: ChatRequest, data_class: str) -> None:
@@ -75,9 +76,9 @@ async def _settled(service: Service, run: RunId) -> RunState:
 def _reply(run: RunView, workflow: Workflow) -> ChatReply:
     if run.awaiting:
         names = ", ".join(run.awaiting)
-        raise Conflict(
-            "run.waits", f"run {run.run_id!r} waits for {names}; answer it with POST /v1/runs/{run.run_id}/signal"
-        )
+        tasks = task_ids(run)
+        route = f"/v1/human-tasks/{tasks[0]}/complete" if tasks else f"/v1/runs/{run.run_id}/signal"
+        raise Conflict("run.waits", f"run {run.run_id!r} waits for {names}; answer it with POST {route}")
     if run.error:
         raise StepFailure(run.error.code, f"run {run.run_id!r} {run.status}: {run.error.message}", retryable=False)
     return ChatReply(

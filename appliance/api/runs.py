@@ -17,6 +17,7 @@ from appliance.api.operations import Header, describes
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER, Caller, person_of
 from appliance.runs.views import RunLine, RunView, accepted_view, run_lines, run_view
+from appliance.runs.within import with_tasks
 from runtime.domain.canonical import Json
 from runtime.domain.ids import RunId
 from runtime.domain.run import FINAL, RunStatus
@@ -270,12 +271,12 @@ async def _show(service: Service, run: RunId, *, restored_for: Caller | None = N
     workflow = await service.appliance.workflows.pinned(summary.definition)
     if restored_for is not None:
         who = restored_for
-        return run_view(
-            await service.appliance.minimising.restored_state(service.engine, run, tenant=who.tenant, actor=who.actor),
-            workflow,
+        state = await service.appliance.minimising.restored_state(
+            service.engine, run, tenant=who.tenant, actor=who.actor
         )
+        return await with_tasks(run_view(state, workflow), service.engine.state)
     # a state that the engine works on goes on changing, so it is looked at without a pause in between
-    return run_view(await service.engine.state(run), workflow)
+    return await with_tasks(run_view(await service.engine.state(run), workflow), service.engine.state)
 
 
 def _next_page(query: RunsQuery, last: RunId) -> str:

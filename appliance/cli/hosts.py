@@ -22,6 +22,7 @@ from appliance.runs.history import StateView, state_view
 from appliance.runs.suppositions import Supposition, suppose
 from appliance.runs.tasks import VERBS, TaskView, task_id, task_view
 from appliance.runs.views import RunView, run_view
+from appliance.runs.within import with_tasks
 from appliance.tools.direct_calls import ToolList, ToolView, call_directly, tool_view
 from redaction.doors.local import LocalDoor, Reply
 from runtime.domain.canonical import Json
@@ -185,7 +186,8 @@ class LocalRuns:
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
-        return run_view(state, await self._appliance.workflows.pinned(state.definition))
+        view = run_view(state, await self._appliance.workflows.pinned(state.definition))
+        return await with_tasks(view, self._engine.state)
 
     async def restored(self, state: RunState) -> RunView:
         """The same with what pseudonyms stand for; the audit log says that somebody looked. Raises NotFound."""
@@ -343,7 +345,7 @@ class ServedRuns:
 
     async def view(self, state: RunState) -> RunView:
         """The run's document."""
-        return await view_of(self.catalogue, state)
+        return await view_of(self.catalogue, self.store, state)
 
     async def restored(self, state: RunState) -> RunView:
         """The same with what pseudonyms stand for. Raises NotFound."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from runtime.domain.event import RunStarted
 from runtime.domain.ids import DefinitionHash, RunId
 from runtime.domain.journal import Entry, read
-from runtime.domain.run import RunState, apply
+from runtime.domain.run import RunState, apply, fold
 from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.store.journal import JOURNAL_FILE, Journal, journal_database
 from runtime.store.keyring import database_key
@@ -144,8 +144,12 @@ async def pinned(catalogue: "WorkflowCatalogue", definition: DefinitionHash) -> 
         return None
 
 
-async def view_of(catalogue: "WorkflowCatalogue", state: RunState) -> "RunView":
+async def view_of(catalogue: "WorkflowCatalogue", store: Store, state: RunState) -> "RunView":
     """A run's document, with the output as its definition words it where that is still here."""
     from appliance.runs.views import run_view
+    from appliance.runs.within import with_tasks
 
-    return run_view(state, await pinned(catalogue, state.definition))
+    async def folded(run: RunId) -> RunState:
+        return fold(run, await entries(store, run))
+
+    return await with_tasks(run_view(state, await pinned(catalogue, state.definition)), folded)

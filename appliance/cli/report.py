@@ -8,7 +8,16 @@ import msgspec
 
 from appliance.cli.terminal import clip, columns, compact, paragraphs, printable, table, width
 from appliance.cli.units import microseconds, money
-from appliance.runs.views import ErrorView, EstimateView, ParentView, RunView, StepView, UsageView, WhatIfView
+from appliance.runs.views import (
+    ErrorView,
+    EstimateView,
+    ParentView,
+    RunView,
+    StepView,
+    TaskWithinView,
+    UsageView,
+    WhatIfView,
+)
 from runtime.domain.canonical import Json
 from runtime.domain.event import Reused
 from runtime.domain.ids import RunId
@@ -288,12 +297,14 @@ def next_steps(run: RunView, me: str) -> str:
             lines.append(paragraphs(said, indent=2))
         names = " and ".join(map(repr, run.awaiting))
         lines.append(f"  {click.style(f'waits for {names}; answer with:', fg='yellow')}")
+        within = run.tasks_within or []
+        lines += [f"    {me} human complete {each.run_id}.{each.step} {_decision(each)}" for each in within]
         tasks = {str(step.signal): step for step in run.steps if isinstance(step.decisions, list)}
         for who, name in _answerable(run):
             if who == run.run_id and name in tasks:
                 lines.append(f"    {me} human complete {who}.{tasks[name].step} {_decision(tasks[name])}")
-                continue
-            lines.append(f"    {me} runs signal {who} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
+            elif who == run.run_id or name not in {each.signal for each in within}:
+                lines.append(f"    {me} runs signal {who} {name} --data '{PAYLOADS.get(name, PAYLOAD)}'")
     lines.append(click.style("  next", dim=True))
     if run.status == "failed":
         lines.append(f"    {me} runs why {run.run_id}")
@@ -304,7 +315,7 @@ def next_steps(run: RunView, me: str) -> str:
     return "\n".join(lines)
 
 
-def _decision(step: StepView) -> str:
+def _decision(step: StepView | TaskWithinView) -> str:
     roles, decisions = step.roles or [], step.decisions or []
     return f"{f'--as NAME --role {roles[0]} ' if roles else ''}--decision '{'|'.join(decisions)}'"
 

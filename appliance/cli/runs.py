@@ -214,7 +214,7 @@ async def _show(af: Af, name: str, *, is_full: bool) -> None:
         run = await find_run(store, name)
         told = await entries(store, run)
         state = fold(run, told)
-        view = await view_of(reading_catalogue(store, af.settings.data), state)
+        view = await view_of(reading_catalogue(store, af.settings.data), store, state)
         shown = [part for step in view.steps for part in parts_shown(step, is_full=is_full)]
         given = {part: fold(part, await entries(store, part)).input for part in shown}
     tools = tool_uses(told, is_full=is_full)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from appliance.runs.suppositions import Supposition
     from runtime.domain.canonical import Json
     from runtime.domain.ids import RunId
+    from runtime.domain.run import RunState
 
 
 @click.command(
@@ -117,15 +118,15 @@ async def _what_if(af: Af, name: str, supposed: "Supposition", definition: str, 
 
 async def _awaited(opened: "Runs", run: "RunId") -> list[str]:
     from appliance.cli.journal import entries
-    from appliance.runs.causes import answering
+    from appliance.runs.causes import answering, answering_within
     from runtime.domain.run import fold
 
-    state = fold(run, await entries(opened.store, run))
-    own = state.awaited()
-    return [
-        answering(state, signal, own[signal]) if signal in own else f"runs signal {run} {signal} --data JSON"
-        for signal in state.awaits()
-    ]
+    async def folded(which: "RunId") -> "RunState":
+        return fold(which, await entries(opened.store, which))
+
+    state = await folded(run)
+    own = [answering(state, signal, step) for signal, step in state.awaited().items()]
+    return own + await answering_within(state, folded)
 
 
 def _next(af: Af, fork: "RunId", awaited: "Iterable[str]") -> str:

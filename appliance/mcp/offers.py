@@ -14,6 +14,7 @@ import msgspec
 
 from appliance.auth.callers import Caller
 from appliance.runs.views import RunView
+from appliance.runs.within import task_ids
 from appliance.tools.direct_calls import ToolView
 from runtime.domain.audit import tool_entry
 from runtime.domain.canonical import Json
@@ -197,9 +198,11 @@ def _news(body: object) -> str:
 
 def _answer(view: RunView) -> Answer:
     if view.awaiting:
-        message = (
-            f"run {view.run_id!r} waits for {', '.join(view.awaiting)}; somebody has to answer it with "
-            f"af runs signal, or POST /v1/runs/{view.run_id}/signal"
+        tasks = task_ids(view)
+        message = f"run {view.run_id!r} waits for {', '.join(view.awaiting)}; somebody has to answer it with " + (
+            f"af human complete {tasks[0]}, or POST /v1/human-tasks/{tasks[0]}/complete"
+            if tasks
+            else f"af runs signal, or POST /v1/runs/{view.run_id}/signal"
         )
         return _unanswered(view, "run.waits", message)
     if view.error:

@@ -6,11 +6,12 @@ Reads journals: the run's own with those of its parts, and the newest of its wor
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 
 import msgspec
 
+from appliance.runs.within import Read, tasks_within
 from runtime.domain.canonical import Json, encode
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import rfc3339
@@ -138,7 +139,7 @@ async def why_view(store: StateStore, definitions: Definitions, run: RunId) -> W
     cause = cause_of(history)
     state = history.state
     if cause is None:
-        return _no_failure(state)
+        return await _no_failure(store, state)
     if (above := await _from_above(store, state, cause)) is not None:
         cause = above
     succeeded = [await _state(store, each.run) for each in await _others(store, state, "succeeded", BESIDE)]
@@ -326,16 +327,15 @@ async def _changes(definitions: Definitions, state: RunState, succeeded: Sequenc
     return list(migration(old, new, state).changes)
 
 
-def _no_failure(state: RunState) -> WhyView:
+async def _no_failure(store: StateStore, state: RunState) -> WhyView:
     awaited = state.awaits()
     commands = [
         NextView(command=answering(state, name, step), why=f"step {StepId(step)!r} waits for it")
         for name, step in state.awaited().items()
     ]
     commands += [
-        NextView(command=f"runs signal {run} {name} --data JSON", why="a run of a step of it waits for it")
-        for name, runs in state.awaited_within().items()
-        for run in runs[:3]
+        NextView(command=command, why="a run of a step of it waits for it")
+        for command in await answering_within(state, partial(_state, store))
     ]
     if state.status == "running":
         commands = [NextView(command=f"runs resume {state.run}", why="goes on with it, where nobody works on it")]
@@ -364,8 +364,24 @@ def answering(state: RunState, signal: str, step: StepId) -> str:
     task = state.steps[step].task
     if not task:
         return f"runs signal {state.run} {signal} --data JSON"
-    role = next((f" --role {role}" for role in task.terms.roles_at(task.level)), "")
-    return f"human complete {state.run}.{step} --as NAME{role} --decision {'|'.join(task.terms.decisions)}"
+    return _completing(state.run, step, task.terms.roles_at(task.level), task.terms.decisions)
+
+
+async def answering_within(state: RunState, read: Read) -> list[str]:
+    """The commands that answer what runs of a run's steps wait for, the first few of each signal."""
+    within = state.awaited_within()
+    tasks = [each async for each in tasks_within([run for runs in within.values() for run in runs[:3]], read)]
+    signals = [(run, name) for name, runs in within.items() for run in runs[:3]]
+    found = [_completing(each.run_id, each.step, each.roles, each.decisions) for each in tasks]
+    others = {name for _, name in signals} - {each.signal for each in tasks}
+    return list(dict.fromkeys(found)) + [
+        f"runs signal {run} {name} --data JSON" for run, name in signals if name in others
+    ]
+
+
+def _completing(run: RunId, step: StepId, roles: Sequence[str], decisions: Sequence[str]) -> str:
+    role = f" --role {roles[0]}" if roles else ""
+    return f"human complete {run}.{step} --as NAME{role} --decision {'|'.join(decisions)}"
 
 
 def _link_view(link: Link) -> LinkView:

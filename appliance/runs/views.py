@@ -47,6 +47,18 @@ class WithinView(msgspec.Struct, frozen=True, kw_only=True):
     """What it waits for, in runs of its own steps too."""
 
 
+class TaskWithinView(msgspec.Struct, frozen=True, kw_only=True):
+    """A task for people that a run of a step waits with."""
+
+    run_id: RunId
+    """The run that it is a step of, which may be a part of a part."""
+    step: StepId
+    signal: str
+    roles: list[str]
+    """Who may do it; empty: anybody, or the assignee alone."""
+    decisions: list[str]
+
+
 class StepView(msgspec.Struct, frozen=True, kw_only=True):
     """The latest attempt at one step. `result` once it succeeded, `error` once it failed, neither before."""
 
@@ -142,6 +154,8 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     """Why the run failed or was cancelled."""
     awaiting: list[str] | msgspec.UnsetType = msgspec.UNSET
     """The signals that it waits for, itself or in runs of its steps."""
+    tasks_within: list[TaskWithinView] | msgspec.UnsetType = msgspec.UNSET
+    """The tasks for people among what runs of its steps wait for; the first of them."""
     late_ms: int | msgspec.UnsetType = msgspec.UNSET
     """By how much it is over the `sla_response_time` of its definition, where it is."""
 

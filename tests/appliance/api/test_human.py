@@ -15,7 +15,9 @@ name: review
 agents:
   ask:
     type: human_task
-    config: {assignment_rules: [{role: clerk}, {backup_role: deputy}], instructions: "{{ input.text }}?"}
+    config:
+      assignment_rules: [{role: clerk}, {backup_role: deputy}]
+      instructions: "{{ input.text or input.message }}?"
 """
 
 
@@ -66,3 +68,12 @@ async def test_keys_take_assign_return_and_answer_as_their_roles_may(api: Api) -
     assert ["opened", "taken", "returned", "assigned", "completed"] == [each["what"] for each in history]
     assert [] == (await api.client.get("/v1/human-tasks")).json()["tasks"]
     assert 404 == (await api.client.get(f"{where[:-3]}other")).status_code
+
+
+async def test_whoever_chats_with_a_workflow_is_told_of_its_task(api: Api) -> None:
+    """A signal without a decision would be refused."""
+    asked = {"model": "workflow:review", "messages": [{"role": "user", "content": "Fine"}]}
+    answer = await api.client.post("/v1/chat/completions", json=asked)
+    (task,) = (await api.client.get("/v1/human-tasks")).json()["tasks"]
+    assert 409 == answer.status_code
+    assert answer.json()["error"]["message"].endswith(f"answer it with POST /v1/human-tasks/{task['task_id']}/complete")

@@ -115,3 +115,28 @@ def test_a_minimised_task_leaves_no_personal_data_behind(af: Af, tmp_path: Path,
     held = b"".join(path.read_bytes() for path in data_folder.glob("journal.db*"))
     assert b"zoe.miller" not in held
     assert b"said yes" in held
+
+
+WITHIN = """\
+name: order
+agents:
+  each: {type: map, over: "{{ input.items }}", agent: one}
+  one: {type: workflow, workflow: refund.yaml}
+workflow: {type: sequential, agents: [each]}
+"""
+
+
+def test_a_task_of_a_run_of_a_step_is_answered_as_one_of_the_run(af: Af, tmp_path: Path) -> None:
+    """A signal with `{"answer": …}`, as it was advised, is refused by a task: it wants a decision."""
+    (tmp_path / "refund.yaml").write_text(REFUND)
+    (tmp_path / "order.yaml").write_text(WITHIN)
+    said = af("run", tmp_path / "order.yaml", "--input", '{"items": [{"order": 17, "amount": 20}]}')
+    (task,) = (each["task_id"] for each in af("human", "list", "--json").document["tasks"])  # type: ignore[attr-defined]
+    outer = af("runs", "list", "--json").document["runs"][-1]["run_id"]  # type: ignore[index]
+    advice = f"human complete {task} --as NAME --role clerk --decision "
+    supposed = af("what-if", outer, "--set", "input.more=1").out
+    for page in (said.out, af("runs", "show", outer).out, af("runs", "why", outer).out):
+        assert (True, False) == (advice in page, "runs signal" in page)
+    assert (True, False) == (" --as NAME --role clerk --decision approve|reject" in supposed, "runs signal" in supposed)
+    within = af("runs", "show", outer, "--json").document["tasks_within"][0]  # type: ignore[index]
+    assert (task, ["approve", "reject"]) == (f"{within['run_id']}.{within['step']}", within["decisions"])
