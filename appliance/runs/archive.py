@@ -19,7 +19,7 @@ from runtime.domain.audit import AuditEntry, AuditEvent
 from runtime.domain.canonical import Json, digest, encode, parse
 from runtime.domain.event import RunStarted
 from runtime.domain.ids import DefinitionHash, RunId
-from runtime.domain.journal import Entry, Row, envelope_of, read, rfc3339, write
+from runtime.domain.journal import Body, Entry, Row, envelope_of, read, rfc3339, write
 from runtime.domain.run import fold
 from runtime.engine.minimise import said_by, saying
 from runtime.engine.reading import entries_of
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 FORMAT = "agentflow.runs"
 VERSION = 1
 MAX_PARTS = 1_000
+PROGRAM = "cli"
+"""Who did what was typed without a name; nobody's own."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -122,8 +124,9 @@ async def export_runs(
     lines = [encode(head)]
     if with_definitions:
         lines += [encode(line) for line in await _definitions(store, journals)]
+    people: dict[str, str] = {PROGRAM: PROGRAM}
     for run, entries in journals.items():
-        told = entries if minimise is None else await _minimised(entries, minimise)
+        told = entries if minimise is None else await _minimised(entries, minimise, people)
         rows = [write(run, entry) for entry in told]
         lines.append(encode({"entries": len(rows), "run": run}))
         lines += [encode({"envelope": parse(envelope_of(row)), "hash": row.hash.hex()}) for row in rows]
@@ -189,14 +192,24 @@ async def _definitions(store: Journal, journals: dict[RunId, list[Entry]]) -> li
     return lines
 
 
-async def _minimised(entries: Sequence[Entry], minimise: Minimise) -> list[Entry]:
+async def _minimised(entries: Sequence[Entry], minimise: Minimise, people: dict[str, str]) -> list[Entry]:
     said = await minimise([said_by(entry.body) for entry in entries])
     assert isinstance(said, list), "minimising keeps the shape"
-    told = [Entry(entry.seq, entry.at_us, saying(entry.body, each)) for entry, each in zip(entries, said, strict=True)]
+    told = [
+        Entry(entry.seq, entry.at_us, _by_nobody(saying(entry.body, each), people))
+        for entry, each in zip(entries, said, strict=True)
+    ]
     first = told[0].body
     if isinstance(first, RunStarted):
         told[0] = Entry(told[0].seq, told[0].at_us, msgspec.structs.replace(first, minimised=True))
     return told
+
+
+def _by_nobody(body: Body, people: dict[str, str]) -> Body:
+    """An entry with numbers in place of those who did it, the same for the same in all runs of a file."""
+    names = {field: str(getattr(body, field)) for field in ("actor", "person") if getattr(body, field, "")}
+    said = {field: people.setdefault(name, f"person-{len(people)}") for field, name in names.items()}
+    return msgspec.structs.replace(body, **said) if said else body
 
 
 def _checked(content: bytes) -> tuple[dict[str, Json], list[dict[str, Json]]]:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.appliance.cli.conftest import Af, Said
 
+ASKS = "{name: asks, agents: {ask: {type: human_task, role: Say whether it may be done.}}}"
+
 
 @pytest.fixture
 def exported(af: Af, desk: Path, tmp_path: Path) -> Path:
@@ -67,6 +69,21 @@ def test_minimised_on_request_it_names_nobody(af: Af, exported: Path, tmp_path: 
     assert (True, 0) == (taken["minimised"], elsewhere(af, tmp_path, "replay", "--all").code)
     shown = elsewhere(af, tmp_path, "runs", "show", runs[1], "--json").document
     assert (True, "failed") == (shown["minimised"], shown["status"])
+
+
+def test_minimised_it_does_not_say_who_answered(af: Af, tmp_path: Path) -> None:
+    """Whoever did it is a person too, and stays one and the same."""
+    (tmp_path / "asks.yaml").write_text(ASKS)
+    run = str(af("run", tmp_path / "asks.yaml", "--json").document["run_id"])
+    assert 0 == af("human", "claim", run, "--as", "lisa@example.com").code
+    assert 0 == af("human", "complete", run, "--as", "lisa@example.com", "--decision", "approve").code
+    assert 0 == af("runs", "export", run, "--to", tmp_path / "one.jsonl", "--minimise").code
+    lines = [json.loads(line) for line in (tmp_path / "one.jsonl").read_text().splitlines()]
+    assert "lisa" not in str(lines)
+    said = [line["envelope"]["data"] for line in lines if "envelope" in line]
+    assert ["cli", "person-1", "person-1"] == [each["actor"] for each in said if "actor" in each]
+    assert 0 == elsewhere(af, tmp_path, "runs", "import", tmp_path / "one.jsonl").code
+    assert 0 == elsewhere(af, tmp_path, "replay", run, "--check").code
 
 
 def test_without_definitions_there_is_nothing_to_replay_by(af: Af, exported: Path, tmp_path: Path) -> None:
