@@ -127,7 +127,7 @@ def _chain(view: "WhyView", room: _Room) -> list[str]:
 
     if len(view.chain) < 2 and not view.pauses and not (view.first and view.first.then):
         return []
-    known = [*view.chain, *view.pauses]
+    known = [*view.pauses, *view.chain]
     links = sorted(known, key=lambda link: (microseconds(link.at),)) if view.pauses else known
     lines = []
     for link in links:

@@ -297,7 +297,16 @@ class _Walk:
             links = [
                 self._link(beat, "late", ErrorInfo("tree.timeout", f"the time limit of {timer!r} passed"), step=timer)
             ]
-        return [slept, *links] if slept is not None else links
+        if slept is None:
+            return links
+        if not self._is_at_work(beat.seq):  # whoever was asked had until then to answer, whether a process ran or not
+            self.pauses.append(slept)
+            return links
+        return [slept, *links]
+
+    def _is_at_work(self, seq: int) -> bool:
+        """Whether anything but waits was under way before an entry."""
+        return any(step not in self._signals for step in self._open_at(seq))
 
     def _open_at(self, seq: int) -> list[str]:
         """The steps that were under way before an entry."""

@@ -184,6 +184,18 @@ def test_time_in_which_nobody_worked_is_told() -> None:
     assert () == worked.pauses
 
 
+def test_a_wait_that_nobody_answered_is_not_the_fault_of_who_did_not_run() -> None:
+    """A run that waits needs no process; the time in which there was none is told beside."""
+    waits = AwaitSignal(step=StepId("w"), signal="go", timeout_ms=2_000)
+    fired = TimerFired(timer="w")
+    cause = cause_of(journal(started(), waits, (14, fired), ends("wait.timeout")))
+    assert cause is not None
+    assert (["wait.timeout"], ["run.interrupted"]) == (
+        [link.error.code for link in cause.chain],
+        [pause.error.code for pause in cause.pauses],
+    )
+
+
 def test_a_cancelled_run_says_who_and_why() -> None:
     """There is nobody else to ask."""
     finish = FinishRun(status="cancelled", error=ErrorInfo("run.cancelled", "twice"))
