@@ -113,6 +113,9 @@ async def watch(
 
     Returns once the run is final, or waits unless `until_final`.
     """
+    from runtime.engine.clock import SystemClock
+
+    clock = SystemClock()
     state = RunState(run=run)
     while True:
         rows = await store.read(run, after_seq=state.seq)
@@ -121,7 +124,8 @@ async def watch(
             apply(state, entry)
             if entry.seq > after_seq:
                 on_entry(entry)
-        if state.is_final or (state.status == "waiting" and not until_final):
+        is_waiting = state.status == "waiting" and not state.is_overdue(clock.now_us())
+        if state.is_final or (is_waiting and not until_final):
             return state
         if not rows:
             await asyncio.sleep(POLL_S)

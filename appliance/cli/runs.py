@@ -135,9 +135,10 @@ def signal_run(af: Af, run: str, name: str, *, payload: str | None, actor: str, 
 @pass_af
 def resume_runs(af: Af, names: tuple[str, ...]) -> int:
     """Go on with runs that were interrupted; with all of them when none is named."""
+    from appliance.cli.resume import resumed
     from appliance.cli.run import exit_code
 
-    views = af.run_sealed(_resume(af, names))
+    views = af.run_sealed(resumed(af, names))
     for view in views:
         _show_outcome(af, view, is_document=False)
     if not views:
@@ -253,38 +254,6 @@ async def _signal(af: Af, name: str, signal: str, *, payload: str | None, by: "P
     answer = None if payload is None else read_input(payload, "--data")
     run = await _find(af, name)
     return await follow_answer(af, run, "af runs signal", lambda opened: opened.signal(run, signal, answer, by))
-
-
-async def _resume(af: Af, names: "Sequence[str]") -> "list[RunView]":
-    from appliance.cli.hosts import open_runs
-    from appliance.cli.journal import entries, open_journal
-    from appliance.cli.progress import RunProgress
-    from runtime.domain.run import fold
-
-    chosen = [await _find(af, name) for name in names]
-    if not chosen:
-        async with open_journal(af.settings) as store:
-            chosen = [
-                summary.run for summary in await store.runs(status=["running"], kinds=("run", "what_if"), limit=100_000)
-            ]
-    if not chosen:
-        return []
-    progress = RunProgress(af.terminal)
-    af.parting = f"what was done is kept; go on with: {af.me} runs resume"
-    try:
-        async with open_runs(
-            af.settings, "af runs resume", known=af.known, progress=progress.work, recover=True
-        ) as opened:
-            if opened.is_served:
-                af.terminal.note("a server has the data folder, and goes on with its runs by itself; waiting for it")
-            views = []
-            for run in chosen:
-                state = fold(run, await entries(opened.store, run))
-                settled = state if state.is_final else await opened.watched(run, progress.step, after_seq=state.seq)
-                views.append(await opened.view(settled))
-            return views
-    finally:
-        progress.clear()
 
 
 async def _find(af: Af, name: str) -> "RunId":

@@ -165,6 +165,10 @@ class RunState(msgspec.Struct, kw_only=True):
                     within.setdefault(signal, []).append(wait.run)
         return within
 
+    def is_overdue(self, now_us: int) -> bool:
+        """Whether a time limit has passed that nobody has told it of."""
+        return not self.is_final and min(self.timers.values(), default=now_us + 1) <= now_us
+
     def awaits(self) -> list[str]:
         """Every signal with which somebody can answer it, sorted: its own and those of runs of its steps."""
         return sorted({*self.awaited(), *self.awaited_within()})

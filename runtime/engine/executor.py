@@ -250,7 +250,8 @@ class Executor:
         return entries, commands
 
     def _settle(self, live: LiveRun) -> None:
-        if live.state.is_final or live.state.status == "waiting":
+        is_waiting = live.state.status == "waiting" and not live.state.is_overdue(self._clock.now_us())
+        if live.state.is_final or is_waiting:
             if not live.settled.done():
                 live.settled.set_result(live.state)
         elif live.settled.done():

@@ -239,12 +239,12 @@ class _Walk:
         beat = self._beats[number]
         match beat.event:
             case StepFailed(step=step, attempt=attempt, error=error):
-                self._look_for_pause(beat, f"{step}/{attempt}", beat.event.duration_ms)
+                self._look_for_pause(beat, step, attempt)
                 agent = self._agents.get((step, attempt), "")
                 link = self._link(beat, _kind(error), error, step=step, agent=agent)
                 return [*self._within(step, attempt, link.kind), link]
             case StepSucceeded(step=step, attempt=attempt):
-                self._look_for_pause(beat, f"{step}/{attempt}", beat.event.duration_ms)
+                self._look_for_pause(beat, step, attempt)
                 lost = self._lost(step, attempt)
                 if self._along[number] and beat.failing:  # not its answer was it, but those that had failed before
                     step = StepId("")
@@ -361,8 +361,11 @@ class _Walk:
     def _latest(self, step: str) -> int:
         return max((attempt for begun, attempt in self._begun if begun == step), default=1)
 
-    def _look_for_pause(self, beat: Beat, due: str, duration_ms: int) -> None:
-        idle_us = beat.at_us - duration_ms * 1_000 - self._due_us.get(due, beat.at_us)
+    def _look_for_pause(self, beat: Beat, step: StepId, attempt: int) -> None:
+        if self._parts(step, attempt) or not isinstance(beat.event, StepFailed | StepSucceeded):
+            return  # it may have waited, and their own journals tell
+        worked_us = beat.event.duration_ms * 1_000
+        idle_us = beat.at_us - worked_us - self._due_us.get(f"{step}/{attempt}", beat.at_us)
         if idle_us >= PAUSE_US:
             self.pauses.append(self._pause(beat, idle_us))
 

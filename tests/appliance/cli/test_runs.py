@@ -1,11 +1,16 @@
 """Runs that are over, wait, or go on: list, show, answer, cancel, log and replay them."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from appliance.config.settings import load_settings
+from appliance.wiring import Appliance
+from runtime.engine.clock import ManualClock
 from runtime.store.lock import hold
 from tests.appliance.cli.conftest import Af
 
@@ -13,6 +18,16 @@ SLOW = """\
 name: slow
 agents:
   wait: {type: llm, prompt: x, timeout: 2h, model: {provider: scripted, answers: [{text: x, delay_ms: 3600000}]}}
+"""
+
+BRIEF = """\
+name: inner
+agents: {say: {type: llm, prompt: x, model: {provider: scripted, answers: [x]}}}
+planner:
+  type: fsm
+  initial_state: ask
+  states: {ask: {wait_for: answer, timeout: 1h, on_success: say}, say: {on_success: done}}
+  final_states: [done]
 """
 
 
@@ -212,3 +227,26 @@ def test_runs_of_a_map_say_what_they_were_given(af: Af, tmp_path: Path) -> None:
     lines = [line for line in shown.splitlines() if line.startswith("  each  r-")]
     assert [True, True] == [lines[0].endswith("  alpha"), lines[1].endswith("long…")]
     assert 80 >= max(map(len, lines))
+
+
+def test_a_time_limit_that_passed_takes_effect_when_runs_are_resumed(af: Af, tmp_path: Path, data_folder: Path) -> None:
+    """Nobody has to name the runs, neither the one of the step that waited nor the one whose step it is."""
+    (tmp_path / "inner.yaml").write_text(BRIEF)
+    (tmp_path / "outer.yaml").write_text("{name: outer, agents: {check: {type: workflow, workflow: inner.yaml}}}")
+    asyncio.run(_begun_long_ago(tmp_path / "outer.yaml", data_folder))
+    assert "waiting" == af("runs", "show", "last", "--json").document["status"]
+    resumed = af("runs", "resume", "--json").document["runs"]
+    assert {"inner": "failed", "outer": "failed"} == {run["workflow"]: run["status"] for run in resumed}  # type: ignore[attr-defined]
+    assert "nothing was interrupted" in af("runs", "resume").out
+
+
+async def _begun_long_ago(definition: Path, data: Path) -> None:
+    """A run that waits since the first hour of 1970."""
+    appliance = Appliance(msgspec.structs.replace(load_settings(data, {}), drain_s=0.0))
+    appliance.clock = ManualClock(start_us=0)  # type: ignore[assignment]  # another of its port
+    await appliance.start()
+    try:
+        workflow = await appliance.workflows.find(str(definition), allow_paths=True)
+        await appliance.engine.wait(await appliance.engine.submit(workflow, {}, actor="me"))
+    finally:
+        await appliance.stop()

@@ -244,3 +244,17 @@ async def test_a_run_with_a_time_limit_may_end_in_its_first_decision(stage: Stag
     state = await engine.wait(run)
     assert (state.status, state.path, state.timers) == ("succeeded", ["decide", "done"], {})
     assert engine.health().live_runs == 0
+
+
+async def test_a_wait_whose_time_ran_out_while_nobody_ran_is_over_when_it_is_taken_up(stage: Stage) -> None:
+    """Who takes the run up is told of that, and not that it waits."""
+    stage.clock = clock = ManualClock()
+    ask = FsmState(name="ask", wait_for="answer", timeout_ms=2_000, on_success="done")
+    engine = await stage.engine()
+    run = await engine.submit(stage.workflow(ask), {})
+    assert "waiting" == (await engine.wait(run)).status
+    await stage.close()
+    clock.advance(10)
+    engine = await stage.engine()
+    async with asyncio.timeout(60):
+        assert "failed" == (await engine.wait(run)).status
