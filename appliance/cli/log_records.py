@@ -2,11 +2,12 @@
 
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -38,31 +39,40 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def records_in(file: Path) -> Iterator[dict[str, Any]]:
-    """Every record that is kept, oldest first; lines that are none are left out."""
-    for each in [*(file.with_name(f"{file.name}.{number}") for number in range(FILES_KEPT, 0, -1)), file]:
-        try:
-            with each.open(encoding="utf-8", errors="replace") as stream:
-                yield from _records(stream)
-        except FileNotFoundError:
+def opened(file: Path) -> TextIO | None:
+    """The log as it is written now; None where there is none yet."""
+    try:
+        return file.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+
+
+def records_in(file: Path, now: TextIO | None) -> Iterator[dict[str, Any]]:
+    """Every record that is kept, oldest first; lines that are none are left out. `now`: the log, opened before."""
+    for number in range(FILES_KEPT, 0, -1):
+        turned = opened(file.with_name(f"{file.name}.{number}"))
+        if turned is None:
             continue
+        with turned:
+            if now is None or not os.path.sameopenfile(turned.fileno(), now.fileno()):  # turned over meanwhile
+                yield from _records(turned)
+    if now is not None:
+        yield from _records(now)
 
 
-def records_to_come(file: Path) -> Iterator[dict[str, Any]]:
-    """Records that are written from now on, also into the file that takes this one's place; never ends."""
-    stream = file.open(encoding="utf-8", errors="replace") if file.exists() else None
-    if stream is not None:
-        stream.seek(0, 2)
+def records_to_come(file: Path, now: TextIO | None) -> Iterator[dict[str, Any]]:
+    """Records behind those that were read of `now`, also in the file that takes its place; never ends."""
+    stream = now
     try:
         while True:
             if stream is not None:
                 yield from _records(stream)
             # the file is turned over once it is large, or comes to be
-            if file.exists() and (stream is None or _inode(file) != _inode_of(stream)):
+            if file.exists() and (stream is None or _inode(file) != os.fstat(stream.fileno()).st_ino):
                 if stream is not None:
                     yield from _records(stream)
                     stream.close()
-                stream = file.open(encoding="utf-8", errors="replace")
+                stream = opened(file)
                 continue
             time.sleep(POLL_S)
     finally:
@@ -88,7 +98,7 @@ def _local(at: str) -> str:
     return f"{local_time(at_us)[:10]} {clock_time(at_us)}"
 
 
-def _records(stream: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401  # a text file
+def _records(stream: TextIO) -> Iterator[dict[str, Any]]:
     while line := stream.readline():
         try:
             found = json.loads(line)
@@ -108,9 +118,3 @@ def _names_agent(text: str, agent: str) -> bool:
 
 def _inode(file: Path) -> int:
     return file.stat().st_ino
-
-
-def _inode_of(stream: Any) -> int:  # noqa: ANN401  # a text file
-    import os
-
-    return os.fstat(stream.fileno()).st_ino

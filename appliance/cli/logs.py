@@ -8,7 +8,7 @@ import click
 
 from appliance.cli.command import Command
 from appliance.cli.context import Af, pass_af
-from appliance.cli.log_records import Wanted, line_of, records_in, records_to_come
+from appliance.cli.log_records import Wanted, line_of, opened, records_in, records_to_come
 from appliance.cli.terminal import printable
 from appliance.cli.units import counted, local_time
 from appliance.cli.words import DURATION, RUN
@@ -87,9 +87,12 @@ async def _known(af: Af, name: str) -> str:
 
 def _records(af: Af, wanted: Wanted, *, limit: int, follow: bool) -> None:
     file = af.data_folder / "logs" / "af.log"
-    newest = deque((record for record in records_in(file) if wanted.takes(record)), maxlen=limit)
-    coming = (record for record in records_to_come(file) if wanted.takes(record)) if follow else ()
-    for record in (*newest,):
+    now = opened(file)
+    newest = deque((record for record in records_in(file, now) if wanted.takes(record)), maxlen=limit)
+    coming = (record for record in records_to_come(file, now) if wanted.takes(record)) if follow else ()
+    if now is not None and not follow:
+        now.close()
+    for record in newest:
         _show(af, record)
     if not newest and not follow:
         journal = f"; what a run did is in its journal: {af.me} logs {wanted.run}" if wanted.run else ""

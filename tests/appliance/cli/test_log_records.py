@@ -1,13 +1,12 @@
 """`af logs` without a run: the program's own log, filtered, followed, also over the file's turning."""
 
 import json
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from appliance.cli.log_records import Wanted, records_to_come
+from appliance.cli.log_records import Wanted, opened, records_in, records_to_come
 from tests.appliance.cli.conftest import Af
 
 RECORDS = [
@@ -85,29 +84,16 @@ def test_filters_of_the_log_and_a_run_do_not_mix(af: Af) -> None:
 
 
 def test_records_are_followed_when_the_file_is_turned_over(log: Path) -> None:
-    """The last of the old file, then those of the new one."""
-    found = []
-    ready = threading.Event()
-
-    def follow() -> None:
-        coming = records_to_come(log)
-        ready.set()
-        for record in coming:
-            found.append(record["message"])
-            if len(found) == 2:
-                return
-
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
-    ready.wait()
-    threading.Event().wait(0.3)
-    with log.open("a") as stream:
-        stream.write(json.dumps({"message": "first"}) + "\n")
-    threading.Event().wait(0.4)
+    """What comes while the others are shown is not lost: the last of the old file, then the new one's, none twice."""
+    now = opened(log)
     log.rename(log.with_name("af.log.2"))
+    shown = [record["logger"] for record in records_in(log, now)]
+    with log.with_name("af.log.2").open("a") as stream:
+        stream.write(json.dumps({"message": "first"}) + "\n")
     log.write_text(json.dumps({"message": "second"}) + "\n")
-    follower.join(5)
-    assert ["first", "second"] == found
+    coming = records_to_come(log, now)
+    assert (["a", "b", "c", "d"], ["first", "second"]) == (shown, [next(coming)["message"] for _ in range(2)])
+    coming.close()  # type: ignore[attr-defined]  # a generator
 
 
 def test_nothing_asked_for_takes_everything() -> None:
