@@ -37,7 +37,8 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str
     kind: str
-    """`workflow`, a fragment's key (`planner`, …), `state_machine`, `behavior_tree`, `kubernetes` or `nothing`."""
+    """`workflow`, a fragment's key (`planner`, …), `state_machine`, `behavior_tree`, `kubernetes`, `nothing`, or
+    `scenarios`, which are not looked into here."""
     problems: tuple[Problem, ...]
     workflow: Workflow | None = None
     """None for other kinds, and for a workflow with errors."""
@@ -129,7 +130,7 @@ def _check(data: bytes, reading: Reading, *, file: str, folder: Path | None) -> 
     workflow = None
     if kind == "nothing":
         _explain_nothing(documents, report, file)
-    elif kind != "kubernetes":
+    elif kind not in ("kubernetes", "scenarios"):
         if len(documents) > 1:
             message = "expected one document, found several; '---' begins another"
             report.add(Problem(code="yaml.documents", message=message, file=file, line=documents[1].line))
@@ -186,6 +187,7 @@ def _documents(data: bytes, report: Report, file: str) -> list[Node]:
 _HOW_TO_USE = {
     "behavior_tree": "af simulate --ticks N ticks a tree alone; a workflow has a name and agents, and names a tree by "
     "planner: {{type: behavior_tree, definition: {file}}}",
+    "scenarios": "af test {file} runs them; a workflow has a name and agents",
     "state_machine": "a workflow has a name and agents, and names a state machine by "
     "planner: {{type: fsm, definition: {file}}}",
 }

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from runtime.domain.problem import Problem, Severity
 
 FILE = "workflow.yaml"
+SCENARIOS = "scenarios"
 COLORS = {"error": "red", "refusal": "magenta", "warning": "yellow"}
 
 
@@ -35,15 +36,11 @@ COLORS = {"error": "red", "refusal": "magenta", "warning": "yellow"}
 def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
     """Check definitions and name every problem: file:line: severity[code] key: what is wrong (what to do).
 
-    A PATH is a file, a project's folder, or a folder of projects. An error keeps a definition from loading, a
-    refusal from running here, a warning from neither. Exit code 2 when there is an error.
+    A PATH is a file, a project's folder, or a folder of projects; a project's scenarios are checked with it. An error
+    keeps a definition from loading or scenarios from being run, a refusal a definition from running here, a warning
+    neither. Exit code 2 when there is an error.
     """
-    from appliance.loader import check
-    from appliance.loading.site import site_of
-    from appliance.tools.rules import declared_tools
-
-    site = site_of(af.settings, tools=declared_tools(af.data_folder))
-    checked = [check(path, site=site) for path in _files(paths)]
+    checked = _checked(af, paths)
     counts = Counter(problem.severity for found in checked for problem in found.problems)
     for found in checked:
         for problem in found.problems:
@@ -63,6 +60,30 @@ def validate(af: Af, paths: tuple[Path, ...], strict: bool) -> int:
         }
     )
     return 2 if is_bad else 0
+
+
+def _checked(af: Af, paths: Sequence[Path]) -> "list[Checked]":
+    from appliance.loader import Checked, check
+    from appliance.scenarios.definitions import Definitions, problems_of
+    from appliance.scenarios.finding import is_named_so, of_project
+
+    definitions = Definitions(af.settings)
+    checked: list[Checked] = []
+
+    def scenarios(file: Path) -> Checked:
+        told = {_place(problem) for found in checked for problem in found.problems}
+        problems = tuple(problem for problem in problems_of(file, definitions) if _place(problem) not in told)
+        return Checked(file=str(file), kind=SCENARIOS, problems=problems)
+
+    for path in _files(paths):
+        found = None if is_named_so(path) else check(path, site=definitions.site)
+        checked.append(scenarios(path) if found is None or found.kind == SCENARIOS else found)
+        checked += [scenarios(file) for file in (of_project(path) if path.is_dir() else ())]
+    return checked
+
+
+def _place(problem: "Problem") -> tuple[object, ...]:
+    return problem.code, Path(problem.file).resolve(), problem.line, problem.path
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -113,7 +113,7 @@ _FRAGMENTS: dict[str, Shape] = {
 
 
 def kind_of_document(documents: list[Node]) -> str:
-    """What the documents of a file are: `workflow`, a fragment's name, `state_machine`, `kubernetes`, `nothing`."""
+    """What the documents of a file are: `workflow`, a fragment's name, `state_machine`, `scenarios`, …, `nothing`."""
     mappings = [set(node.value) for node in documents if isinstance(node.value, dict)]
     if not mappings:
         return "nothing"
@@ -122,6 +122,8 @@ def kind_of_document(documents: list[Node]) -> str:
     keys = mappings[0]
     if keys & _FRAGMENTS.keys() and keys <= _FRAGMENTS.keys():
         return "+".join(key for key in _FRAGMENTS if key in keys)
+    if keys & {"scenarios", "datasets"} and "agents" not in keys:
+        return "scenarios"
     if "states" in keys and keys <= {*FSM_KEYS}:
         return "state_machine"
     if keys == {"root"} or _is_tree_node(documents[0]):

@@ -8,6 +8,7 @@ from appliance.config.settings import Settings
 from appliance.loading.site import site_of
 from appliance.scenarios.format import Scenario, Suite
 from appliance.scenarios.playing import with_answers, with_tool_answers
+from appliance.scenarios.reading import read_suite
 from appliance.tools.rules import declared_tools
 from runtime.domain.problem import Problem
 from runtime.domain.spelling import did_you_mean, nearest
@@ -20,7 +21,7 @@ class Definitions:
     """Reads each definition once."""
 
     def __init__(self, settings: Settings) -> None:
-        self._site = site_of(settings, tools=declared_tools(settings.data))
+        self.site = site_of(settings, tools=declared_tools(settings.data))
         self._turn = 0
         self._read: dict[Path, Workflow] = {}
 
@@ -31,7 +32,7 @@ class Definitions:
     def plain(self, path: Path) -> Workflow:
         """The workflow of a file or folder. Raises InvalidDefinition and NotFound."""
         if path not in self._read:
-            self._read[path] = loader.load(path, site=self._site)
+            self._read[path] = loader.load(path, site=self.site)
         return self._read[path]
 
     def of(self, scenario: Scenario) -> Workflow:
@@ -43,11 +44,11 @@ class Definitions:
         document = with_answers(workflow.document, scenario.answers, turn=f"turn-{self._turn}")
         if scenario.tool_answers:
             document = with_tool_answers(document, scenario.tool_answers)
-        return loader.from_document(document, workflow.folder, site=self._site)
+        return loader.from_document(document, workflow.folder, site=self.site)
 
     def tools_of(self, workflow: Workflow) -> frozenset[str]:
         """The tools that runs of a workflow can call, but those of MCP servers, which are known when they answer."""
-        return frozenset(spec.id for spec in BUILT_IN) | self._site.tools | _named_tools(workflow)
+        return frozenset(spec.id for spec in BUILT_IN) | self.site.tools | _named_tools(workflow)
 
 
 def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
@@ -75,6 +76,23 @@ def check(suites: Iterable[Suite], definitions: Definitions) -> list[Workflow]:
     if problems:
         raise InvalidDefinition(file, problems)
     return workflows
+
+
+def problems_of(file: Path, definitions: Definitions) -> tuple[Problem, ...]:
+    """What keeps the scenarios of a file from being run, with the errors of a definition that they run.
+
+    Raises NotFound where there is no such file, and Invalid where it cannot be read.
+    """
+    try:
+        suite = read_suite(file)
+        try:
+            check([suite], definitions)
+        except NotFound as error:
+            first = next(iter(suite.all))
+            return (_problem(first, "workflow", error.code, error.message, "name another with workflow:"),)
+    except InvalidDefinition as error:
+        return tuple(problem for problem in error.problems if problem.severity == "error")
+    return ()
 
 
 def _states(scenario: Scenario, workflow: Workflow) -> Iterator[Problem]:

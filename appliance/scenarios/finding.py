@@ -24,9 +24,9 @@ def files_of(target: Path) -> list[Path]:
         return [target]
     if not target.is_dir():
         raise NotFound("scenarios.not_found", f"there is no file or folder {str(target)!r}")
-    found = list(_of_project(target))
+    found = list(of_project(target))
     if not found and not (target / WORKFLOW_FILE).exists():
-        found = [file for below in sorted(target.rglob(FILE)) for file in _of_project(below.parent)]
+        found = [file for below in sorted(target.rglob(FILE)) for file in of_project(below.parent)]
     if not found:
         raise NotFound(
             "scenarios.none",
@@ -36,10 +36,16 @@ def files_of(target: Path) -> list[Path]:
     return found
 
 
-def _of_project(folder: Path) -> Iterator[Path]:
+def of_project(folder: Path) -> Iterator[Path]:
+    """The scenario files of a project's folder."""
     if (folder / FILE).is_file():
         yield folder / FILE
     yield from sorted(file for suffix in SUFFIXES for file in (folder / FOLDER).glob(f"*{suffix}"))
+
+
+def is_named_so(file: Path) -> bool:
+    """Whether a file is one of scenarios by where it lies, whatever it holds."""
+    return file.is_file() and (file.name == FILE or (file.parent.name == FOLDER and file.suffix in SUFFIXES))
 
 
 def read_all(files: Sequence[Path]) -> list[Suite]:

@@ -6,6 +6,7 @@ from typing import cast
 
 import msgspec
 
+from appliance.loader import FILE as WORKFLOW_FILE
 from appliance.loading.files import ProjectFiles
 from appliance.loading.node import Node
 from appliance.loading.place import Place, Reading
@@ -13,7 +14,7 @@ from appliance.loading.report import Report
 from appliance.loading.shapes import Shape, anything, duration, list_of, record
 from appliance.loading.yaml_reader import decode, read_documents
 from appliance.scenarios.datasets import DATASET_KEYS, dataset_of
-from appliance.scenarios.format import DEFAULT_TIMEOUT_MS, Dataset, Expected, Scenario, Signal, Suite
+from appliance.scenarios.format import DEFAULT_TIMEOUT_MS, FOLDER, Dataset, Expected, Scenario, Signal, Suite
 from appliance.scenarios.shapes import (
     ANSWERS,
     EXPECTED,
@@ -113,7 +114,7 @@ def scenario_of(found: Mapping[str, Json], node: Node, file: Path, is_known: boo
         name=str(found.get("name", "")),
         file=str(file),
         line=node.line,
-        workflow=Path(str(found.get("workflow") or file.parent)),
+        workflow=Path(str(found.get("workflow") or _project(file))),
         input=found.get("input", {}),
         role=str(found.get("as", "")),
         answers=cast("dict[str, Json]", found.get("answers") or {}),
@@ -125,6 +126,12 @@ def scenario_of(found: Mapping[str, Json], node: Node, file: Path, is_known: boo
         expect=expected_of(expect if isinstance(expect, dict) else {}, is_known=is_known),
         skip=str(found.get("skip", "")),
     )
+
+
+def _project(file: Path) -> Path:
+    """The folder of the definition, where a scenario file names none."""
+    folder = file.parent
+    return folder.parent if folder.name == FOLDER and not (folder / WORKFLOW_FILE).exists() else folder
 
 
 def _dataset(node: Node, place: Place, file: Path, common: Mapping[str, Json]) -> Dataset | None:

@@ -291,3 +291,51 @@ def test_models_that_are_not_here_are_named_before_anything_runs(af: Af, folder:
     assert "the scenarios ask smollm2-135m-instruct, not in " in said.err
     played = text.replace("{name: a,", '{name: a, answers: {a: "hello"},')
     assert 0 == af("test", written(folder, played)).code
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("", ""), "scenarios.yaml: fine, scenarios"),
+        (("repeat: 2", "repaet: 2"), "scenarios.yaml:7: error[key.unknown] scenarios.0.repaet:"),
+        (("end: ask", "end: aks"), "scenarios.yaml:15: error[scenarios.no_state] expect.end:"),
+        (("answers: {sort:", "answers: {srot:"), "scenarios.yaml:19: error[scenarios.no_agent] answers:"),
+        (("workflow: desk.yaml", "title: x"), "scenarios.yaml:5: error[key.unknown] title:"),
+        (
+            ("workflow: desk.yaml", ""),
+            "scenarios.yaml:5: error[file.not_found] workflow: scenario 'a card is answered'",
+        ),
+    ],
+)
+def test_validate_knows_scenario_files(af: Af, folder: Path, change: tuple[str, str], told: str) -> None:
+    """With their place, whether they lie where scenarios do or are seen to be such; and nothing runs."""
+    text = SCENARIOS.replace(*change)
+    if "title: x" in text:
+        told = told.replace(":5:", ":3:")
+    (folder / "others.yaml").write_text(text)
+    for file in (written(folder, text), folder / "others.yaml"):
+        told = told.replace("scenarios.yaml", file.name)
+        said = af("validate", file)
+        assert (0 if "fine" in told else 2, True) == (said.code, told in said.out), said
+    assert [] == os.listdir(folder / "temporary")
+
+
+def test_validate_checks_a_project_with_its_scenarios(af: Af, folder: Path) -> None:
+    """What is wrong with the definition is told once; a folder of projects has those of each."""
+    project = folder / "projects" / "desk"
+    (project / "scenarios").mkdir(parents=True)
+    desk = (folder / "desk.yaml").read_text()
+    (project / "workflow.yaml").write_text(desk)
+    for name in ("scenarios.yaml", "scenarios/more.yml"):
+        (project / name).write_text(SCENARIOS.replace("workflow: desk.yaml\n", ""))
+    said = af("validate", folder / "projects", "--json").document
+    found = [(Path(each["file"]).name, each["kind"], each["valid"]) for each in said["files"]]  # type: ignore[attr-defined]
+    assert [
+        ("workflow.yaml", "workflow", True),
+        ("scenarios.yaml", "scenarios", True),
+        ("more.yml", "scenarios", True),
+    ] == found
+    assert 0 == af("test", project, "-k", "played").code
+    (project / "workflow.yaml").write_text(desk.replace("prompt:", "promt:"))
+    said = af("validate", project, "--json").document
+    assert 1 == str(said).count("agents.sort.promt")
