@@ -3,7 +3,7 @@
     model:
       provider: scripted
       answers: [{error: {code: model.worker_died}}, "second time lucky"]     # in order, the last one for ever
-      answers: {"(?i)refund": {json: {label: refund}}, ".*": "I can't say."}  # by the last message, first match
+      answers: {"(?i)refund": {json: {label: refund}}, ".*": "I can't say."}  # by the last message, longest match
       answers: [{tool_calls: [{name: look_up, arguments: {card: 7}}]}, "It is on its way."]
 
 A list is played once for the whole program, for all that name the same model and the same answers: give models
@@ -147,15 +147,19 @@ class ScriptedBackend:
 def _match(answers: Mapping[str, Json], request: ChatRequest) -> tuple[str, Json]:
     if request.model in answers:
         return request.model, answers[request.model]
-    for pattern, answer in answers.items():
-        try:
-            if re.search(pattern, request.messages[-1].content):
-                return pattern, answer
-        except re.error as error:
-            raise Invalid(
-                "model.bad_script", f"{pattern!r} under 'answers' is not a regular expression: {error}"
-            ) from None
-    raise _no_answer(request)
+    fitting = [pattern for pattern in answers if _fits(pattern, request.messages[-1].content)]
+    if not fitting:
+        raise _no_answer(request)
+    # a definition keeps no order of keys, and in that of letters '.*' would stand before all words
+    pattern = min(fitting, key=lambda each: (_fits(each, ""), -len(each), each))
+    return pattern, answers[pattern]
+
+
+def _fits(pattern: str, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except re.error as error:
+        raise Invalid("model.bad_script", f"{pattern!r} under 'answers' is not a regular expression: {error}") from None
 
 
 def _as_answer(answer: Json) -> dict[str, Json]:

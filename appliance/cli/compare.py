@@ -96,6 +96,8 @@ def _step(side: "StepSideView | None", *, is_supposed: bool = False) -> str:
         parts.append(side.error or side.status)
     elif not parts[0]:
         parts.append(span(side.duration_ms))
+    if side.attempt > 1 and not side.reused:
+        parts.append(f"attempt {side.attempt}")
     tokens = side.usage.input_tokens + side.usage.output_tokens
     if tokens:
         parts.append(f"{tokens:,} tokens")

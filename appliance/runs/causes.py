@@ -210,7 +210,9 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
         return [NextView(command="doctor", why="what may have ended the process"), look]
     if first.kind == "unanswered":
         return [NextView(command="runs list --status waiting", why="who waits for an answer now"), look]
-    again = NextView(command=f"what-if {first.run} --at {first.seq - 1}", why="try it again from there; no effects")
+    again = NextView(
+        command=f"what-if {first.run} --at {first.seq - 1}", why="try it again from there; no tool is called"
+    )
     if code == "model.not_installed":
         return [NextView(command="models list", why="which models are here"), look]
     if code.startswith("model.") and first.kind == "failed":
@@ -226,7 +228,9 @@ def _supposing(commands: list[NextView], state: RunState, found: Sequence[Differ
         if isinstance(each.usual, msgspec.UnsetType) or each.weight < TELLING:
             continue
         if place := supposition(state, each.what, each.usual):
-            told = NextView(command=f"what-if {state.run} --set {place}", why="with what the others had; no effects")
+            told = NextView(
+                command=f"what-if {state.run} --set {place}", why="with what the others had; no tool is called"
+            )
             return [*(each for each in commands if not each.command.startswith("what-if")), told]
     return commands
 

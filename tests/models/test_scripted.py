@@ -35,6 +35,13 @@ async def test_answers_go_by_model_name_then_by_the_last_message() -> None:
     assert await answers(backend, *asked) == ["by name", "first refund", "the rest", "second refund"]
 
 
+async def test_what_says_most_of_a_message_answers_in_whatever_order_it_stands() -> None:
+    """A definition keeps its keys by their letters, where `.*` stands in front."""
+    script: Answers = {".*": "the rest", "no": "no", "refund": "a refund", "refund of a card": "a card's"}
+    asked = [question("a refund of a card"), question("a refund"), question("no"), question("hello")]
+    assert ["a card's", "a refund", "no", "the rest"] == await answers(ScriptedBackend(script), *asked)
+
+
 async def test_json_is_played_as_text() -> None:
     assert await answers(ScriptedBackend([{"json": {"label": "cash"}}]), question("?")) == ['{"label": "cash"}']
 

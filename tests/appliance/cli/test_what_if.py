@@ -143,3 +143,13 @@ def test_two_runs_are_compared(af: Af, desk: Path) -> None:
     assert (0, True) == ((said := af("runs", "compare", first, same)).code, "the same in every entry" in said.out)
     said = af("runs", "compare", first, other)
     assert (1, True) == (said.code, "input.message  card → cards" in said.out)
+
+
+def test_a_step_that_was_tried_again_says_so(af: Af, tmp_path: Path) -> None:
+    """Its last attempt alone may have been as quick as the other run's only one."""
+    busy = "{error: {code: model.busy, message: later, retryable: true}}"
+    answers = f"{{provider: scripted, answers: [{busy}, hello]}}"
+    agent = f"{{type: llm, prompt: x, retry: {{initial: 1ms}}, model: {answers}}}"
+    (tmp_path / "busy.yaml").write_text(f"{{name: busy, agents: {{say: {agent}}}}}")
+    run = af("run", tmp_path / "busy.yaml", "--json").document["run_id"]
+    assert 2 == af("runs", "compare", run, run).out.count("attempt 2")
