@@ -1,21 +1,15 @@
-"""A folder in RAM, for files that may not lie on a disk in the clear.
+"""A folder in RAM, for files that may not lie on a disk in the clear."""
 
-Its lock dies with its process. A process that was killed leaves its folder behind, and the next start removes it.
-"""
-
-import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from appliance.own_folder import Locked, made, remove, remove_leftovers
 from runtime.errors import Unusable
 
 RAM = Path("/dev/shm")
 MOUNTS = Path("/proc/self/mounts")
 RAM_FILE_SYSTEMS = frozenset({"tmpfs", "ramfs", "devtmpfs"})
-_ATTEMPTS = 10
 
 
 class RamFolder:
@@ -25,19 +19,16 @@ class RamFolder:
         """`mounts` lists the file systems as /proc/self/mounts does."""
         self._parent = parent
         self._mounts = mounts
-        self._made: tuple[Path, int] | None = None
+        self._made: Locked | None = None
 
     def start(self) -> None:
         """Remove what processes of this user left behind that have ended."""
-        for folder in self._parent.glob(f"{_prefix()}*"):
-            descriptor = _lock(folder)
-            if descriptor is not None:
-                _remove(folder, descriptor)
+        remove_leftovers(self._parent, _prefix())
 
     def stop(self) -> None:
         """Remove the folder and all that is in it. Safe to call twice."""
         if self._made is not None:
-            _remove(*self._made)
+            remove(*self._made)
             self._made = None
 
     def path(self) -> Path:
@@ -47,17 +38,14 @@ class RamFolder:
             self._made = self._make()
         return self._made[0]
 
-    def _make(self) -> tuple[Path, int]:
-        for _ in range(_ATTEMPTS):
-            try:
-                folder = Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-", dir=self._parent))
-            except OSError as error:
-                raise self._unusable(f"takes no folder: {error.strerror}") from None
-            descriptor = _lock(folder)
-            if descriptor is not None:
-                return folder, descriptor
-            # another process is starting, and took it for a leftover before it was locked
-        raise self._unusable("does not let a folder be locked")
+    def _make(self) -> Locked:
+        try:
+            locked = made(self._parent, _prefix())
+        except OSError as error:
+            raise self._unusable(f"takes no folder: {error.strerror}") from None
+        if locked is None:
+            raise self._unusable("does not let a folder be locked")
+        return locked
 
     def _require_ram(self) -> None:
         lines = self._mounts.read_text().splitlines() if self._mounts.exists() else []
@@ -75,29 +63,6 @@ class RamFolder:
 
 def _prefix() -> str:
     return f"agentflow-{os.getuid()}-"
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder of this user; its descriptor, or None when a process has it, or it has gone."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_ours = os.fstat(descriptor).st_uid == os.getuid() and folder.exists()
-    except OSError:
-        is_ours = False
-    if not is_ours:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
-def _remove(folder: Path, descriptor: int) -> None:
-    """Remove a locked folder, and only then let go of its lock."""
-    shutil.rmtree(folder, ignore_errors=True)
-    os.close(descriptor)
 
 
 def _file_system_of(path: Path, mounts: Sequence[str]) -> str:

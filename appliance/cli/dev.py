@@ -1,6 +1,5 @@
 """`af dev`: check a project at every save, run the scenarios that a change touches, and serve it as it is now."""
 
-import tempfile
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,14 +53,15 @@ def dev(af: Af, project: Path, *, runs_all: bool, serves: bool, listen: str | No
 
     if not project.exists() or (project.is_dir() and not (project / FILE).exists()):
         raise NotFound("dev.no_project", f"there is no {FILE} in {str(project)!r}; name a project's folder or its file")
+    from appliance.own_folder import temporary_folder
     from appliance.scenarios.running import settings_for_tests, take_tools
 
     with (
         ended_as_by_ctrl_c(),
-        tempfile.TemporaryDirectory(prefix="agentflow-dev-", ignore_cleanup_errors=True) as folder,
+        temporary_folder("dev") as folder,
     ):
-        take_tools(af.settings, Path(folder))
-        tests = settings_for_tests(af.settings, Path(folder))
+        take_tools(af.settings, folder)
+        tests = settings_for_tests(af.settings, folder)
         af.is_rehearsal = not serves
         if serves:
             settings = msgspec.structs.replace(af.settings, drain_s=min(af.settings.drain_s, DRAIN_S))

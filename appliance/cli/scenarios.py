@@ -116,15 +116,11 @@ def test(
 def rehearsal(af: Af, *, keep: bool = False) -> Iterator[str]:
     """A data folder of its own for this invocation, removed at the end unless `keep` is set; how `af` is called for it
     then."""
-    import shutil
-    import tempfile
-
     from appliance.cli.context import program
     from appliance.scenarios.running import settings_for_tests, take_tools
 
     user: Settings = af.settings
-    with ended_as_by_ctrl_c():
-        folder = Path(tempfile.mkdtemp(prefix="agentflow-test-"))
+    with ended_as_by_ctrl_c(), _folder(keep=keep) as folder:
         try:
             take_tools(user, folder)
             _ = af.me  # how it was called, before the data folder is another one
@@ -134,7 +130,19 @@ def rehearsal(af: Af, *, keep: bool = False) -> Iterator[str]:
         finally:
             if not keep:
                 af.close()  # the log lies there
-                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _folder(*, keep: bool) -> Iterator[Path]:
+    from appliance.own_folder import temporary_folder
+
+    if keep:
+        import tempfile
+
+        yield Path(tempfile.mkdtemp(prefix="agentflow-kept-"))
+        return
+    with temporary_folder("test") as folder:
+        yield folder
 
 
 class _Showing(NamedTuple):

@@ -339,3 +339,23 @@ def test_validate_checks_a_project_with_its_scenarios(af: Af, folder: Path) -> N
     (project / "workflow.yaml").write_text(desk.replace("prompt:", "promt:"))
     said = af("validate", project, "--json").document
     assert 1 == str(said).count("agents.sort.promt")
+
+
+def test_what_a_killed_one_left_is_removed_at_the_next_start(af: Af, folder: Path) -> None:
+    """And nothing of one that is at work, of one that was kept, or of anybody else."""
+    from appliance.own_folder import made
+
+    temporary = folder / "temporary"
+    mine = f"agentflow-test-{os.getuid()}-"
+    killed = temporary / f"{mine}4711-x"
+    (killed / "logs").mkdir(parents=True)
+    kept = [temporary / name for name in ("agentflow-kept-x", "agentflow-test-x", "agentflow-test-notes", "other")]
+    for each in kept:
+        each.mkdir()
+    at_work = made(temporary, mine)
+    assert at_work is not None
+    assert 0 == af("test", written(folder, SCENARIOS), "-k", "played").code
+    assert sorted([*kept, at_work[0]]) == sorted(temporary.iterdir())
+    os.close(at_work[1])
+    assert 0 == af("test", written(folder, SCENARIOS), "-k", "played").code
+    assert sorted(kept) == sorted(temporary.iterdir())
