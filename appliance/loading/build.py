@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from appliance.loading.human import config_of, terms_of, tools_of
-from appliance.loading.own_plans import own_plan, planned_by
+from appliance.loading.own_plans import own_plan, planned_by, rules_for_tools
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
 from appliance.loading.rules import TABLE_KEYS
@@ -125,6 +125,7 @@ def _alone(agent: str, outer: Document, files: Mapping[str, str]) -> Document:
     alone: Document = {"version": outer["version"], "name": agent, "agents": chosen, "planner": plan}
     if "policies" in outer:
         alone["policies"] = outer["policies"]
+    alone.update(rules_for_tools(outer))
     if files:
         alone["files"] = dict(files)
     return alone

@@ -75,6 +75,11 @@ def named_by_plans(agents: Mapping[str, Json]) -> frozenset[str]:
     return frozenset(each for name, plan in plans if plan is not None for each in acting(plan, agents) if each != name)
 
 
+def rules_for_tools(outer: Document) -> Document:
+    """What a workflow declares and forbids, for those of its agents whose work is a run of its own."""
+    return {key: outer[key] for key in ("tool_registry", "tool_security") if key in outer}
+
+
 def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document:
     """The workflow that an agent's own planner plans."""
     agents = _mapping(outer["agents"])
@@ -98,6 +103,7 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
         policies.pop(key, None)
     if policies:
         planned["policies"] = policies
+    planned.update(rules_for_tools(outer))
     limit = _mapping(outer.get("workflow")).get("cost_budget")
     if limit is not None:
         planned["workflow"] = {"cost_budget": limit}

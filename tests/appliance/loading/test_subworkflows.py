@@ -85,6 +85,34 @@ planner: {type: sequential, agents: [all]}
     assert inner == from_document(encode(inner.document), str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    "agents",
+    [
+        pytest.param(
+            '{check: {type: custom, handler: "actions.py:check", tools: [page]}, all: {type: map, over: "{{ input }}", '
+            "agent: check}}",
+            id="a map over an agent",
+        ),
+        pytest.param(
+            '{check: {type: custom, handler: "actions.py:check", tools: [page], planner: {type: fsm, initial_state: x, '
+            "states: {x: {on_success: done}}, final_states: [done]}}}",
+            id="an agent with a plan of its own",
+        ),
+    ],
+)
+def test_what_a_workflow_declares_and_forbids_of_tools_holds_in_the_runs_of_its_agents(
+    tmp_path: Path, agents: str
+) -> None:
+    """Else an agent could call what its workflow denies, and not what it declares, by being one of a map's."""
+    tools = '{tools: {page: {type: http, url: "http://10.0.0.1/", rate_limit: 2/hour}}}'
+    source = f"name: outer\nagents: {agents}\ntool_registry: {tools}\ntool_security: {{network_policy: deny_all}}\n"
+    outer = loaded(tmp_path, {"workflow.yaml": source, "actions.py": HANDLER})
+    (inner,) = subworkflows(outer)
+    for key in ("tool_registry", "tool_security"):
+        assert outer.document[key] == inner.document[key]
+    assert inner == from_document(encode(inner.document), str(tmp_path))
+
+
 def test_agents_of_maps_are_left_out_of_the_order_of_the_file(tmp_path: Path) -> None:
     """They work for the map."""
     source = 'name: w\nagents:\n  one: {type: llm}\n  all: {type: map, over: "{{ input }}", agent: one}\n'
