@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ from appliance.loading.other_models import other_models
 from appliance.loading.site import ANY_SITE, Site
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
-from runtime.errors import Invalid, NotFound
+from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.ports import Clock, StateStore
 from runtime.store.published import Published
 
@@ -71,6 +71,7 @@ class WorkflowCatalogue:
         self._ready: dict[DefinitionHash, asyncio.Task[Workflow]] = {}
         self._read: dict[Path, tuple[_Stamp, Workflow]] = {}
         self._developed: dict[str, DefinitionHash] = {}
+        self._unreadable: dict[str, str] = {}
 
     async def develop(self, workflow: Workflow) -> Workflow:
         """Have its name find this definition from now on, until the process ends; runs that have begun keep theirs.
@@ -185,13 +186,39 @@ class WorkflowCatalogue:
         files = await self.ready(workflow.hash)
         return await self.keep(loader.from_document(document, files.folder, site=self._site))
 
+    async def published(self) -> AsyncIterator[tuple[str, Workflow]]:
+        """What an operator published or develops, by the name that finds it, to be read and not to be run.
+
+        One that cannot be read is left out, and the log says why as often as that changes.
+        """
+        for line in await self.list():
+            if line.source == "template":
+                continue
+            try:
+                yield line.name, await self._seen(line)
+                self._unreadable.pop(line.name, None)
+            except AgentFlowError as error:
+                if self._unreadable.get(line.name) != str(error):
+                    log.warning("workflow %s cannot be read: %s", line.name, error)
+                self._unreadable[line.name] = str(error)
+
+    async def _seen(self, line: WorkflowLine) -> Workflow:
+        if line.source == "developed":
+            return await self.pinned(self._developed[line.name])
+        if line.folder is not None:
+            return self._current(line.folder)
+        return await self.pinned((await self._names_published())[line.name])
+
     async def _load(self, folder: Path) -> Workflow:
+        return await self.keep(self._current(folder))
+
+    def _current(self, folder: Path) -> Workflow:
         """The workflow of a folder, read again only when one of its files has changed."""
         stamp, workflow = self._read.get(folder, (None, None))
         if workflow is None or stamp != _stamp(folder, workflow):
             workflow = loader.load(folder, site=self._site)
             self._read[folder] = (_stamp(folder, workflow), workflow)
-        return await self.keep(workflow)
+        return workflow
 
     async def keep(self, workflow: Workflow) -> Workflow:
         """Keep the definition and its files; the workflow whose files are the kept ones."""

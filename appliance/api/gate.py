@@ -22,6 +22,8 @@ from runtime.errors import AgentFlowError, Unavailable
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/openapi.json", "/docs"})
 OPEN_FOLDER = "/docs/assets/"
+HOOKS_FOLDER = "/hooks/"
+"""Below it a handler says who may ask: a webhook's sender has a signature in place of a key."""
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = READING | {"POST", "PUT", "PATCH", "DELETE"}
 
@@ -80,14 +82,8 @@ class Gate:
         self._check_phase(scope["method"])
         if keys and self._entrance.caller is None:
             self._service.note_login(caller)
-        if caller is None:
-            raise HttpError(
-                HTTPStatus.UNAUTHORIZED,
-                "auth.key_required",
-                "send a valid API key as: Authorization: Bearer af_…; the first start wrote one to auth/first.key "
-                "in the data folder",
-                {"www-authenticate": 'Bearer realm="agentflow"'},
-            )
+        if caller is None and not scope["path"].startswith(HOOKS_FOLDER):
+            raise key_required()
         return caller
 
     def _check_host(self, hosts: list[bytes]) -> None:
@@ -115,6 +111,17 @@ class Gate:
     async def _turn_away(self, scope: Scope, send: Send) -> None:
         if scope["type"] == ScopeType.WEBSOCKET:
             await send({"type": "websocket.close", "code": 1008, "reason": "no WebSockets here"})
+
+
+def key_required() -> HttpError:
+    """The error for a request without a good API key."""
+    return HttpError(
+        HTTPStatus.UNAUTHORIZED,
+        "auth.key_required",
+        "send a valid API key as: Authorization: Bearer af_…; the first start wrote one to auth/first.key "
+        "in the data folder",
+        {"www-authenticate": 'Bearer realm="agentflow"'},
+    )
 
 
 class _Visit:

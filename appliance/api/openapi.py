@@ -44,6 +44,7 @@ TAGS = (
     "panels",
     "tools",
     "tickets",
+    "triggers",
     "human-tasks",
     "mcp",
     "bus",
@@ -71,7 +72,7 @@ def describe(app: Litestar, version: str) -> bytes:
     refs = dict(zip(shapes, references, strict=True))
     paths: dict[str, Object] = {}
     for path, method, handler, operation in operations:
-        paths.setdefault(path, {})[method] = _operation(path, handler, operation, refs)
+        paths.setdefault(path, {})[method] = _operation(path, method, handler, operation, refs)
     document = {
         "openapi": "3.1.0",
         "info": {"title": "AgentFlow", "version": version, "description": DESCRIPTION},
@@ -92,8 +93,8 @@ def _operations(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler, Ope
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if KEY in handler.opt:  # the router answers OPTIONS itself
-                    method = next(iter(handler.http_methods)).lower()
-                    yield route.path_format, method, handler, handler.opt[KEY]
+                    for method in sorted(handler.http_methods):
+                        yield route.path_format, method.lower(), handler, handler.opt[KEY]
 
 
 def _shapes(operations: Iterable[Operation]) -> list[type[msgspec.Struct]]:
@@ -105,9 +106,11 @@ def _shapes(operations: Iterable[Operation]) -> list[type[msgspec.Struct]]:
     return list(shapes)
 
 
-def _operation(path: str, handler: HTTPRouteHandler, operation: Operation, refs: dict[type, Object]) -> Object:
+def _operation(
+    path: str, method: str, handler: HTTPRouteHandler, operation: Operation, refs: dict[type, Object]
+) -> Object:
     described: Object = {
-        "operationId": handler.name,
+        "operationId": handler.name if len(handler.http_methods) == 1 else f"{handler.name}_{method}",
         "summary": operation.summary,
         "description": cleandoc(handler.fn.__doc__ or ""),
         "tags": [operation.tag],
@@ -116,7 +119,7 @@ def _operation(path: str, handler: HTTPRouteHandler, operation: Operation, refs:
     }
     if operation.is_public:
         described["security"] = []
-    if operation.body is not None or operation.is_document:
+    if (operation.body is not None or operation.is_document) and method not in ("get", "delete"):
         described["requestBody"] = _body(operation, refs)
     return described
 

@@ -141,11 +141,11 @@ async def create_run(request: ApiRequest, service: NamedDependency[Service]) -> 
         headers["idempotency-replayed"] = "true"
     if asked.wait:
         await wait_for(service, submitted.run, DEFAULT_WAIT_S if asked.wait is True else float(asked.wait))
-        view = await _show(service, submitted.run, restored_for=request.user if asked.restore else None)
+        view = await show(service, submitted.run, restored_for=request.user if asked.restore else None)
         status = HTTPStatus.OK if view.status in SETTLED else HTTPStatus.ACCEPTED
         return Response(view, status_code=status, headers=headers)
     # nothing has been read back: the caller asked for a run, not for a look at it
-    view = await _show(service, submitted.run) if submitted.is_replay else accepted_view(submitted.run, workflow)
+    view = await show(service, submitted.run) if submitted.is_replay else accepted_view(submitted.run, workflow)
     return Response(view, status_code=HTTPStatus.ACCEPTED, headers=headers)
 
 
@@ -181,7 +181,7 @@ async def list_runs(request: ApiRequest, service: NamedDependency[Service]) -> R
 async def show_run(run_id: FromPath[str], request: ApiRequest, service: NamedDependency[Service]) -> RunView:
     """As `af run --json` prints it."""
     query = read_query(request, ShowQuery)
-    return await _show(service, RunId(run_id), restored_for=request.user if query.restore else None)
+    return await show(service, RunId(run_id), restored_for=request.user if query.restore else None)
 
 
 @post(
@@ -203,7 +203,7 @@ async def cancel_run(
     """The cancellation is durable when this answers; 409 when the run is already final."""
     asked = await read_json(request, CancelRun, empty=CancelRun())
     await service.engine.cancel(RunId(run_id), asked.reason, actor=request.user.actor)
-    return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
+    return Response(await show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 
 
 @post(
@@ -250,7 +250,7 @@ async def signal_run(
     if (await service.store.run(RunId(run_id))).tenant != request.user.tenant:
         raise NotFound("run.not_found", f"tenant {request.user.tenant!r} has no run {run_id[:40]!r}")
     await service.engine.signal(RunId(run_id), asked.name, asked.payload, actor=by.name, role=by.role)
-    return Response(await _show(service, RunId(run_id)), status_code=HTTPStatus.OK)
+    return Response(await show(service, RunId(run_id)), status_code=HTTPStatus.OK)
 
 
 async def wait_for(service: Service, run: RunId, seconds: float) -> None:
@@ -266,7 +266,7 @@ async def wait_for(service: Service, run: RunId, seconds: float) -> None:
         draining.cancel()
 
 
-async def _show(service: Service, run: RunId, *, restored_for: Caller | None = None) -> RunView:
+async def show(service: Service, run: RunId, *, restored_for: Caller | None = None) -> RunView:
     summary = await service.store.run(run)
     workflow = await service.appliance.workflows.pinned(summary.definition)
     if restored_for is not None:

@@ -20,6 +20,8 @@ from appliance.runs.tasks import waits_of
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
+from appliance.triggers.desk import Active, Fire, Triggers
+from appliance.triggers.watching import Watcher
 from appliance.uplink.view import figures
 from runtime.domain.audit import AuditEntry
 from runtime.errors import AgentFlowError
@@ -56,6 +58,7 @@ class Service:
         self._telling: set[asyncio.Task[None]] = set()
         self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
+        self.triggers = Triggers(appliance, self.submissions, self._watch)
         self.anchoring = Anchoring(appliance)
         self.mcp = McpFront(self)
 
@@ -100,6 +103,11 @@ class Service:
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
 
+    async def _watch(self, each: Active, fire: Fire) -> None:
+        appliance = self.appliance
+        watcher = Watcher(appliance.store, appliance.bus_desk.bus, appliance.clock, appliance.settings.folders)
+        await watcher.watch(each, fire)
+
     @property
     def _key_folder(self) -> Path:
         return self.appliance.settings.data / "auth"
@@ -127,6 +135,7 @@ class Service:
         await self.appliance.traces.start()
         await self.appliance.uplink.start()
         self.anchoring.start()
+        await self.triggers.start()
         self.has_started = True
         self.metrics.ready.set(1)
         self.lifecycle.ready()
@@ -136,6 +145,7 @@ class Service:
         self.metrics.ready.set(0)
         self.lifecycle.drain()
         self.mcp.drain()
+        self.triggers.drain()
         self.tail.wake_all()
 
     async def stop(self) -> None:
@@ -143,6 +153,7 @@ class Service:
         self.drain()
         await self.mcp.stop()
         if self.has_started:  # an appliance that could not open its folder has none
+            await self.triggers.stop()
             await self.appliance.traces.stop()
             await self.anchoring.stop()
             await self.appliance.uplink.stop()

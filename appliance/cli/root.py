@@ -39,6 +39,7 @@ COMMANDS = {
     "bus": Lazy("appliance.cli.bus", "Show messages and who takes them; retry, replay.", OPERATE),
     "threats": Lazy("appliance.cli.threats", "Show unusual use of tools, and why it is.", OPERATE),
     "human": Lazy("appliance.cli.human", "List, take, assign and answer what waits for people.", OPERATE),
+    "triggers": Lazy("appliance.cli.triggers", "List, fire and pause what starts runs by itself.", OPERATE),
     "tickets": Lazy("appliance.cli.tickets", "List and close tickets, notices and mails.", OPERATE),
     "uplink": Lazy("appliance.cli.uplink", "Forward what runs say to a broker elsewhere.", OPERATE),
     "redact": Lazy("appliance.cli.redact", "Show what a text looks like when it leaves.", OPERATE),

@@ -16,7 +16,6 @@ from appliance.loading.keys import (
     TENANTS,
     TOOL_REGISTRY,
     TOOL_SECURITY,
-    TRIGGERS,
     inactive,
     json_schema,
     template,
@@ -43,6 +42,7 @@ from appliance.loading.shapes import (
 from appliance.loading.subworkflows import check_maps, mapped_agents
 from appliance.loading.tree_checks import check_tree
 from appliance.loading.trees import BELOW, KINDS, SYNONYMS, TREE_KEYS
+from appliance.loading.triggers import triggers
 from appliance.loading.workflow_kinds import FEEDBACK_KEYS, FEEDBACK_TYPE, check_feedback, complete_feedback
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
@@ -88,7 +88,7 @@ _KEYS: dict[str, Shape] = {
     "agents": _AGENTS,
     "planner": planner(is_lenient=False),
     "workflow": _WORKFLOW_SECTION,
-    "triggers": TRIGGERS,
+    "triggers": triggers,
     "policies": POLICIES,
     "memory": inactive(MEMORY),
     "tool_security": TOOL_SECURITY,

@@ -1,4 +1,4 @@
-"""The keys of a definition that stand on their own: limits, memory, policies, triggers, tools, tenants.
+"""The keys of a definition that stand on their own: limits, memory, policies, tools, tenants.
 
 They keep the source document's spelling. Agents, planners and whole documents have modules of their own.
 """
@@ -18,7 +18,6 @@ from appliance.loading.shapes import (
     either,
     is_text,
     limit,
-    list_of,
     mapping_of,
     matching,
     money,
@@ -207,12 +206,6 @@ AGENT_MEMORY = record(
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 method = choice(*_METHODS)
-_TRIGGERS: dict[str, Shape] = {
-    "http_endpoint": record("http_endpoint", {"path": matching(r"/\S*", "a path such as /chat"), "method": method}),
-    "email_webhook": inactive(record("email_webhook", {"provider": text})),
-    "slack_integration": inactive(record("slack_integration", {"channel": text})),
-}
-TRIGGERS = list_of(record("a trigger", _TRIGGERS), what="a list of triggers such as {http_endpoint: {path: /chat}}")
 
 _AUDIT_LEVEL = choice("none", "basic", "full")
 RESOURCE_LIMITS = record("resource_limits", {"memory": size, "cpu": number(0.01, 1_024), "timeout": duration})

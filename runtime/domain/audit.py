@@ -45,6 +45,8 @@ AuditEvent = Literal[
     "bus.replayed",
     "ticket.closed",
     "ticket.reopened",
+    "trigger.paused",
+    "trigger.resumed",
 ]
 
 HERE: Final = Destination("", "local")

@@ -27,6 +27,7 @@ from runtime.store.lock import DataLock
 from runtime.store.messages import Messages
 from runtime.store.migrations import journal_steps
 from runtime.store.published import Published
+from runtime.store.triggers import TriggerStates
 from runtime.store.verification import Verified, verify
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Journal:
         """What the bus remembers beside the entries."""
         self.published = Published(database)
         """The definitions that have a name here."""
+        self.triggers = TriggerStates(database, audit)
+        """What is remembered of their triggers."""
 
     async def append(
         self,

@@ -34,7 +34,10 @@ policies: {?: 1}
 memory: {?: 1}
 tool_security: {?: 1, resource_limits: {?: 1}}
 tool_registry: {?: 1, tools: {t: {type: t, ?: 1}}, rbac: {?: 1, roles: {r: {?: 1}}}}
-triggers: [{?: 1, http_endpoint: {?: 1}, email_webhook: {?: 1}, slack_integration: {?: 1}}]
+triggers:
+  - {?: 1, http_endpoint: {?: 1}, webhook: {?: 1}, schedule: {?: 1}}
+  - {file_drop: {?: 1}, message: {?: 1}, mailbox: {?: 1}}
+  - {email_webhook: {?: 1}, slack_integration: {?: 1}}
 agents:
   a:
     type: llm
@@ -173,7 +176,8 @@ def test_every_key_of_a_definition_is_explained() -> None:
     known = {key for probe in (PROBE, TREE_PROBE, TENANT_PROBE) for key in _known_keys(probe)}
     assert {"version", "handler", "wait_for", "threshold", "max_attempts", "tool_allowlist", "success_policy"} <= known
     absent = {finding.rpartition(" ")[2].strip("'") for finding in _missing("workflows.md", sorted(known))}
-    _expect_nothing(_missing("tools.md", sorted(absent)))
+    absent = {finding.rpartition(" ")[2].strip("'") for finding in _missing("tools.md", sorted(absent))}
+    _expect_nothing(_missing("triggers.md", sorted(absent)))
 
 
 def test_every_key_of_a_tool_is_explained() -> None:

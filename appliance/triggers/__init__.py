@@ -1,0 +1,1 @@
+"""What starts runs by itself: the clock, requests, files, messages and mail, as definitions declare it."""

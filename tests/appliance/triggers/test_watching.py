@@ -1,0 +1,273 @@
+"""Schedules, folders, mailboxes and messages acting: over a real store and bus, and a clock that moves by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from appliance.triggers.desk import Active
+from appliance.triggers.watching import EVERY_US, TRY_AGAIN_US, Watcher, consumer_of
+from runtime.bus.local import LocalBus
+from runtime.domain.canonical import Json
+from runtime.domain.ids import RunId
+from runtime.domain.journal import rfc3339
+from runtime.domain.trigger import FileDrop, How, Mailbox, OnMessage, Schedule, Trigger
+from runtime.engine.clock import ManualClock
+from runtime.errors import AgentFlowError, Invalid, NotFound, Unavailable
+from runtime.store.journal import Journal
+from tests.runtime.bus.samples import PATIENCE_S, open_bus, said
+from tests.runtime.store.samples import begin
+
+START_US = 1_767_225_600_000_000
+MINUTE_S = 60
+
+
+class StepClock(ManualClock):
+    """A clock that is moved when whoever uses it sleeps."""
+
+    def __init__(self) -> None:
+        super().__init__(START_US)
+        self._slept = asyncio.Event()
+
+    async def sleep_until(self, at_us: int) -> None:
+        if at_us > self.now_us():
+            self._slept.set()
+        await super().sleep_until(at_us)
+
+    async def moves(self, seconds: float) -> None:
+        """Time passes; returns when the one who was woken sleeps again."""
+        await self.sleeps()
+        self._slept.clear()
+        self.advance(seconds)
+        await self.sleeps()
+
+    def wakes(self) -> None:
+        """Nobody sleeps any more."""
+        self._slept.clear()
+
+    async def sleeps(self) -> None:
+        """Somebody sleeps."""
+        async with asyncio.timeout(PATIENCE_S):
+            await self._slept.wait()
+
+
+class Desk:
+    """What the triggers of a test start."""
+
+    def __init__(self, journal: Journal, bus: LocalBus, folder: Path) -> None:
+        self.clock = StepClock()
+        self.journal, self.bus, self.folder = journal, bus, folder
+        self.fails: list[AgentFlowError] = []
+        self.fired: list[tuple[str, Json]] = []
+        self._came = asyncio.Event()
+        self._watcher = Watcher(journal, bus, self.clock, {"inbox": str(folder), "gone": str(folder / "gone")})
+
+    @property
+    def due(self) -> list[Json]:
+        """The times that runs were started for."""
+        return [data["due"] for _, data in self.fired if isinstance(data, dict)]
+
+    async def has(self, count: int) -> None:
+        """Wait until so many were started."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.fired) < count:
+                self._came.clear()
+                await self._came.wait()
+
+    @asynccontextmanager
+    async def watching(
+        self, how: How, name: str = "t", workflow: str = "report"
+    ) -> AsyncIterator["asyncio.Task[None]"]:
+        """A trigger at work."""
+        self.clock.wakes()
+        each = Active(workflow=workflow, trigger=Trigger(name=name, kind="", how=how))
+        task = asyncio.create_task(self._watcher.watch(each, self._fire))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _fire(self, data: dict[str, Json], key: str) -> RunId:
+        if self.fails:
+            raise self.fails.pop(0)
+        self.fired.append((key, data))
+        self._came.set()
+        return RunId("r-1")
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    async with open_bus(tmp_path / "data") as (bus, journal):
+        yield Desk(journal, bus, folder)
+
+
+def at(minutes: int) -> str:
+    """So long after the start of a test."""
+    return rfc3339(START_US + minutes * MINUTE_S * 1_000_000)
+
+
+async def test_a_schedule_starts_one_run_at_each_time(desk: Desk) -> None:
+    async with desk.watching(Schedule(every="2m")):
+        for _ in range(5):
+            await desk.clock.moves(MINUTE_S)
+    assert [at(2), at(4)] == desk.due
+    assert 2 == len({key for key, _ in desk.fired})
+
+
+async def test_a_schedule_goes_on_where_it_was(desk: Desk) -> None:
+    """What was seen to before a restart is not made up for, and what passed meanwhile is, once."""
+    async with desk.watching(Schedule(every="2m")):
+        for _ in range(2):
+            await desk.clock.moves(MINUTE_S)
+    desk.clock.advance(7 * MINUTE_S)
+    async with desk.watching(Schedule(every="2m")):
+        await desk.clock.sleeps()
+        await desk.has(2)
+    assert [at(2), at(8)] == desk.due
+
+
+async def test_a_new_schedule_makes_up_for_nothing(desk: Desk) -> None:
+    async with desk.watching(Schedule(every="2m", missed="all")):
+        await desk.clock.sleeps()
+    assert [] == desk.due
+
+
+async def test_all_missed_times_can_be_made_up_for(desk: Desk) -> None:
+    schedule = Schedule(every="2m", missed="all", overlap="allow")
+    async with desk.watching(schedule):
+        await desk.clock.sleeps()
+    desk.clock.advance(7 * MINUTE_S)
+    async with desk.watching(schedule):
+        await desk.has(3)
+    assert [at(2), at(4), at(6)] == desk.due
+
+
+async def test_a_run_that_cannot_be_started_for_now_is_tried_again(desk: Desk) -> None:
+    """A full disk at three in the morning must not cost the report of the night."""
+    desk.fails = [Unavailable("store.full", "no room"), Unavailable("store.full", "no room")]
+    async with desk.watching(Schedule(every="2m")):
+        await desk.clock.moves(MINUTE_S)
+        await desk.clock.moves(MINUTE_S)
+        await desk.clock.moves(TRY_AGAIN_US / 1e6)
+        await desk.clock.moves(TRY_AGAIN_US / 1e6)
+    assert [at(2)] == desk.due
+
+
+async def test_an_input_that_fits_no_run_does_not_hold_up_the_next_time(desk: Desk) -> None:
+    desk.fails = [Invalid("run.input", "not that")]
+    async with desk.watching(Schedule(every="2m")):
+        for _ in range(4):
+            await desk.clock.moves(MINUTE_S)
+    assert [at(4)] == desk.due
+
+
+async def test_a_file_is_taken_when_it_rests(desk: Desk) -> None:
+    """One that is still being written has no run of its first half."""
+    async with desk.watching(FileDrop("inbox", "*.csv")):
+        await desk.clock.sleeps()
+        (desk.folder / "a.csv").write_text("1")
+        await desk.clock.moves(EVERY_US / 1e6)
+        (desk.folder / "a.csv").write_text("1,2")
+        await desk.clock.moves(EVERY_US / 1e6)
+        assert [] == desk.fired
+        await desk.clock.moves(EVERY_US / 1e6)
+    ((_, data),) = desk.fired
+    file = data["file"]  # type: ignore[call-overload,index]
+    assert ("a.csv", "1,2", 3) == (file["name"], file["text"], file["size_bytes"])  # type: ignore[call-overload,index]
+    assert "1,2" == Path(file["path"]).read_text()  # type: ignore[call-overload,arg-type,index]
+    assert ["taken"] == [path.name for path in desk.folder.iterdir()]
+
+
+async def test_what_is_no_dropped_file_is_left_alone(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("x")
+    (desk.folder / "link.csv").symlink_to(tmp_path / "secret.csv")
+    (desk.folder / ".hidden.csv").write_text("x")
+    (desk.folder / "half.csv.part").write_text("x")
+    (desk.folder / "other.txt").write_text("x")
+    (desk.folder / "sub.csv").mkdir()
+    (desk.folder / "z.csv").write_text("x")
+    async with desk.watching(FileDrop("inbox", "*.csv*")):
+        await desk.clock.moves(EVERY_US / 1e6)
+        await desk.clock.moves(EVERY_US / 1e6)
+    assert ["z.csv"] == [data["file"]["name"] for _, data in desk.fired]  # type: ignore[call-overload,index]
+
+
+async def test_a_file_that_stays_has_one_run_for_each_time_that_it_is_written(desk: Desk) -> None:
+    drop = FileDrop("inbox", after="keep")
+    (desk.folder / "a").write_text("1")
+    async with desk.watching(drop):
+        for _ in range(3):
+            await desk.clock.moves(EVERY_US / 1e6)
+    async with desk.watching(drop):  # as after a restart: the key is the same, and finds the run
+        await desk.clock.moves(EVERY_US / 1e6)
+        (desk.folder / "a").write_text("22")
+        await desk.clock.moves(EVERY_US / 1e6)
+        await desk.clock.moves(EVERY_US / 1e6)
+    first, again, other = (key for key, _ in desk.fired)
+    assert first == again != other
+
+
+async def test_a_file_whose_run_cannot_be_started_stays_and_is_tried_again(desk: Desk) -> None:
+    desk.fails = [Unavailable("store.full", "no room")]
+    (desk.folder / "a").write_text("1")
+    async with desk.watching(FileDrop("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+        assert (desk.folder / "a").exists()
+        await desk.clock.moves(EVERY_US / 1e6)
+    assert (1, False) == (len(desk.fired), (desk.folder / "a").exists())
+
+
+async def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
+    for name, kind in (("nowhere", NotFound), ("gone", Unavailable)):
+        async with desk.watching(FileDrop(name)) as task:
+            with pytest.raises(kind, match=name):
+                await task
+
+
+async def test_a_mail_starts_a_run_and_is_seen(desk: Desk) -> None:
+    (desk.folder / "new").mkdir()
+    mail = desk.folder / "new" / "1.host"
+    head = b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\nSubject: Hi\n"
+    mail.write_bytes(head + b"Content-Type: text/plain; charset=nonsense\n\nHall\xf6chen")
+    async with desk.watching(Mailbox("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+    ((_, data),) = desk.fired
+    told = data["mail"]  # type: ignore[call-overload,index]
+    assert ("Jürgen <j@example.org>", "Hi") == (told["from"], told["subject"])  # type: ignore[call-overload,index]
+    assert "Hall" in told["text"]  # type: ignore[call-overload,index,operator]
+    assert ["1.host:2,S"] == [path.name for path in (desk.folder / "cur").iterdir()]
+
+
+async def test_a_message_starts_a_run(desk: Desk) -> None:
+    async with desk.watching(OnMessage("orders.>"), name="Order 1"):
+        await _until(lambda: bool(desk.bus.counts()))
+        await desk.bus.publish(said("orders.created", 17))
+        await desk.has(1)
+        assert [consumer_of("report", "Order 1")] == [view.name for view in desk.bus.counts()]
+    ((key, data),) = desk.fired
+    assert 17 == data["message"]["payload"]  # type: ignore[call-overload,index]
+    assert key.startswith("message/")
+
+
+async def test_a_workflow_is_not_started_by_its_own_runs(desk: Desk) -> None:
+    """Each run would start the next one; those of others may."""
+    async with desk.watching(OnMessage("runs.>"), workflow="support"):
+        await _until(lambda: bool(desk.bus.counts()))
+        await begin(desk.journal, 1)
+        await _until(lambda: desk.bus.counts()[0].lag == 0)
+    assert [] == desk.fired
+    async with desk.watching(OnMessage("runs.>")):
+        await _until(lambda: len(desk.bus.counts()) == 2)
+        await begin(desk.journal, 2)
+        await desk.has(2)
+
+
+async def _until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not is_so():
+            await asyncio.sleep(0)
