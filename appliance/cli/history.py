@@ -77,10 +77,10 @@ def point(text: str, started_us: int) -> str:
 
 
 def _last_digit(typed: str) -> timedelta:
-    """How much of a time is left open: 59.999999 s of `14:03`, 999 µs of `14:03:12.377`."""
+    """How much of a time is left open: a day of a date, 59.999999 s of `14:03`, 999 µs of `14:03:12.377`."""
     found = re.search(r"[T ]\d\d(:?\d\d)?(:?\d\d)?(?:[.,](\d{1,6}))?", typed)
     if found is None or found[1] is None:
-        return timedelta()
+        return timedelta(hours=24 if found is None else 1) - timedelta(microseconds=1)
     if found[2] is None:
         return timedelta(minutes=1) - timedelta(microseconds=1)
     return timedelta(microseconds=10 ** (6 - len(found[3] or "")) - 1)

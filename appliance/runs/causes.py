@@ -222,7 +222,7 @@ def next_commands(cause: Cause) -> Sequence[NextView]:
 
 def _supposing(commands: list[NextView], state: RunState, found: Sequence[Difference], first: Link) -> list[NextView]:
     """With a try at what the others had in place of the same once more, where an answer may have led to the failure."""
-    if first.kind not in ("failed", "judged", "undecided") or first.error.retryable:
+    if first.kind not in ("failed", "judged", "undecided") or (first.error.retryable and first.times == 1):
         return commands
     for each in found:
         if isinstance(each.usual, msgspec.UnsetType) or each.weight < TELLING:

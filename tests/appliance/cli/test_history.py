@@ -51,6 +51,8 @@ def test_local_times_get_the_day_of_the_run(monkeypatch: pytest.MonkeyPatch) -> 
     noon_us = 1_769_860_800_000_000
     assert "7" == point("7", noon_us)
     assert point("14:03", noon_us).startswith("2026-01-31T14:03:59.999999")
+    assert point("2026-01-30", noon_us).startswith("2026-01-30T23:59:59.999999")
+    assert point("2026-01-30T14", noon_us).startswith("2026-01-30T14:59:59.999999")
     assert point("2026-01-30 14:03:12", noon_us).startswith("2026-01-30T14:03:12")
     assert "2026-01-31T14:03:12.999999+00:00" == point("2026-01-31T14:03:12Z", noon_us)
     assert "2026-01-31T14:03:12.377999+00:00" == point("2026-01-31T14:03:12.377Z", noon_us)
