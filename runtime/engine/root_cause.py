@@ -226,8 +226,10 @@ class _Walk:
                 return self._begun.get((step, attempt))
             case TimerFired(timer=timer) if step_of(timer):
                 return self._last_begun(step_of(timer))
-            case TimerFired(timer=timer) if timer != RUN_TIMER:
+            case TimerFired(timer=timer) if timer in self._signals:
                 return self._begun.get((timer, 1))
+            case TimerFired(timer=timer) if timer != RUN_TIMER:
+                return next((self._last_begun(step) for step in _halted(self._beats[number])), None)
             case TimerFired() | CancelRequested():
                 return next((self._last_begun(step) for step in self._open_at(self._beats[number].seq)), None)
             case SignalReceived():
@@ -254,7 +256,8 @@ class _Walk:
             case TimerFired(timer=timer):
                 return self._timed_out(beat, timer)
             case CancelRequested() if self._out_of:
-                return self._stopped(beat, "step.timeout", f"the time of step {self._out_of!r} was over")
+                told = f"the time of step {self._out_of!r} was over"
+                return self._stopped(beat, "step.timeout", told, busy=self._open_at(beat.seq))
             case CancelRequested(reason=reason, actor=actor):
                 said = f"{actor or 'somebody'} cancelled the run" + (f": {reason}" if reason else "")
                 return [self._link(beat, "cancelled", ErrorInfo("run.cancelled", said))]
@@ -286,7 +289,7 @@ class _Walk:
         if timer == RUN_TIMER:
             finish = beat.failing
             error = ErrorInfo("run.timeout", "the run took too long") if finish is None else _error_of(finish)
-            links = self._stopped(beat, error.code, error.message)
+            links = self._stopped(beat, error.code, error.message, busy=self._open_at(beat.seq))
         elif (task := self._signals.get(step_of(timer))) is not None:
             links = [self._link(beat, "unanswered", _expired(task), step=task.step)] if is_expiry(timer) else []
         elif wait is not None:
@@ -294,9 +297,8 @@ class _Walk:
             said = f"nobody answered with signal {wait.signal!r} within {limit_s:g} s"
             links = [self._link(beat, "unanswered", ErrorInfo("wait.timeout", said), step=timer)]
         else:
-            links = [
-                self._link(beat, "late", ErrorInfo("tree.timeout", f"the time limit of {timer!r} passed"), step=timer)
-            ]
+            told = f"the time limit of {timer!r} passed"
+            links = self._stopped(beat, "tree.timeout", told, busy=_halted(beat), place=timer)
         if slept is None:
             return links
         if not self._is_at_work(beat.seq):  # whoever was asked had until then to answer, whether a process ran or not
@@ -327,11 +329,10 @@ class _Walk:
     def _last_begun(self, step: str) -> int | None:
         return max((beat for (begun, _), beat in self._begun.items() if begun == step), default=None)
 
-    def _stopped(self, beat: Beat, code: str, message: str) -> list[Link]:
-        """A time limit that ended everything: what was under way, in the runs of steps too."""
-        busy = self._open_at(beat.seq)
+    def _stopped(self, beat: Beat, code: str, message: str, *, busy: Sequence[str], place: str = "") -> list[Link]:
+        """A time limit that ended what was under way, in the runs of steps too; `place`: whose limit it was."""
         told = f"{message}; under way then: {', '.join(busy)}" if busy else message
-        link = self._link(beat, "late", ErrorInfo(code, told), step=busy[0] if busy else "")
+        link = self._link(beat, "late", ErrorInfo(code, told), step=busy[0] if busy else place)
         within = self._within(StepId(busy[0]), self._latest(busy[0]), "late") if busy else ()
         return [*within, link]
 
@@ -450,6 +451,10 @@ def _acts(commands: Sequence[Command], step: str) -> Iterator[str]:
                 yield other
             case AwaitSignal(step=other):
                 yield f"a person in {other}"
+
+
+def _halted(beat: Beat) -> list[str]:
+    return [command.step for command in beat.commands if isinstance(command, StopStep)]
 
 
 def _attempt_of(part: History) -> int:

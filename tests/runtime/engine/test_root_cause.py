@@ -3,7 +3,7 @@
 import pytest
 from msgspec import UNSET
 
-from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.human import Level, Terms
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
@@ -143,6 +143,22 @@ def test_what_a_parallel_counted_together_is_on_the_way_together() -> None:
         )
     )  # fmt: skip
     assert [("x.down", 1), ("y.down", 1)] == codes(cause)
+
+
+def test_a_node_out_of_time_says_what_it_had_under_way() -> None:
+    """And what had gone wrong with that before; what another branch does has no part in it."""
+    cause = cause_of(
+        journal(
+            started(), starts("other"), starts("slow"), SetTimer(timer="timeout:1", delay_ms=1_000), kept("rrrr"),
+            (0.4, fails("slow", "x.flaky")), starts("slow", 2), (0.6, TimerFired(timer="timeout:1")),
+            StopStep(step=StepId("slow")), starts("b"), kept("rfir"), fails("b", "y.last"), ends("y.last"),
+        )
+    )  # fmt: skip
+    assert cause is not None
+    assert [("slow", "x.flaky"), ("slow", "tree.timeout"), ("b", "y.last")] == [
+        (link.step, link.error.code) for link in cause.chain
+    ]
+    assert "under way then: slow" in cause.chain[1].error.message
 
 
 def test_an_answer_that_comes_last_is_not_what_a_parallel_failed_of() -> None:
