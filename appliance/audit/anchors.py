@@ -67,6 +67,7 @@ class Anchor:
                 os.fsync(file.fileno())
             draft.replace(path)
         except OSError as error:
+            draft.unlink(missing_ok=True)
             raise translate(error, path) from None
         return path
 

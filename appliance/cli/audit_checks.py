@@ -92,7 +92,7 @@ def _unproven(chains: list[ChainReport], place: str | None) -> list[str]:
     """What nothing vouches for, of chains that are whole in themselves."""
     whole = [chain for chain in chains if chain.records and not chain.fault]
     return [
-        f"{chain.tenant}: no checkpoint in it is signed; one is whenever an appliance stops that wrote to it"
+        f"{chain.tenant}: no checkpoint in it is signed; one is whenever an appliance starts or stops that wrote to it"
         for chain in whole
         if not chain.checkpoints
     ] + [

@@ -65,7 +65,7 @@ async def data_folder(settings: "Settings") -> list[Finding]:
     folder = settings.data
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as probe:
+        with tempfile.TemporaryFile(dir=folder) as probe:  # without a name, so that nothing is left of it
             sync_ms = _sync_ms(probe.fileno())
     except OSError as error:
         return [_fail("data folder", f"{folder}: {error.strerror}", "make it writable, or name another: --data DIR")]

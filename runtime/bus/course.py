@@ -303,6 +303,7 @@ class Course:
 
     async def _keep_places(self) -> None:
         """Write down how far it has come, at once when it was idle, and then every so often."""
+        is_behind = False  # said once
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_KEEP_S):
@@ -312,8 +313,11 @@ class Course:
                 continue
             try:
                 await self._keep()
+                is_behind = False
             except AgentFlowError as error:
-                log.error("consumer %r of the bus cannot note how far it has come: %s", self.name, error)
+                if not is_behind:
+                    log.error("consumer %r of the bus cannot note how far it has come: %s", self.name, error)
+                is_behind = True
                 await asyncio.sleep(RETRY_S)
             await asyncio.sleep(KEEP_S)
 

@@ -65,6 +65,8 @@ class Budgets:
         self._ledger = Ledger()
         self._totals: dict[Place, list[int]] = {}
         self._alarm: asyncio.TimerHandle | None = None
+        self._is_behind = False
+        """Whether what was spent could not be written the last time; said once."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -166,7 +168,11 @@ class Budgets:
         try:
             await self.flush()
         except AgentFlowError as error:
-            log.error("what was spent cannot be written yet (%s); it is kept in memory", error.code)
+            if not self._is_behind:
+                log.error("what was spent cannot be written yet (%s); it is kept in memory", error.code)
+            self._is_behind = True
+        else:
+            self._is_behind = False
 
     async def _warn(self, sender: Sender, bound: CostBound, over: Sequence[str]) -> None:
         for words in over:

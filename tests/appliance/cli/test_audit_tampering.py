@@ -1,17 +1,20 @@
 """`af audit verify` over what somebody did who has the data folder: keys, checkpoints and chains that are gone."""
 
 import asyncio
+import errno
 import sqlite3
 from pathlib import Path
 
 import pytest
 
+from appliance.audit.anchors import Anchor
 from appliance.audit.checkpoints import Checkpoints, checkpoints_of
 from appliance.config.settings import load_settings
 from runtime.domain.audit import AuditEntry
 from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
 from runtime.engine.clock import ManualClock
+from runtime.errors import StoreFull
 from runtime.store.audit import AuditLog
 from runtime.store.journal import journal_database
 from runtime.store.lock import hold
@@ -111,3 +114,15 @@ def test_a_place_that_has_no_checkpoint_of_the_log_is_named(af: Af, data_folder:
     assert "default: not held beside a checkpoint" in af("audit", "verify", "--anchor", tmp_path).err
     said = af("audit", "verify", "--tenant", "nobody")
     assert (2, True) == (said.code, "audit.no_chain" in said.err)
+
+
+def test_a_checkpoint_that_cannot_be_kept_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a medium that is full."""
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StoreFull):
+        Anchor(tmp_path).keep("default", "a note")
+    assert [] == list(tmp_path.iterdir())

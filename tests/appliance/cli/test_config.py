@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli import checks
+from appliance.config.settings import load_settings
 from tests.appliance.cli.conftest import Af
 
 
@@ -58,3 +60,16 @@ def test_a_broken_file_stops_commands_that_need_it_alone(af: Af, data_folder: Pa
     assert [2, 2] == [af("doctor").code, af("runs", "list").code]
     assert [0, 0, 0] == [af("--help").code, af("version").code, af("config", "set", "mode", "connected").code]
     assert 0 == af("runs", "list").code
+
+
+async def test_doctor_leaves_nothing_when_it_is_killed(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it measures the disk its file has no name."""
+    seen: list[list[Path]] = []
+
+    def look(_: int) -> float:
+        seen.append(list(data_folder.iterdir()))
+        return 1.0
+
+    monkeypatch.setattr("appliance.cli.checks._sync_ms", look)
+    await checks.data_folder(load_settings(data_folder, {}))
+    assert [[]] == seen

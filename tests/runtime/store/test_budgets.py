@@ -214,6 +214,30 @@ async def test_a_warning_that_nobody_can_keep_gives_the_call_back(database: Data
     assert (0, 0) == await spent(database)
 
 
+async def test_a_store_that_takes_nothing_for_long_is_told_of_once(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not every few seconds all night; what was spent is kept meanwhile."""
+    tries, enough = 0, asyncio.Event()
+
+    async def full(work: object) -> None:
+        nonlocal tries
+        tries += 1
+        if tries == 3:
+            enough.set()
+        raise StoreFull("store.full", "the disk is full")
+
+    monkeypatch.setattr("runtime.store.budgets.WRITE_EVERY_S", 0)
+    made = await opened(database, DAILY)
+    with monkeypatch.context() as failing:
+        failing.setattr(database, "write", full)
+        await end(await made.reserve(ACME, LOCAL), LOCAL)
+        await enough.wait()
+    await made.stop()
+    assert 1 == caplog.text.count("what was spent cannot be written yet")
+    assert [("local/smol", 1)] == [(each.name, each.calls) for each in await by(database, "model")]
+
+
 async def test_spending_is_told_by_name_the_dearest_first(database: Database) -> None:
     """What is open counts as its bound and is told apart."""
     made = await opened(database)
