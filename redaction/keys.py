@@ -176,6 +176,11 @@ _OF_SETTINGS = {"token": "TOKEN", "secret": "API_KEY", "pat": "TOKEN", "pass": "
 """Last words of variables of the environment, `CODECOV_TOKEN`, whatever stands before."""
 _MOST_WORDS = 8
 _LONGEST_TAIL = 24
+_NUMBER_WORDS = words("nr no n num number numero nummer numer cislo broj numara numarasi stevilka numeris numurs nomor")
+"""`Personalausweis Nr.` is what `Personalausweis` is."""
+_NUMBERED = frozenset(
+    ("NATIONAL_ID", "PASSPORT", "TAX_ID", "PHONE", "BANK_ACCOUNT", "PAYMENT_CARD", "HEALTH_ID", "MEDICAL_RECORD")
+)
 _SHORT_KEY = 64
 """Characters of the longest key whose words are remembered; payloads say the same few over and over."""
 _ENDINGS = (
@@ -321,6 +326,9 @@ def _entity(parts: tuple[str, ...]) -> str:
             return ""
         if plain not in _ONLY_WHOLE or all(word in _OWNERS or word.isdigit() for word in before):
             return entity
+    if parts[-1] in _NUMBER_WORDS and len(parts) > 1:
+        entity = _entity(parts[:-1])
+        return entity if entity in _NUMBERED else ""
     return ""
 
 

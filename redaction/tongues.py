@@ -17,7 +17,7 @@ NAMED_BY: dict[str, str] = {
     "PASSWORD": """wachtwoord senha parola haslo heslo losenord adgangskode kodeord passord salasana sifre jelszo
         lozinka geslo parool slaptazodis parole motdepasse mdp clave clavedeacceso contrasinal
         katasandi sandi sifra пароль 密码 密碼 パスワード 비밀번호 secretword palabraclave losen""",
-    "PERSON": """phnm realname fullname nachname familienname rufname geburtsname karteninhaber kontoinhaber
+    "PERSON": """phnm realname fullname nachname familienname rufname geburtsname karteninhaber kontoinhaber vollname
         vorundnachname nomdefamille nomfamille nomcomplet nometprenom prenometnom prenoms
         titulaire nomusage nomclient cognome nomeecognome cognomeenome nominativo intestatario
         primernombre segundonombre primerapellido segundoapellido nombrecompleto
@@ -78,7 +78,7 @@ NAMED_BY: dict[str, str] = {
         steueridentifikationsnummer identifikationsnummer idnr mynumber permisodeconducir
         permisdeconduire patente fuhrerschein fuehrerscheinnummer prawojazdy 身份证 身份证号 身份证号码
         マイナンバー 주민등록번호 snils снилс паспорт rg cartaodecidadao numeropesel peselnumber curpnumber
-        nationalidentificationnumber citizenid citizenshipnumber nationalnumber residentid
+        nationalidentificationnumber citizenid citizenshipnumber nationalnumber residentid natid natno
         socialinsurance personalid personalidentitynumber personalcode""",
     "PASSPORT": """passnummer paszport numerpaszportu nrpaszportu passaporte pasaporte numeropasaporte passaporto
         numeropassaporto passeport numeropasseport numerodepasseport pasaport pasaportno

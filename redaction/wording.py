@@ -159,7 +159,7 @@ def is_name(text: str, *, least: int = 2) -> bool:
             return False
         if word.lower() in PARTICLES:
             continue
-        if not word[0].isupper() or word.lower() in NO_NAMES or _is_camel(bare):
+        if not word[0].isupper() or word.lower() in NO_NAMES or any(map(_is_camel, word.split("-"))):
             return False
         capitals += 1
     return capitals >= least

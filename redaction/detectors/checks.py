@@ -163,3 +163,16 @@ def australia_tfn(text: str) -> bool:
 def whole(is_valid: Callable[[str], bool]) -> Callable[[str], int]:
     """A rule's check from one that says yes or no to all of a match."""
     return lambda text: len(text) if is_valid(text) else 0
+
+
+def brazil_pis(text: str) -> bool:
+    """PIS/PASEP/NIS: weights 3 2 9 8 7 6 5 4 3 2 modulo 11 (Caixa Econômica Federal)."""
+    number = digits(text)
+    rest = 11 - weighted(number[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    return int(number[10]) == (0 if rest > 9 else rest)
+
+
+def poland_nip(text: str) -> bool:
+    """NIP: weights 6 5 7 2 3 4 5 6 7 modulo 11 (Dz.U. 1995 nr 142 poz. 702)."""
+    number = digits(text)
+    return weighted(number[:9], (6, 5, 7, 2, 3, 4, 5, 6, 7)) % 11 == int(number[9])

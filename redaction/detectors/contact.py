@@ -19,10 +19,17 @@ _DIALLED = (
     "ligar", "retornar em", "moje číslo", "zavolej", "volejte", "numaram", "numarası", "arayın", "hívj", "hívás",
     "nomor", "sunați", "hívja", "vissza", "bel me", "nazovite", "pokličite", "pokliči", "zavolajte",
     "volajte", "ring meg", "liguem", "ligue", "márque", "marcar", "hubungi", "joignable", "no. hp",
+    "ping me", "revert on", "durchwahl", "notfall", "benachricht", "número es", "numero es", "numero è", "numéro est",
+    "bel hem", "bel haar", "telefoo", "kontakt", "dzwoń", "napiš", "na čísle", "liga-lhe", "liga para", "telem", "tel ",
+    "puh",    "zap ", "nås på", "nåes på", "tag fat i", "emergency", "urgence", "prévenir", "urgenci",
+    "emergenza", "yhteys", "iletişim",
+    "ulaş", "elérhet", "contatto", "contactar", "contactez", "joindre", "kontak", "liên hệ", "kapcsolat", "στο", "τηλ",
     "txt", "text me", "call my", "call her", "call his", "call us",
     "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
+_MASK = 255
+_HOST_BITS = 32
 _EXTENSION = r"(?: ?(?:x|ext\.?|extension) ?[0-9]{1,6})?\b"
 _AT = r"(?:[\[({<*] ?(?:at|\xe4t|@) ?[\])}>*]|[ _\-]at[ _\-])"
 _DOT = r"(?:[\[({<*] ?(?:dot|punkt|\.) ?[\])}>*]|[ _\-]dot[ _\-]| punkt )"
@@ -43,7 +50,17 @@ def _ip(text: str) -> bool:
         found = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return not (found.is_loopback or found.is_unspecified)
+    is_mask = found.version == 4 and found.packed[0] == _MASK and found.packed[3] in (0, 128, 192, 224, 240, 248, 252)
+    return not (found.is_loopback or found.is_unspecified or found.is_multicast or is_mask)
+
+
+def _ipv4(text: str) -> int:
+    """How much of it is somebody's address: `10.0.0.0/8` is a network."""
+    address, slash, bits = text.partition("/")
+    if not _ip(address):
+        return 0
+    is_network = slash and int(bits) < _HOST_BITS and int(ipaddress.ip_address(address)) % (1 << (32 - int(bits))) == 0
+    return 0 if is_network else len(address)
 
 
 def _ipv6(text: str) -> int:
@@ -70,6 +87,13 @@ def _north_american(text: str) -> int:
 
 def _phone_long(text: str) -> bool:
     return 8 <= len(checks.digits(text)) <= 12
+
+
+def _phone_trunk(text: str) -> bool:
+    """A long number behind a trunk prefix, no year, and no number of a case with its year: `0114/2024`."""
+    groups = "".join(char if char.isdigit() else " " for char in text).split()
+    is_case = "/" in text and len(groups) == 2 and len(groups[1]) == 4 and groups[1][:2] in ("19", "20")
+    return 9 <= sum(map(len, groups)) <= 12 and not is_case
 
 
 def _phone_like(text: str) -> bool:
@@ -116,15 +140,17 @@ RULES = (
          r"(?:\b0(?:20[ \-]?[0-9]{4}[ \-]?[0-9]{4}|7[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]{3}[ \-][0-9]{3}[ \-]?[0-9]{3}"
          r"|1[0-9]1[ \-][0-9]{3}[ \-]?[0-9]{4}))\b", 0.6, None, _PHONE),
-    Rule("phone_area_code", "PHONE", r"\(0[0-9]{1,4}\)(?:[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,5}| ?[0-9]{2}(?:[ "
+    Rule("phone_area_code", "PHONE", r"\(0[0-9]{1,4}\)(?:[ \-]?[0-9]{3,4}[ \-]?[0-9]{3,5}| ?[0-9]{2,3}(?:[ "
                                      r"\-]?[0-9]{2,3}){2,3})\b", 0.7,
          None, _PHONE),
     Rule("phone_france", "PHONE", r"\b0[1-9](?:[ .\-][0-9]{2}){4}\b", 0.7, None, _PHONE),
     Rule("phone_australia", "PHONE", r"\b(?:04[0-9]{2}[ \-][0-9]{3}[ \-][0-9]{3}|0[2378][ "
                                      r"\-][0-9]{4}[ \-][0-9]{4})\b", 0.7, None,
          _PHONE),
-    Rule("phone_trunk", "PHONE", r"\b0[1-9][0-9]{1,3}[ /\-][0-9]{2,4}(?:[ \-]?[0-9]{2,4}){1,3}\b", 0.6,
-         checks.whole(_phone_long), _PHONE),
+    Rule("phone_trunk", "PHONE", r"\b0[1-9][0-9]{0,4}(?: ?[/\-] ?| )[0-9]{2,8}(?:[ \-]?[0-9]{2,4}){0,4}\b", 0.6,
+         checks.whole(_phone_trunk), _PHONE, is_apart=True),
+    Rule("phone_trunk_short", "PHONE", r"\b0[1-9][0-9]{0,3}[ /\-][0-9]{3,8}(?:[ \-]?[0-9]{2,4}){0,3}\b", 0.6,
+         checks.whole(_phone_long), _DIALLED, True, is_apart=True),
     Rule("phone_dialled", "PHONE",
          r"(?:^|[^a-z0-9_])(?:call(?:ing|ed|back)?|ring|dial(?:led)?|text|phone|phoned|tel|mobile|cell"
          r"|fax|whatsapp|sms|reach(?:able)?"
@@ -163,7 +189,8 @@ RULES = (
          r"\b[0-9]{1,3}\xb0 ?[0-9]{1,2}(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} "
          r"?)?[NS],? ?[0-9]{1,3}\xb0 ?[0-9]{1,2}"
          r"(?:\.[0-9]+)?['?] ?(?:[0-9]{1,2}(?:\.[0-9]{1,4})?[\"'?]{1,2} ?)?[EW]", 0.8),
-    Rule("ipv4", "IP_ADDRESS", r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3})\b", 0.8, checks.whole(_ip),
+    Rule("ipv4", "IP_ADDRESS",
+         r"(?:^|[^0-9.a-z\-])v?(?P<v>(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?:/[0-9]{1,2})?)\b", 0.8, _ipv4,
          unless=("version", "versions", "firmware", "release", "build", "ver", "ver.", "assembly", "driver",
          "kernel", "bios",
                  "oid", "section", "chapter", "clause", "package", "sdk", "rev", "revision", "update", "upgrade")),

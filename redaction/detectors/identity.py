@@ -8,7 +8,8 @@ _SSN = ("ssn", "social security", "social sec", "soc sec", "itin", "taxpayer")
 _BIRTH = (
     "dob", "d.o.b", "birth", "born", "bday", "geburt", "geboren", "geb.", "geb ", "naissance", "né", "née", "né(e)",
     "nacimiento", "nacido", "nacida", "nascita", "nato il", "nata il", "nato a", "nata a", "nascimento", "nascido",
-    "nascida", "geboorte", "fødsel", "født", "födelse", "född", "syntyn", "syntym", "urodz", "ur.", "narozen", "nar.",
+    "nascida", "geboorte", "fødsel", "født", "födelse", "född", "syntyn", "syntym", "synt.", "urodz", "ur.", "narozen",
+    "nar.",
     "naroden", "doğum", "doğdu", "születés", "született", "szül", "născut", "nașter", "rođen", "rojen", "rojstv",
     "lahir", "sündinud", "gimęs", "dzim", "рожд", "родил", "народж", "γέννησ", "生年月日", "出生", "생년월일",
 )  # fmt: skip
@@ -82,6 +83,17 @@ RULES = (
     _id("india_aadhaar_plain", r"\b[2-9][0-9]{11}\b", 0.8, "india_aadhaar", ("aadhaar", "aadhar", "uidai")),
     Rule("india_pan", "TAX_ID", r"\b[a-z]{3}[abcfghljptk][a-z][0-9]{4}[a-z]\b", 0.7, None,
          ("pan", "permanent account", "income tax"), True, ignores_case=True),
+    Rule("india_pan_of_person", "TAX_ID", r"\b[A-Z]{3}P[A-Z][0-9]{4}[A-Z]\b", 0.6),
+    _id("brazil_pis", r"\b[0-9]{3}\.[0-9]{5}\.[0-9]{2}-[0-9]\b", 0.8, "brazil_pis", ("pis", "pasep", "nis", "nit"),
+        alone=True),
+    _id("poland_nip", r"\b[0-9]{3}-(?:[0-9]{3}-[0-9]{2}-[0-9]{2}|[0-9]{2}-[0-9]{2}-[0-9]{3})\b", 0.8, "poland_ni"
+        "p", ("nip",),
+        alone=True),
+    Rule("portugal_card", "NATIONAL_ID", r"\b[0-9]{8} ?[0-9] ?[A-Z]{2}[0-9]\b", 0.7, None,
+         ("cartão de cidad", "cartao de cidad", "cidadão", "bilhete de ident", "cc n"), True),
+    Rule("europe_health_card", "HEALTH_ID", r"\b80[0-9]{18}\b", 0.7, None,
+         ("tessera", "team", "ehic", "cartão europeu", "tarjeta sanitaria", "carte européenne", "krankenvers", "ceam",
+          "ekuz"), True),
     _id("australia_tfn", r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{3}\b", 0.8, "australia_tfn", ("tfn", "tax file")),
     Rule("passport", "PASSPORT", r"\b(?:[a-z]{1,2}[ ]?[0-9]{6,8}|[0-9]{9}|[cfghjk][0-9cfghjklmnprtvwxyz]{8})\b", 0.7,
          lambda text: len(text) if any(char.isdigit() for char in text) else 0,

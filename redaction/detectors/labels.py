@@ -10,7 +10,7 @@ import re2
 from redaction.detectors.identity import DATE
 from redaction.detectors.rules import latin, options
 from redaction.detectors.secrets import chosen, entropy, is_camel_case
-from redaction.findings import Finding
+from redaction.findings import ENTITIES, Finding
 from redaction.keys import (
     NAMES,
     PERSONAL,
@@ -136,6 +136,8 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
     for match in _LABEL.finditer(data):
         first, last = match.span(1)
         key = text[first:last]
+        if key in ENTITIES and text[first - 1 : first] in ("[", "<"):
+            continue  # what redaction itself has put there
         is_telling = judged.get(key)
         if is_telling is None:
             is_telling = judged[key] = may_name(key)

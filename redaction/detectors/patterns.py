@@ -33,6 +33,7 @@ RULES = (
 _TEST_CARDS = ("411111", "424242", "400000", "555555", "520082", "510510", "378282", "371449", "601111", "305693")
 """Issuer numbers of the cards that payment processors publish for tests. Found all the same, with a name of its own."""
 
+_DIGITS_OF_GROUP = 4
 _CARD_WORDS = ("card", "visa", "mastercard", "maestro", "credit", "debit", "karte", "carte", "tarjeta", "pan")
 
 
@@ -94,4 +95,6 @@ class Patterns:
 def _is_inside_a_token(text: str, start: int, end: int) -> bool:
     """Whether the digits are the end of a decimal fraction, or a part of a hash or a UUID."""
     is_fraction = text[start - 1 : start] == "." and text[start - 2 : start - 1].isdigit()
-    return is_fraction or is_part_of_hash(text, start, end)
+    whole_part, dot, rest = text[start:end].partition(".")
+    is_decimal = dot and rest.isdigit() and len(whole_part) < _DIGITS_OF_GROUP  # `2.718281828459045`
+    return is_fraction or bool(is_decimal) or is_part_of_hash(text, start, end)

@@ -16,6 +16,37 @@ _CAPITAL = r"[A-Z\xc0-\xde?]"
 _GREETED = (
     r"\b(?i:dear|hi|hello|hey|hallo|bonjour|hola|good (?:morning|afternoon|evening)|regards|sincerely|cheers"
     r"|best wishes|thanks|thank you|yours|love|gr\xfc\xdfe),?[ \n\r]{1,4}"
+    r"|\b(?i:ciao|salut|coucou|hoi|hej|hejsan|moi|terve|selam|merhaba|ol\xe1|oi|oye|ahoj|czesc|servus|moin|szia"
+    r"|bun\xe3|buna"
+    r"|zdravo|bok|hai|halo|tere|labas|sveiki|buongiorno|buonasera|bom dia|boa tarde|buenos d\xedas"
+    r"|buenas tardes|guten (?:morgen|tag|abend)"
+    r"|goedemorgen|goedemiddag|god morgon|dzie\xf1 dobry|dzien dobry|dobr\xfd den|dobry den"
+    r"|hyv\xe4\xe4 p\xe4iv\xe4\xe4|iyi g\xfcnler),? {1,2}"
+)
+_CLOSING = (
+    r"\b(?i:(?:mit )?(?:freundlichen?|vielen?|besten?|herzlichen?|liebe|sch\xf6ne) gr\xfc(?:\xdf|ss)(?:en?)?"
+    r"|hochachtungsvoll|mfg|(?:bien )?cordialement"
+    r"|sinc\xe8res salutations|salutations distingu\xe9es|bien \xe0 vous|amicalement|(?:un )?"
+    r"(?:cordial )?saludos?(?: cordial(?:es)?)?|atentamente|un abrazo"
+    r"|(?:cordiali|distinti) saluti|cordialmente|un saluto|atenciosamente|(?:com os )?melhores cumprimentos"
+    r"|cumprimentos|abra\xe7os?|att"
+    r"|(?:met )?(?:vriendelijke|hartelijke) groet(?:en)?|hoogachtend|z (?:powazaniem|wyrazami szacunku)"
+    r"|pozdrawiam|(?:s )?pozdravem"
+    r"|s pozdravom|s \xfactou|(?:med )?(?:v\xe4nliga?|b\xe4sta) h\xe4lsning(?:ar)?|mvh|(?:med )?venlig"
+    r"(?:e)? hilsen(?:er)?|(?:med )?vennlig(?:e)? hilsen(?:er)?"
+    r"|hilsen|yst\xe4v\xe4llisin terveisin|terveisin|parhain terveisin|sayg\xfdlar\xfdmla|sayg(?:i|y)lar(?:i"
+    r"|y)mla|sevgiler|\xfcdv\xf6zlettel|tisztelettel"
+    r"|cu (?:stim[a\xe3]|respect)|lijep pozdrav|s po[s\xb9]tovanjem|lep pozdrav|lugupidamisega|pagarbiai"
+    r"|ar ciec?nu|hormat saya|salam|tr\xe2n trong"
+    r"|yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) regards),?[ \t]{0,3}(?:\r?\n[ \t]{0,4}){1,3}"
+)
+_TITLED = (
+    r"\b(?i:hr|hra|fru|fr\xf6ken|fr\xf8ken|rouva|pan[i\xed]|pan|pa\xf1stwo|mudr|judr|phdr|mgr|ing|dipl\.-ing"
+    r"|rndr|bc|mevrouw|mevr|mw|meneer|dhr|de heer"
+    r"|sig|sig\.ra|sig\.na|signora?|dott|dott\.ssa|avv|do\xf1a|srta|lic|licda|dra|prof\.ssa|senhora?|exm[oa]"
+    r"|eng|bayan?|say\xfdn|sn|mlle|mademoiselle|ma\xeetre"
+    r"|doamna|domnul|dna|dl|gospo[dg][a-z]?|gospa|gda|shri|smt|sri|kum|adv|encik|puan|bapak|ibu|h\xe4rra|proua"
+    r"|ponia|ponas|kundze|kungs|kyria|kyrios)\b\.?[ \xa0]"
 )
 _TOLD = (
     r"\b(?i:my name is|name's|this is|i am|i'm|calls? me|called me|speaking with|spoke (?:with|to)|on behalf of"
@@ -24,16 +55,32 @@ _TOLD = (
     r"|zov[e\xe8]m se|ime mi je|numele meu este|nama saya|named|name of|patient|pt|client|customer"
     r"|employee|nurse|doctor|colleague|attending|attn|assigned to|reported by|approved by|requested by|created by"
     r"|escalate to|beneficiary|tenant|cardholder|account holder|insured|spouse|wife|husband|son|daughter|mother"
-    r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender|claimant|policyholder|kunde|kundin|kunden|klient|klientin|patientin"
+    r"|father|brother|sister|manager|supervisor|user|member|passenger|guest|recipient|sender|claimant"
+    r"|policyholder|kunde|kundin|kunden|klient|klientin|patientin"
     r"|patienten|versicherte[rn]?|cliente|paciente|paziente|asegurad[oa]|segurad[oa]|assicurat[oa]|assur\xe9e?|klant"
-    r"|verzekerde|kund|pasient|pacjent|pacjentka|asiakas|potilas|pacient|z\xe1kazn\xedk|poistenec|osiguranik|zavarovanec"
-    r"|asiguratul|pacientul|biztos\xedtott|m\xfcsteri|hasta|pasien|nasabah|contact),?[ ][\"']?"
+    r"|verzekerde|kund|pasient|pacjent|pacjentka|asiakas|potilas|pacient|z\xe1kazn\xedk|poistenec|osiguranik"
+    r"|zavarovanec"
+    r"|asiguratul|pacientul|biztos\xedtott|m\xfcsteri|hasta|pasien|nasabah|contact"
+    r"|zeug(?:e|in|en)|gesch\xe4digte[rn]?|beschuldigte[rn]?|auftraggeber(?:in)?|empf\xe4nger(?:in)?"
+    r"|kontoinhaber(?:in)?|beg\xfcnstigte[rn]?|mieter(?:in)?"
+    r"|aangever|aangeefster|pati\xebnt(?:e)?|verdachte|getuige|asianomistaja|ep\xe4ilty|m\xe5ls\xe4gande"
+    r"|misst\xe4nkt|vittnet|forn\xe6rmede|vidne|vitne"
+    r"|pokrzywdzon[ya]|[sw]wiadek|podejrzan[ya]|zleceniodawca|odbiorca|svedek|po[s\xb9]kozen[y\xfd\xe1]"
+    r"|obvin\xecn[y\xfd]|[c\xe8]lovek|comparece[u]?|compareceu"
+    r"|denunciante|testigo|imputad[oa]|perjudicad[oa]|n\xf3mina de|ordenante|testemunha|ofendid[oa]|querelante"
+    r"|parte lesa|imputat[oa]|testimone|beneficiario"
+    r"|intestatario|ordinante|donneur d'ordre|b\xe9n\xe9ficiaire|titulaire|plaignante?|victime|t\xe9moin"
+    r"|pr\xe9venue?|magd\xfbr|s\xfcpheli|tanik"
+    r"|complainant|accused|deceased|petitioner|respondent|patientin|klijent|stranka|o\xb9te\xe6en[ai]"
+    r"|p\xe1ciens|beteg|tan[u\xfa]|pacientas|pacients|s/o|d/o|w/o),?[ ][\"']?"
 )
 _CUES = re2.compile(
     (
         r"(?:\b(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Mme|Monsieur|Madame|Se\xf1ora?|Sra?)\b\.?[ \xa0]"
-        rf"|{_GREETED}|{_TOLD}"
-        r"|\b(?:Author|Committer|Signed-off-by|Reviewed-by|Co-authored-by|From|To|Cc|Reply-To|Attendees|Present): ?\"?)"
+        rf"|{_GREETED}|{_TOLD}|{_TITLED}|{_CLOSING}"
+        r"|\b(?:Author|Committer|Signed-off-by|Reviewed-by|Co-authored-by|From|To|Cc|Reply-To|Attendees|Present"
+        r"|An|Aan|Von|Van|De|\xc0|Da|A|Para|Fra|Fr\xe5n|Til|Till|Od|Do|Kimden|Kime"
+        r"|L\xe4hett\xe4j\xe4|Vastaanottaja): ?\"?)"
         rf"(?P<v>{_CAPITAL}|(?:van|von|de|der|den|di|da|la|le) )"
     ).encode("latin-1"),
     options(),
@@ -108,7 +155,11 @@ _SINGLE_OK = words(
     """
     dear hi hello hey hallo bonjour hola morning afternoon evening regards sincerely cheers wishes thanks you yours
     love grüße mr mrs ms miss dr prof herr frau mme monsieur madame señor señora sr sra me name name's appelle llamo
-    chiamo
+    chiamo fru rouva pani paní pan mudr judr mgr ing mevrouw mevr mw meneer dhr heer sig sig.ra signora signor dott
+    dott.ssa avv
+    doña don dra srta senhora senhor sayın sn mlle mademoiselle maître doamna domnul dna dl gospod gospa shri smt
+    adv bapak ibu
+    puan encik härra proua ponia ponas
     """
 )
 """Words behind which one word alone is a name; behind others it takes two."""
@@ -152,7 +203,10 @@ def _shaped(text: str, data: bytes) -> Iterator[Finding]:
             if is_name(text[start:end]):
                 yield Finding(start, end, "PERSON", SCORE, "name_by_context")
     for start, end in _spans(_LISTED, data):
-        is_code = text[end : end + 1] in (",", "(", "[", ".") or "import" in text[max(0, start - 64) : start]
+        is_amount = text[max(0, start - 2) : start].strip()[-1:].isdigit()  # `1.250,00 EUR, Zweck`
+        is_code = (
+            is_amount or text[end : end + 1] in (",", "(", "[", ".") or "import" in text[max(0, start - 64) : start]
+        )
         if not is_code and not _has_other_words(text[start:end]):
             yield Finding(start, end, "PERSON", SCORE, "listed_name")
 

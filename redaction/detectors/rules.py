@@ -156,7 +156,9 @@ def _context_of(text: str) -> str:
     if "[" in text or "<" in text:
         text = _OWN.sub(lambda match: " " * len(match.group()), text)
     lowered = text.lower()
-    return lowered if len(lowered) == len(text) else text
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)  # `İ` becomes two
 
 
 def _stands_in(nearby: str, word: str) -> bool:

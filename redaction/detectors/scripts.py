@@ -44,7 +44,7 @@ _GAP = re.compile(
 )
 _PASSWORD = re.compile(r"[!-~]{4,64}")
 _NUMBER = re.compile(
-    r"(?:[^\W\d_]{1,3}[ \-]?)?\d[\dA-Za-z]{0,24}(?:[\-./][\dA-Za-z]{1,12}){0,6}(?: \d{2,6}(?![\d年년]))*"
+    r"(?:[^\W\d_]{1,5}[ \-]?)?\d[\dA-Za-z]{0,24}(?:[\-./][\dA-Za-z]{1,12}){0,6}(?: \d{2,6}(?![\d年년]))*"
 )
 _DIALLED = re.compile(r"[+(]{0,2}\d[\d ().\-/]{4,24}\d")
 _DAY = re.compile(
@@ -54,7 +54,7 @@ _DAY = re.compile(
 _TOKEN = re.compile(r"[!-~]{8,512}")
 _RUN = re.compile(rf"[{_HAN}・]{{1,10}}(?:[ \u3000][{_HAN}]{{1,6}}(?![{_HAN}]))?")
 _HANGUL = re.compile(r"[가-힣]{2,5}(?![가-힣])|[가-힣]{1,2} [가-힣]{1,3}(?![가-힣])")
-_CLOSED = re.compile(r"[\n\r;|<>\t\"{}。।]|\.(?: |$)")
+_CLOSED = re.compile(r"[\n\r;|<>\t\"{}。।]|\.(?: |$|(?=[^\x00-\x7f]))")
 _HONOURED = re.compile(
     rf"(?P<v>[{_HAN}]{{1,8}}|[가-힣]{{2,5}})[ \u3000]?(?P<w>{'|'.join(AFTER_NAMES)})"
     r"(?=(?:께서?|에게|한테|이|가|은|는|의|과|와|을|를|도)?(?![가-힣]))"

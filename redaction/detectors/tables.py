@@ -63,11 +63,11 @@ class Tables:
 
 def _pair(text: str, line: Cell) -> Iterator[Finding]:
     """A row of two cells of which the first names the second."""
-    for delimiter in "|\t":
+    for delimiter in ("|", "\t", "  "):
         cells = _cells(text, *line, delimiter) if delimiter in text[line[0] : line[1]] else []
         if len(cells) == 2:
             (low, high), (start, end) = cells
-            name = text[low:high].strip("*`_ ")
+            name = text[low:high].strip("*`_ .:")
             entity = entity_of_key(name) if _is_header(name) else ""
             if fits(entity, text[start:end]):
                 yield Finding(start, end, entity, SCORE, "row", words_of(name)[-1])

@@ -9,7 +9,8 @@ import re2
 
 from redaction.names.everyday import EVERYDAY
 from redaction.names.given import AMBIGUOUS, GIVEN
-from redaction.names.words import COUNTRIES, PLACES, STOP, plain, words_of
+from redaction.names.things import STOP
+from redaction.names.words import COUNTRIES, PLACES, plain, words_of
 
 LONG_PIECE = 300
 """Characters after which a sentence is cut before a word in lower case, which is seldom inside a name."""

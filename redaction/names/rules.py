@@ -1,6 +1,7 @@
 """From what a model takes for names, and words that are names anyway, to finds: where a name begins and ends. Pure.
 
-A model is sure of too much: of products, headings and commands. So words that name nobody are cut off, and what is left
+A model is sure of too much: of products, headings and commands. So words that name nobody are cut off, and what is
+left
 must look like a name.
 """
 
@@ -13,13 +14,13 @@ import re2
 from redaction.findings import Finding
 from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES, WORDY_SURNAMES
 from redaction.names.pieces import WORD, WRAPPED, Piece, is_capitalised_name, is_contraction, titled
+from redaction.names.things import EPONYM, NAMED_AFTER, STOP, VERSIONED
 from redaction.names.words import (
     COUNTRIES,
     COUNTRY_PHRASES,
     HONORIFICS,
     PARTICLES,
     PLACES,
-    STOP,
     plain,
     words_of,
 )
@@ -28,6 +29,7 @@ SURE, LIKELY, POSSIBLE = 0.85, 0.75, 0.6
 _PROSE_WORDS = 2
 """Words in lower case that make prose of a piece, and half of all of them."""
 MAX_WORDS = 5
+_SHORTEST_FORMED = 6
 """Words of a name."""
 
 _JOINED = re2.compile(r"[ \t]+|\.[ \t]*|[ \t]*\n[ \t]*")
@@ -63,8 +65,17 @@ _FORMED = re2.compile(
     r"book|phone|point|ly|ics|ance|ence|ory|ant|ency|ancy|mart|soft|tech|bot|base|flow|hub|lab|ify)$"
 )
 """How English forms words that are no names."""
+_SURNAME = (
+    "ová", "ský", "ská", "cký", "cká", "ński", "ńska", "wski", "wska", "cki", "cka", "ewicz", "owicz", "czyk",
+    "czak", "niak", "ák", "ík", "ček", "čík", "nen", "oğlu", "oglu", "escu", "ić", "ović", "ević", "opoulos",
+    "opoulou", "akis", "idis", "iadis", "dóttir", "dottir", "sson", "sdotter", "shvili", "adze", "enko", "chuk",
+    "qvist", "quist", "ström", "ės", "ienė", "aitė", "iņš", "zadeh", "ιδης", "άκης", "όπουλος", "опулос", "енко",
+    "ова", "ева", "ский", "ская", "ович", "евич", "чук",
+)  # fmt: skip
+"""How family names of a language end and few other words do."""
 _CUE = re2.compile(
-    r"(?i)\b(?:(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely|regards|cheers|thanks|best|"
+    r"(?i)\b(?:(?:my name is|name's|i am|i'm|this is|call me|named|signed(?: by)?|sincerely|regards|cheers"
+    r"|thanks|best|"
     r"dear|hi|hello|hey|attn:?|(?:attention|contact(?: person)?|patient|customer|client|employee|author|assignee|from|"
     r"to|cc|name|by):|ask for|spoke (?:to|with)|talk(?:ed)? (?:to|with)|met with|on behalf of|"
     r"husband|wife|son|daughter|mother|father|brother|sister|friend|colleague|boss|manager),?\s+|c/o\s+|"
@@ -124,10 +135,22 @@ def findings(piece: Piece, spans: Iterable[Span]) -> list[Finding]:
     found += _listed(piece, runs, found)
     if piece.has_mixed_case and not is_code:
         found += _known_places(piece, runs)
+    found = [each for each in found if not _is_thing(each, piece.text)]
     return [
         Finding(each.start + piece.start, each.end + piece.start, each.type, each.score, each.recogniser, each.context)
         for each in found
     ]
+
+
+def _is_thing(found: Finding, text: str) -> bool:
+    """Whether what looks like a name is that of a brand, a work, an idea or a program."""
+    if found.recogniser in ("name_cue", "place_list"):
+        return False
+    name = text[found.start : found.end].replace("-", " ")
+    lowered, behind = plain(name), text[found.end : found.end + 24]
+    if lowered in NAMED_AFTER or (" " not in name and (EPONYM.search(behind) or VERSIONED.search(behind))):
+        return True
+    return " " not in name and lowered in AMBIGUOUS and behind.startswith(" of ")
 
 
 def question(piece: Piece) -> tuple[str, int] | None:
@@ -185,6 +208,11 @@ def _is_odd_name(words: Sequence[str]) -> bool:
     first, *others = words
     rest = others if plain(first) in GIVEN else words
     return all(is_capitalised_name(word) and plain(word) not in STOP and not _FORMED.search(word) for word in rest)
+
+
+def is_formed_surname(text: str) -> bool:
+    """Whether a word ends as the family names of some language do: `Sedláčková`, `Räsänen`, `Karaosmanoğlu`."""
+    return len(text) >= _SHORTEST_FORMED and plain(text) not in STOP and text.endswith(_SURNAME)
 
 
 def _words(text: str) -> list[Word]:
@@ -313,7 +341,7 @@ def _is_known(name: Sequence[Word], piece: Piece, is_code: bool) -> bool:
     given = [word for word in name if word.lower in GIVEN]
     sure = [word for word in given if word.lower not in AMBIGUOUS]
     surname = name[-1].lower.rpartition("-")[2]
-    has_surname = len(name) > 1 and surname in SURNAMES
+    has_surname = len(name) > 1 and (surname in SURNAMES or is_formed_surname(name[-1].text))
     if name[-1].lower in _COMPANY:
         return False
     if len(name) == 1:

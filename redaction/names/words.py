@@ -240,5 +240,5 @@ HONORIFICS = words_of(
     """
 )
 
-STOP = PROSE | CALENDAR | PRODUCTS
-"""Names nobody."""
+OF_ENGLISH = PROSE | CALENDAR | PRODUCTS
+"""Name nobody in English."""

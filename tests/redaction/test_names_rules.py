@@ -15,6 +15,7 @@ def found(text: str, *said: tuple[str, str]) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("text", "said", "name"),
     [
+        ("dnes volala Alžběta Sedláčková znovu", "Alžběta Sedláčková", "Alžběta Sedláčková"),
         ("we met Xiulan Zhao's team", "Xiulan Zhao's", "Xiulan Zhao"),
         ("ping Xiulan Zhao 4711", "Xiulan Zhao 4711", "Xiulan Zhao"),
         ("cc Xiulan Zhao <x@y.org>", "Xiulan Zhao <x", "Xiulan Zhao"),
@@ -50,6 +51,11 @@ def test_a_name_is_cut_to_what_it_is(text: str, said: str, name: str) -> None:
         ("prefers the Galaxy S24 to it", "Galaxy"),
         ("asset PPU-5294-S is lost", "PPU"),
         ("Compare Redis and Kafka now", "Compare Redis"),
+        ("um 22:15 Uhr kam er", "Uhr"),
+        ("they hung a Foley catheter there", "Foley"),
+        ("a bottle of Jack Daniel's please", "Jack Daniel"),
+        ("build with Julia 1.10 now", "Julia"),
+        ("the Bill of materials is", "Bill"),
     ],
 )
 def test_what_names_nobody_is_left_alone(text: str, said: str) -> None:
@@ -182,3 +188,9 @@ def test_offsets_count_from_the_start_of_the_text() -> None:
     """A piece is a part of it."""
     [each] = findings(Piece(100, "Maria Becker"), ())
     assert (100, 112) == (each.start, each.end)
+
+
+@pytest.mark.parametrize("name", ["Zora Kopecká", "Oskari Vartiainen", "Tülay Karaosmanoğlu", "Dorota Malinowska"])
+def test_a_family_name_is_known_by_its_ending(name: str) -> None:
+    """The model reads English, and says nothing of a sentence in another language."""
+    assert {(name, "PERSON")} == found(f"dnes tu {name} neni")
