@@ -38,18 +38,19 @@ from runtime.domain.canonical import Json
 from runtime.domain.memory import REMOTE_BACKENDS
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
+from runtime.domain.workflow import THRESHOLD
 from runtime.errors import Invalid
 from runtime.policies.residency import DATA_CLASSES, is_zone_pattern
 
 _COUNT = whole(1, 1_000_000_000)
 
 
-def inactive(shape: Shape) -> Shape:
-    """A key that is checked and kept, but that nothing acts on in this version."""
+def inactive(shape: Shape, instead: str = "") -> Shape:
+    """A key that is checked and kept, but that nothing acts on in this version; `instead`: what does what it means."""
 
     def checked(node: Node, place: Place) -> Json:
         key = place.path.rpartition(".")[2]
-        place.warn("key.not_active", f"{key!r} is checked and kept, but has no effect in this version", node)
+        place.warn("key.not_active", f"{key!r} is checked and kept, but has no effect in this version", node, instead)
         return shape(node, place)
 
     return checked
@@ -151,8 +152,11 @@ _POLICIES: dict[str, Shape] = {
         matching(r"[1-9][0-9]?_failures?", "a number of failures such as 3_failures"),
         is_text,
     ),
-    "human_review_threshold": inactive(ratio),
-    "appeals_process": inactive(either(boolean, choice("enabled", "disabled"), is_text)),
+    THRESHOLD: ratio,
+    "appeals_process": inactive(
+        either(boolean, choice("enabled", "disabled"), is_text),
+        "an appeal is a task for people: an agent of type human_task, or a state with wait_for",
+    ),
 }
 POLICIES = record("policies", _POLICIES)
 AGENT_POLICIES = record("policies", {**_POLICIES, "sla_response_time": inactive(duration)})
@@ -200,8 +204,16 @@ _LAYERS: dict[str, Shape] = {
     ),
 }
 MEMORY = record("memory", _LAYERS)
+_INSTEAD = {
+    "short_term": "within a run, templates read what was answered before, {{ steps.NAME }}; beyond it, give the run "
+    "what it is to remember in its input, or keep it in long_term.collection",
+}
 AGENT_MEMORY = record(
-    "memory", {layer: shape if layer == "long_term" else inactive(shape) for layer, shape in _LAYERS.items()}
+    "memory",
+    {
+        layer: shape if layer == "long_term" else inactive(shape, _INSTEAD.get(layer, ""))
+        for layer, shape in _LAYERS.items()
+    },
 )
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
@@ -282,4 +294,8 @@ TENANTS = mapping_of(
     ),
     what="a mapping from tenant ids to tenants",
 )
-SLA = either(inactive(percent), duration, lambda node: not (is_text(node) and str(node.value).strip().endswith("%")))
+_SHARE = inactive(
+    percent,
+    "a time is watched, as sla: 60s; the share of runs that succeeded is a matter of agentflow_runs_finished_total",
+)
+SLA = either(_SHARE, duration, lambda node: not (is_text(node) and str(node.value).strip().endswith("%")))

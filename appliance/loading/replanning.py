@@ -11,7 +11,7 @@ from appliance.loading.shapes import choice, duration, list_of, name, record, wh
 from runtime.domain.canonical import Json
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
-from runtime.domain.workflow import REVIEW, FsmSpec, FsmState, ReplanRule, Strategy, Trigger
+from runtime.domain.workflow import REVIEW, THRESHOLD, FsmSpec, FsmState, ReplanRule, Strategy, Trigger
 
 ESCALATION = "escalation_threshold"
 MOST_TIMES = 100
@@ -125,8 +125,12 @@ def _rules(found: dict[str, Json]) -> Iterator[tuple[tuple[str, ...], dict[str, 
             if isinstance(rule, dict):
                 yield (*path, "policies", "replan", str(number)), rule
     for path, holder in [*holders, ((), found)]:
-        for rule in _escalation(_mapping(holder.get("policies")).get(ESCALATION)):
+        policies = _mapping(holder.get("policies"))
+        for rule in _escalation(policies.get(ESCALATION)):
             yield (*path, "policies", ESCALATION), rule
+        if THRESHOLD in policies:
+            rule = {"on": "quality_below_threshold", "strategy": "human_in_loop", "max_times": MOST_TIMES}
+            yield (*path, "policies", THRESHOLD), rule
 
 
 def _escalation(threshold: Json) -> Iterator[dict[str, Json]]:

@@ -94,6 +94,10 @@ class AgentSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that only this kind knows (`url`, `handler`, `folder`, …)."""
 
 
+THRESHOLD = "human_review_threshold"
+"""The policy of a workflow, or of an agent, below whose confidence a person is asked."""
+
+
 class Branch(msgspec.Struct, frozen=True):
     """A condition and the state it leads to."""
 
@@ -253,6 +257,12 @@ class AttemptLimits(msgspec.Struct, frozen=True):
 
     retry: RetryPolicy
     timeout_ms: int
+
+
+def least_confidence(workflow: Workflow, agent: AgentSpec) -> float | None:
+    """Below which confidence of an agent's answer a person is asked; None: it stands, however sure the agent is."""
+    said = agent.policies.get(THRESHOLD, workflow.policies.get(THRESHOLD))
+    return float(said) if isinstance(said, int | float) and not isinstance(said, bool) else None
 
 
 def attempt_limits(workflow: Workflow, state: str, agent: AgentId) -> AttemptLimits:

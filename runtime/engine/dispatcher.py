@@ -27,7 +27,7 @@ from runtime.domain.minimise import of_run
 from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
 from runtime.domain.schema import Schema
-from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limits
+from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limits, least_confidence
 from runtime.engine.bulkhead import AgentLoad, Bulkhead
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
@@ -64,8 +64,12 @@ log = logging.getLogger(__name__)
 class Desk:
     """One agent of one definition, ready to work."""
 
-    def __init__(self, spec: AgentSpec, agent: Agent, bulkhead: Bulkhead) -> None:
+    def __init__(
+        self, spec: AgentSpec, agent: Agent, bulkhead: Bulkhead, *, least_confidence: float | None = None
+    ) -> None:
+        """`least_confidence`: below it a person is asked; None: the answer stands, however sure it is."""
         self.spec = spec
+        self.least_confidence = least_confidence
         self.agent = agent
         self.bulkhead = bulkhead
         self.template = None if spec.input is None else Template(spec.input)
@@ -303,7 +307,8 @@ class Dispatcher:
             kind=spec.type,
             limit=spec.concurrency or DEFAULT_CONCURRENCY,
         )
-        desk = Desk(spec, maker, Bulkhead(load, self._clock.now_us))
+        least = None if agent == PLANNING else least_confidence(workflow, spec)
+        desk = Desk(spec, maker, Bulkhead(load, self._clock.now_us), least_confidence=least)
         try:
             await desk.agent.start()
         except BaseException:
@@ -383,7 +388,21 @@ def _checked(result: StepResult, desk: Desk) -> StepResult:
         raise StepFailure(
             "step.output_invalid", f"agent {desk.spec.id!r} broke its output_schema: {fault}", retryable=True
         )
+    _require_confidence(result.output, desk)
     return result
+
+
+def _require_confidence(output: Json, desk: Desk) -> None:
+    said = output.get("confidence") if isinstance(output, dict) else None
+    if desk.least_confidence is None or isinstance(said, bool) or not isinstance(said, int | float):
+        return
+    if said < desk.least_confidence:
+        raise StepFailure(
+            "quality.low_confidence",
+            f"agent {desk.spec.id!r} answered with a confidence of {said:g}; human_review_threshold is "
+            f"{desk.least_confidence:g}",
+            retryable=False,
+        )
 
 
 def _was_told_to_stop(error: BaseException) -> bool:

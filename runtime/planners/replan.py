@@ -207,7 +207,7 @@ def _where(state: RunState, event: Event, finish: FinishRun) -> tuple[str, str]:
 def _trigger(error: ErrorInfo) -> Trigger:
     if error.code.startswith("budget."):
         return "budget_exceeded"
-    return "quality_below_threshold" if error.code == "quality.below_threshold" else "agent_failure"
+    return "quality_below_threshold" if error.code.startswith("quality.") else "agent_failure"
 
 
 def _times(state: RunState, rule: ReplanRule) -> int:

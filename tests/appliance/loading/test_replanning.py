@@ -115,6 +115,16 @@ def test_a_run_asks_a_person_at_the_third_failure() -> None:
     assert ["a", "a", "a", "replan", "a"] == simulate(workflow, {}, script).state.path
 
 
+def test_a_threshold_of_confidence_asks_a_person() -> None:
+    """Of an agent for that agent, of the workflow for all; behind the rules that are written."""
+    source = SOURCE.replace("policies:\n  replan:", "policies:\n  human_review_threshold: 0.6\n  replan:")
+    checked = check_bytes(source.encode())
+    assert () == checked.problems
+    assert checked.workflow is not None
+    asks = ReplanRule(on="quality_below_threshold", strategy="human_in_loop", max_times=100)
+    assert (asks,) == checked.workflow.replan[3:]
+
+
 def test_what_a_threshold_stands_for_is_checked() -> None:
     """The state that asks a person has its name for itself."""
     machine = "{type: fsm, initial_state: replan, states: {replan: {on_success: done}}, final_states: [done]}"
