@@ -272,14 +272,14 @@ class Dashboard(App[None]):
         if name:
             self.push_screen(ChatScreen(name))
 
-    def answer(self, run: str, workflow: str, signal: str = "", why: str = "") -> None:
+    def answer(self, run: str, signal: str = "", why: str = "") -> None:
         """Ask what to answer to a run that waits, and send it."""
-        self.run_worker(self._answer(run, workflow, signal, why), group="answer", exclusive=True)
+        self.run_worker(self._answer(run, signal, why), group="answer", exclusive=True)
 
-    async def _answer(self, run: str, workflow: str, signal: str, why: str) -> None:
+    async def _answer(self, run: str, signal: str, why: str) -> None:
         try:
             with self.keys.held():
-                found = await self.client.run(run)
+                found = await self.client.awaiting(run, signal)
             if not found.awaiting and not signal:
                 raise Invalid("run.waits_for_nothing", "the run waits for nobody any more")
             signal = signal or found.awaiting[0]
@@ -288,11 +288,11 @@ class Dashboard(App[None]):
                     self.polled.forget("waiting")
                     self.notify(done, title=short(run))
                 return
-            about = waiting_lines(workflow, run, signal, why, answer_text(found.output))
+            about = waiting_lines(found.workflow, found.run_id, signal, why, answer_text(found.output))
             hint = 'text, or JSON such as {"answer": "…"}'
             said = await self.push_screen_wait(Asked("Answer", about, hint=hint, button="Send"))
             if said is not None:
-                await self.client.signal(run, signal, given(said))
+                await self.client.signal(found.run_id, signal, given(said))
                 self.polled.forget("waiting")
                 self.notify(f"{signal} was answered; the run goes on.", title=short(run))
         except AgentFlowError as error:

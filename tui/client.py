@@ -46,6 +46,13 @@ class Client:
         """One run."""
         return await self._read(f"/v1/runs/{quote(run, safe='')}", shapes.RunDocument)
 
+    async def awaiting(self, run: str, signal: str) -> shapes.RunDocument:
+        """The run that waits for a signal: this one, or one that a step of it has, however deep."""
+        found = await self.run(run)
+        while within := found.within(signal or next(iter(found.awaiting), "")):
+            found = await self.run(within)
+        return found
+
     def events(self, after: int | None) -> AsyncIterator[tuple[int, str, bytes]]:
         """Entries of all runs, brief, behind a place; None: what comes from now on."""
         return self._follow("/v1/events?brief=true", after)

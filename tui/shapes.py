@@ -287,13 +287,21 @@ class HumanTask(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
 
 
+class Within(msgspec.Struct, frozen=True):
+    """A run of a step that waits for somebody."""
+
+    run_id: str
+    signals: list[str] = []
+
+
 class StepOfRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A step, as far as it is a task."""
+    """A step, as far as it is a task, or a run of it waits."""
 
     step: str
     status: str = ""
     signal: str = ""
     decisions: list[str] | None = None
+    waits: list[Within] = []
 
 
 class WorkflowName(msgspec.Struct, frozen=True):
@@ -326,6 +334,13 @@ class RunDocument(msgspec.Struct, frozen=True, kw_only=True):
     error: ErrorText | None = None
     awaiting: list[str] = []
     steps: list[StepOfRun] = []
+
+    def within(self, signal: str) -> str:
+        """The run of a step that waits for a signal, the first where several do; empty where this run does itself."""
+        if any(step.signal == signal and step.status == "waiting" for step in self.steps):
+            return ""
+        waits = (wait for step in self.steps for wait in step.waits)
+        return next((wait.run_id for wait in waits if signal in wait.signals), "")
 
     def task(self, signal: str) -> str:
         """The id of the task for people that a signal would answer; empty where it is none."""

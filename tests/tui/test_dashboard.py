@@ -4,7 +4,10 @@ from textual import events
 from textual.binding import Binding
 from textual.widgets import Input
 
+from runtime.domain.ids import DEFAULT_TENANT
+from runtime.domain.memory import Collection, Document, Passage
 from tests.appliance.api.serving import Served
+from tests.contracts.test_memory_store import vector
 from tests.tui.screens import WIDE, ask, dashboard
 from tui.panels.drawn import Lines
 from tui.screens.asking import Asked, Picked, Shown
@@ -270,7 +273,7 @@ async def test_chat_runs_the_workflow_and_answers_what_it_asks(served: Served) -
         await seen.press("c")
         await seen.until(lambda: isinstance(seen.app.screen, Picked), "workflows")
         await seen.press("enter")  # the first by name: ask
-        await seen.type("hello")
+        await seen.type("[urgent] hello")  # only what begins like an input is one
         await seen.press("enter")
         await seen.until(lambda: "waits for resolved" in seen.lines("talk"), "waiting")
         await seen.type('{"words": "yes"}')
@@ -307,6 +310,20 @@ async def test_other_keys_do_what_they_say(served: Served) -> None:
         assert not seen.app.is_running
     assert [] == seen.app.screen_stack
     seen.app._frame()  # a frame that was due while it closed draws nothing
+
+
+async def test_n_shows_the_next_collection_at_once(served: Served) -> None:
+    """It is what a question then asks; why one could not be answered is told of that one alone."""
+    for name in ("first", "second"):
+        document = Document(source="a.md", digest="1", passages=(Passage(heading="", text="x", vector=vector(1)),))
+        await served.appliance.memory.save(Collection(DEFAULT_TENANT, name), [document])
+    async with dashboard(served) as seen:
+        await seen.press("6")
+        await seen.until(lambda: "─ first · n next ─" in seen.text().replace("━", "─"), "the first")
+        seen.app.polled.recall_problem = "no model"
+        await seen.press("n")
+        await seen.until(lambda: "─ second · n next ─" in seen.text().replace("━", "─"), "the next")
+        assert "collections" in seen.lines("memory")
 
 
 async def test_what_happened_before_is_told_too_and_why(served: Served) -> None:

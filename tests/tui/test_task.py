@@ -12,6 +12,7 @@ from runtime.errors import Invalid
 from tests.appliance.api.serving import Served
 from tests.tui.screens import NARROW, Seen, ask, dashboard
 from tui.lines import plain
+from tui.panels.drawn import Lines
 from tui.panels.timeline import bars_of
 from tui.screens.asking import Asked, Picked
 from tui.screens.dashboard import DashboardScreen
@@ -70,6 +71,46 @@ async def _open(seen: Seen) -> None:
     assert not isinstance(seen.app.screen, Asked)
 
 
+OUTER = """\
+name: outer
+agents:
+  look:
+    type: workflow
+    workflow:
+      name: inner
+      agents:
+        check: {type: human_task, config: {title: "Refund for order 17", decisions: [pay, refuse]}}
+"""
+
+
+async def test_a_task_of_a_run_of_a_step_is_decided_from_the_run_outside(served: Served) -> None:
+    """`a` says so on both, and words that are no decision were refused."""
+    answer = await served.client.put("/v1/workflows/outer", content=OUTER, headers={"content-type": "application/yaml"})
+    assert answer.is_success, answer.text
+    outer = await ask(served, "outer")
+    async with dashboard(served) as seen:
+        await seen.press("G", "enter")
+        await seen.until(lambda: "waits for check  a answers" in seen.lines("head"), "the run outside")
+        assert outer in seen.lines("head")
+        await seen.press("a")
+        await seen.until(lambda: "Refund for order 17" in seen.text(), "what is asked")
+        await seen.press("down", "enter")
+        await seen.until(lambda: "decided: refuse" in seen.text(), "the comment")
+        await seen.press("enter")
+        await seen.until(lambda: "✓ succeeded" in seen.lines("head"), "the end of the run outside")
+        await seen.press("escape", "c")
+        await seen.until(lambda: isinstance(seen.app.screen, Picked), "workflows")
+        picked = seen.app.screen.query_one(".main", Lines)
+        picked.choose_key("outer")
+        await seen.press("enter")
+        await seen.type("hello")
+        await seen.press("enter")
+        await seen.until(lambda: "waits for check" in seen.lines("talk"), "waiting")
+        await seen.type("pay")
+        await seen.press("enter")
+        await seen.until(lambda: "✓ look" in seen.lines("talk"), "decided in words")
+
+
 def test_what_is_asked_fits_a_small_screen_and_says_whose_turn_it_is() -> None:
     task = HumanTask(
         task_id="r-1.check",
@@ -90,7 +131,12 @@ def test_what_is_asked_fits_a_small_screen_and_says_whose_turn_it_is() -> None:
     assert "more lines: af human show r-1" in said
     assert len(task_lines(task, 0)) <= 13
     task = structs.replace(task, title="Give back what the customer paid for an order that did not come, until Friday")
-    assert task.title in plain(task_lines(task, 0)).replace("\n", " ")
+    task = structs.replace(task, escalates_at="1970-01-02T00:00:00Z", expires_at="1970-01-08T00:00:00Z")
+    said = plain(
+        task_lines(structs.replace(task, status="open", taken_by="", roles=["approval_specialist", "supervisor"]), 0)
+    )
+    for whole in (task.title, "for approval_specialist or supervisor", "the next role in 1d", "expires in 7d"):
+        assert whole in " ".join(said.split())
     assert len(task_lines(task, 0)) <= 13
 
 

@@ -107,8 +107,7 @@ class ChatScreen(ViewScreen):
 
     async def _start(self, turn: Turn) -> None:
         try:
-            asked = given(turn.said)
-            body: Json = asked if isinstance(asked, dict) else {"message": turn.said}
+            body: Json = given(turn.said) if turn.said[:1] == "{" else {"message": turn.said}
             run = await self.board_app.client.start(self.workflow, body)
         except AgentFlowError as error:
             turn.problem = error.message
@@ -126,13 +125,13 @@ class ChatScreen(ViewScreen):
         state = turn.watch.log.state
         signal = state.awaits()[0]
         try:
-            step = state.awaited().get(signal)
-            if step is not None and state.steps[step].task:  # a word is a decision
+            found = await self.board_app.client.awaiting(state.run, signal)
+            if task := found.task(signal):  # a word is a decision
                 answer = given(said)
                 answer = answer if isinstance(answer, dict) else {"decision": answer}
-                await self.board_app.client.complete_task(f"{state.run}.{step}", answer)
+                await self.board_app.client.complete_task(task, answer)
             else:
-                await self.board_app.client.signal(state.run, signal, given(said))
+                await self.board_app.client.signal(found.run_id, signal, given(said))
             turn.answered.append((signal, said))
             turn.problem = ""
         except AgentFlowError as error:

@@ -114,7 +114,8 @@ class DashboardScreen(ViewScreen):
         self.draw("calls", (polled.version("calls"), second), lambda _: calls_source(polled.calls, app.now_us()))
         self.draw("costs", polled.version("costs"), lambda w: fixed(cost_lines(polled.costs, w)))
         self.draw("waiting", (polled.version("waiting"), second), lambda _: waits_source(polled.waits, app.now_us()))
-        self.draw("memory", (polled.version("memory"), self._asked, polled.recall), self._memory)
+        of_memory = (polled.version("memory"), self.collection, self._asked, polled.recall)
+        self.draw("memory", of_memory, self._memory)
         if self._ticks % SLOW_TICKS == 0:
             self._glance()
         app.poll([name for name, _ in self.VIEWS if self.is_seen(name)], run=self._only_run)
@@ -188,7 +189,7 @@ class DashboardScreen(ViewScreen):
         panel.border_subtitle = f"{self.collection}{' · n next' if len(names) > 1 else ''}" if names else ""
         if self._asked and polled.recall is not None:
             return fixed(recall_lines(polled.recall, width))
-        if polled.recall_problem:
+        if self._asked and polled.recall_problem:
             return fixed([], empty=polled.recall_problem)
         return fixed(collection_lines(polled.collections, width))
 
@@ -225,7 +226,7 @@ class DashboardScreen(ViewScreen):
     def _wait(self, event: Lines.Chosen) -> None:
         found = next((wait for wait in self.board_app.polled.waits.waits if key_of(wait) == event.key), None)
         if found is not None:
-            self.board_app.answer(found.run_id, found.workflow, found.signal, found.why)
+            self.board_app.answer(found.run_id, found.signal, found.why)
 
     @on(Input.Changed, "#search")
     def _searched(self, event: Input.Changed) -> None:
@@ -310,7 +311,7 @@ class DashboardScreen(ViewScreen):
         if self.active == "waiting":
             self.query_one("#waiting", Lines).action_choose()
         elif run is not None and run.status == "waiting":
-            self.board_app.answer(run.run, run.workflow)
+            self.board_app.answer(run.run)
         else:
             self.go("waiting")
 

@@ -147,7 +147,7 @@ class RunScreen(ViewScreen):
         """Answer what the run waits for."""
         waited = self.followed.log.state.awaits()
         if waited:
-            self.board_app.answer(self.followed.log.run, self.followed.log.state.workflow, waited[0])
+            self.board_app.answer(self.followed.log.run, waited[0])
         else:
             self.notify("This run waits for nobody.", severity="warning")
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tui.app import Dashboard
 
 WIDTH = 72
-TITLE_LINES, INSTRUCTION_LINES = 2, 7
-"""Of what is asked; the list below it has room on a screen of 24 lines."""
+TITLE_LINES, MOST_LINES = 2, 13
+"""Of a title, and of all that is told; the list below it has room on a screen of 24 lines."""
 TAKE, RETURN = "take it", "give it back"
 
 
@@ -56,14 +56,12 @@ def task_lines(task: HumanTask, now_us: int) -> list[Line]:
     """What is asked, of whom, and until when."""
     whose = task.taken_by or task.assignee or " or ".join(task.roles) or "anybody"
     has = {"in_progress": " has taken it", "assigned": " is to do it"}.get(task.status, "")
-    title = wrap(task.title.split("\n")[0], WIDTH, "strong")[:TITLE_LINES]
-    lines: list[Line] = [*title]
-    lines.append([(task.task_id, "dim")])
-    lines.append([("for " if not has else "", "dim"), (whose, "strong"), (has, ""), (_until(task, now_us), "dim")])
+    lines = [*wrap(task.title.split("\n")[0], WIDTH, "strong")[:TITLE_LINES], [(task.task_id, "dim")]]
+    lines += wrap(f"{'' if has else 'for '}{whose}{has}{_until(task, now_us)}", WIDTH)
     if task.level:
         lines.append([(f"its time ran out {task.level}×", "warn")])
     told = wrap(task.instructions, WIDTH) if task.instructions else []
-    room = INSTRUCTION_LINES + 1 - len(title)
+    room = MOST_LINES - 2 - len(lines)
     if told:
         lines += [[("", "")], *told[:room]]
     if len(told) > room:

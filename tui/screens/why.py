@@ -77,7 +77,7 @@ class WhyScreen(ViewScreen):
             case "side by side":
                 app.compare(runs[0], runs[1])
             case "answer":
-                app.answer(runs[0], self._why.workflow)
+                app.answer(runs[0])
             case "the list":
                 app.to_list("runs", "waiting")
             case "costs":
