@@ -102,10 +102,14 @@ class Dashboard(App[None]):
         self.set_interval(FRAME_S, self._frame)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keys go one after the other."""
+        """Keys go one after the other.
+
+        The keyboard stays where it is when the window loses it: a browser's tab begins with that, and would show no
+        cursor and half of the keys.
+        """
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
             self.keys.take(event)
-        else:
+        elif not isinstance(event, events.AppBlur):
             await super().on_event(event)
 
     def _holders(self) -> list[MessagePump]:

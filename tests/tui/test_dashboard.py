@@ -228,6 +228,17 @@ async def test_help_lists_every_key_of_the_screen(served: Served) -> None:
             await seen.press("escape")
 
 
+async def test_a_window_without_the_keyboard_shows_the_same(served: Served) -> None:
+    """A browser's tab began so: no cursor, and of the line of keys the first two."""
+    async with dashboard(served) as seen:
+        seen.app.post_message(events.AppBlur())
+        await seen.press("2", "1")
+        seen.app.post_message(events.AppBlur())
+        await seen.pilot.pause()
+        assert "runs" == getattr(seen.app.screen.focused, "id", "")
+        assert "q Quit" in seen.text()
+
+
 async def test_every_theme_is_a_key_away(served: Served) -> None:
     """Dark, light, high contrast, and dark again."""
     async with dashboard(served) as seen:
