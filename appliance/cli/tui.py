@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 START_S = 60.0
 LISTEN = "127.0.0.1:8701"
+DRIVER = "TEXTUAL_DRIVER"
+"""What draws, where it is not the terminal: a browser's tab."""
 LOOKS = ("dark", "light", "contrast")
 
 
@@ -59,7 +61,8 @@ def tui(
     if key_file is not None and not url:
         raise Invalid("tui.key_without_url", "--key-file goes with --url; the data folder's socket asks for no key")
     with _server(af, wanted=start and not url):
-        _require_server(_door(af, url, key_file))
+        if DRIVER not in os.environ:  # a tab of a browser says itself that nobody serves, and goes on trying
+            _require_server(_door(af, url, key_file))
         if serve:
             _serve(af, url, key_file, listen, look=_look(theme, actor, role))
         else:
@@ -121,7 +124,7 @@ async def _is_good(url: str, key: str) -> bool:
 
 
 def _show(af: Af, url: str | None, key_file: Path | None, theme: str, *, by: tuple[str, str]) -> None:
-    if not (sys.stdout.isatty() and sys.stderr.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+    if not (sys.stdout.isatty() and sys.stderr.isatty()) and DRIVER not in os.environ:
         raise Invalid(
             "tui.no_terminal",
             "the dashboard draws on a terminal, stderr included; af runs list and af runs show print instead",
@@ -132,7 +135,10 @@ def _show(af: Af, url: str | None, key_file: Path | None, theme: str, *, by: tup
 
     door = _door(af, url, key_file)
     client = Client(door.call, door.events, name=door.name, actor=by[0], role=by[1])
-    Dashboard(client, now_us=SystemClock().now_us, theme=f"af-{theme}").run()
+    app = Dashboard(client, now_us=SystemClock().now_us, theme=f"af-{theme}")
+    app.run()
+    if app.return_code:  # it broke, and has said how
+        raise SystemExit(app.return_code)
 
 
 def _door(af: Af, url: str | None, key_file: Path | None) -> "ServedDoor":

@@ -12,12 +12,16 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from appliance.cli.context import Af
+from appliance.cli.root import af
 from redaction.doors.browser import BrowserDoor
 from runtime.errors import Refused
 from tests.appliance.api.serving import Served
 from tests.tui.chromium import Browser, chromium, open_browser
 from tests.tui.screens import OUT, ask
+from tui.app import Dashboard
 
 ORIGIN = re.compile(r"READY (http://\S+)")
 
@@ -151,3 +155,29 @@ async def test_a_browser_asks_nobody_else_for_anything(served: Served, data_fold
     }
     elsewhere = [address for address in asked if urlsplit(address).netloc != urlsplit(url).netloc]
     assert [] == [address for address in elsewhere if not address.startswith("data:")]
+
+
+def test_a_tab_that_is_opened_while_nobody_serves_is_drawn(tmp_path: Path) -> None:
+    """It says so itself, and goes on trying; it said 'Opening the dashboard' for ever."""
+    env = {**os.environ, "TEXTUAL_DRIVER": "textual.drivers.web_driver:WebDriver", "COLUMNS": "80", "ROWS": "24"}
+    command = [sys.executable, "-m", "appliance", "--data", str(tmp_path), "tui"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env
+    ) as tab:
+        try:
+            assert tab.stdout is not None
+            assert b"__GANGLION__\n" == tab.stdout.readline(), "with this the program in a tab begins to draw"
+        finally:
+            tab.kill()
+
+
+def test_a_dashboard_that_broke_ends_as_one_that_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A script that opens it sees no success."""
+
+    def breaks(app: Dashboard) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(Dashboard, "on_mount", breaks)
+    monkeypatch.setenv("TEXTUAL_DRIVER", "textual.drivers.headless_driver:HeadlessDriver")
+    ended = CliRunner().invoke(af, ["tui", "--data", str(tmp_path)], obj=Af(), standalone_mode=False)
+    assert (1, SystemExit) == (ended.exit_code, type(ended.exception))
