@@ -17,6 +17,7 @@ from runtime.store.audit_check import ChainReport, check, lost, tenants
 from runtime.store.signing import verify_ed25519
 from runtime.store.verification import verify_rows
 
+_WITH_KEY = "Put it back, or name its public half with --key, as `af audit key` printed it"
 _ANCHORED = "there is no audit log here, and a checkpoint of one is kept outside"
 
 
@@ -59,7 +60,7 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
             work = partial(
                 check, tenant=name, key=key, verify=verify_ed25519, outside=kept.get(name), within_s=within_s
             )
-            chains.append(_gone(name) if log is None else await log.aside(work))
+            chains.append(_gone(name) if log is None else _vouched(await log.aside(work), key, keys.path))
         if tenant is not None and not chains:
             raise no_chain(tenant)
         if log is not None and tenant is None:
@@ -71,6 +72,14 @@ async def check_log(af: Af, *, anchor: Path | None, vkey: str | None, tenant: st
         journal=journal,
         notes=[*dict.fromkeys(notes), *_unproven(chains, None if place is None else str(place))],
     )
+
+
+def _vouched(chain: ChainReport, key: NoteKey | None, path: Path) -> ChainReport:
+    """The report, which nothing vouches for where checkpoints are signed by a key that is gone and none is outside."""
+    if key is not None or chain.fault or chain.anchored is not None or not chain.checkpoints:
+        return chain
+    fault = f"nobody can tell who signed its checkpoints: {path} does not exist. {_WITH_KEY}"
+    return msgspec.structs.replace(chain, fault=fault)
 
 
 async def _check_beside(log: AuditLog, chains: list[ChainReport]) -> tuple[int, str | None]:
@@ -146,8 +155,5 @@ def _key(keys: AuditKeys, tenant: str, vkey: str | None, notes: list[str]) -> No
     try:
         return keys.named(tenant)
     except NotFound:
-        notes.append(
-            f"signatures were not looked at: {keys.path} does not exist; put it back, or name its public half with "
-            "--key, as `af audit key` printed it"
-        )
+        notes.append(f"signatures were not looked at: {keys.path} does not exist. {_WITH_KEY}")
         return None
