@@ -163,6 +163,12 @@ def test_a_fault_is_found_in_as_little_time(schema: dict[str, Json], value: Json
     assert fault == Schema(schema).fault(value)[: len(fault)]
 
 
+def test_a_pattern_goes_back_only_so_often() -> None:
+    """Each letter more multiplies the steps of the first alternative; what people write takes hardly any."""
+    assert "expected pattern" in Schema({"pattern": r"^(?:(a*)*\1$x|a+$)"}).fault("a" * 14)
+    assert "" == Schema({"pattern": r"^(?=.*[A-Z])(?=.*\d)(?!.*\s).{8,}$"}).fault("aB3" + "a" * 200_000)
+
+
 def test_a_request_that_brings_such_a_schema_is_refused() -> None:
     words = (ChatMessage("user", "x"),)
     for each in (
