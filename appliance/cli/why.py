@@ -132,7 +132,8 @@ def _chain(view: "WhyView", room: _Room) -> list[str]:
     lines = []
     for link in links:
         then = f" → {link.then}" if link.then else ""
-        said = f"{_subject(link, view)} {KINDS[link.kind]}{_times(link)}  {link.code}{then}"
+        code = link.message.partition(":")[0] if link.kind == "interrupted" else link.code
+        said = f"{_subject(link, view)} {KINDS[link.kind]}{_times(link)}  {code}{then}"
         lines.append(f"  {clock_time(microseconds(link.at))}  {printable(said)}")
     if room.chain and len(lines) > room.chain:
         half = room.chain // 2
