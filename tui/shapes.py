@@ -399,6 +399,9 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     chain: list[WhyLink] = []
     pauses: list[WhyLink] = []
     signature: Signature | None = None
+    held: str = ""
+    """Which run was held beside others: this one, or one of a step of it."""
+    held_workflow: str = ""
     succeeded: int = 0
     beside: list[str] = []
     """The newest runs that it was held beside."""

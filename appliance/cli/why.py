@@ -177,7 +177,8 @@ def _differences(view: "WhyView", room: _Room) -> list[str]:
         return [f"{label}  no run of {printable(view.workflow)} has succeeded yet to hold it beside"]
     lines = [f"  the definition: {printable(change)}" for change in view.changes]
     lines += [f"  {printable(_told(each))}" for each in view.differences]
-    beside = f"{view.succeeded} runs that" if view.succeeded > 1 else "the run that"
+    of = f" of {printable(view.held_workflow)}" if view.held != view.run_id else ""
+    beside = f"{view.succeeded} runs{of} that" if view.succeeded > 1 else f"the run{of} that"
     if not lines:
         return [f"{label}  nothing tells it apart from {beside} succeeded"]
     shown = [clip(line, columns()) for line in lines[: room.differences]] if room.differences else lines

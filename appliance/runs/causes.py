@@ -119,8 +119,11 @@ class WhyView(msgspec.Struct, frozen=True, kw_only=True):
     pauses: list[LinkView]
     """Times in which nobody worked on the run, which need not have led to anything."""
     signature: SignatureView | None
+    held: RunId
+    """Which run was held beside those that succeeded: that of the first cause where it says more, else this one."""
+    held_workflow: str
     succeeded: int
-    """Runs that it was held beside."""
+    """How many those are, of the same workflow."""
     beside: list[RunId]
     """The newest of them."""
     differences: list[DifferenceView]
@@ -142,8 +145,7 @@ async def why_view(store: StateStore, definitions: Definitions, run: RunId) -> W
         return await _no_failure(store, state)
     if (above := await _from_above(store, state, cause)) is not None:
         cause = above
-    succeeded = [await _state(store, each.run) for each in await _others(store, state, "succeeded", BESIDE)]
-    found = differences(state, succeeded, until_us=cause.first.at_us)
+    held, succeeded, found = await _held_beside(store, state, cause)
     meaning, advice = manual_of(cause.first.error.code)
     return WhyView(
         run_id=run,
@@ -155,13 +157,15 @@ async def why_view(store: StateStore, definitions: Definitions, run: RunId) -> W
         chain=[_link_view(link) for link in cause.chain],
         pauses=[_link_view(link) for link in cause.pauses],
         signature=await _signature(store, state, cause),
+        held=held.run,
+        held_workflow=held.workflow,
         succeeded=len(succeeded),
         beside=[each.run for each in succeeded[:NAMED]],
         differences=[_difference_view(each) for each in found[:MAX_DIFFERENCES]],
-        changes=await _changes(definitions, state, succeeded),
+        changes=await _changes(definitions, held, succeeded),
         meaning=meaning,
         advice=advice,
-        next=_beside(_supposing(list(next_commands(cause)), state, found, cause.first), run, succeeded),
+        next=_beside(_supposing(list(next_commands(cause)), held, found, cause.first), held.run, succeeded),
     )
 
 
@@ -317,6 +321,19 @@ def _beside(commands: list[NextView], run: RunId, succeeded: Sequence[RunState])
     return [*commands, NextView(command=command, why="beside the newest one that succeeded")]
 
 
+async def _held_beside(
+    store: StateStore, state: RunState, cause: Cause
+) -> tuple[RunState, list[RunState], list[Difference]]:
+    """The run that tells more, of that of the first cause and this one, those beside it, and what is different."""
+    for run in dict.fromkeys((cause.first.run, state.run)):
+        held = state if run == state.run else await _state(store, run)
+        succeeded = [await _state(store, each.run) for each in await _others(store, held, "succeeded", BESIDE)]
+        found = differences(held, succeeded, until_us=cause.first.at_us)
+        if found:
+            break
+    return held, succeeded, found
+
+
 async def _state(store: StateStore, run: RunId) -> RunState:
     return fold(run, await entries_of(store, run))
 
@@ -353,6 +370,8 @@ async def _no_failure(store: StateStore, state: RunState) -> WhyView:
         chain=[],
         pauses=[],
         signature=None,
+        held=state.run,
+        held_workflow=state.workflow,
         succeeded=0,
         beside=[],
         differences=[],

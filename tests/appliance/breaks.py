@@ -353,6 +353,6 @@ planner: {{type: sequential, agents: [each, add]}}
         chain=("model.broken", "custom.raised"),
         bad={"items": ["fine", "bad"]},
         good={"items": ["fine", "well"]},
-        tells=("each went on", "step 'add' failed"),
+        tells=("each went on", "step 'add' failed", "from 5 runs of price that succeeded", "input is 'bad'"),
     ),
 }

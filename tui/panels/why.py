@@ -126,7 +126,8 @@ def _others(why: Why, width: int) -> Iterator[Row]:
     if not why.succeeded:
         yield [(f"no run of {why.workflow} has succeeded yet to hold it beside", "dim")], ""
         return
-    beside = counted(why.succeeded, "run") + " that succeeded"
+    of = f" of {why.held_workflow}" if why.held != why.run_id else ""
+    beside = f"{counted(why.succeeded, 'run')}{of} that succeeded"
     if not why.differences and not why.changes:
         yield [(f"nothing tells it apart from {beside}", "dim")], ""
         return
