@@ -103,6 +103,12 @@ def opened(note: str, key: NoteKey, verify: Verify) -> str:
     return text
 
 
+def bears(note: str, key: NoteKey) -> bool:
+    """Whether a note has a line of this key, be it a good one or not. Raises Invalid for what is no note."""
+    found = (_SIGNATURE.fullmatch(line) for line in _parts(note)[1].splitlines())
+    return any(line is not None and (line[1], _decoded(line[2])[:4]) == (key.name, key.id) for line in found)
+
+
 def checkpoint_in(note: str, key: NoteKey, verify: Verify) -> Checkpoint:
     """The checkpoint in a note that this key signed. Raises Invalid."""
     return parsed(opened(note, key, verify))

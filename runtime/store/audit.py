@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from runtime.audit.chain import FIRST_PREV, Line, first_break
 from runtime.audit.levels import EVERYTHING, Levels
-from runtime.audit.note import Checkpoint, NoteKey, Sign, signed
+from runtime.audit.note import Checkpoint, NoteKey, Sign, bears, signed
 from runtime.audit.record import ERASED, ERASURE, AuditRow, entry_in, record_in, spans_of
 from runtime.audit.tree import Growing, root_of
 from runtime.domain.audit import AuditEntry
 from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
-from runtime.errors import Corrupt, Invalid, NotFound
+from runtime.errors import Conflict, Corrupt, Invalid, NotFound
 from runtime.store.chains import Chains
 from runtime.store.database import Database
 
@@ -98,7 +98,7 @@ class AuditLog:
 
         What is signed begins with what was signed before: it is worked out from there. Raises Corrupt when the chain
         does not go on from its last checkpoint, or stayed without one for longer than `within_s` (0: however long), and
-        signs nothing then.
+        signs nothing then; Conflict where another key signed it before.
         """
         at_us = self._now_us()
         return await self._database.write(
@@ -245,6 +245,7 @@ def _sign(
     if found is None or found[2]:
         return None
     chain, tree, _ = found
+    _require_same_key(connection, tenant, chain, key)
     if within_s and (fault := overdue(connection, tenant, within_s)):
         raise Corrupt(
             "audit.overdue",
@@ -255,6 +256,18 @@ def _sign(
     peaks = b"".join(tree.peaks)
     connection.execute("INSERT INTO audit_checkpoint VALUES(?,?,?,?,?)", (chain, tree.size, at_us, peaks, note))
     return Kept(tree.size, at_us, note)
+
+
+def _require_same_key(connection: sqlite3.Connection, tenant: TenantId, chain: int, key: NoteKey) -> None:
+    """Raise Conflict where somebody else signed the chain before: two keys make a log that no verifier takes."""
+    last = "SELECT note FROM audit_checkpoint WHERE chain = ? ORDER BY size DESC LIMIT 1"
+    found = connection.execute(last, (chain,)).fetchone()
+    if found and not bears(found[0], key):
+        raise Conflict(
+            "audit.other_key",
+            f"the audit log of tenant {tenant!r} is signed by another key or under another name than {key.name!r} with "
+            f"{key.id.hex()}, so nothing more is signed; put the key back where audit.key_file says, and audit.origin",
+        )
 
 
 def _grown(connection: sqlite3.Connection, tenant: str) -> tuple[int, Growing, bool] | None:

@@ -108,6 +108,18 @@ def test_what_is_kept_outside_is_compared_without_the_key_too(af: Af, data_folde
     assert 1 == af("audit", "verify").code
 
 
+def test_another_key_signs_nothing_and_the_right_one_goes_on(af: Af, data_folder: Path) -> None:
+    """A start without the key makes one; what that signed would never verify again."""
+    write(data_folder)
+    key = data_folder / "auth" / "audit.key"
+    kept = key.rename(key.with_suffix(".away"))
+    write(data_folder)
+    assert (1, True) == ((said := af("audit", "verify")).code, "none of this appliance's" in said.out)
+    kept.replace(key)
+    write(data_folder, lines=0)
+    assert 2 == af("audit", "verify").out.count("4 records, all whole · checkpoints 3")
+
+
 def test_a_place_that_has_no_checkpoint_of_the_log_is_named(af: Af, data_folder: Path, tmp_path: Path) -> None:
     """It vouches for nothing."""
     write(data_folder)
