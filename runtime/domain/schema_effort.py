@@ -46,7 +46,7 @@ def effort(graph: Graph) -> Effort:
         elif not isinstance(step, dict) or id(step) in known or id(step) in under_way:
             continue
         elif graph.is_plain(step):
-            known[id(step)] = _ONE
+            known[id(step)] = _ONE._replace(visits=_alone(step))
         else:
             under_way.add(id(step))
             stack.append((step, graph.steps(step)))
@@ -61,9 +61,15 @@ def _of(graph: Graph, rule: dict[str, Json], known: dict[int, Effort]) -> Effort
     ways = [_along(*([found(each) for each in rules] for rules in parts)) for parts in graph.parts(rule)]
     again = sum(each.visits + each.again for each in same)
     looks_again = "unevaluatedProperties" in rule or "unevaluatedItems" in rule
-    visits = 1 + sum(each.visits for each in same) + looks_again * again + max(visits for visits, _ in ways)
+    visits = _alone(rule) + sum(each.visits for each in same) + looks_again * again + max(visits for visits, _ in ways)
     returns = sum(each.returns for each in same) + max(returns for _, returns in ways)
     return Effort(min(visits, _MOST), min(again, _MOST), min(returns, _MOST))
+
+
+def _alone(rule: dict[str, Json]) -> int:
+    """A rule itself; each mapping or list that it names is held against a value by itself."""
+    named = rule.get("enum")
+    return 1 + sum(isinstance(each, dict | list) for each in named) if isinstance(named, list) else 1
 
 
 def _along(either: list[Effort], each: list[Effort]) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class Graph:
         self.root = schema
         self._single = ("then", "else") if told else ("not", "if", "then", "else")
         self.size = 0
-        """Mappings of the document: of rules that do not multiply, no more can be looked at for a part."""
+        """Mappings and lists of the document: of rules that do not multiply, no more can be looked at for a part."""
         self.multiplies = False
         """Whether rules may be looked at more often than they are written down."""
         self._bases: dict[int, str] = {}
@@ -122,6 +122,7 @@ class Graph:
         while stack:
             node, base = stack.pop()
             if isinstance(node, list):
+                self.size += 1
                 stack += ((each, base) for each in node)
             if not isinstance(node, dict):
                 continue

@@ -151,12 +151,27 @@ def test_what_looks_alike_is_let_through(schema: dict[str, Json], value: Json) -
             "expected all that the schema says; its rules lead to each",
         ),
         ({"items": doubling(10), "$defs": doubling(10)["$defs"]}, [1] * 50_000, "expected at most 12,2"),
+        ({"items": {"enum": [[number] for number in range(3_000)]}}, [[0]] * 9_000, "expected at most 16,"),
+        ({"items": {"enum": [{"a": number} for number in range(3_000)]}}, [{"a": 0}] * 9_000, "expected at most 16,"),
         ({"anyOf": [{"required": ["a"]}], "unevaluatedProperties": False}, {"a": 1}, "expected what unevaluatedP"),
         ({"allOf": [{"type": "object"}], "oneOf": [{"required": ["a"]}]}, {}, 'expected oneOf [{"required": ["a"]}]'),
         ({"oneOf": [{"type": "null"}, {"$ref": "#/oneOf/0"}]}, 1, "expected all that the schema says"),
         ({"properties": {"oneOf": {"enum": [{"anyOf": [1]}]}}}, {"oneOf": 1}, 'oneOf: expected enum [{"anyOf": [1]}]'),
     ],
-    ids=["expression", "place", "choices", "alls", "twice", "parts", "leftover", "beside", "into", "data"],
+    ids=[
+        "expression",
+        "place",
+        "choices",
+        "alls",
+        "twice",
+        "parts",
+        "lists",
+        "mappings",
+        "leftover",
+        "beside",
+        "into",
+        "data",
+    ],
 )
 def test_a_fault_is_found_in_as_little_time(schema: dict[str, Json], value: Json, fault: str) -> None:
     """The first of these took longer than anybody waits, and choices of long lists took gigabytes."""
