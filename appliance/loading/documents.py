@@ -90,7 +90,7 @@ _KEYS: dict[str, Shape] = {
     "workflow": _WORKFLOW_SECTION,
     "triggers": triggers,
     "policies": POLICIES,
-    "memory": inactive(MEMORY),
+    "memory": inactive(MEMORY, "an agent has memory of its own: agents.NAME.memory.long_term"),
     "tool_security": TOOL_SECURITY,
     "tool_registry": TOOL_REGISTRY,
     "input_schema": json_schema,

@@ -205,8 +205,8 @@ _LAYERS: dict[str, Shape] = {
 }
 MEMORY = record("memory", _LAYERS)
 _INSTEAD = {
-    "short_term": "within a run, templates read what was answered before, {{ steps.NAME }}; beyond it, give the run "
-    "what it is to remember in its input, or keep it in long_term.collection",
+    "short_term": "within a run, templates read what was answered before, {{ steps.NAME }}; what was said in runs "
+    "before is given with the input",
 }
 AGENT_MEMORY = record(
     "memory",
