@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
@@ -33,13 +34,15 @@ class DefinitionFiles:
         self._store = store
         self._root = root
 
-    async def keep(self, workflow: Workflow, at_us: int) -> None:
+    async def keep(self, workflow: Workflow, at_us: int, brought: Mapping[str, bytes] | None = None) -> None:
         """Keep the definition, and the files it names as they lie in its folder; durable when this returns.
 
-        Raises Conflict when a file is no longer what the definition was read with.
+        `brought`: files by the sha256 of their content in hex, where they lie in no folder here.
+        Raises Conflict when a file is no longer what the definition was read with, or was not brought.
         """
         missing = await self._store.missing_files(list(workflow.files.values()))
-        contents = await asyncio.to_thread(_read, workflow, missing) if missing else []
+        read = _read if brought is None else partial(_brought, brought=brought)
+        contents = await asyncio.to_thread(read, workflow, missing) if missing else []
         document = encode(workflow.document)
         await self._store.save_definition(workflow.hash, workflow.name, document, at_us, files=contents)
 
@@ -85,6 +88,16 @@ def _read(workflow: Workflow, wanted: Collection[str]) -> list[bytes]:
     """The files with these hashes, from the workflow's folder."""
     paths = {digest: path for path, digest in workflow.files.items() if digest in wanted}
     return [_read_unchanged(workflow, path, digest) for digest, path in paths.items()]
+
+
+def _brought(workflow: Workflow, wanted: Collection[str], *, brought: Mapping[str, bytes]) -> list[bytes]:
+    """The same out of what was brought."""
+    absent = [path for path, digest in workflow.files.items() if digest in wanted and digest not in brought]
+    if absent:
+        raise Conflict(
+            "definition.file_absent", f"file {absent[0]!r} of workflow {workflow.name!r} was not sent with it"
+        )
+    return [brought[digest] for digest in wanted]
 
 
 def _read_unchanged(workflow: Workflow, path: str, digest: str) -> bytes:

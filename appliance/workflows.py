@@ -10,6 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -18,11 +19,12 @@ from appliance import loader
 from appliance.definition_files import DefinitionFiles
 from appliance.loading.other_models import other_models
 from appliance.loading.site import ANY_SITE, Site
+from runtime.domain.canonical import Json
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import AgentFlowError, Invalid, NotFound
 from runtime.ports import Clock, StateStore
-from runtime.store.published import Published
+from runtime.store.published import Publication, Published
 
 log = logging.getLogger(__name__)
 
@@ -144,18 +146,62 @@ class WorkflowCatalogue:
 
         return await self._once(definition, lay_out)
 
-    async def put(self, document: bytes, *, name: str) -> Workflow:
+    def read(self, document: dict[str, Json]) -> Workflow:
+        """The workflow of a normalised definition that came from elsewhere, checked as one here. Raises
+        InvalidDefinition."""
+        return loader.from_document(document, "", site=self._site)
+
+    async def put(self, document: bytes, *, name: str, actor: str = "") -> Workflow:
         """Publish a workflow of one file under its name, replacing the one that had it. Raises InvalidDefinition."""
         _check_name(name)
         workflow = loader.load_bytes(document, site=self._site)
-        if workflow.name != name:
-            raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
-        kept = await self.keep(workflow)
-        if self._published is not None:
-            await self._published.put(name, kept.hash, document, self._clock.now_us())
-        # what lies in the folder comes first, and this was to replace it
-        await asyncio.to_thread(_remove_document, self._folders / name)
+        require_name(workflow, name)
+        return await self.publish(workflow, document, actor=actor)
+
+    async def publish(
+        self,
+        workflow: Workflow,
+        source: bytes,
+        *,
+        actor: str = "",
+        note: str = "",
+        brought: Mapping[str, bytes] | None = None,
+    ) -> Workflow:
+        """Have its name find this definition from now on; durable when this returns. Runs that have begun keep theirs.
+
+        `source`: its document as it came. `brought`: its files by their sha256, where they lie in no folder here.
+        """
+        name = workflow.name
+        _check_name(name)
+        folder = self._folders / name
+        if (folder / FILE).is_file():  # it comes first, and this is to replace it
+            await self._take_in(folder)
+        kept = await self.keep(workflow, brought)
+        await self._put(kept, source, actor=actor, note=note)
+        await asyncio.to_thread(_remove_document, folder)
         return kept
+
+    async def history(self, name: str) -> Sequence[Publication]:
+        """What was published under a name, the newest first. Raises NotFound."""
+        found = [] if self._published is None else await self._published.history(name)
+        if not found:
+            raise NotFound("workflow.unpublished", f"no workflow was published under the name {name!r} here")
+        return found
+
+    async def _put(self, kept: Workflow, source: bytes, *, actor: str = "", note: str = "") -> None:
+        if self._published is not None:
+            now_us = self._clock.now_us()
+            given = Publication(
+                name=kept.name, definition=kept.hash, source=source, at_us=now_us, actor=actor, note=note
+            )
+            await self._published.put(given)
+
+    async def _take_in(self, folder: Path) -> None:
+        """Publish what lies in a folder, so that there is a way back to it; not what is no workflow of that name."""
+        with suppress(Invalid):
+            workflow = await self.keep(loader.load(folder, site=self._site))
+            if workflow.name == folder.name:
+                await self._put(workflow, await asyncio.to_thread((folder / FILE).read_bytes))
 
     async def take_in(self) -> None:
         """Publish what lies in the data folder, files and all, and remove it there: a key is set, and that is plain.
@@ -165,9 +211,8 @@ class WorkflowCatalogue:
         for file in sorted(self._folders.glob(f"*/{FILE}")):
             try:
                 workflow = await self.keep(loader.load(file.parent, site=self._site))
-                if self._published is not None:
-                    source = await asyncio.to_thread(file.read_bytes)
-                    await self._published.put(file.parent.name, workflow.hash, source, self._clock.now_us())
+                source = await asyncio.to_thread(file.read_bytes)
+                await self._put(msgspec.structs.replace(workflow, name=file.parent.name), source)
             except Invalid as error:
                 log.warning("%s stays in the clear, for it can't be published: %s", file.parent, error)
                 continue
@@ -220,16 +265,19 @@ class WorkflowCatalogue:
             self._read[folder] = (_stamp(folder, workflow), workflow)
         return workflow
 
-    async def keep(self, workflow: Workflow) -> Workflow:
-        """Keep the definition and its files; the workflow whose files are the kept ones."""
+    async def keep(self, workflow: Workflow, brought: Mapping[str, bytes] | None = None) -> Workflow:
+        """Keep the definition and its files; the workflow whose files are the kept ones.
+
+        `brought`: the files by their sha256, where they lie in no folder here.
+        """
         files = self._files
         if files is None:
             return workflow
 
         async def keep() -> Workflow:
             for inner in subworkflows(workflow):
-                await self.keep(inner)
-            await files.keep(workflow, self._clock.now_us())
+                await self.keep(inner, brought)
+            await files.keep(workflow, self._clock.now_us(), brought)
             return await _laid_out(workflow, files)
 
         return await self._once(workflow.hash, keep)
@@ -271,6 +319,12 @@ def _stamp(folder: Path, workflow: Workflow) -> _Stamp:
 
 def _is_name(name: str) -> bool:
     return all(part.isalnum() for part in name.replace("_", "-").split("-"))
+
+
+def require_name(workflow: Workflow, name: str) -> None:
+    """Raise Invalid where a definition is to be published under another name than its own."""
+    if workflow.name != name:
+        raise Invalid("workflow.name", f"the document is called {workflow.name!r}; publish it under that name")
 
 
 def _check_name(name: str) -> None:

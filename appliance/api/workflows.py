@@ -1,16 +1,19 @@
 """Workflows over HTTP: list, show, store."""
 
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
-from litestar import Response, get, put
+from litestar import Response, get, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath
+from msgspec import Meta
 
-from appliance.api.bodies import JSON_TYPES, YAML_TYPES, ApiRequest, expect_type, read_bytes
+from appliance.api.bodies import JSON_TYPES, YAML_TYPES, ApiRequest, expect_type, read_bytes, read_json
 from appliance.api.operations import describes
 from appliance.api.problems import Fault, fault_of
 from appliance.api.service import Service
+from appliance.deployment import Brought, DeploymentView, HistoryView, deploy_brought, history, roll_back
 from runtime.domain.canonical import Json
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow
@@ -41,6 +44,14 @@ class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
     """The normalised definition that the hash covers."""
     problems: list[Fault]
     """Warnings, and refusals: what keeps it from running here."""
+
+
+class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Go back."""
+
+    to: Annotated[str, Meta(max_length=80, description="Beginning of a definition's hash; empty: the one before.")] = ""
+    note: Annotated[str, Meta(max_length=500, description="Kept with it.")] = ""
+    dry_run: Annotated[bool, Meta(description="Only say what would change.")] = False
 
 
 @get(
@@ -86,11 +97,75 @@ async def store_workflow(
     document = await read_bytes(request)
     catalogue = service.appliance.workflows
     is_new = name not in await catalogue.names()
-    workflow = await catalogue.put(document, name=name)
-    await service.mcp.changed()
+    workflow = await catalogue.put(document, name=name, actor=request.user.actor)
+    await _changed(service)
     status = HTTPStatus.CREATED if is_new else HTTPStatus.OK
     headers = {"etag": f'"{workflow.hash}"'} | ({"location": f"/v1/workflows/{workflow.name}"} if is_new else {})
     return Response(_view(workflow), status_code=status, headers=headers)
+
+
+@post(
+    "/v1/workflows/{name:str}/deploy",
+    name="deploy_workflow",
+    status_code=200,
+    **describes(
+        "Publish a project with its files, or say what that would change",
+        tag="workflows",
+        answers={200: DeploymentView},
+        errors=(403, 409, 415, 422, 507),
+        body=Brought,
+        example={"document": {"name": "hello", "agents": {"greet": {"type": "llm", "prompt": "Hi."}}}, "dry_run": True},
+    ),
+)
+async def deploy_workflow(
+    name: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
+) -> DeploymentView:
+    """Runs under way keep the definition they have."""
+    brought = await read_json(request, Brought)
+    view = await deploy_brought(service.appliance, brought, name=name, actor=request.user.actor)
+    await _changed(service)
+    return view
+
+
+@post(
+    "/v1/workflows/{name:str}/rollback",
+    name="roll_back_workflow",
+    status_code=200,
+    **describes(
+        "Publish once more what had the name before",
+        tag="workflows",
+        answers={200: DeploymentView},
+        errors=(403, 404, 409, 415, 422, 507),
+        body=RollBack,
+        is_body_optional=True,
+        example={"dry_run": True},
+    ),
+)
+async def roll_back_workflow(
+    name: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
+) -> DeploymentView:
+    """Runs under way keep the definition they have."""
+    asked = await read_json(request, RollBack, empty=RollBack())
+    view = await roll_back(
+        service.appliance, name, to=asked.to, actor=request.user.actor, note=asked.note, is_dry=asked.dry_run
+    )
+    await _changed(service)
+    return view
+
+
+@get(
+    "/v1/workflows/{name:str}/history",
+    name="show_workflow_history",
+    **describes("List what had a name, the newest first", tag="workflows", answers={200: HistoryView}, errors=(404,)),
+)
+async def show_workflow_history(name: FromPath[str], service: NamedDependency[Service]) -> HistoryView:
+    """What was published under it, by whom, and what it can be rolled back to."""
+    return await history(service.appliance, name)
+
+
+async def _changed(service: Service) -> None:
+    await service.mcp.changed()
+    await service.triggers.refresh()
 
 
 def _view(workflow: Workflow) -> WorkflowView:

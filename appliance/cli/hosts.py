@@ -361,8 +361,8 @@ class ServedRuns:
         return Unavailable(
             "server.no_paths",
             f"a server has the data folder, and runs what it knows by name, not the file or folder {name!r}. "
-            f"Copy the folder to {self._data / 'workflows'}, publish the workflow (PUT /v1/workflows/NAME), stop the "
-            "server, or use another data folder: --data DIR",
+            f"Publish it (af deploy {name}) and run it by its name, stop the server, or use another data folder: "
+            "--data DIR",
             retryable=False,
         )
 

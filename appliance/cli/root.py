@@ -24,6 +24,8 @@ COMMANDS = {
     "workflows": Lazy("appliance.cli.workflows", "List the workflows that can be run.", BUILD),
     "validate": Lazy("appliance.cli.validate", "Name every problem in definitions.", BUILD),
     "test": Lazy("appliance.cli.scenarios", "Run a project's scenarios, offline.", BUILD),
+    "deploy": Lazy("appliance.cli.deploy", "Publish a project here, and say what that changes.", BUILD),
+    "rollback": Lazy("appliance.cli.deploy", "Publish once more what had a name before.", BUILD),
     "dev": Lazy("appliance.cli.dev", "Check and test a project at every save; serve it.", BUILD),
     "simulate": Lazy("appliance.cli.simulate", "Drive a plan with scripted results.", BUILD),
     "memory": Lazy("appliance.cli.memory", "Fill and search long-term memory.", BUILD),

@@ -57,7 +57,7 @@ class Journal:
         database.on_rollback(self._appender.forget)
         self.messages = Messages(database, count)
         """What the bus remembers beside the entries."""
-        self.published = Published(database)
+        self.published = Published(database, audit)
         """The definitions that have a name here."""
         self.triggers = TriggerStates(database, audit)
         """What is remembered of their triggers."""

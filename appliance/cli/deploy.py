@@ -1,0 +1,124 @@
+"""`af deploy` and `af rollback`: have a name find a project's definition, and go back to an earlier one."""
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.command import Command
+from appliance.cli.context import Af, pass_af
+from appliance.cli.opened import Served, opened
+
+if TYPE_CHECKING:
+    from appliance.deployment import DeploymentView
+    from runtime.domain.canonical import Json
+    from runtime.domain.workflow import Workflow
+
+ACTOR = "cli"
+_note = click.option("--note", metavar="TEXT", default="", help="Why; kept with it, and shown by the history.")
+_dry_run = click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would change.")
+
+
+@click.command(
+    "deploy",
+    cls=Command,
+    examples="""
+        af deploy ./my-desk --dry-run
+        af deploy ./my-desk --note "asks for the order number first"
+    """,
+)
+@click.argument("project", type=click.Path(exists=True, path_type=Path))
+@_note
+@_dry_run
+@pass_af
+def deploy(af: Af, project: Path, *, note: str, is_dry: bool) -> None:
+    """Publish a PROJECT, a folder or a file, under its workflow's name, with the files that it names.
+
+    From then on the name runs it and its triggers act; runs that have begun keep the definition that they have. A
+    server that has the data folder takes it up at once.
+    """
+    _say(af, af.run(_deployed(af, project, note, is_dry=is_dry)))
+
+
+@click.command(
+    "rollback",
+    cls=Command,
+    examples="""
+        af rollback support --dry-run
+        af rollback support --to 4f1c09 --note "the new prompt invents refunds"
+    """,
+)
+@click.argument("name")
+@click.option("--to", metavar="HASH", default="", help="Beginning of a definition's hash; otherwise the one before.")
+@_note
+@_dry_run
+@pass_af
+def rollback(af: Af, name: str, *, to: str, note: str, is_dry: bool) -> None:
+    """Have a NAME find again what it found before: `af workflows history NAME` lists that.
+
+    Rolling back twice ends where it began.
+    """
+    _say(af, af.run(_rolled_back(af, name, to, note, is_dry=is_dry)))
+
+
+def _say(af: Af, view: "DeploymentView") -> None:
+    from appliance.cli.terminal import printable
+
+    now, before = (each.removeprefix("sha256:")[:12] for each in (view.definition_hash, view.previous_hash))
+    if view.is_same:
+        af.terminal.say(f"{view.workflow}  is {now} already; nothing to do")
+    else:
+        done = "would be" if view.is_dry_run else "is"
+        af.terminal.say(f"{view.workflow}  {done} {now}, {f'after {before}' if before else 'its first definition'}")
+        for line in view.changes:
+            af.terminal.say(f"  {printable(line)}")
+        if view.open_runs:
+            af.terminal.say(f"  {view.open_runs} open runs stay with {before}; af runs migrate moves one")
+        if before and not view.is_dry_run:
+            af.terminal.say(f"  back with: af rollback {view.workflow}")
+    for warning in view.warnings:
+        af.terminal.note(printable(warning))
+    af.terminal.document(view)
+
+
+async def _deployed(af: Af, project: Path, note: str, *, is_dry: bool) -> "DeploymentView":
+    from appliance import loader
+    from appliance.deployment import DeploymentView
+    from appliance.deployment import deploy as deploy_here
+    from appliance.loading.site import site_of
+
+    workflow = loader.load(project, site=site_of(af.settings))
+    source = (project / loader.FILE if project.is_dir() else project).read_bytes()
+    async with opened(af, "af deploy") as found:
+        if isinstance(found, Served):
+            target = f"/v1/workflows/{quote(workflow.name, safe='')}/deploy"
+            return await found.ask(DeploymentView, "POST", target, _packed(workflow, source, note, is_dry=is_dry))
+        return await deploy_here(found, workflow, source, actor=ACTOR, note=note, is_dry=is_dry)
+
+
+async def _rolled_back(af: Af, name: str, to: str, note: str, *, is_dry: bool) -> "DeploymentView":
+    from appliance.deployment import DeploymentView, roll_back
+
+    async with opened(af, "af rollback") as found:
+        if isinstance(found, Served):
+            asked: Json = {"to": to, "note": note, "dry_run": is_dry}
+            return await found.ask(DeploymentView, "POST", f"/v1/workflows/{quote(name, safe='')}/rollback", asked)
+        return await roll_back(found, name, to=to, actor=ACTOR, note=note, is_dry=is_dry)
+
+
+def _packed(workflow: "Workflow", source: bytes, note: str, *, is_dry: bool) -> "Json":
+    from appliance.deployment import files_of
+
+    files = {
+        digest: base64.b64encode((Path(owner.folder) / path).read_bytes()).decode()
+        for owner, path, digest in files_of(workflow)
+    }
+    return {
+        "document": workflow.document,
+        "source": source.decode(errors="replace"),
+        "files": list(files.values()),
+        "note": note,
+        "dry_run": is_dry,
+    }

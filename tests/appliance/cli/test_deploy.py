@@ -1,0 +1,136 @@
+"""`af deploy` and `af rollback`, with and without a server."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.appliance.cli.conftest import Af
+
+WORKFLOW = """\
+name: desk
+agents:
+  say: {type: custom, handler: "say.py:say"}
+"""
+TRIGGERS = """\
+triggers:
+  - file_drop: {folder: inbox}
+  - webhook: {path: /x, secret: git-hook}
+  - schedule: {every: 1h}
+"""
+
+
+class Project:
+    """A project that is changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True)
+
+    def says(self, answer: str, *, more: str = "") -> str:
+        (self.folder / "say.py").write_text(f"def say(task, ctx):\n    return {{'said': {answer!r}}}\n")
+        (self.folder / "workflow.yaml").write_text(WORKFLOW + more)
+        return str(self.folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture(params=["alone", "served"])
+def place(request: pytest.FixtureRequest, data_folder: Path) -> Iterator[None]:
+    """Both ways give the same."""
+    if request.param == "alone":
+        yield
+        return
+    command = [sys.executable, "-m", "appliance", "serve", "--listen", "127.0.0.1:0", "--data", str(data_folder)]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    try:
+        assert any(line.startswith("READY") for line in server.stderr)
+        yield
+    finally:
+        server.kill()
+        server.wait()
+        server.stderr.close()
+
+
+def said(af: Af) -> object:
+    return af("run", "desk", "--input", "{}", "--json").document["output"]["said"]  # type: ignore[index]
+
+
+@pytest.mark.usefixtures("place")
+def test_a_project_is_published_changed_and_rolled_back(af: Af, project: Project) -> None:
+    first = af("deploy", project.says("one"), "--note", "first", "--json").document
+    assert ("", False, []) == (first["previous_hash"], first["is_same"], first["changes"])
+    assert "one" == said(af)
+
+    dry = af("deploy", project.says("two"), "--dry-run")
+    assert (0, True, "one") == (dry.code, "would be" in dry.out, said(af))
+    second = af("deploy", project.says("two"), "--note", "second", "--json").document
+    assert ["~ files.say.py"] == second["changes"]
+    assert (first["definition_hash"], "two") == (second["previous_hash"], said(af))
+    assert True is af("deploy", project.says("two"), "--json").document["is_same"]
+
+    back = af("rollback", "desk", "--json").document
+    assert (first["definition_hash"], "one") == (back["definition_hash"], said(af))
+    history = af("workflows", "history", "desk", "--json").document["published"]
+    assert [True, False, False] == [each["is_current"] for each in history]  # type: ignore[attr-defined]
+    assert ["second", "first"] == [each["note"] for each in history][1:]  # type: ignore[attr-defined]
+
+    again = str(second["definition_hash"]).removeprefix("sha256:")[:10]
+    assert 0 == af("rollback", "desk", "--to", again).code
+    assert "two" == said(af)
+
+
+def test_what_cannot_be_done_is_told(af: Af, project: Project) -> None:
+    nothing = af("rollback", "desk")
+    assert (2, True) == (nothing.code, "workflow.unpublished" in nothing.err)
+    af("deploy", project.says("one"))
+    for asked in (["rollback", "desk"], ["rollback", "desk", "--to", "beef"]):
+        found = af(*asked)
+        assert (2, True) == (found.code, "workflow.no_earlier" in found.err)
+    (project.folder / "workflow.yaml").write_text("name: desk\nagents: {say: {type: lm}}\n")
+    broken = af("deploy", str(project.folder))
+    assert (2, True) == (broken.code, "workflow.yaml:2" in broken.err)
+    assert "one" == said(af)
+
+
+def test_what_its_triggers_miss_is_told(af: Af, project: Project) -> None:
+    found = af("deploy", project.says("one", more=TRIGGERS))
+    assert 0 == found.code
+    for words in ("no folder 'inbox'", "no secret 'git-hook'"):
+        assert words in found.err
+    assert "schedule" in af("triggers", "list").out
+
+
+def test_a_folder_of_the_operators_is_replaced_and_can_come_back(af: Af, project: Project, data_folder: Path) -> None:
+    """It came first when the name was looked up, and nothing says that there is a copy of it."""
+    own = Project(data_folder / "workflows" / "desk")
+    own.says("by hand")
+    assert "by hand" == said(af)
+    assert ["~ files.say.py"] == af("deploy", project.says("two"), "--json").document["changes"]
+    assert "two" == said(af)
+    af("rollback", "desk")
+    assert "by hand" == said(af)
+
+
+def test_open_runs_keep_their_definition(af: Af, project: Project) -> None:
+    states = "states: {a: {wait_for: x, on_success: say}, say: {}}"
+    waits = f"planner: {{type: fsm, initial_state: a, final_states: [say], {states}}}\n"
+    af("deploy", project.says("one", more=waits))
+    af("run", "desk", "--input", "{}", "--no-wait")
+    view = af("deploy", project.says("two"), "--json").document
+    assert 1 == view["open_runs"]
+    assert "succeeded" == af("runs", "signal", "last", "x", "--json").document["status"]
+    assert "one" == af("runs", "show", "last", "--json").document["output"]["said"]  # type: ignore[index]
+
+
+def test_the_audit_log_says_who_published_what(af: Af, project: Project) -> None:
+    af("deploy", project.says("one"))
+    lines = af("audit", "list", "--json").document["lines"]
+    (line,) = [each for each in lines if each["event"] == "workflow.published"]  # type: ignore[attr-defined]
+    assert ("desk", "cli") == (line["subject"], line["actor"])
