@@ -8,7 +8,7 @@ from runtime.domain.event import RunStarted
 from runtime.domain.ids import RunId
 from runtime.domain.journal import read
 from runtime.domain.run import RunState
-from runtime.engine.subruns import is_orphan
+from runtime.engine.subruns import is_orphan, why_ended
 from runtime.errors import AgentFlowError
 from runtime.ports import RunKind, StateStore
 
@@ -66,5 +66,5 @@ async def _cancel_orphan(host: Host, run: RunId, parents: dict[RunId, RunState])
         parents[parent.run] = await host.state(parent.run)
     if not is_orphan(parent, parents[parent.run]):
         return False
-    await host.cancel(run, f"step {parent.step} of run {parent.run} has ended")
+    await host.cancel(run, why_ended(parent.run, parent.step))
     return True

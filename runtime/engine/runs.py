@@ -36,7 +36,7 @@ from runtime.engine.migrate import Migration, migration, moved
 from runtime.engine.minimise import no_minimiser, restored, said_by, saying
 from runtime.engine.reading import entries_of
 from runtime.engine.recovery import take_up_unfinished
-from runtime.engine.subruns import Subruns, part_awaiting
+from runtime.engine.subruns import Subruns, part_awaiting, why_ended
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
 from runtime.planners.lifecycle import planner_for, planner_without_plan
@@ -406,7 +406,13 @@ class Engine:
         """Cancel a run that nobody works on: nothing of it is started, and its definition need not load any more."""
         state = await self._unfinished(run)
         pinned = Workflow(name=state.workflow, hash=state.definition)
+        parts = {part: step for step in state.open for part in state.steps[step].runs or ()}
         await self._executor.record(LiveRun(state, pinned, planner_without_plan()), requested)
+        for part, step in parts.items():
+            try:
+                await self.cancel(part, why_ended(run, step))
+            except AgentFlowError as error:  # it has ended, or is when the engine starts
+                log.debug("run %s was not cancelled with run %s: %s", part, run, error)
 
     async def _open(self, run: RunId) -> LiveRun:
         """The live run, taken up from its journal, by one caller for all, when this process has not done so yet."""

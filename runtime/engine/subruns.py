@@ -254,7 +254,7 @@ class Subruns:
         await attempt.begun()
         for run in attempt.open_runs():
             try:
-                await self._host.cancel(run, f"step {attempt.step} of run {attempt.live.state.run} has ended")
+                await self._host.cancel(run, why_ended(attempt.live.state.run, attempt.step))
             except Conflict:  # it has ended meanwhile
                 continue
             except AgentFlowError as error:
@@ -347,6 +347,11 @@ def _too_late(attempt: _Attempt) -> StepFailure:
         f"step {attempt.step!r} took over {limit_s:g} s; raise 'timeout' of its state or agent",
         retryable=True,
     )
+
+
+def why_ended(run: RunId, step: StepId) -> str:
+    """The reason for which the run of a step is cancelled that goes on without it."""
+    return f"step {step} of run {run} has ended"
 
 
 def is_orphan(parent: Parent, state: RunState) -> bool:

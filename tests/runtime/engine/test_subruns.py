@@ -6,8 +6,10 @@ import msgspec
 import pytest
 
 from runtime.domain.canonical import Json
-from runtime.domain.event import Parent
+from runtime.domain.command import FinishRun
+from runtime.domain.event import CancelRequested, Parent
 from runtime.domain.ids import AgentId, RunId, StepId
+from runtime.domain.journal import Body, Entry
 from runtime.domain.run import RunState
 from runtime.domain.tree import TreeNode
 from runtime.domain.workflow import FsmState, RetryPolicy, SubrunSpec, Workflow
@@ -153,7 +155,10 @@ async def test_a_part_whose_step_has_ended_is_cancelled_at_the_next_start(stage:
     part = await part_of(engine, run)
     await stage.close()
     engine = await stage.engine(recover=False)
-    await engine.cancel(run, "enough")  # nobody works on it here, so its part is not told
+    state = await engine.state(run)
+    ended: list[Body] = [CancelRequested(reason="enough"), FinishRun(status="cancelled")]
+    entries = [Entry(state.seq + place, state.at_us, body) for place, body in enumerate(ended, 1)]
+    await engine.store.append(run, state.seq, entries, status="cancelled")  # as far as it came
     assert "running" == (await engine.state(part.run)).status
     await stage.close()
     engine = await stage.engine()

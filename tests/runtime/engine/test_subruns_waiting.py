@@ -144,3 +144,14 @@ async def test_an_answer_to_a_part_alone_lets_the_outer_run_go_on(stage: Stage) 
     engine = await stage.engine(recover=False)
     await engine.signal(part.run, "yes")
     assert {"succeeded": 3} == _counted([await engine.ended(each) for each in (part.run, middle.run, run)])
+
+
+async def test_runs_of_steps_end_with_a_run_that_is_cancelled_while_nobody_works_on_it(stage: Stage) -> None:
+    """Else people go on being asked what nobody waits for."""
+    engine = await stage.engine()
+    run = await engine.submit(within(stage, asking(stage)), None)
+    await engine.wait(run)
+    await stage.close()
+    engine = await stage.engine(recover=False)
+    await engine.cancel(run, "not needed", actor="ada")
+    assert ["cancelled"] * 3 == [each.status for each in await engine.store.runs()]
