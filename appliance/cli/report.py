@@ -298,7 +298,7 @@ def next_steps(run: RunView, me: str) -> str:
         names = " and ".join(map(repr, run.awaiting))
         lines.append(f"  {click.style(f'waits for {names}; answer with:', fg='yellow')}")
         within = run.tasks_within or []
-        lines += [f"    {me} human complete {each.run_id}.{each.step} {_decision(each)}" for each in within]
+        lines += [f"    {me} human complete {each.run_id}.{each.step} {_decision(each)}" for each in within[:MAX_PARTS]]
         tasks = {str(step.signal): step for step in run.steps if isinstance(step.decisions, list)}
         for who, name in _answerable(run):
             if who == run.run_id and name in tasks:
