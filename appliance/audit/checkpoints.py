@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from appliance.audit.anchors import UPLINK, Anchor
 from appliance.audit.keys import AuditKeys
+from runtime.domain.ids import TenantId
 from runtime.errors import AgentFlowError
 from runtime.ports import Clock
 from runtime.store.audit import AuditLog, overdue_s
@@ -40,14 +41,13 @@ class Checkpoints:
         self._clock = clock
         self._every_s = every_s
         self._anchor = Anchor(Path(anchor).expanduser()) if anchor not in ("", UPLINK) else None
+        self._overdue: set[TenantId] = set()
+        """Chains that were found without checkpoints that they must have had: this process signs none."""
         self._signing: asyncio.Task[None] | None = None
 
     async def start(self, *, is_taken_over: bool = False) -> None:
-        """Sign what a process that was killed left unsigned, and from now on.
-
-        `is_taken_over`: the log had another format until now, and no checkpoints.
-        """
-        await self.sign(within_s=0.0 if is_taken_over else None)
+        """Sign what a process that was killed left unsigned, and from now on; `is_taken_over`: see `sign_found`."""
+        await self.sign_found(is_taken_over=is_taken_over)
         if self._every_s:
             self._signing = asyncio.create_task(self._sign_for_ever(), name="audit-checkpoints")
 
@@ -60,14 +60,20 @@ class Checkpoints:
             self._signing = None
         await self.sign()
 
-    async def sign(self, *, within_s: float | None = None) -> None:
-        """Sign every chain that has grown. What goes wrong is told in the log: what runs need not end for it.
+    async def sign_found(self, *, is_taken_over: bool = False) -> None:
+        """Sign as `sign` does, what another process wrote, but for chains that it must have signed before.
 
-        `within_s`: how long records may have stayed unsigned; None: as often as they are signed says.
+        `is_taken_over`: the log had another format until now, and no checkpoints.
         """
-        within_s = overdue_s(self._every_s) if within_s is None else within_s
+        await self._sign_all(within_s=0.0 if is_taken_over else overdue_s(self._every_s))
+
+    async def sign(self) -> None:
+        """Sign every chain that has grown. What goes wrong is told in the log: what runs need not end for it."""
+        await self._sign_all(within_s=0.0)
+
+    async def _sign_all(self, *, within_s: float) -> None:
         for head in await self._audit.heads():
-            if head.signed == head.size:
+            if head.signed == head.size or head.tenant in self._overdue:
                 continue
             try:
                 named = self._keys.named(head.tenant)
@@ -75,6 +81,8 @@ class Checkpoints:
                 if kept is not None and self._anchor is not None:
                     await asyncio.to_thread(self._anchor.keep, head.tenant, kept.note)
             except AgentFlowError as error:
+                if error.code == "audit.overdue":
+                    self._overdue.add(head.tenant)
                 log.error("the audit log of tenant %s has no new checkpoint: %s", head.tenant, error)
 
     async def _sign_for_ever(self) -> None:

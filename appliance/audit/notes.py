@@ -122,7 +122,7 @@ async def _append(settings: Settings, lock: DataLock, entry: AuditEntry) -> None
         taken_over = await log.take_over()
         await take_in(data, log)
         await log.append(entry)
-        await checkpoints_of(settings, log, SystemClock()).sign(within_s=0.0 if taken_over else None)
+        await checkpoints_of(settings, log, SystemClock()).sign_found(is_taken_over=bool(taken_over))
     finally:
         await database.stop()
 

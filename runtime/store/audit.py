@@ -222,7 +222,10 @@ def overdue(connection: sqlite3.Connection, tenant: str, within_s: float) -> str
     found_s = (every[-1] - every[0] - max(after - before for before, after in pairwise(every))) / 1e6
     if found_s <= within_s:
         return ""
-    return f"the records behind {signed} were written for {found_s:,.0f} s, and no checkpoint is there of that time"
+    return (
+        f"the records behind {signed} were written for {found_s:,.0f} s, and no checkpoint is there of that time: it "
+        "was taken away, or there was no key to sign with"
+    )
 
 
 def overdue_s(checkpoint_s: float) -> float:
@@ -249,8 +252,8 @@ def _sign(
     if within_s and (fault := overdue(connection, tenant, within_s)):
         raise Corrupt(
             "audit.overdue",
-            f"in the audit log of tenant {tenant!r} {fault}: it was taken away, so nothing more is signed; run "
-            "`af audit verify`, and keep journal.db as it is",
+            f"in the audit log of tenant {tenant!r} {fault}, so nothing more is signed; run `af audit verify`, and "
+            "keep journal.db as it is",
         )
     note = signed(Checkpoint(key.name, tree.size, tree.root()), key, sign)
     peaks = b"".join(tree.peaks)

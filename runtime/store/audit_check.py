@@ -157,7 +157,7 @@ class _Chain:
     def require_signed(self, within_s: float) -> None:
         """That a checkpoint is there of every time in which one was made. Raises _Fault."""
         if self._end and within_s and (fault := overdue(self._connection, self._tenant, within_s)):
-            raise _Fault(f"{fault}: it was taken away")
+            raise _Fault(fault)
 
     def _rows(self) -> Iterator[AuditRow]:
         """Those up to the end that was found first; more may come meanwhile."""

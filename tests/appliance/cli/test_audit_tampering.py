@@ -36,7 +36,7 @@ async def _write(data: Path, lines: int, every_s: float, is_killed: bool) -> Non
         await database.start()
         log = AuditLog(database, clock.now_us)
         signing: Checkpoints = checkpoints_of(load_settings(data, {}), log, clock)
-        await signing.sign()
+        await signing.sign_found()
         for _ in range(lines):
             for tenant in ("default", "acme"):
                 await log.append(AuditEntry(event="tool.called", sender=Sender(tenant=TenantId(tenant))))
@@ -54,6 +54,16 @@ def change(file: Path, *statements: str) -> None:
         for statement in statements:
             connection.execute(statement)
     connection.close()
+
+
+def test_a_log_without_a_key_for_long_goes_on_when_it_is_told_to(af: Af, data_folder: Path) -> None:
+    """Nobody took its checkpoints away; who has it signed anyway leaves lines in it."""
+    write(data_folder, lines=16, every_s=60, is_killed=True)
+    assert 1 == af("audit", "verify").code
+    for checkpoint_s in ("0", "60"):
+        af("config", "set", "audit.checkpoint_s", checkpoint_s)
+        write(data_folder, lines=0)
+    assert 2 == af("audit", "verify").out.count("16 records, all whole · checkpoints 1")
 
 
 @pytest.mark.parametrize("has_key", [True, False])
