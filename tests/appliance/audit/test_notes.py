@@ -19,7 +19,7 @@ VALUE = "tops3cret-backup-key"
 
 
 async def told(data: Path) -> list[tuple[str, str, str]]:
-    """(event, subject, actor) of every line."""
+    """(event, subject, actor) of every line that no setting and no definition has."""
     appliance = appliance_at(data)
     await appliance.start(recover=False)
     try:
@@ -28,7 +28,7 @@ async def told(data: Path) -> list[tuple[str, str, str]]:
         return [
             (each.event, each.subject, each.actor)
             for each in entries
-            if not each.event.startswith(("config.", "definition."))
+            if not each.event.startswith(("config.", "definition.", "workflow."))
         ]
     finally:
         await appliance.stop()
