@@ -28,6 +28,9 @@ from runtime.domain.journal import Body, Entry, Row, read
 from runtime.domain.run import RunState, apply, fold
 from tui.words import clock, micros, one_line
 
+MOST = 4_000
+"""Letters of what stands on one line; no screen has more, and a document has a million."""
+
 
 class _Envelope(msgspec.Struct, frozen=True):
     at: str
@@ -97,14 +100,18 @@ def style_of(body: Body) -> str:
 
 def told(body: Body) -> str:
     """What an entry says, on one line."""
-    return one_line(telling.told(body))
+    return _begun(telling.told(body))
 
 
 def compact(value: Json) -> str:
-    """JSON on one line; nothing for null."""
+    """JSON on one line, of a long one its beginning; nothing for null."""
     if value is None:
         return ""
-    return one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    return _begun(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+def _begun(said: str) -> str:
+    return one_line(said if len(said) <= MOST else f"{said[: MOST - 1]}…")
 
 
 def pretty(value: Json) -> str:

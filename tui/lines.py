@@ -15,6 +15,8 @@ Span = tuple[str, str]
 Line = list[Span]
 T = TypeVar("T")
 
+LETTERS = 8
+"""Letters that a cell can hold, marks above and below included; of a longer text no more is looked at."""
 STYLES = ("head", "dim", "strong", "good", "bad", "warn", "busy")
 
 
@@ -36,7 +38,7 @@ def text(said: str, style: str = "") -> Line:
 
 def fit(said: str, width: int, *, is_right: bool = False) -> str:
     """Exactly `width` cells, with an ellipsis where text was cut; no letter of it moves the cursor."""
-    said = one_line(said)
+    said = one_line(said[: LETTERS * max(1, width)])
     length = cell_len(said)
     if length > width:
         return set_cell_size(said, width - 1) + "…" if width > 1 else set_cell_size(said, width)
@@ -75,12 +77,13 @@ def wrap(said: str, width: int, style: str = "", *, indent: str = "") -> list[Li
     lines: list[Line] = []
     room = max(8, width - cell_len(indent))
     for paragraph in said.split("\n"):
-        rest = one_line(paragraph)
-        while cell_len(rest) > room:
-            cut = _cut(rest, room)
-            lines.append([(indent, ""), (rest[:cut].rstrip(), style)])
-            rest = rest[cut:].lstrip()
-        lines.append([(indent, ""), (rest, style)])
+        said, begin = one_line(paragraph), 0
+        while (end := _end(said, begin, room)) < len(said):
+            lines.append([(indent, ""), (said[begin:end].rstrip(), style)])
+            begin = end
+            while begin < len(said) and said[begin] == " ":
+                begin += 1
+        lines.append([(indent, ""), (said[begin:], style)])
     return lines
 
 
@@ -134,11 +137,26 @@ def listed(
     )
 
 
-def _cut(said: str, room: int) -> int:
+def _end(said: str, begin: int, room: int) -> int:
+    """Where the line ends that begins there: at a space where there is one, at the end where the rest has room."""
+    end = begin + len(_fitting(said[begin : begin + LETTERS * room], room))
+    if end == len(said):
+        return end
+    space = said.rfind(" ", begin, end + 1)
+    return space if space - begin > room // 2 else max(begin + 1, end)
+
+
+def _fitting(said: str, room: int) -> str:
+    """As much of it as has room."""
+    if said[: room + 1].isascii():
+        return said[:room]
     cells, cut = 0, 0
     for cut, letter in enumerate(said):  # noqa: B007  # the index behind the last letter that fits
         cells += cell_len(letter)
         if cells > room:
             break
-    space = said.rfind(" ", 0, cut + 1)
-    return space if space > room // 2 else max(1, cut)
+    else:
+        cut = len(said)
+    while cell_len(said[:cut]) > room:  # some letters make the one in front of them wider
+        cut -= 1
+    return said[:cut]

@@ -7,6 +7,7 @@ from rich.cells import cell_len
 
 from tui import words
 from tui.board import Board
+from tui.journal import MOST, compact
 from tui.lines import Column, fit, header, listed, plain, row, widths, wrap
 from tui.panels import agents, costs, runs, tool_calls, waiting
 from tui.panels.runs import runs_source, short, summary
@@ -54,6 +55,33 @@ def test_text_is_wrapped_at_spaces_and_never_lost() -> None:
     assert all(cell_len(line) <= 12 for line in lines)
     assert text.replace(" ", "").replace("\n", "") == "".join(lines).replace(" ", "")
     assert "" in lines
+
+
+def test_signs_of_several_letters_are_counted_as_they_are_drawn() -> None:
+    """A letter can make the one in front of it two cells wide: lines that are too long break the frame."""
+    text = "☎\ufe0f" * 20 + " e\u0301" * 20 + "👩🏽" * 20
+    lines = [plain([line]) for line in wrap(text, 12)]
+    assert max(map(cell_len, lines)) <= 12
+    assert text.replace(" ", "") == "".join(lines).replace(" ", "")
+
+
+def test_a_long_text_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of half a million letters held every screen for minutes; in a column only what is seen counts."""
+    looked = 0
+
+    def counted(said: str) -> int:
+        nonlocal looked
+        looked += len(said)
+        return cell_len(said)
+
+    monkeypatch.setattr("tui.lines.cell_len", counted)
+    text = "世界 and words " * 2_000
+    assert len(wrap(text, 60)) == 500
+    assert looked < 4 * len(text)
+    looked = 0
+    fit(text, 60)
+    assert looked < 1_000
+    assert len(compact({"answer": text})) == MOST
 
 
 def test_a_list_makes_only_the_lines_that_are_asked_for() -> None:
