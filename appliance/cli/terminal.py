@@ -7,7 +7,7 @@ models or files is made harmless first: no control character of theirs reaches t
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import click
 import msgspec
@@ -164,7 +164,17 @@ def paragraphs(text: str, *, indent: int = 2) -> str:
     room = columns() - 2 * indent
     margin = " " * indent
     lines = [textwrap.wrap(line, room, break_on_hyphens=False) or [""] for line in printable(text).split("\n")]
-    return "\n".join(f"{margin}{line}".rstrip() for wrapped in lines for line in wrapped)
+    narrow = [part for wrapped in lines for line in wrapped for part in _folded(line, room)]
+    return "\n".join(f"{margin}{line}".rstrip() for line in narrow)
+
+
+def _folded(line: str, room: int) -> Iterator[str]:
+    """A line in pieces that fit: its characters may take two columns each."""
+    while width(line) > room:
+        kept = max(1, next(at for at in range(len(line), 0, -1) if width(line[:at]) <= room))
+        yield line[:kept]
+        line = line[kept:]
+    yield line
 
 
 def hanging(text: str, *, indent: int) -> str:

@@ -78,12 +78,9 @@ async def _why(af: Af, name: str, *, is_full: bool) -> None:
 
 def why_report(view: "WhyView", *, me: str = "af", is_full: bool = False) -> str:
     """The screen; with `is_full` as long as it is."""
-    from appliance.cli.report import status
-    from appliance.cli.terminal import printable
-    from appliance.cli.units import local_time, microseconds
+    from appliance.cli.terminal import columns, printable, width
 
-    ended = f"  {local_time(microseconds(view.ended_at))}" if view.ended_at else ""
-    head = f"{status(view.status)}  {click.style(printable(view.workflow), bold=True)}  {view.run_id}{ended}"
+    head = _head(view)
     if view.first is None:
         said = view.meaning or "it has not failed"
         return "\n".join([head, "", f"  {printable(said)}", *_next(view, me)])
@@ -98,19 +95,35 @@ def why_report(view: "WhyView", *, me: str = "af", is_full: bool = False) -> str
         ]
         shown = [part for part in parts if part]
         report = ("\n\n" if room.has_gaps else "\n").join("\n".join(part) for part in shown)
-        if report.count("\n") < LINES:
+        if sum(-(-max(1, width(line)) // columns()) for line in report.split("\n")) <= LINES:
             break
     return report
 
 
+def _head(view: "WhyView") -> str:
+    """How the run ended; when, and all of a long name, where there is room."""
+    from appliance.cli.report import status
+    from appliance.cli.terminal import clip, columns, printable, width
+    from appliance.cli.units import local_time, microseconds
+
+    ended = f"  {local_time(microseconds(view.ended_at))}" if view.ended_at else ""
+    room = columns() - width(status(view.status)) - len(view.run_id) - 4
+    ended = ended if width(view.workflow) + len(ended) <= room else ""
+    return (
+        f"{status(view.status)}  {click.style(clip(printable(view.workflow), room), bold=True)}  {view.run_id}{ended}"
+    )
+
+
 def _first(view: "WhyView", room: _Room) -> list[str]:
     """What went wrong first, in words, and what the manual says of it."""
+    from appliance.cli.terminal import printable
+
     first = view.first
     assert first is not None, "the caller has looked"
     what = f"{_subject(first, view)} {KINDS[first.kind]}{_times(first)}"
     where = f"in run {first.run_id}, " if first.run_id != view.run_id else ""
     lines = [
-        f"{click.style('FIRST CAUSE', fg='red', bold=True)}  {click.style(what, bold=True)}",
+        f"{click.style('FIRST CAUSE', fg='red', bold=True)}  {click.style(printable(what), bold=True)}",
         click.style(f"  {where}entry {first.seq} of its journal", dim=True),
         *_wrapped(f"{first.code}: {first.message or 'no reason given'}", most=room.message),
     ]

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from appliance.cli.root import af
+from appliance.cli.terminal import width
 from appliance.cli.why import why_report
 from appliance.config.settings import load_settings
 from appliance.runs.causes import WhyView, manual_of, why_view
@@ -69,6 +70,17 @@ async def test_the_first_cause_is_named_on_one_screen(name: str, tmp_path: Path)
     assert view.next, "there is always something to look at"
     for each in view.next:
         _parse(each.command)
+
+
+async def test_long_names_and_wide_letters_fit_on_the_screen_too(tmp_path: Path) -> None:
+    """A terminal wraps what is too long, and pushes the cause off its top."""
+    view = await _broken(Desk(tmp_path, BREAKS["a replan"]))
+    assert view.first is not None
+    first = msgspec.structs.replace(view.first, message="日本語のとても長いメッセージ" * 40)
+    screen = why_report(msgspec.structs.replace(view, workflow="w" * 64, first=first))
+    assert [] == [line for line in screen.splitlines() if width(line) > SCREEN_COLUMNS]
+    assert len(screen.splitlines()) < SCREEN_LINES
+    assert view.run_id in screen.splitlines()[0]
 
 
 async def test_the_same_again_is_counted_and_something_else_is_not(tmp_path: Path) -> None:
