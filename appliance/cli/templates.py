@@ -81,6 +81,7 @@ def init(af: Af, folder: Path, name: str) -> None:
     if (folder / SCENARIOS).is_file():
         af.terminal.say(f"  test it     {af.me} test {folder}")
     af.terminal.say(f"  run it      {_run_line(af.me, folder, example)}")
+    af.terminal.say(f"  publish it  {af.me} deploy {folder}")
     af.terminal.document({"folder": str(folder), "template": name, "files": files, "example": example})
 
 
