@@ -7,6 +7,7 @@ readers for its old versions stay in the code.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from importlib.resources import files
@@ -138,6 +139,7 @@ def _rehearse(
     copy = _path(connection).with_suffix(".rehearsal")
     driver.remove(copy)
     try:
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))  # it holds what the file holds
         connection.execute("VACUUM INTO ?", (str(copy),))
         rehearsal = open_copy(copy)
         try:

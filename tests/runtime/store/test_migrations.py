@@ -145,6 +145,21 @@ def test_steps_are_read_in_order(tmp_path: Path) -> None:
     assert [FIRST, SECOND] == list(steps(tmp_path))
 
 
+def test_a_rehearsal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It is a whole copy, and stays until the next start where the process is killed."""
+    modes: list[int] = []
+
+    def open_copy(path: Path) -> sqlite3.Connection:
+        modes.append(path.stat().st_mode & 0o777)
+        return sqlite3.connect(path)
+
+    connection = sqlite3.connect(tmp_path / "notes.db")
+    migrate(connection, [FIRST], open_copy)
+    migrate(connection, [FIRST, SECOND], open_copy)
+    connection.close()
+    assert {0o600} == set(modes)
+
+
 def test_a_rehearsal_keeps_the_key(tmp_path: Path) -> None:
     """The copy must not lie beside the encrypted file in the clear."""
     from runtime.store.key import Key
