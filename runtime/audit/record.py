@@ -109,12 +109,12 @@ def spans_of(seqs: Iterable[int]) -> str:
     return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)
 
 
-def seqs_in(spans: str) -> set[int]:
-    """The numbers again. Raises ValueError."""
+def seqs_in(spans: str, most: int) -> set[int]:
+    """The numbers again, up to `most`. Raises ValueError."""
     found: set[int] = set()
     for span in filter(None, spans.split(",")):
         first, _, last = span.partition("-")
-        found.update(range(int(first), int(last or first) + 1))
+        found.update(range(int(first), min(int(last or first), most) + 1))
     return found
 
 
@@ -178,7 +178,7 @@ class Checking:
         elif sha256(detail).hexdigest() != held.data_hash:
             return f"record {seq}: its detail was changed"
         elif held.action == ERASURE:
-            self._erased -= _named_by(detail)
+            self._erased -= _named_by(detail, seq)
         self.tree.append(leaf)
         self.prev = sha256(record).hexdigest()
         return ""
@@ -190,8 +190,9 @@ class Checking:
         return f"record {min(self._erased)}: its detail was taken away, and no line behind it says that it was erased"
 
 
-def _named_by(detail: bytes) -> set[int]:
+def _named_by(detail: bytes, seq: int) -> set[int]:
+    """The records before this one that its detail calls erased."""
     try:
-        return seqs_in(entry_in(detail).marks.get("lines", ""))
+        return seqs_in(entry_in(detail).marks.get("lines", ""), seq)
     except (msgspec.MsgspecError, ValueError):
         return set()
