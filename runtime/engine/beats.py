@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepTree, StartStep
-from runtime.domain.event import EVENTS, Event
+from runtime.domain.command import AwaitSignal, Command, FinishRun, KeepPlan, KeepTree, StartStep
+from runtime.domain.event import EVENTS, Event, StepFailed, StepSucceeded
+from runtime.domain.ids import StepId, step_id
 from runtime.domain.journal import Entry
 
 _FAILED = "f"
@@ -39,7 +40,32 @@ def beats_of(entries: Sequence[Entry]) -> list[Beat]:
 
 
 def counted_along(beats: Sequence[Beat]) -> Mapping[int, tuple[int, ...]]:
-    """Beat → earlier ones whose failures a tree had kept in mind until they made a node above fail, or the run.
+    """Beat → earlier ones whose failures had a share in what was decided on it, beside the event itself."""
+    trees, plans = _kept_by_trees(beats), _done_without(beats)
+    return {number: (*trees[number], *plans[number]) for number in range(len(beats))}
+
+
+def _done_without(beats: Sequence[Beat]) -> Mapping[int, tuple[int, ...]]:
+    """Failures of steps that a model's plan goes on without, where what comes after them is begun."""
+    counted: dict[int, tuple[int, ...]] = {}
+    after: dict[StepId, list[StepId]] = {}
+    failed: dict[StepId, int] = {}
+    for number, beat in enumerate(beats):
+        if isinstance(beat.event, StepFailed):
+            failed[beat.event.step] = number
+        elif isinstance(beat.event, StepSucceeded):
+            failed.pop(beat.event.step, None)
+        for kept in (each for each in beat.commands if isinstance(each, KeepPlan)):
+            ids = {step.name: step_id(step.name, step.visit) for step in kept.plan.steps}
+            after = {ids[step.name]: [ids[name] for name in step.after] for step in kept.plan.steps}
+        begun = [each.step for each in beat.commands if isinstance(each, StartStep)]
+        needed = [before for step in begun for before in after.get(step, ())]
+        counted[number] = tuple(failed[step] for step in needed if step in failed)
+    return counted
+
+
+def _kept_by_trees(beats: Sequence[Beat]) -> Mapping[int, tuple[int, ...]]:
+    """Failures that a tree had kept in mind until they made a node above fail, or the run.
 
     A parallel waits for the others of its children; what makes it fail then is not the last of them alone.
     """

@@ -3,11 +3,12 @@
 import pytest
 from msgspec import UNSET
 
-from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, SetTimer, StartStep, StopStep
+from runtime.domain.command import AwaitSignal, FinishRun, KeepPlan, KeepTree, SetTimer, StartStep, StopStep
 from runtime.domain.event import CancelRequested, ErrorInfo, RunStarted, StepFailed, StepSucceeded, TimerFired
 from runtime.domain.human import Level, Terms
 from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry
+from runtime.domain.plan import Plan, PlanStep
 from runtime.domain.run import RunState, fold
 from runtime.domain.tree import TreeMemory
 from runtime.engine.contrast import differences
@@ -143,6 +144,21 @@ def test_what_a_parallel_counted_together_is_on_the_way_together() -> None:
         )
     )  # fmt: skip
     assert [("x.down", 1), ("y.down", 1)] == codes(cause)
+
+
+def test_what_a_plan_went_on_without_is_on_the_way_of_what_came_after() -> None:
+    """Whichever of the steps before it ended last."""
+    steps = [PlanStep(name="a", agent=AgentId("a"), on_failure="skip"), PlanStep(name="b", agent=AgentId("b"))]
+    last = PlanStep(name="c", agent=AgentId("c"), after=("a", "b"))
+    other = PlanStep(name="d", agent=AgentId("d"), on_failure="skip")
+    cause = cause_of(
+        journal(
+            started(), KeepPlan(plan=Plan(steps=(*steps, last, other))), starts("a"), starts("b"), starts("d"),
+            fails("d", "x.beside"), fails("a", "x.first"), answers("b"), starts("c"), fails("c", "y.last"),
+            ends("y.last"),
+        )
+    )  # fmt: skip
+    assert [("x.first", 1), ("y.last", 1)] == codes(cause)
 
 
 def test_a_node_out_of_time_says_what_it_had_under_way() -> None:
