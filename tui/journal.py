@@ -51,6 +51,8 @@ class RunLog:
         self.run = RunId(run)
         self.entries: list[Entry] = []
         self.state = RunState(run=self.run)
+        self._folded = RunState(run=self.run)
+        """The state that was asked for last."""
 
     def take(self, entry: Entry) -> None:
         """Add the next entry; one that is there already changes nothing. Raises Corrupt at a gap."""
@@ -60,15 +62,19 @@ class RunLog:
 
     def state_at(self, seq: int) -> RunState:
         """The state behind an entry."""
-        return self.state if seq >= self.state.seq else fold(self.run, self.entries[:seq])
+        if seq >= self.state.seq:
+            return self.state
+        if self._folded.seq != seq:
+            self._folded = fold(self.run, self.entries[:seq])
+        return self._folded
 
     def changes_at(self, seq: int) -> list[Change]:
         """What an entry changed, its number and time left out."""
-        return [
-            change
-            for change in changes(_seen(self.state_at(seq - 1)), _seen(self.state_at(seq)))
-            if change.path not in (("seq",), ("at_us",))
-        ]
+        state = fold(self.run, self.entries[: seq - 1])
+        before = _seen(state)
+        apply(state, self.entries[seq - 1])
+        self._folded = state
+        return [each for each in changes(before, _seen(state)) if each.path not in (("seq",), ("at_us",))]
 
 
 def entry_of(envelope: bytes) -> Entry:

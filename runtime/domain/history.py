@@ -55,10 +55,12 @@ def changes(before: Json, after: Json) -> list[Change]:
 def _changes(
     before: Json | msgspec.UnsetType, after: Json | msgspec.UnsetType, path: tuple[str, ...]
 ) -> Iterator[Change]:
+    if before == after:  # most of two states is the same, and this is told at once
+        return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
             yield from _changes(before.get(key, msgspec.UNSET), after.get(key, msgspec.UNSET), (*path, key))
-    elif before != after:
+    else:
         yield Change(path=path, before=before, after=after)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import msgspec
+import pytest
 from rich.cells import cell_len
 
 from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, Replan, StartStep
@@ -10,6 +11,7 @@ from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFail
 from runtime.domain.exec_profile import Used
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, envelope_of, write
+from runtime.domain.run import RunState, fold
 from runtime.domain.tree import TreeMemory
 from tui import shapes
 from tui.journal import RunLog, change_texts, entry_of, told
@@ -91,6 +93,21 @@ def test_the_state_behind_any_entry_and_what_each_changed() -> None:
     assert ("running", "succeeded") == changed["steps.classify.status"]
     assert ("00:00:02.000Z", "00:00:05.000Z") == changed["steps.classify.ended_us"]
     assert "seq" not in changed
+
+
+def test_one_move_of_the_slider_folds_the_journal_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five views show one state; of a run of thousands of steps each fold takes a tenth of a second."""
+    log, folds = _log(), 0
+
+    def counted(run: RunId, entries: Iterable[Entry]) -> RunState:
+        nonlocal folds
+        folds += 1
+        return fold(run, entries)
+
+    monkeypatch.setattr("tui.journal.fold", counted)
+    log.changes_at(5)
+    states = [log.state_at(5) for _ in range(3)]
+    assert (1, fold(log.run, log.entries[:5])) == (folds, states[-1])
 
 
 def test_the_timeline_has_a_bar_for_each_attempt_on_one_axis() -> None:

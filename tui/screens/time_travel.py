@@ -91,7 +91,6 @@ class TimeTravelScreen(ViewScreen):
                 [(" Time travel  ", "strong"), (self.followed.problem or "reading …", "warn")]
             )
             return
-        self._say()
         seq = max(1, self.seq)
         app = self.board_app
         shape = app.shape if app.followed is self.followed else None
@@ -99,6 +98,7 @@ class TimeTravelScreen(ViewScreen):
         self.draw("state", seq, lambda _: steps_source(log.state_at(seq), log.entries[seq - 1].at_us))
         self.draw("plan", (seq, shape is None), lambda w: fixed(plan_lines(shape, log.state_at(seq), w), empty="…"))
         self.draw("entry", seq, lambda w: fixed(entry_lines(log.entries[seq - 1], w)))
+        self._say()
 
     def _say(self) -> None:
         log, seq = self.followed.log, max(1, self.seq)
