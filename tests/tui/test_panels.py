@@ -199,6 +199,16 @@ def test_one_run_in_full() -> None:
     assert "    signal.awaited" not in plain([journal.line(6, 80)])
 
 
+def test_the_answer_of_a_map_stands_in_front_of_its_runs() -> None:
+    """It has up to a thousand of them, and nobody scrolls over all for an answer."""
+    state = fold(_log().run, _log().entries)
+    step = next(iter(state.steps.values()))
+    step.runs = [RunId(f"r-{number}") for number in range(1_000)]
+    lines = plain(step_lines(state, step.step, 76)).splitlines()
+    assert "answer" in lines[:5]
+    assert (["runs of its own", "r-0"], "r-999") == (lines[-1001:-999], lines[-1])
+
+
 def test_the_tools_of_a_step_are_told_with_what_held_them() -> None:
     """Of every attempt: what came of each call, its profile, its sandbox, its time and cost."""
     uses = (

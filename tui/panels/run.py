@@ -75,11 +75,13 @@ def step_lines(state: RunState, step: str, width: int, entries: Sequence[Entry] 
     if found.error is not None:
         retry = "can be tried again" if found.error.retryable else "trying again changes nothing"
         lines += [*wrap(f"{found.error.code}: {found.error.message}", width, "bad"), [(retry, "dim")]]
-    if isinstance(found.runs, list):
-        lines += [[("run of its own ", "dim"), (run, "")] for run in found.runs]
     lines += _part("answer", found.output, width)
     lines += _calls(entries, step)
-    return [*lines, *_part("evidence", found.evidence, width)]
+    lines += _part("evidence", found.evidence, width)
+    if isinstance(found.runs, list):  # behind all else: a map has a thousand
+        lines += [[], [("runs of its own", "head")]]
+        lines += [[(run, "")] for run in found.runs]
+    return lines
 
 
 def _calls(entries: Sequence[Entry], step: str) -> list[Line]:
