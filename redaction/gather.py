@@ -23,6 +23,8 @@ _COLUMN_KEYS = ("columns", "column_names", "columnnames", "headers", "header", "
 _IDENTIFIED = {"Patient": "MEDICAL_RECORD", "Person": "MEDICAL_RECORD", "RelatedPerson": "MEDICAL_RECORD",
                "Practitioner": "HEALTH_ID", "Coverage": "HEALTH_ID", "Encounter": "MEDICAL_RECORD"}  # fmt: skip
 """FHIR R4 resources whose identifiers are people's."""
+_KEY_PARTS = frozenset(("d", "k", "p", "q", "dp", "dq", "qi"))
+"""What of a JSON web key is private (RFC 7518, 6.2.2, 6.3.2, 6.4.1)."""
 _ASSISTANTS = ("tool", "function", "assistant", "system", "developer")
 
 
@@ -156,6 +158,8 @@ def _entities(members: dict[str, Json], parent: str, *, is_within: bool) -> Iter
     `is_within`: whether it is a part of what is known about a person.
     """
     named = {key: keys.entity_of_key(key, parent) for key in members}
+    if "kty" in members:
+        named |= {key: "API_KEY" for key in _KEY_PARTS.intersection(members)}
     label = next((item for key, item in members.items() if key.lower() in keys.HOLDERS and isinstance(item, str)), "")
     is_personal = bool(keys.PERSONAL.intersection(named.values())) or _is_role(parent)
     for key, item in members.items():

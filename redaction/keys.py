@@ -1,6 +1,7 @@
 """What the name of a key, a column or a label says about its values. Pure.
 
-A name is read as words, in any spelling: `patientDOB`, `PATIENT_DOB`, `Patient's date of birth`. The last words decide.
+A name is read as words, in any spelling: `patientDOB`, `PATIENT_DOB`, `Patient's date of birth`. The last words
+decide.
 """
 
 import ipaddress
@@ -15,13 +16,13 @@ from redaction.wording import words
 
 _NAMED_BY: dict[str, str] = {
     "PASSWORD": """password pw passwd passphrase passcode passwort kennwort pwd pass pin pincode userpassword
-        newpassword
+        newpassword storepass keypass
         securityanswer secretanswer otp onetimecode masterpassword motdepasse wifipassword wifikey psk contrasena""",
     "API_KEY": """apikey secretkey clientsecret accesskey accesskeyid privatekeyid secretaccesskey
         privatekey encryptionkey
         signingkey
         secret apisecret appsecret consumersecret sharedsecret webhooksecret secretid sshkey servicekey licensekey
-        appkey
+        appkey secretkeybase
         accountkey storagekey masterkey hmackey signingsecret jwtsecret subscriptionkey""",
     "TOKEN": """authorization proxyauthorization authtoken accesstoken refreshtoken bearertoken idtoken sessiontoken
         cookie
@@ -29,7 +30,8 @@ _NAMED_BY: dict[str, str] = {
         csrftoken
         xsrftoken bottoken usertoken resettoken pat sessioncookie authcookie xcsrftoken authentication xsessiontoken
         oauthtoken devicetoken pushtoken sastoken sig""",
-    "PERSON": """firstname lastname fullname surname givenname familyname middlename maidenname patientname customername
+    "PERSON": """firstname lastname fullname surname givenname familyname middlename maidenname patientname
+        customername
         cardholder cardholdername accountholder accountname nameoncard employeename contactname mothersmaidenname
         nextofkin
         mothermaidenname legalname preferredname nickname fname lname forename vorname nachname prenom nombre apellido
@@ -111,6 +113,7 @@ _OWNERS = tongues.OWNERS | words(
     postal mailing street remote source src peer end author reporter requester assignee holder cardholder
     passenger cust usr pt candidate tenant lead prospect jwt django flask rails laravel signing encryption
     grafana elastic elasticsearch kafka nats minio consul export set setx env arg declare const let var val final
+    string str static char private
     readonly
     """
 )

@@ -14,7 +14,8 @@ _ALONE = {
 """Letters that Unicode does not take apart into a plain one and a mark."""
 
 NAMED_BY: dict[str, str] = {
-    "PASSWORD": """wachtwoord senha parola haslo heslo losenord adgangskode kodeord passord salasana sifre jelszo
+    "PASSWORD": """wachtwoord senha parola haslo heslo losenord adgangskode kodeord passord salasana matkhau sifre
+        jelszo
         lozinka geslo parool slaptazodis parole motdepasse mdp clave clavedeacceso contrasinal
         katasandi sandi sifra пароль 密码 密碼 パスワード 비밀번호 secretword palabraclave losen""",
     "PERSON": """phnm realname fullname nachname familienname rufname geburtsname karteninhaber kontoinhaber vollname
@@ -40,7 +41,7 @@ NAMED_BY: dict[str, str] = {
         narodenia dogumtarihi dogum szuletesidatum szuletes szuldatum datanasterii nasterii
         datumrodenja rodenja datumrojstva rojstva tanggallahir tgllahir sunniaeg gimimodata
         dzimsanasdatums датарождения датанародження ημερομηνιαγεννησης 生年月日 出生日期 생년월일
-        yearofbirth dayofbirth birthyear""",
+        ngaysinh yearofbirth dayofbirth birthyear""",
     "EMAIL": """emailadr adresseelectronique adrelectronique courriel adressecourriel correo correoelectronico
         correoe epost epostadress epostadresse eposta mejl mailadresse emailadresse emailadres
         adresemail adresemailowy postaelettronica indirizzoemail correioeletronico
@@ -78,7 +79,8 @@ NAMED_BY: dict[str, str] = {
         steueridentifikationsnummer identifikationsnummer idnr mynumber permisodeconducir
         permisdeconduire patente fuhrerschein fuehrerscheinnummer prawojazdy 身份证 身份证号 身份证号码
         マイナンバー 주민등록번호 snils снилс паспорт rg cartaodecidadao numeropesel peselnumber curpnumber
-        nationalidentificationnumber citizenid citizenshipnumber nationalnumber residentid natid natno
+        nationalidentificationnumber citizenid citizenshipnumber nationalnumber cccd cmnd socancuoc socancuoccongdan
+        residentid natid natno
         socialinsurance personalid personalidentitynumber personalcode""",
     "PASSPORT": """passnummer paszport numerpaszportu nrpaszportu passaporte pasaporte numeropasaporte passaporto
         numeropassaporto passeport numeropasseport numerodepasseport pasaport pasaportno

@@ -48,7 +48,9 @@ NO_NAMES = words(
     python java javascript docker kubernetes postgresql mysql redis kafka github gitlab slack excel word outlook
     teams azure google amazon apple microsoft oracle salesforce jira apache nginx node react ubuntu debian
     android iphone ipad macbook chrome firefox safari sql json xml yaml csv html css pdf utc gmt usa uk eu mrn
-    dob ssn pt dx rx er icu bp
+    dob ssn pt dx rx er icu bp vertrieb einkauf buchhaltung abteilung kundenservice kundendienst serviceteam servicio
+    departamento equipo ufficio dipartimento servizio équipe équipes serviço dział obsługa afdeling klantenservice
+    avdelning osasto oddelení oddělení ihr ihre das der die kolleginnen kollegen
     """
 )
 """Words, mostly in capitals at the start of a sentence or a label, that are no part of a name."""

@@ -14,7 +14,13 @@ from redaction.wording import words
 
 SCORE = 0.8
 _ONE_TIME = (
-    r"(?:otp|one[ \-]?time (?:code|password|passcode|pin)|passcode|m-?tan|sms-?tan|chip-?tan|photo-?tan|push-?tan|tan"
+    r"(?:otp|has[l]o jednorazowe|jednorazov\xe9 heslo|egyszer haszn\xe1latos k\xf3d|engangskode|itan"
+    r"(?: [0-9]{1,3})?|(?:your|ihr|dein|votre|ton|tu|su|il tuo|seu|uw|jouw|tw\xf3j|va[s\xb9]|v\xe1[s\xb9]|vas"
+    r"|din|ditt|sinun|the \xf6n|az \xf6n|teie|j\xfas\xf8) (?:code|kod|k\xf3d|kode|koodi|codice|c\xf3digo"
+    r"|codigo)|this code|cod(?:ul)? (?:t\xe3u|tau|dvs)|kods|(?:code|kod|k\xf3d|kode|codice|c\xf3digo) (?:for"
+    r"|f\xfcr|pour|para|per|voor|til|f\xf6r|do|pro|za) (?:die |the |la |l')?(?:login|log-?in|sign-?in|anmeldung"
+    r"|connexion|inlog\w{0,6}|acc\w{2,4}|mitid|bankid|logowania|p\xf8ihl\w{1,8})|one[ \-]?time (?:code|password"
+    r"|passcode|pin)|passcode|m-?tan|sms-?tan|chip-?tan|photo-?tan|push-?tan|tan"
     r"|(?:verification|security|confirmation|authentication|authorisation|authorization|login|log-?in|sign-?in"
     r"|access|activation"
     r"|unlock|2fa|mfa|two[ \-]factor|auth|sms|pairing|temporary) (?:code|pin)|code (?:otp|sms)"
@@ -43,7 +49,8 @@ _ONE_TIME = (
     r"|kode (?:verifikasi|otp|keamanan)|ma x\xe1c (?:minh|thuc|nhan))"
 )
 _PIN = (
-    r"(?:pin(?:[ \-]?(?:code|kod|kode|koodi|number|nummer))?|puk|code pin|(?:door|gate|alarm|entry|lock|safe"
+    r"(?:pin(?:[ \-]?(?:code|kod|kode|koodi|number|nummer))?|puk|geheimzahl|(?:safe|lock|vault|locker"
+    r"|padlock) combination|combination|code confidentiel|voicemail pin|code pin|(?:door|gate|alarm|entry|lock|safe"
     r"|garage|keypad|building|lockbox)[ \-]code"
     r"|(?:t\xfcr|tor|alarm|haus|safe|schlie\xdffach)-?code|code (?:d'entr\xe9e|d'acc\xe8s|de la porte"
     r"|de l'alarme|du portail|porte)"
@@ -54,7 +61,8 @@ _JOIN = r"(?:[ :=\-*\"'>(\xa0?]{1,3}(?:[a-z'\xdf-\xff]{1,14}(?:[ .]|:)?)?){0,5}[
 _DIGITS = r"(?:[A-Z]{1,2}-)?(?:[0-9]{3}[ \-][0-9]{3}|[0-9]{4,8})"
 _SAID = re2.compile(
     (
-        rf"(?i)\b(?:{_ONE_TIME}[a-z\xdf-\xff]{{0,7}}(?P<gap>{_JOIN})|{_PIN}(?P<short>(?: (?:is|ist|lautet|est"
+        rf"(?i)\b(?:{_ONE_TIME}[a-z\xdf-\xff]{{0,7}}(?P<gap>{_JOIN})|{_PIN}(?P<short>(?: (?:for|to|of|zum"
+        rf"|f\xfcr|du|de) (?:the |your |my )?[a-z]{{2,16}}(?: [a-z]{{2,16}})?)?(?: (?:is|ist|lautet|est"
         rf"|es|\xe8|\xe9|to|je|\xe4r|er|on|is:))?[ :=#*]{{1,3}}))"
         rf"(?P<v>{_DIGITS})\b"
     ).encode("latin-1"),
@@ -78,6 +86,11 @@ _USED = re2.compile(
         r" ?(?:sign|log|verif|confirm|authent|complete|continu|reset|activat|access|unlock|approv|pair|finish"
         r"|change|anmeld|best|v\xe9rif|confirmer|connect|iniciar|acced|registr)"
     ).encode("latin-1"),
+    options(),
+)
+_CONFIRMED = re2.compile(
+    rb"(?i)\bcode:? (?P<v>[0-9]{4,8})\b[:.,;]? ?[^\n]{0,20}?\b(?:confirm|valid|expire|verif|don't share"
+    rb"|do not share|never share|log ?in|sign ?in|payment)",
     options(),
 )
 _BACKUP = re2.compile(
@@ -143,7 +156,7 @@ class Codes:
             gap = text[match.start(1) : match.end(1)].lower() if match.start(1) >= 0 else ""
             if _OTHER.isdisjoint(gap.replace(":", " ").split()) and _is_code(text, data, start, end):
                 yield Finding(start, end, "PASSWORD", SCORE, "code_said")
-        for start, end in (*_spans(_BEFORE, data), *_spans(_USED, data)):
+        for start, end in (*_spans(_BEFORE, data), *_spans(_USED, data), *_spans(_CONFIRMED, data)):
             if _is_code(text, data, start, end):
                 yield Finding(start, end, "PASSWORD", SCORE, "code_given")
         for first, last in _spans(_BACKUP, data):

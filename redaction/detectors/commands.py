@@ -57,7 +57,32 @@ RULES = (
          r"(?i)\b(?:login|log_in|sign_in|signin|authenticate|networkcredential|usernamepasswordcredentials"
          r"|passwordauthentication"
          r"|basic_?auth|set_basic_auth|httpbasicauth|withbasicauth"
-         r"|setbasicauth)\([\"'][^\"'\n]{1,64}[\"'], ?[\"'](?P<v>[^\"'\n]{6,64})[\"']",
+         r"|setbasicauth|auth)\([\"'][^\"'\n]{1,64}[\"'], ?[\"'](?P<v>[^\"'\n]{6,64})[\"']",
          0.8, _is_mixed),
+    Rule("key_store", "PASSWORD", rf"\b-(?:store|key|src(?:store|key)|dest(?:store|key))pass {_VALUE}", 0.9, chosen),
+    Rule("fed_password", "PASSWORD",
+         rf"\becho (?:-n )?{_VALUE}[\"']? ?\| ?[^\n|]{{0,80}}(?:--password-stdin|--stdin|--passphrase-fd"
+         rf"|cryptsetup|kinit|smbpasswd|-pass stdin|--pass-stdin)",
+         0.9, chosen),
+    Rule("here_password", "PASSWORD", rf"\b(?:vncpasswd|passwd|kinit|cryptsetup)\b[^\n|;]{{0,60}}<<< ?{_VALUE}", 0.9,
+         chosen),
+    Rule("wireless", "PASSWORD", rf"\bwpa_passphrase [^\s]{{1,64}} {_VALUE}", 0.9, chosen),
+    Rule("obscured", "PASSWORD", rf"\brclone obscure {_VALUE}", 0.9, chosen),
+    Rule("echoed", "PASSWORD", r"--pass(?:word|phrase)-command[ =][\"']?echo (?P<v>[^\s\"']{4,128})", 0.9, chosen),
+    Rule("remote_desktop", "PASSWORD",
+         r"(?:^|\s)/p(?:ass|wd)?:(?P<v>[^\s\"'/]{4,128})", 0.8, chosen,
+         ("/u:", "/user:", "rdp", "/v:"), True),
+    Rule("account_of_windows", "PASSWORD", r"(?i)\bnet user [^\s/]{1,64} (?P<v>[^\s/*]{4,128}) /add", 0.9, chosen),
+    Rule("expected", "PASSWORD", r"\bsend(?: --)? [\"'](?P<v>[^\s\"'\\]{4,64})\\[rn]", 0.7, _is_mixed),
+    Rule("constant", "PASSWORD",
+         r"(?i)\b(?:define|setenv|putenv|set|put|setproperty|setdefault|setitem"
+         r"|export)\( ?[\"'][a-z0-9_.\-]{0,40}(?:pass(?:word|wd)?|pwd|secret|token|api_?key)[\"'], ?[\"']"
+         r"(?P<v>[^\"'\n]{4,128})[\"']",
+         0.9, chosen),
+    Rule("router_password", "PASSWORD", rf"(?i)\b(?:ip ftp|ip http client"
+         rf"|sent-username [^\s]{{1,64}}) password{_LEVEL} {_VALUE}", 0.9, chosen),
+    Rule("agent_of_network", "PASSWORD", rf"(?i)\b(?:auth|priv) (?:md5|sha|des|3des|aes)"
+         rf"(?:[ \-]?[0-9]{{1,3}})? {_VALUE}", 0.8, chosen, ("snmp",), True),
+    Rule("agent_of_junos", "PASSWORD", rf"(?i)\bset snmp community {_VALUE}", 0.9, chosen),
     Rule("putty_key", "PRIVATE_KEY", r"(?i)private-lines: ?[0-9]{1,3}\r?\n(?P<v>(?:[A-Za-z0-9+/=]{4,}\r?\n?)+)", 1.0),
 )  # fmt: skip

@@ -24,7 +24,7 @@ _DIALLED = (
     "puh",    "zap ", "nås på", "nåes på", "tag fat i", "emergency", "urgence", "prévenir", "urgenci",
     "emergenza", "yhteys", "iletişim",
     "ulaş", "elérhet", "contatto", "contactar", "contactez", "joindre", "kontak", "liên hệ", "kapcsolat", "στο", "τηλ",
-    "txt", "text me", "call my", "call her", "call his", "call us",
+    "ring til", "ring på", "hp ", "hp:", "txt", "text me", "call my", "call her", "call his", "call us",
     "сотов", "тел", "моб", "звон", "电话", "手机", "電話", "携帯", "전화", "연락",
 )  # fmt: skip
 """Words that are said beside a number that is dialled, in the languages of redaction/tongues.py."""
@@ -160,6 +160,9 @@ RULES = (
          r"(?P<v>[+(]{0,2}[0-9](?:[ ().\-/]{0,2}[0-9]){6,13})\b", 0.7, checks.whole(_phone_like),
          ignores_case=True),
     Rule("phone_bracketed", "PHONE", r"\((?P<v>0[0-9]{8,10}|[2-9][0-9]{8,9})\)", 0.6),
+    Rule("phone_in_brackets", "PHONE",
+         r"\((?P<v>[0-9](?:[ .\-]?[0-9]){6,12})\)", 0.6, checks.whole(_phone_like), _PHONE,
+         True),
     Rule("phone_plain", "PHONE", r"\b(?:0[1-9][0-9]{8,9}|1?[2-9][0-9]{2}[2-9][0-9]{6})\b", 0.6, None,
          ("contact", "call", "ring", "dial", "reach", "tel", "mobile", "phone", "cell", "whatsapp", "sms", "fax"),
          True),

@@ -11,7 +11,9 @@ _BIRTH = (
     "nascida", "geboorte", "fødsel", "født", "födelse", "född", "syntyn", "syntym", "synt.", "urodz", "ur.", "narozen",
     "nar.",
     "naroden", "doğum", "doğdu", "születés", "született", "szül", "născut", "nașter", "rođen", "rojen", "rojstv",
-    "lahir", "sündinud", "gimęs", "dzim", "рожд", "родил", "народж", "γέννησ", "生年月日", "出生", "생년월일",
+    "lahir", "sündinud", "gimęs", "gimė", "gim. ", "dzim", "dzimis", "dzimusi",
+    "sünd.", "ngày sinh", "sinh ngày", "г.р", "г. р",
+    "рожд", "родил", "народж", "γέννησ", "生年月日", "出生", "생년월일",
 )  # fmt: skip
 _MONTH_NAMED = rf"{MONTHS}[a-z\xdf-\xff]{{0,9}}\.?"
 DATE = (

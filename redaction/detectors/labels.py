@@ -34,7 +34,7 @@ _LABEL = re2.compile(
         r"(?P<close>\\?[\"'`\])*]{0,3}(?: \([A-Za-z ]{1,16}\))?)"
         r"(?P<sep>[ \t]{0,24}(?:=>|:=|[:=#])[ \t]{0,3}|[ \t]+(?:is|was|ist|est|es|\xe8|\xe9"
         r"|\xe4r|er|je|jest"
-        r"|lautet|era):? )(?P<open>\*{0,2}[\\]?[\"'`]?)"
+        r"|lautet|era):? )(?P<open>\*{0,2}[\\]?(?:[brfu@]?[\"'`])?)"
     ).encode("latin-1"),
     options(ignores_case=False),
 )
@@ -144,7 +144,7 @@ def _labelled(text: str, data: bytes) -> Iterator[tuple[str, int, int, bool]]:
         if not is_telling:
             continue
         at, start = match.span(4)
-        opening = text[at:start].lstrip("*")
+        opening = text[at:start].lstrip("*brfu@")
         is_compact = text[at - 1] == "=" and text[at - 2 : at - 1] not in (":", " ", "=")
         if opening:
             end = text.find(opening, start, start + _LONGEST)

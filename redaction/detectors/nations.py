@@ -161,6 +161,13 @@ def bulgaria(text: str) -> bool:
     return checks.weighted(number[:9], (2, 4, 8, 5, 10, 9, 7, 3, 6)) % 11 % 10 == int(number[9])
 
 
+def singapore(text: str) -> bool:
+    """NRIC and FIN: weights 2 7 6 5 4 3 2 modulo 11, four more for T and G (ICA)."""
+    value = text.upper()
+    rest = (checks.weighted(value[1:8], (2, 7, 6, 5, 4, 3, 2)) + (4 if value[0] in "TG" else 0)) % 11
+    return value[8] == ("JZIHGFEDCBA" if value[0] in "ST" else "XWUTRQPNMLK")[rest]
+
+
 def ireland(text: str) -> bool:
     """PPS: a letter by modulo 23 (Department of Social Protection); the second letter counts nine times."""
     value = checks.alphanumerics(text)
@@ -197,7 +204,7 @@ RULES = (
     _id("switzerland_ahv", r"\b756[. ]?[0-9]{4}[. ]?[0-9]{4}[. ]?[0-9]{2}\b", switzerland,
         ("ahv", "avs", "oasi"), alone=True),
     _id("austria_svnr", r"\b[1-9][0-9]{3} ?[0-9]{6}\b", austria,
-        ("svnr", "sv-n", "sozialversicherung", "e-card", "versicherungsnummer")),
+        ("svnr", "sv-nummer", "sv-nr", "sozialversicherung", "e-card", "versicherungsnummer")),
     _id("germany_rvnr", r"\b[0-9]{2} ?[0-9]{6} ?[a-z] ?[0-9]{3}\b", None,
         ("rentenversicherung", "sozialversicherung", "rvnr", "sv-nummer", "versicherungsnummer")),
     _id("germany_id_card", r"\b[cfghjklmnprtvwxyz0-9]{9}[0-9]?\b", lambda text: any(map(str.isdigit, text)),
@@ -235,7 +242,8 @@ RULES = (
     _id("russia_snils", r"\b[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}\b", None, ("снилс", "snils", "cнилc"), alone=True),
     _id("russia_inn", r"\b[0-9]{12}\b|\b[0-9]{10}\b", None, ("инн", "inn:")),
     _id("greece_amka", _ELEVEN, None, ("αμκα", "amka", "aμka")),
-    _id("ireland_pps", r"\b[0-9]{7}[a-w][a-iw]?\b", ireland, ("pps",)),
+    _id("singapore_nric", r"\b[stfg][0-9]{7}[a-z]\b", singapore, ("nric", "fin ", "ic no", "singapore"), alone=True),
+    _id("ireland_pps", r"\b[0-9]{7}[a-w][a-iw]?\b", ireland, ("pps", "ppsn")),
     _id("indonesia_nik", r"\b[0-9]{16}\b", None, ("nik", "ktp", "kependudukan")),
     _id("uk_nino_labelled", r"\b[a-z]{2}(?:[ -]?[0-9]{2}){3}[ -]?[a-z]\b", None,
         ("national insurance", "nino", "ni number", "ni no", "ni:", "n.i.")),

@@ -38,7 +38,7 @@ _CLOSING = (
     r"|y)mla|sevgiler|\xfcdv\xf6zlettel|tisztelettel"
     r"|cu (?:stim[a\xe3]|respect)|lijep pozdrav|s po[s\xb9]tovanjem|lep pozdrav|lugupidamisega|pagarbiai"
     r"|ar ciec?nu|hormat saya|salam|tr\xe2n trong"
-    r"|yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) regards),?[ \t]{0,3}(?:\r?\n[ \t]{0,4}){1,3}"
+    r"|yours (?:sincerely|faithfully|truly)|(?:kind|best|warm) regards)[,:]?[ \t]{0,3}(?:\r?\n[ \t]{0,4}){1,3}"
 )
 _TITLED = (
     r"\b(?i:hr|hra|fru|fr\xf6ken|fr\xf8ken|rouva|pan[i\xed]|pan|pa\xf1stwo|mudr|judr|phdr|mgr|ing|dipl\.-ing"
@@ -49,7 +49,8 @@ _TITLED = (
     r"|ponia|ponas|kundze|kungs|kyria|kyrios)\b\.?[ \xa0]"
 )
 _TOLD = (
-    r"\b(?i:my name is|name's|this is|i am|i'm|calls? me|called me|speaking with|spoke (?:with|to)|on behalf of"
+    r"\b(?i:my name is|name's|this is|i am|i'm|it's|soy|sou o|sou a|sono|jestem|ich bin|je suis|ik ben"
+    r"|jag \xe4r|jeg er|olen|jsem|calls? me|called me|speaking with|spoke (?:with|to)|on behalf of"
     r"|signed by|written by|mein name ist|je m'appelle|me llamo|mi chiamo|nazywam si[e\xea]|jag heter"
     r"|jeg hedder|jeg heter|mijn naam is|meu nome \xe9|nimeni on|adim|jmenuji se|pani?"
     r"|zov[e\xe8]m se|ime mi je|numele meu este|nama saya|named|name of|patient|pt|client|customer"
@@ -91,7 +92,7 @@ _AFTER = re2.compile(
     (
         rf"(?P<v>{_NAMED})(?:'s (?:wife|husband|son|daughter|mother|father|boss|doctor|partner|claim|account|card|file"
         r"|record|manager|assistant|brother|sister|parents|address|birthday|insurance|chart)\b"
-        r"|,? \(?(?:born|aged?|dob|DOB|n\xe9e?|geb\.)\b"
+        r"|,? \(?(?:born|aged?|dob|DOB|n\xe9e?|geb\.)(?:[^A-Za-z\xc0-\xff]|$)"
         r"| (?:lives|resides|lived|was admitted|was discharged|has signed|was born|is married)\b)"
     ).encode("latin-1"),
     options(),
@@ -159,7 +160,7 @@ _SINGLE_OK = words(
     dott.ssa avv
     doña don dra srta senhora senhor sayın sn mlle mademoiselle maître doamna domnul dna dl gospod gospa shri smt
     adv bapak ibu
-    puan encik härra proua ponia ponas
+    puan encik härra proua ponia ponas gospođa gospodin gospođo
     """
 )
 """Words behind which one word alone is a name; behind others it takes two."""

@@ -21,6 +21,7 @@ from redaction.scripts import (
     NO_NAMES,
     PARTICLES,
     UNSPACED,
+    is_known_name,
     is_name,
     phrases,
     plain,
@@ -43,6 +44,9 @@ _GAP = re.compile(
     r"(?=\S))?[ \t\u3000]{0,30}[\"'「『*(（]{0,2}"
 )
 _PASSWORD = re.compile(r"[!-~]{4,64}")
+_SAID_PASSWORD = re.compile(
+    rf"(?:(?:{_LETTER}){{1,16}} ){{1,3}}(?=[!-~]{{0,63}}\d)(?=[!-~]{{0,63}}[A-Za-z])(?P<v>[!-~]{{6,64}})"
+)
 _NUMBER = re.compile(
     r"(?:[^\W\d_]{1,5}[ \-]?)?\d[\dA-Za-z]{0,24}(?:[\-./][\dA-Za-z]{1,12}){0,6}(?: \d{2,6}(?![\d年년]))*"
 )
@@ -94,10 +98,25 @@ _NOT_HONOURED = frozenset(
     ]
 )
 _LONGEST_NAME = 6
+_MARK = r"[\u0900-\u0963\u0980-\u0dff\u0e00-\u0e4e\u0591-\u05c7\u064b-\u065f]"
+_ABROAD = rf"(?:[^\W\d_A-Za-z\xc0-\u024f]|{_MARK})"
 _NAME = (
     rf"(?P<v>[{_HAN}]{{2,5}}(?:[ \u3000][{_HAN}]{{1,4}})?|[가-힣]{{2,4}}"
-    rf"|(?:{_LETTER}){{2,14}}(?: (?:{_LETTER}){{2,14}}){{1,3}})"
+    rf"|{_ABROAD}{{2,14}}(?: {_ABROAD}{{2,14}}){{1,3}})"
 )
+_BEFORE_HANGUL = re.compile(
+    r"(?i)\b(?:name|person|owner|contact|customer|client|patient|user|author|by|call|dear|hi|hello|it's|for|to"
+    r"|from|seat \w{1,4})\W{1,4}$"
+)
+"""What stands before a Korean name among Latin letters; most words of three syllables begin as some name does."""
+_ISLAND = re.compile(rf"(?:^|[\x20-\x7e\n\r\t]){_NAME}(?=$|[\x20-\x7e\n\r\t])")
+"""Letters of another script within text in Latin ones."""
+_SIGNED = re.compile(
+    r"(?i:с уважением|с наилучшими пожеланиями|всего доброго|спасибо|з повагою|дякую|поздрави|с уважение|с поштовањем"
+    r"|срдачно|με εκτίμηση|φιλικά|ευχαριστώ)[,!.]?[ \t]{0,3}(?:\r?\n[ \t]{0,4}){1,3}(?P<v>[^\W\d_a-z])"
+)
+_LATIN_RATIO = 0.5
+_CUE_CHARS = 20
 _BEFORE_MAIL = re.compile(rf"(?:^|[^\w ]| ){_NAME}$")
 _MAIL = re.compile(r"\"? ?<[A-Za-z0-9._%+\-]{1,64}@")
 _LONGEST_BEFORE_MAIL = 40
@@ -106,7 +125,8 @@ _STANDING = tuple(
     for pattern in (
         rf"\b(?:CN|FN)[=:]\"?{_NAME}(?=[\n\r;:,\"]|$)",
         rf"(?:[\]>]|\d\d:\d\d) ?{_NAME}(?=: )",
-        rf"\b(?:[Ss]hip to|[Bb]ill to|To|From|Cc|An|Von|De|À|Para|Da|Attn\.?)[:：] ?\n?[ \t]{{0,8}}{_NAME}(?=[\n\r]|$)",
+        rf"\b(?:[Ss]hip to|[Bb]ill to|To|From|Cc|An|Von|De|À|Para|Da|Attn\.?)[:：] ?\n?[ \t]{{0,8}}{_NAME}"
+        rf"(?=[\n\r]|$)",
         rf"[,，،、][ \t]{{0,3}}\r?\n[ \t]{{0,3}}{_NAME}[ \t]{{0,3}}$",
         rf"(?:此致|敬具|敬上|谨启|以上|草々)[ \t。]{{0,3}}\r?\n[ \t]{{0,3}}{_NAME}[ \t]{{0,3}}(?=[\n\r]|$)",
     )
@@ -187,6 +207,8 @@ def _form_end(entity: str, text: str, start: int, *, is_marked: bool) -> int:
         case "PASSWORD":
             found = _PASSWORD.match(text, start)
             value = found.group().rstrip(".,;:)\"'") if found else ""
+            if not value and (said := _SAID_PASSWORD.match(text, start)):
+                return said.end()
             is_password = len(value) >= 4 and chosen(value) and (is_marked or any(map(str.isdigit, value)))
             return start + len(value) if is_password else start
         case "API_KEY" | "TOKEN":
@@ -270,7 +292,7 @@ def _titled(text: str, at: int) -> Iterator[Finding]:
 
 
 def _honoured(text: str) -> Iterator[Finding]:
-    """Names by what is written behind them, and in places where names stand."""
+    """Names by what is written behind them."""
     for match in _HONOURED.finditer(text):
         start, end = match.span("v")
         name = text[start:end]
@@ -284,15 +306,31 @@ def _honoured(text: str) -> Iterator[Finding]:
             is_person = begin < end
         if is_person:
             yield Finding(begin, end, "PERSON", SCORE, "honoured_name")
+    yield from _standing(text)
+
+
+def _standing(text: str) -> Iterator[Finding]:
+    """Names in the places of names, and among letters of another script."""
     for pattern in _STANDING:
         for match in pattern.finditer(text):
             if is_name(match["v"]):
-                yield Finding(*match.span("v"), "PERSON", SCORE, "standing_name")
+                yield Finding(match.start("v"), match.end("v"), "PERSON", SCORE, "standing_name")
+    for match in _SIGNED.finditer(text):
+        start = match.start("v")
+        end = name_end(text, start)
+        if end > start:
+            yield Finding(start, end, "PERSON", SCORE, "signed_name")
+    if sum(map(str.isascii, text)) > _LATIN_RATIO * len(text):
+        for match in _ISLAND.finditer(text):
+            before = text[max(0, match.start("v") - _CUE_CHARS) : match.start("v")]
+            is_told = not "가" <= match["v"][0] <= "힣" or _BEFORE_HANGUL.search(before)
+            if is_told and is_known_name(match["v"]):
+                yield Finding(match.start("v"), match.end("v"), "PERSON", SCORE, "name_among_latin")
     for mail in _MAIL.finditer(text):
         first = max(0, mail.start() - _LONGEST_BEFORE_MAIL)
-        before = _BEFORE_MAIL.search(text[first : mail.start()])
-        if before and is_name(before["v"]):
-            yield Finding(first + before.start("v"), mail.start(), "PERSON", SCORE, "name_before_mail")
+        named = _BEFORE_MAIL.search(text[first : mail.start()])
+        if named and is_name(named["v"]):
+            yield Finding(first + named.start("v"), mail.start(), "PERSON", SCORE, "name_named_mail")
 
 
 def _surname_start(name: str, start: int, honour: str) -> int:

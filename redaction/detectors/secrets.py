@@ -32,6 +32,7 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
     ("shopify", "TOKEN", r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b"),
     ("square", "TOKEN", r"\b(?:sq0(?:atp|csp|idp)-[A-Za-z0-9_\-]{22,43}|EAAA[A-Za-z0-9_\-]{60})"),
     ("telegram", "TOKEN", r"(?:\b|bot)(?P<v>[0-9]{8,10}:AA[A-Za-z0-9_\-]{32,33})\b"),
+    ("heroku", "TOKEN", r"\bHRKU-[A-Za-z0-9_\-]{36,80}"),
     (
         "bitcoin_key",
         "PRIVATE_KEY",
@@ -84,6 +85,13 @@ _PREFIXES: tuple[tuple[str, str, str], ...] = (
         r"(?:ation)?(?:_?token)?"
         r"|verif(?:y|ication)(?:_?token)?|activation(?:_?(?:code|key|token))?|ticket|otp|t|k)="
         r"(?P<v>[A-Za-z0-9%+/_\-.~]{16,1000}={0,2})",
+    ),
+    (
+        "hooked",
+        "TOKEN",
+        r"(?i)://[^\s/\"'<>]{3,100}/(?:[a-z0-9_\-]{1,40}/){0,3}(?:hooks?|webhooks?(?:-test)?|catch"
+        r"|trigger/[a-z0-9_\-]{1,40}/with/key)/"
+        r"(?P<v>[A-Za-z0-9/_\-]{12,200})",
     ),
     (
         "linked",
@@ -193,6 +201,7 @@ def _strong(text: str) -> int:
 
 
 _WRITTEN = 0.7
+_DRAWN_PART = 7
 _VOWELS = frozenset("aeiouy")
 _CAMEL = re2.compile(r"[A-Z][a-z]{2,}|^[a-z]{3,}")
 _CODE = ("${", "$(", "{{", "%(", "os.", "self.", "process.", "env.", "env[", "getenv")
@@ -244,6 +253,13 @@ def _dense(text: str) -> int:
     return len(text) if _cased(text) and len(set(marks)) > 4 and len(marks) < len(text) / 2 and not is_code else 0
 
 
+def _hooked(text: str) -> int:
+    """The end of the address of a webhook, in which a part is drawn: digits and letters in one."""
+    parts = text.replace("-", "/").replace("_", "/").split("/")
+    mixed = [part for part in parts if any(map(str.isdigit, part)) and any(map(str.isalpha, part)) and len(part) > 3]
+    return len(text) if sum(map(len, mixed)) >= _DRAWN_PART else 0
+
+
 def _very_strong(text: str) -> int:
     """Letters of both cases, digits and a mark: what only passwords look like."""
     plain = text.rstrip(".,;:!?)")
@@ -254,10 +270,17 @@ def _very_strong(text: str) -> int:
     return chosen(text) and len(text.rstrip(".,;:)")) if all(kinds) and marks and not (is_address or is_named) else 0
 
 
-_CHECKED = {"by_words": _drawn_behind_words, "signed_url": _long_signature, "bitcoin_key": _cased, "linked": _cased}
+_CHECKED = {
+    "by_words": _drawn_behind_words,
+    "signed_url": _long_signature,
+    "bitcoin_key": _cased,
+    "linked": _cased,
+    "hooked": _hooked,
+}
 _PASSWORDS = (
     r"(?:password|passwd|passphrase|passcode|pwd|\bpw|kennwort|passwort|mot de passe|contrase[\xf1n]a|senha|parola"
     r"|haslo|heslo|wachtwoord|l\xf6senord|adgangskode|kodeord|passord|salasana|sifre|jelsz[\xf3o]|lozinka|geslo"
+    r"|parool|slaptazodis|mat khau|parole"
     r"|\bclave(?: de (?:acceso|red|seguridad)| wifi)?|kata sandi|palavra-passe|palavra passe|\bmdp|pass[ \-]phrase"
     r"|parola d'ordine|(?:wlan|wi-?fi|netzwerk)[ \-](?:schl\xfcssel|key|code)|(?:cl\xe9|chiave) (?:wi-?fi|wpa"
     r"|r\xe9seau))"
@@ -285,7 +308,8 @@ RULES = (
          ignores_case=True),
     Rule("connection_password", "CONNECTION_STRING", r"\b(?:password|pwd) ?= ?(?P<v>[^\s;\"']{3,100});", 0.9, None,
          ("server", "data source", "host", "user id", "uid", "database", "initial catalog"), True, ignores_case=True),
-    Rule("authorization", "TOKEN", r"\b(?:basic|bearer|negotiate|digest|token|apikey) (?P<v>[A-Za-z0-9+/=_\-.~]{8,})",
+    Rule("authorization", "TOKEN", r"\b(?:basic|bearer|negotiate|digest|token|apikey|ssws|genie\x6bey|splunk"
+         r"|key) (?:token=)?(?P<v>[A-Za-z0-9+/=_\-.~]{8,})",
          0.9, lambda text: len(text) if any(char.isdigit() for char in text) or text.endswith("=") else 0,
          ("authorization", "auth", "header", "bearer"), True, ignores_case=True),
     Rule("password", "PASSWORD",
@@ -341,6 +365,10 @@ RULES = (
          r"\b(?:creds?|credentials?|zugangsdaten|identifiants?|credenciales|credenziali|login)(?: (?:are|is))?"
          r"(?::| -)? ?"
          r"[A-Za-z0-9._@\-]{2,40}(?: ?/ ?| : )(?P<v>[^\s\"'<>,;]{6,64})", 0.7, _mixed, ignores_case=True),
+    Rule("known_login", "PASSWORD",
+         r"(?:^|[ :(])(?:root|admin|administrator|sa|postgres|oracle|pi|guest|gast|user|test)(?: ?/ ?)"
+         r"(?P<v>[^\s\"'<>,;/]{6,64})(?:[ ,;.)]|$)",
+         0.7, _mixed),
     Rule("base85", "API_KEY",
          r"(?i)\b(?:secret|key|token|passw(?:or)?d|base85|ascii85|a85|z85)[a-z_\-]{0,16}"
          r"(?: ?\([a-z0-9 ]{1,16}\))? ?[:=] ?[\"'`]?"

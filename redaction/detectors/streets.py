@@ -222,6 +222,10 @@ _SHORT = words("str. bd. bv. pr. per. tr. u. gg. alto eje")
 _TOLD_BEFORE = ("adres", "addr", "locui", "domicil", "mieszka", "sediu", "morada", "endere", "direcci", "reside")
 
 
+_MEASURE = re2.compile(rb" ?(?:[kcm]?m|ha|kg|%|min|Uhr|Stunden|Tage|GB|MB)\b", options())
+"""What makes of a number a measure, and of `Weg 12 km` no address."""
+
+
 class Streets:
     """Addresses. A Detector."""
 
@@ -240,7 +244,7 @@ class Streets:
                     text[start:end]
                 ):
                     stop = _tail(text, data, end)
-                    if stop == end and _is_abbreviation(text, start, end):
+                    if stop == end and (_is_abbreviation(text, start, end) or _MEASURE.match(data, end)):
                         continue
                     yield Finding(start, stop, "ADDRESS", SCORE, "street")
                     before = text[max(0, start - _BEFORE) : start]

@@ -56,7 +56,9 @@ ABROAD = words_of(
 """Words that other languages than English begin sentences, labels and nouns with."""
 HEADINGS = words_of(
     """
-    grade band scale balancer cluster pipeline ingress lorem ipsum dolor hello world foo bar baz qux starter incident
+    kolleginnen kollegen kollege ranking grade band scale balancer cluster pipeline ingress
+    lorem ipsum dolor hello world foo bar baz qux
+    starter incident
     complainant callback discharge commenced wellington sauce
     """
 )
@@ -93,5 +95,7 @@ EPONYM = re2.compile(
     r"|rover|medal|prize)\b"
 )
 """What a thing or an idea is that is called after somebody."""
-VERSIONED = re2.compile(r"^ v?[0-9]{1,2}\.[0-9]")
-"""A version behind a name: `Julia 1.10`."""
+VERSIONED = re2.compile(
+    r"^ (?:v?[0-9]{1,2}\.[0-9]|[0-9]{1,4}(?:[.,][0-9]{1,2})? ?(?:[mµ]?g|mcg|ml|IE|I\.E\.|IU|mmol)\b)"
+)
+"""A version or a dose behind a name: `Julia 1.10`, `Burana 600 mg`."""

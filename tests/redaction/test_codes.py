@@ -4,6 +4,7 @@ import pytest
 
 from redaction.presets import PRESETS
 from redaction.redactor import Redactor
+from redaction.segments import redact_payload
 
 KEY = b"a key for tests, 32 bytes long.."
 PHRASE = "zebra amber tunnel velvet orchard magnet ladder pencil harbor wisdom copper lantern"
@@ -59,6 +60,27 @@ HIDDEN = [
     ("clave de acceso: tsubame88", "tsubame88"),
     ("Lösenordet är tsubame88", "tsubame88"),
     ("Şifreniz tsubame88", "tsubame88"),
+    ("Ihr Code für die Anmeldung: 204417", "204417"),
+    ("Váš kód je 204417", "204417"),
+    ("Twoje hasło jednorazowe: 204417", "204417"),
+    ("iTAN 12: 204417", "204417"),
+    ("Code 204417: confirm your payment", "204417"),
+    ("the safe combination is 4417", "4417"),
+    ("Geheimzahl: 4417", "4417"),
+    ("pin code for the bike shed is 4417", "4417"),
+    ("parool: tsubame-88", "tsubame-88"),
+    ("mật khẩu: tsubame-88", "tsubame-88"),
+    ("use root/tsubame88 for now", "tsubame88"),
+    ("Authorization: SSWS 00oouDbtpiWwIJFeJENozCPqTkWSHzpjMLhtiE4c8b", "00oouDbtpiWwIJFeJENozCPqTkWSHzpjMLhtiE4c8b"),
+    ("https://chat.example/hooks/ijdm6u7z7xpaulxypolonvawkw", "ijdm6u7z7xpaulxypolonvawkw"),
+    ("https://n8n.example/webhook/9caf0be5-501b-d94c-6076-49f6f1a5a529", "9caf0be5-501b-d94c-6076-49f6f1a5a529"),
+    ("keytool -storepass Tsubame88 -list", "Tsubame88"),
+    ("echo -n Tsubame88 | docker login --password-stdin", "Tsubame88"),
+    ("net user bob Tsubame88 /add", "Tsubame88"),
+    ("define('DB_PASSWORD', 'Tsubame88');", "Tsubame88"),
+    ('private static final String SECRET = "dX2d39MaWW1P0G";', "dX2d39MaWW1P0G"),
+    ("app.secret_key = b'd1IkWi521z1sWq'", "d1IkWi521z1sWq"),
+    ("snmp-server user u g v3 auth sha Tsubame88 priv aes 128 x", "Tsubame88"),
     ("key (base85): A$!}`JEn8Q|34pK!MMKFCtlMN^Vw@(Oq;bp8fh=+", "A$!}`JEn8Q|34pK!MMKFCtlMN^Vw@(Oq;bp8fh=+"),
 ]
 HARMLESS = [
@@ -85,6 +107,10 @@ HARMLESS = [
     "https://x.example/join/the-annual-developer-conference",
     "https://x.example/video?t=120",
     "invitations/list/all",
+    "https://docs.example/webhooks/getting-started-2024",
+    "fail/retry2 and admin/users2/list",
+    "combination of 3000 parts",
+    "your code review of 3000 lines",
 ]
 
 
@@ -99,3 +125,10 @@ def test_what_opens_something_is_found(text: str, hidden: str) -> None:
 def test_what_opens_nothing_stays(text: str) -> None:
     """Most short numbers, and most words about codes, are harmless."""
     assert text == Redactor(PRESETS["default"].patterns_only(), KEY).redact(text).text
+
+
+def test_the_private_part_of_a_key_in_json_is_found() -> None:
+    """RFC 7517: its name is one letter, and what it is stands in `kty` beside it."""
+    key = "SWM4a9IUCvTmmUXhjMq2TE8B72ycapsNVtpSYPrL66V"
+    redacted = redact_payload(Redactor(PRESETS["default"].patterns_only(), KEY), {"kty": "oct", "k": key})
+    assert key not in str(redacted.payload)

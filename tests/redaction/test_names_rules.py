@@ -56,6 +56,7 @@ def test_a_name_is_cut_to_what_it_is(text: str, said: str, name: str) -> None:
         ("a bottle of Jack Daniel's please", "Jack Daniel"),
         ("build with Julia 1.10 now", "Julia"),
         ("the Bill of materials is", "Bill"),
+        ("took Burana 600 mg then", "Burana"),
     ],
 )
 def test_what_names_nobody_is_left_alone(text: str, said: str) -> None:

@@ -51,6 +51,18 @@ HIDDEN: list[tuple[str, Json, str]] = [
     ("korean address", "사무실은 대전광역시 유성구 대학로 99 (궁동)입니다", "유성구 대학로 99"),
     ("arabic address", "إلى شارع الجامعة، حي السلام، جدة 21442.", "شارع الجامعة، حي السلام، جدة 21442"),
     ("indian address", "पता: मकान नं. 7, सेक्टर 9, गाज़ियाबाद 201010", "सेक्टर 9"),
+    ("name among latin", 'alt="欧阳婷" src="/u.png"', "欧阳婷"),
+    ("japanese name among latin", "call 三浦拓 back", "三浦拓"),
+    ("hebrew name among latin", "person=נועה פרידמן\ntel=1", "נועה פרידמן"),
+    ("korean customer", "한지우 고객님, 예약되었습니다", "한지우"),
+    ("russian end of a letter", "С уважением,\nВарвара Терентьева", "Варвара Терентьева"),
+    (
+        "ukrainian address",
+        "не прийшла на адресу вул. Саксаганського, 44, кв. 12, Київ, 01033",
+        "Саксаганського, 44, кв. 12",
+    ),
+    ("russian birth", "Пациент 13.11.1942 г.р.", "13.11.1942"),
+    ("password of something", "пароль от вайфая tsubame88", "tsubame88"),
     ("russian label", "Отчество: Павловна\nТел.: 916 123-45-67", "916 123-45-67"),
 ]
 HARMLESS: list[Json] = [
@@ -69,6 +81,8 @@ HARMLESS: list[Json] = [
     "价格:1299元,数量:3",
     "Дата отгрузки: 04.03.2025, заказ 88213",
     "κωδικός προϊόντος 204417",
+    "the button 送信 is broken",
+    "shows 注文番号 instead of 商品名",
 ]
 
 
