@@ -1,5 +1,6 @@
 """The triggers of a definition: what starts runs of it by itself."""
 
+import re
 from collections import Counter
 
 from appliance.loading.keys import method, template
@@ -29,7 +30,23 @@ from runtime.errors import Invalid
 _SOME_DAY_US = 1_767_225_600_000_000
 _SECRET = matching(r"(secret://)?[a-z0-9][a-z0-9._-]{0,63}", "the name of a stored secret, such as github-hook")
 _wait = either(duration, boolean, lambda node: isinstance(node.value, bool) or node.value in ("yes", "no"))
-_path = matching(r"/[A-Za-z0-9._~/-]*", "a path such as /chat, of letters, digits and - . _ ~ /")
+_REACHABLE = r"(/[A-Za-z0-9._~-]+)+"
+_path = matching(_REACHABLE, "a path such as /chat, of letters, digits and - . _ ~ with one / before each part")
+_ENDPOINT = record(
+    "http_endpoint", {"path": matching(r"/\S*", "a path such as /chat"), "method": method, "wait": _wait}
+)
+
+
+def _endpoint(node: Node, place: Place) -> Json:
+    """Of older definitions, which earlier versions kept, some have a path that no request can have, or none."""
+    found = _ENDPOINT(node, place)
+    if isinstance(found, dict):
+        path = str(found.get("path", "/"))
+        if not re.fullmatch(_REACHABLE, path) or found.get("method") == "HEAD":
+            message = f"no request reaches {found.get('method', 'POST')} {path}"
+            hint = "give it a path of letters, digits and - . _ ~ such as /chat, and GET, POST, PUT, PATCH or DELETE"
+            place.warn("key.not_active", message, node, hint)
+    return found
 
 
 def _inactive(shape: Shape, instead: str) -> Shape:
@@ -89,7 +106,7 @@ def _subject(node: Node, place: Place) -> Json:
 
 
 _HOW: dict[str, Shape] = {
-    "http_endpoint": record("http_endpoint", {"path": _path, "method": method, "wait": _wait}, required=("path",)),
+    "http_endpoint": _endpoint,
     "webhook": record(
         "webhook",
         {

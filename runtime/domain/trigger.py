@@ -22,8 +22,8 @@ Via = Literal["schedule", "request", "file", "message", "mail", "hand"]
 class HttpEndpoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request with an API key."""
 
-    path: str
-    """Below `/hooks/WORKFLOW`."""
+    path: str = "/"
+    """Below `/hooks/WORKFLOW`, where there is nothing: only older definitions have none of their own."""
     method: str = "POST"
     wait: str | bool = True
     """How long the request waits for the run's end; true: a minute, false: not at all."""

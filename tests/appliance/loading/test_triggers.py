@@ -88,3 +88,17 @@ def test_a_definition_as_it_is_kept_has_the_same_triggers() -> None:
     kept = loader.from_document(encode(workflow.document), "")
     assert triggers_of(workflow.document) == triggers_of(kept.document)
     assert workflow == kept
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["{}", "{path: '/chat/{id}'}", "{path: /chat/}", "{path: /a//b}", "{path: /h, method: HEAD}"]
+)
+def test_an_endpoint_that_no_request_reaches_loads_with_a_warning(endpoint: str) -> None:
+    """Earlier versions kept such definitions, and runs are pinned to them."""
+    triggers = f"triggers:\n  - http_endpoint: {endpoint}\n"
+    assert [("key.not_active", "warning")] == [
+        (each.code, each.severity) for each in problems(triggers) if "triggers" in each.path
+    ]
+    workflow = loader.load_bytes(f"{HEAD}{AGENT}{triggers}".encode())
+    again = loader.from_document(encode(workflow.document), "")
+    assert (workflow.hash, 1) == (again.hash, len(triggers_of(again.document)))
