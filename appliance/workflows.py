@@ -236,23 +236,24 @@ class WorkflowCatalogue:
 
         One that cannot be read is left out, and the log says why as often as that changes.
         """
+        hashes = await self._names_published()
         for line in await self.list():
             if line.source == "template":
                 continue
             try:
-                yield line.name, await self._seen(line)
+                yield line.name, await self._seen(line, hashes)
                 self._unreadable.pop(line.name, None)
             except AgentFlowError as error:
                 if self._unreadable.get(line.name) != str(error):
                     log.warning("workflow %s cannot be read: %s", line.name, error)
                 self._unreadable[line.name] = str(error)
 
-    async def _seen(self, line: WorkflowLine) -> Workflow:
+    async def _seen(self, line: WorkflowLine, hashes: Mapping[str, DefinitionHash]) -> Workflow:
         if line.source == "developed":
             return await self.pinned(self._developed[line.name])
         if line.folder is not None:
             return self._current(line.folder)
-        return await self.pinned((await self._names_published())[line.name])
+        return await self.pinned(hashes[line.name])
 
     async def _load(self, folder: Path) -> Workflow:
         return await self.keep(self._current(folder))

@@ -7,7 +7,6 @@ restarts, and what was asked for (workflow and input) stands in the run's first 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -53,9 +52,12 @@ class Submissions:
         *,
         with_estimate: bool = False,
         traceparent: str = "",
+        is_ours: bool = False,
     ) -> Submitted:
         """Start a run, or find the one that the key stands for. The run is durable when this returns.
 
+        `is_ours`: the key was made here, of what the run is for; a definition that was replaced in between may make
+        another input of that.
         Raises HttpError 422 when the key stands for another request, Conflict while the first request with the
         key is still on its way to the disk.
         """
@@ -71,18 +73,14 @@ class Submissions:
             )
         self._in_flight.add(scoped)
         try:
-            return await self._submit_once(workflow, input, scoped, begin)
+            known = await self._appliance.store.run_by_key(scoped)
+            if known is None:
+                return Submitted(await begin(scoped), is_replay=False)
+            if not is_ours:
+                await self._expect_same(known, workflow, input)
+            return Submitted(known, is_replay=True)
         finally:
             self._in_flight.discard(scoped)
-
-    async def _submit_once(
-        self, workflow: Workflow, input: Json, key: str, begin: Callable[[str], Awaitable[RunId]]
-    ) -> Submitted:
-        known = await self._appliance.store.run_by_key(key)
-        if known is not None:
-            await self._expect_same(known, workflow, input)
-            return Submitted(known, is_replay=True)
-        return Submitted(await begin(key), is_replay=False)
 
     async def _begin(
         self,

@@ -20,11 +20,11 @@ from appliance.runs.tasks import waits_of
 from appliance.telemetry.metrics import Metrics
 from appliance.telemetry.projection import RunMetrics
 from appliance.telemetry.tail import Tail
-from appliance.triggers.desk import Active, Fire, Triggers
+from appliance.triggers.desk import Acting, Active, Triggers
 from appliance.triggers.watching import Watcher
 from appliance.uplink.view import figures
 from runtime.domain.audit import AuditEntry
-from runtime.errors import AgentFlowError
+from runtime.errors import AgentFlowError, Refused
 
 if TYPE_CHECKING:
     from appliance.wiring import Appliance
@@ -59,6 +59,7 @@ class Service:
         self.tail = Tail(RunMetrics(self.metrics).project)
         self.submissions = Submissions(appliance)
         self.triggers = Triggers(appliance, self.submissions, self._watch)
+        self.metrics.triggers.read = self.triggers.counts
         self.anchoring = Anchoring(appliance)
         self.mcp = McpFront(self)
 
@@ -98,15 +99,26 @@ class Service:
         entry = self._logins.refused(now_us) if caller is None else None
         if caller is not None:
             entry = self._logins.accepted(caller.actor, caller.tenant, now_us)
+        self._tell_soon(entry)
+
+    async def note_unsigned(self, each: Active, refusal: AgentFlowError) -> None:
+        """Have the audit log, and the metrics, tell of a request that a webhook refused."""
+        self.triggers.count(each, "refused")
+        entry = self._logins.unsigned(str(each), refusal.code, self.appliance.clock.now_us())
+        self._tell_soon(entry)
+        if entry is not None and not isinstance(refusal, Refused):  # no fault of the sender's: there is no secret
+            await self.triggers.failed(each, refusal)
+
+    def _tell_soon(self, entry: AuditEntry | None) -> None:
         if entry is not None and self.has_started:
             telling = asyncio.create_task(self._tell(entry))
             self._telling.add(telling)
             telling.add_done_callback(self._telling.discard)
 
-    async def _watch(self, each: Active, fire: Fire) -> None:
+    async def _watch(self, acting: Acting) -> None:
         appliance = self.appliance
         watcher = Watcher(appliance.store, appliance.bus_desk.bus, appliance.clock, appliance.settings.folders)
-        await watcher.watch(each, fire)
+        await watcher.watch(acting)
 
     @property
     def _key_folder(self) -> Path:

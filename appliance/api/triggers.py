@@ -1,8 +1,9 @@
 """Triggers over HTTP: which there are, firing, pausing and resuming them, and the requests that they take."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Annotated, Literal, ParamSpec, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -11,7 +12,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Meta
 
-from appliance.api.bodies import ApiRequest, read_bytes, read_json
+from appliance.api.bodies import THREAD_FROM_BYTES, ApiRequest, read_bytes, read_json
 from appliance.api.gate import key_required
 from appliance.api.idempotency import KEY_PATTERN, Submitted, key_of
 from appliance.api.operations import Header, describes
@@ -21,14 +22,17 @@ from appliance.api.service import Service
 from appliance.auth.callers import Caller
 from appliance.runs.views import RunView
 from appliance.triggers.desk import Active, TriggerList, TriggerView
-from appliance.triggers.signatures import signed_by
+from appliance.triggers.signatures import check, not_signed, said_by
 from runtime.domain.canonical import Json, parse
 from runtime.domain.ids import DEFAULT_TENANT
 from runtime.domain.secret import SCHEME, Reference
 from runtime.domain.trigger import HttpEndpoint, Webhook
-from runtime.errors import Invalid
+from runtime.errors import AgentFlowError, Invalid
 
 METHODS: list[Literal["GET", "POST", "PUT", "PATCH", "DELETE"]] = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+P = ParamSpec("P")
+R = TypeVar("R")
+_HIDDEN = ("token", "key", "signature", "secret", "password", "auth")
 _SHOWN = frozenset({"user-agent", "content-type", "traceparent"})
 """Request headers that a template of the input may read, beside those that begin with `x-`; never a key."""
 
@@ -148,23 +152,19 @@ async def take_request(
 ) -> Response[Json]:
     """As the definition of the workflow says: with an API key, or signed by whoever sends it."""
     each = service.triggers.asked(workflow, f"/{str(path).strip('/')}", request.method)
-    content = await read_bytes(request)
-    body = _read(request.headers.get("content-type", ""), content)
-    data: dict[str, Json] = {"body": body, "query": _query(request), "headers": _shown(request.headers)}
     if isinstance(each.trigger.how, Webhook):
-        return await _signed(each, each.trigger.how, data, content, request, service)
+        return await _signed(each, each.trigger.how, request, service)
     assert isinstance(each.trigger.how, HttpEndpoint), "the other one that takes requests"
-    return await _with_key(each, each.trigger.how, data, request, service)
+    return await _with_key(each, each.trigger.how, request, service)
 
 
-async def _with_key(
-    each: Active, how: HttpEndpoint, data: dict[str, Json], request: ApiRequest, service: Service
-) -> Response[Json]:
+async def _with_key(each: Active, how: HttpEndpoint, request: ApiRequest, service: Service) -> Response[Json]:
     caller: Caller | None = request.user
     if caller is None:
         raise key_required()
     key = key_of(request.headers.get("idempotency-key"))
-    submitted = await service.triggers.submit(each, data, key, caller)
+    data = await _data(request, await read_bytes(request))
+    submitted = await service.triggers.submit(each, data, key, caller, is_ours=False)
     if how.wait_s:
         await wait_for(service, submitted.run, how.wait_s)
     view = await show(service, submitted.run)
@@ -172,22 +172,41 @@ async def _with_key(
     return Response(msgspec.to_builtins(view), status_code=status, headers=_headers(submitted))
 
 
-async def _signed(
-    each: Active, how: Webhook, data: dict[str, Json], content: bytes, request: ApiRequest, service: Service
-) -> Response[Json]:
-    appliance, body = service.appliance, data["body"]
-    secret = await appliance.secrets.reveal(DEFAULT_TENANT, Reference(how.secret.removeprefix(SCHEME)))
-    now_s = appliance.clock.now_us() / 1e6
+async def _signed(each: Active, how: Webhook, request: ApiRequest, service: Service) -> Response[Json]:
+    content = await read_bytes(request)
     headers = {name.lower(): value for name, value in request.headers.items()}
-    signed = signed_by(how.signature, secret, headers=headers, content=content, body=body, now_s=now_s)
+    try:
+        secret = await service.appliance.secrets.reveal(DEFAULT_TENANT, Reference(how.secret.removeprefix(SCHEME)))
+        now_s = service.appliance.clock.now_us() / 1e6
+        await _aside(len(content), check, how.signature, secret, headers=headers, content=content, now_s=now_s)
+    except AgentFlowError as refusal:
+        await service.note_unsigned(each, refusal)
+        raise not_signed(how.signature) from None
+    data = await _data(request, content)
+    body = data["body"]
+    said = said_by(how.signature, headers=headers, content=content, body=body)
     if how.signature == "slack" and isinstance(body, dict) and body.get("type") == "url_verification":
         return Response({"challenge": body.get("challenge")}, status_code=HTTPStatus.OK)
-    if how.events and signed.event not in how.events:
-        return Response({"status": "ignored", "event": signed.event}, status_code=HTTPStatus.OK)
-    key = f"trigger/{'/'.join(each.place)}/{signed.id}"
-    submitted = await service.triggers.submit(each, data, key, Caller(f"trigger:{each.trigger.name}"))
+    if how.events and said.event not in how.events:
+        return Response({"status": "ignored", "event": said.event}, status_code=HTTPStatus.OK)
+    submitted = await service.triggers.submit(
+        each, data, f"trigger/{each}/{said.id}", Caller(f"trigger:{each.trigger.name}")
+    )
     view = await show(service, submitted.run)
     return Response(msgspec.to_builtins(view), status_code=HTTPStatus.ACCEPTED, headers=_headers(submitted))
+
+
+async def _data(request: ApiRequest, content: bytes) -> dict[str, Json]:
+    """What a template may read of a request. Raises HttpError 400 and 415."""
+    body = await _aside(len(content), _read, request.headers.get("content-type", ""), content)
+    return {"body": body, "query": _query(request), "headers": _shown(request.headers)}
+
+
+async def _aside(size_bytes: int, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Work on the bytes of a body, in a thread where they would hold up everybody else."""
+    if size_bytes <= THREAD_FROM_BYTES:
+        return work(*args, **kwargs)
+    return await asyncio.to_thread(work, *args, **kwargs)
 
 
 def _headers(submitted: Submitted) -> dict[str, str]:
@@ -228,6 +247,6 @@ def _shown(headers: Mapping[str, str]) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, value in headers.items():
         lower = name.lower()
-        if lower in _SHOWN or (lower.startswith("x-") and not lower.endswith(("-token", "-key", "-signature"))):
+        if lower in _SHOWN or (lower.startswith("x-") and not any(word in lower for word in _HIDDEN)):
             found[lower.replace("-", "_")] = value
     return found

@@ -1,4 +1,5 @@
-"""Which uses of API keys the audit log tells of: a key's first in an hour, and refusals, at most one in ten seconds."""
+"""Which requests the audit log tells of: a key's first in an hour, and refusals of keys and of webhooks' signatures, at
+most one of each in ten seconds."""
 
 from runtime.domain.audit import AuditEntry
 from runtime.domain.egress import Sender
@@ -13,8 +14,7 @@ class Logins:
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], int] = {}
-        self._refused_us = -PAUSE_US
-        self._refusals = 0
+        self._keys, self._webhooks = _Refusals(), _Refusals()
 
     def accepted(self, actor: str, tenant: TenantId, now_us: int) -> AuditEntry | None:
         """A request with a good key; None where that was told of within the hour."""
@@ -26,8 +26,30 @@ class Logins:
 
     def refused(self, now_us: int) -> AuditEntry | None:
         """A request whose key is none; the line counts those since the last one, so that guessing fills no disk."""
-        self._refusals += 1
-        if now_us - self._refused_us < PAUSE_US:
+        requests = self._keys.told(now_us)
+        if not requests:
             return None
-        self._refused_us, refusals, self._refusals = now_us, self._refusals, 0
-        return AuditEntry(event="login.refused", outcome="auth.key_required", found={"requests": refusals})
+        return AuditEntry(event="login.refused", outcome="auth.key_required", found={"requests": requests})
+
+    def unsigned(self, trigger: str, code: str, now_us: int) -> AuditEntry | None:
+        """A request to a webhook that was refused; counted likewise."""
+        requests = self._webhooks.told(now_us)
+        if not requests:
+            return None
+        return AuditEntry(event="webhook.refused", subject=trigger, outcome=code, found={"requests": requests})
+
+
+class _Refusals:
+    """Of one kind: how many were not told of yet."""
+
+    def __init__(self) -> None:
+        self._told_us = -PAUSE_US
+        self._count = 0
+
+    def told(self, now_us: int) -> int:
+        """One more; how many to tell of now, 0 where that is to wait."""
+        self._count += 1
+        if now_us - self._told_us < PAUSE_US:
+            return 0
+        self._told_us, count, self._count = now_us, self._count, 0
+        return count

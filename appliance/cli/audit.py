@@ -95,7 +95,7 @@ def verify_audit(af: Af, *, anchor: Path | None, vkey: str | None, tenant: str |
     return af.run(_verify(af, anchor=anchor, vkey=vkey, tenant=tenant))
 
 
-_REFUSED = ("egress.refused", "tool.refused", "login.refused")
+_REFUSED = ("egress.refused", "tool.refused", "login.refused", "webhook.refused")
 
 
 async def _list(af: Af, *, events: tuple[str, ...], named: str, tenant: str, limit: int) -> None:

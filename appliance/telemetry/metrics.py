@@ -55,6 +55,8 @@ class Metrics:
         self._registry.register(self.egress)
         self.threats = ThreatCounts()
         self._registry.register(self.threats)
+        self.triggers = TriggerCounts()
+        self._registry.register(self.triggers)
         self.uplink = UplinkFigures()
         self._registry.register(self.uplink)
         self.bus = BusCounts()
@@ -108,6 +110,24 @@ class ThreatCounts(Collector):
         )
         for kind, count in self.read().items():
             family.add_metric([kind], count)
+        yield family
+
+
+class TriggerCounts(Collector):
+    """What triggers have acted on, as they count it themselves."""
+
+    def __init__(self) -> None:
+        self.read: Callable[[], Mapping[tuple[str, str, str, str], int]] = dict
+        """How much by (workflow, trigger, kind, outcome); of those alone that act."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """One counter, read when it is asked for."""
+        labels = ["workflow", "trigger", "kind", "outcome"]
+        family = CounterMetricFamily(
+            "agentflow_triggered", "What triggers have acted on since the start, by what came of it.", labels=labels
+        )
+        for label_values, count in self.read().items():
+            family.add_metric(label_values, count)
         yield family
 
 

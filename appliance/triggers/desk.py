@@ -7,8 +7,10 @@ message or a request that comes again after a crash finds its run.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN_US = 5_000_000
 """How often is looked for workflows whose files have changed."""
+TRY_AGAIN_US = 10_000_000
+"""Until what could not be done, as when the disk is full, is tried again."""
 HOOKS = "/hooks"
 
 log = logging.getLogger(__name__)
@@ -71,24 +75,50 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
         """What it is known by."""
         return self.workflow, self.trigger.name
 
+    def __str__(self) -> str:
+        return "/".join(self.place)
+
 
 Fire = Callable[[dict[str, Json], str], Awaitable[RunId]]
 """Start a run for what has happened, under a key. Raises what keeps it from that."""
-Watch = Callable[[Active, Fire], Awaitable[None]]
-"""Acts on a trigger for as long as it is not cancelled."""
+Fail = Callable[[AgentFlowError], Awaitable[None]]
+"""Have it be known that something starts no run."""
+
+
+class Acting(msgspec.Struct, frozen=True):
+    """A trigger at work."""
+
+    each: Active
+    fire: Fire
+    fail: Fail
+
+
+Outcome = Literal["started", "failed", "refused"]
+"""What came of something that a trigger acted on."""
+Watch = Callable[[Acting], Awaitable[None]]
+"""Acts on a trigger for as long as it is not cancelled; raises what keeps it from that for now."""
 
 
 class Triggers:
     """Those of one appliance that serves."""
 
-    def __init__(self, appliance: "Appliance", submissions: "Submissions", watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        appliance: "Appliance",
+        submissions: "Submissions",
+        watch: Watch | None = None,
+        *,
+        try_again_us: int = TRY_AGAIN_US,
+    ) -> None:
         """`watch`: acts on the kinds that are not requests; None: they are only looked at, and steered."""
         self._appliance, self._submissions, self._watch = appliance, submissions, watch
+        self._try_again_us = try_again_us
         self._active: dict[tuple[str, str], Active] = {}
         self._paused: frozenset[tuple[str, str]] = frozenset()
         self._watching: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
+        self._counts: Counter[tuple[str, str, str, str]] = Counter()
 
     async def start(self) -> None:
         """Act from now on."""
@@ -121,6 +151,9 @@ class Triggers:
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
             self._active, self._paused = active, paused
+            for counted in [*self._counts]:
+                if counted[:2] not in active:
+                    del self._counts[counted]
             for place, each in active.items():
                 if self._watch is not None and not _takes(each.trigger) and place not in {*paused, *self._watching}:
                     acting = self._act(each, self._watch)
@@ -154,48 +187,77 @@ class Triggers:
         return await self._submissions.submit(found, given, caller, key)
 
     def asked(self, workflow: str, path: str, method: str) -> Active:
-        """The trigger that takes a request. Raises NotFound, and Unavailable for one that is paused."""
+        """The trigger that takes a request. Raises NotFound."""
         for each in self._active.values():
             if each.workflow == workflow and (path, method) == _takes(each.trigger):
-                if each.place in self._paused:
-                    raise Unavailable("trigger.stopped", f"{'/'.join(each.place)} is paused; try again later")
                 return each
         raise NotFound("trigger.unknown", f"nothing here takes {method} {HOOKS}/{workflow}{path}")
 
-    async def submit(self, each: Active, data: dict[str, Json], key: str | None, caller: Caller) -> "Submitted":
-        """Start a run for what has happened, and remember what came of it. Raises what starting raises."""
-        states, clock = self._states, self._appliance.clock
+    async def submit(
+        self, each: Active, data: dict[str, Json], key: str | None, caller: Caller, *, is_ours: bool = True
+    ) -> "Submitted":
+        """Start a run for what has happened, and remember what came of it. Raises what starting raises.
+
+        `is_ours`: the key was made here, and not by who asks. Raises Unavailable for a trigger that is paused.
+        """
+        if each.place in self._paused:
+            raise Unavailable("trigger.stopped", f"{each} is paused; try again later")
         try:
             given = input_of(each.trigger, data)
             workflow = await self._appliance.workflows.find(each.workflow)
-            submitted = await self._submissions.submit(workflow, given, caller, key)
+            submitted = await self._submissions.submit(workflow, given, caller, key, is_ours=is_ours)
         except AgentFlowError as error:
-            await states.failed(*each.place, at_us=clock.now_us(), error=f"{error.code}: {error.message}")
+            await self.failed(each, error)
             raise
         if not submitted.is_replay:
-            await states.fired(*each.place, at_us=clock.now_us(), run=submitted.run)
+            self.count(each, "started")
+        if not submitted.is_replay or isinstance(each.trigger.how, Schedule):  # a crash may have lost which run it was
+            await self._states.fired(*each.place, at_us=self._appliance.clock.now_us(), run=submitted.run)
         return submitted
+
+    async def failed(self, each: Active, error: AgentFlowError) -> None:
+        """Remember what starts no run, where there is room for that."""
+        self.count(each, "failed")
+        with suppress(AgentFlowError):
+            at_us = self._appliance.clock.now_us()
+            await self._states.failed(*each.place, at_us=at_us, error=f"{error.code}: {error.message}")
+
+    def count(self, each: Active, outcome: Outcome) -> None:
+        """One thing more that it has acted on."""
+        self._counts[each.workflow, each.trigger.name, each.trigger.kind, outcome] += 1
+
+    def counts(self) -> Mapping[tuple[str, str, str, str], int]:
+        """What triggers have acted on since the start, by workflow, trigger, kind and outcome."""
+        return self._counts
 
     @property
     def _states(self) -> "TriggerStates":
         return self._appliance.store.triggers
 
     async def _act(self, each: Active, watch: Watch) -> None:
-        caller = Caller(f"trigger:{each.trigger.name}")
+        """Act until cancelled, and go on when what kept it from that may be mended."""
+        caller, clock, told = Caller(f"trigger:{each.trigger.name}"), self._appliance.clock, ""
 
         async def fire(data: dict[str, Json], key: str) -> RunId:
-            scoped = f"trigger/{'/'.join(each.place)}/{key}"
-            return (await self.submit(each, data, scoped, caller)).run
+            return (await self.submit(each, data, f"trigger/{each}/{key}", caller)).run
 
-        try:
-            await watch(each, fire)
-        except AgentFlowError as error:
-            log.error("trigger %s cannot act: %s", "/".join(each.place), error)
-            await self._states.failed(
-                *each.place, at_us=self._appliance.clock.now_us(), error=f"{error.code}: {error.message}"
-            )
-        except Exception:  # a mistake of ours must not end in silence
-            log.exception("trigger %s ended", "/".join(each.place))
+        async def fail(error: AgentFlowError) -> None:
+            log.error("trigger %s: %s", each, error)
+            await self.failed(each, error)
+
+        while True:
+            try:
+                await watch(Acting(each, fire, fail))
+                return
+            except AgentFlowError as error:
+                problem = error
+            except Exception as error:  # a mistake of ours must not end in silence
+                log.exception("trigger %s broke off", each)
+                problem = Unavailable("trigger.broken", f"it broke off ({type(error).__name__}); the log says where")
+            if problem.message != told:
+                told = problem.message
+                await fail(problem)
+            await clock.sleep_until(clock.now_us() + self._try_again_us)
 
     async def _declared(self) -> list[Active]:
         return [

@@ -3,7 +3,9 @@
 import email
 import email.policy
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage, MIMEPart
 from fnmatch import fnmatch
 from hashlib import file_digest, sha256
@@ -18,8 +20,12 @@ from runtime.errors import Invalid, NotFound, Unavailable
 MOST_TEXT_BYTES = 256 * 1024
 """Of a file, or a mail's text, that stands in the run's input."""
 MOST_MAIL_BYTES = 25 * 2**20
+MOST_NAME_BYTES = 255
+"""Of a name in a folder: what Linux's file systems have."""
 TAKEN = "taken"
 """Folder in a drop folder for what has a run."""
+
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Stamp = tuple[int, int]
 """Time of change in nanoseconds, and size."""
@@ -48,91 +54,142 @@ def folder_of(folders: Mapping[str, str], name: str) -> Path:
 
 
 def stamps(folder: Path, pattern: str) -> dict[str, Stamp]:
-    """The files of a folder, not of those in it, by name; without what is hidden or still being brought."""
+    """The files of a folder, not of those in it, by name; without what is hidden or still being brought.
+
+    Raises Unavailable where the folder cannot be read.
+    """
     found: dict[str, Stamp] = {}
-    with os.scandir(folder) as entries:
+    with _reading("trigger.folder", folder), os.scandir(folder) as entries:
         for each in entries:
             if each.name.startswith(".") or each.name.endswith(("~", ".part", ".tmp", ".crdownload", ".filepart")):
                 continue
-            if fnmatch(each.name, pattern) and each.is_file(follow_symlinks=False):
-                stat = each.stat(follow_symlinks=False)
-                found[each.name] = (stat.st_mtime_ns, stat.st_size)
+            with suppress(FileNotFoundError):  # whoever brought it has taken it away
+                if fnmatch(each.name, pattern) and each.is_file(follow_symlinks=False):
+                    stat = each.stat(follow_symlinks=False)
+                    found[each.name] = (stat.st_mtime_ns, stat.st_size)
     return found
 
 
-def dropped(folder: Path, name: str, stamp: Stamp, drop: FileDrop) -> Found:
-    """A file that has come. Raises Unavailable where it cannot be read."""
-    path = folder / name
-    try:
-        with open(path, "rb", opener=_no_link) as file:
-            head = file.read(MOST_TEXT_BYTES + 1)
-            file.seek(0)
-            digest = file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Unavailable("trigger.file", f"{path} cannot be read: {error.strerror}") from None
-    key = sha256(f"{name}\0{stamp[0]}\0{digest}".encode()).hexdigest()
-    place = path if drop.after == "keep" else folder / TAKEN / _taken_name(name, key)
-    told: Json = {"name": name, "path": str(place), "size_bytes": stamp[1], "sha256": digest, "text": _text(head)}
-    return Found(path, key, {"file": told})
+def dropped(folder: Path, name: str, stamp: Stamp, drop: FileDrop) -> Found | None:
+    """A file that has come; None for one that is written, or taken away, meanwhile.
+
+    Raises Unavailable where it cannot be read, Invalid where no run could name it.
+    """
+    path, shown = folder / name, _clean(name)
+    if drop.after == "keep" and shown != name:
+        raise Invalid("trigger.file", f"the name of {_clean(str(path))} is no UTF-8; rename it, or say after: move")
+    with _reading("trigger.file", path), suppress(FileNotFoundError), open(path, "rb", opener=_no_link) as file:
+        head = file.read(MOST_TEXT_BYTES + 1)
+        file.seek(0)
+        digest = file_digest(file, "sha256").hexdigest()
+        stat = os.fstat(file.fileno())
+        if (stat.st_mtime_ns, stat.st_size) == stamp:
+            key = sha256(f"{name}\0{stamp[0]}\0{digest}".encode(errors="surrogateescape")).hexdigest()
+            place = path if drop.after == "keep" else folder / TAKEN / _taken_name(shown, key)
+            told: Json = {
+                "name": shown,
+                "path": str(place),
+                "size_bytes": stamp[1],
+                "sha256": digest,
+                "text": _text(head),
+            }
+            return Found(path, key, {"file": told})
+    return None
 
 
 def link_taken(found: Found) -> None:
     """Have a file stand where its run looks for it, before there is a run; the first place is there still.
 
+    What stands there already has the same name, time of change and content, for these are its key.
     Raises Unavailable where the file system has no links.
     """
     place = _place(found)
     try:
         place.parent.mkdir(mode=0o700, exist_ok=True)
-        if not (place.exists() and place.samefile(found.path)):
+        with suppress(FileExistsError):
             os.link(found.path, place)
     except OSError as error:
+        shown = _clean(str(found.path))
         raise Unavailable(
-            "trigger.file", f"{found.path} cannot be moved to {place.parent}: {error.strerror}; or say after: keep"
+            "trigger.file", f"{shown} cannot be moved to {place.parent}: {error.strerror}; or say after: keep"
         ) from None
 
 
+def unlink_taken(found: Found) -> None:
+    """Undo `link_taken` for a file that has no run."""
+    place = _place(found)
+    with suppress(OSError):
+        if place.samefile(found.path):
+            place.unlink()
+
+
 def unlink_first(found: Found) -> None:
-    """Take a file away from where it was dropped: it has its run."""
-    found.path.unlink(missing_ok=True)
+    """Take a file away from where it was dropped: it has its run. Raises Unavailable where that cannot be."""
+    with _reading("trigger.file", found.path, "taken away"), suppress(FileNotFoundError):
+        found.path.unlink()
 
 
 def mails(folder: Path) -> list[Path]:
-    """The new mails of a Maildir, the oldest first. https://cr.yp.to/proto/maildir.html"""
+    """The new mails of a Maildir, the oldest first. https://cr.yp.to/proto/maildir.html
+
+    Raises Unavailable where it cannot be read.
+    """
     new = folder / "new"
     if not new.is_dir():
         return []
-    return sorted(path for path in new.iterdir() if not path.name.startswith(".") and path.is_file())
+    with _reading("trigger.folder", new):
+        return sorted(path for path in new.iterdir() if not path.name.startswith(".") and path.is_file())
 
 
-def mail(path: Path) -> Found:
-    """A mail, read. Raises Invalid for one that is too large, Unavailable where it cannot be read."""
+def mail(path: Path) -> Found | None:
+    """A mail, read; None for one that somebody else took. Raises Invalid for one that is too large or that no reader
+    of mails makes sense of, Unavailable where it cannot be read."""
+    with _reading("trigger.mail", path):
+        try:
+            if path.stat().st_size > MOST_MAIL_BYTES:
+                raise Invalid("trigger.mail", f"{_clean(str(path))} has more than {MOST_MAIL_BYTES // 2**20} MiB")
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return None
     try:
-        if path.stat().st_size > MOST_MAIL_BYTES:
-            raise Invalid("trigger.mail", f"{path} has more than {MOST_MAIL_BYTES // 2**20} MiB")
-        content = path.read_bytes()
-    except OSError as error:
-        raise Unavailable("trigger.mail", f"{path} cannot be read: {error.strerror}") from None
+        told = _told(content)
+    except Exception as error:  # the standard library's reader of mails raises whatever it happens upon
+        message = f"{_clean(str(path))} is no mail that can be read ({type(error).__name__})"
+        raise Invalid("trigger.mail", message) from None
+    return Found(path, sha256(os.fsencode(path.name) + b"\0" + content).hexdigest(), {"mail": told})
+
+
+def keep_mail(found: Found) -> None:
+    """Move a mail to `cur`, seen: it has its run. Raises Unavailable where that cannot be."""
+    cur = found.path.parent.parent / "cur"
+    with _reading("trigger.mail", found.path, "moved to cur"), suppress(FileNotFoundError):
+        cur.mkdir(mode=0o700, exist_ok=True)
+        found.path.rename(cur / f"{found.path.name.partition(':')[0]}:2,S")
+
+
+def _told(content: bytes) -> Json:
     parsed = email.message_from_bytes(content, policy=email.policy.default)
     assert isinstance(parsed, EmailMessage), "the policy makes these"
     body = parsed.get_body(("plain", "html"))
-    told: Json = {
+    text = _content(body).encode(errors="replace") if body is not None else b""
+    return {
         "from": _header(parsed, "from"),
         "to": _header(parsed, "to"),
         "subject": _header(parsed, "subject"),
         "date": _header(parsed, "date"),
         "id": _header(parsed, "message-id"),
-        "text": _content(body)[:MOST_TEXT_BYTES] if body is not None else "",
-        "attachments": [part.get_filename() or "" for part in parsed.iter_attachments()],
+        "text": text[:MOST_TEXT_BYTES].decode(errors="ignore"),
+        "attachments": [_file_name(part) for part in parsed.iter_attachments()] if parsed.is_multipart() else [],
     }
-    return Found(path, sha256(path.name.encode() + b"\0" + content).hexdigest(), {"mail": told})
 
 
-def keep_mail(found: Found) -> None:
-    """Move a mail to `cur`, seen: it has its run."""
-    cur = found.path.parent.parent / "cur"
-    cur.mkdir(mode=0o700, exist_ok=True)
-    found.path.rename(cur / f"{found.path.name.partition(':')[0]}:2,S")
+@contextmanager
+def _reading(code: str, path: Path, done: str = "read") -> Iterator[None]:
+    """What a file system says, as Unavailable."""
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(code, f"{_clean(str(path))} cannot be {done}: {error.strerror}") from None
 
 
 def _place(found: Found) -> Path:
@@ -142,8 +199,13 @@ def _place(found: Found) -> Path:
 
 
 def _taken_name(name: str, key: str) -> str:
-    path = Path(name)
-    return f"{path.stem}-{key[:8]}{path.suffix}"
+    end = f"-{key[:16]}{Path(name).suffix.encode()[:32].decode(errors='ignore')}"
+    return Path(name).stem.encode()[: MOST_NAME_BYTES - len(end.encode())].decode(errors="ignore") + end
+
+
+def _clean(text: str) -> str:
+    """Without what is no character: file names and mails hold any bytes, JSON does not."""
+    return _NO_CHARACTER.sub("\ufffd", text)
 
 
 def _no_link(path: str, flags: int) -> int:
@@ -161,9 +223,13 @@ def _text(head: bytes) -> str | None:
 
 def _header(message: EmailMessage, name: str) -> str:
     try:
-        return str(message.get(name, ""))
+        return _clean(str(message.get(name, "")))
     except (ValueError, LookupError, AttributeError):  # what the standard library's parser raises for mangled ones
         return ""
+
+
+def _file_name(part: MIMEPart) -> str:
+    return _clean(part.get_filename() or "")
 
 
 def _content(part: MIMEPart) -> str:

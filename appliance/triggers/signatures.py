@@ -33,14 +33,20 @@ class Signed(msgspec.Struct, frozen=True):
     """What happened; empty where it is not said."""
 
 
-def signed_by(
-    signature: Signature, secret: str, *, headers: Mapping[str, str], content: bytes, body: Json, now_s: float
-) -> Signed:
-    """Check a request. `headers`: by lower-case name. `body`: `content`, read. Raises Refused, and never says why not
-    in more than that: whoever has no secret learns nothing."""
-    is_good = _CHECKS[signature](secret, headers, content, now_s)
-    if not is_good:
-        raise Refused("trigger.signature", f"the request is not signed by {signature} with this webhook's secret")
+def check(signature: Signature, secret: str, *, headers: Mapping[str, str], content: bytes, now_s: float) -> None:
+    """Whether a request comes from who has the secret. `headers`: by lower-case name. Raises Refused, and never says
+    why not in more than that: whoever has no secret learns nothing."""
+    if not _CHECKS[signature](secret, headers, content, now_s):
+        raise not_signed(signature)
+
+
+def not_signed(signature: Signature) -> Refused:
+    """What whoever has no secret is told."""
+    return Refused("trigger.signature", f"the request is not signed by {signature} with this webhook's secret")
+
+
+def said_by(signature: Signature, *, headers: Mapping[str, str], content: bytes, body: Json) -> Signed:
+    """What the sender says of a request that is its own. `body`: `content`, read."""
     fields = body if isinstance(body, dict) else {}
     id_header, id_field, event_header, event_field = _NAMES[signature]
     found = headers.get(id_header, "") or str(fields.get(id_field) or "")

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from typing import TypeVar
 
 from appliance.triggers import folders
-from appliance.triggers.desk import Active, Fire
+from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active
 from appliance.triggers.due import chosen, missed, next_due
 from runtime.bus.local import LocalBus
 from runtime.domain.bus import Delivery
@@ -18,7 +19,7 @@ from runtime.domain.journal import rfc3339
 from runtime.domain.run import FINAL
 from runtime.domain.subject import RUNS, token
 from runtime.domain.trigger import FileDrop, Mailbox, OnMessage, Schedule
-from runtime.errors import AgentFlowError, NotFound
+from runtime.errors import AgentFlowError, NotFound, Unavailable
 from runtime.ports import Clock
 from runtime.store.journal import Journal
 
@@ -26,10 +27,10 @@ EVERY_US = 1_000_000
 """How often folders are looked into; a file is taken when two looks find it alike."""
 GRACE_US = 60_000_000
 """How late a time may be and is not missed."""
-TRY_AGAIN_US = 10_000_000
-"""Until a run that could not be started, as when the disk is full, is tried again."""
 NEXT_LOOK_US = 60_000_000
 """How long a schedule sleeps at once, so that a clock that was set is noticed."""
+
+Kept = TypeVar("Kept")
 
 log = logging.getLogger(__name__)
 
@@ -41,46 +42,55 @@ class Watcher:
         """`places`: the settings' folders, by name."""
         self._store, self._bus, self._clock, self._places = store, bus, clock, places
 
-    async def watch(self, each: Active, fire: Fire) -> None:
+    async def watch(self, acting: Acting) -> None:
         """Act until cancelled. Raises what keeps it from acting at all."""
-        match each.trigger.how:
+        match acting.each.trigger.how:
             case Schedule() as schedule:
-                await self._by_the_clock(each, schedule, fire)
+                await self._by_the_clock(acting, schedule)
             case FileDrop() as drop:
-                await self._over_files(drop, fire)
+                await self._over_files(acting, drop)
             case Mailbox() as box:
-                await self._over_mails(box, fire)
+                await self._over_mails(acting, box)
             case OnMessage() as wanted:
-                await self._over_messages(each, wanted, fire)
+                await self._over_messages(acting, wanted)
 
-    async def _by_the_clock(self, each: Active, schedule: Schedule, fire: Fire) -> None:
-        states, clock = self._store.triggers, self._clock
+    async def _by_the_clock(self, acting: Acting, schedule: Schedule) -> None:
+        each, states, clock = acting.each, self._store.triggers, self._clock
         cursor_us = (await states.one(*each.place)).cursor_us
         if not cursor_us:
             cursor_us = clock.now_us()
             await states.move(*each.place, cursor_us)
         while (due_us := next_due(schedule, cursor_us)) is not None:
-            while (now_us := clock.now_us()) < due_us:
+            now_us = clock.now_us()
+            if cursor_us > now_us + GRACE_US:  # the clock was set back: not a run for years, otherwise
+                cursor_us = now_us
+                await states.move(*each.place, cursor_us)
+                continue
+            if now_us < due_us:
                 await clock.sleep_until(min(due_us, now_us + NEXT_LOOK_US))
+                continue
             due = missed(schedule, cursor_us, now_us)
             for at_us in chosen(schedule, due, now_us, GRACE_US):
                 if schedule.overlap == "allow" or not await self._is_at_work(each):
-                    await self._start_at(at_us, each, fire)
+                    await self._start(acting, rfc3339(at_us), {"due": rfc3339(at_us)}, f"due/{at_us}")
                 else:
-                    log.warning("trigger %s: the run before goes on; none for %s", "/".join(each.place), rfc3339(at_us))
+                    log.warning("trigger %s: the run before goes on; none for %s", each, rfc3339(at_us))
             cursor_us = due[-1]
             await states.move(*each.place, cursor_us)
 
-    async def _start_at(self, due_us: int, each: Active, fire: Fire) -> None:
-        """Start the run of a time, and try again as long as that may help."""
+    async def _start(self, acting: Acting, what: str, data: dict[str, Json], key: str) -> bool:
+        """Start the run of a time, a file or a mail, and try again as long as that may help; whether there is one."""
+        told = ""
         while True:
             try:
-                await fire({"due": rfc3339(due_us)}, f"due/{due_us}")
-                return
+                await acting.fire(data, key)
+                return True
             except AgentFlowError as error:
-                log.error("trigger %s: %s has no run: %s", "/".join(each.place), rfc3339(due_us), error)
-                if not error.retryable:
-                    return
+                if error.code != told:  # once, and not every ten seconds of a night
+                    log.error("trigger %s: %s has no run: %s", acting.each, what, error.code)
+                told = error.code
+                if not _may_pass(error):
+                    return False
             await self._clock.sleep_until(self._clock.now_us() + TRY_AGAIN_US)
 
     async def _is_at_work(self, each: Active) -> bool:
@@ -93,51 +103,72 @@ class Watcher:
         except NotFound:  # it was erased
             return False
 
-    async def _over_files(self, drop: FileDrop, fire: Fire) -> None:
+    async def _over_files(self, acting: Acting, drop: FileDrop) -> None:
         before: dict[str, folders.Stamp] = {}
         seen: dict[str, folders.Stamp] = {}
+        told: dict[str, str] = {}
         while True:
             folder = folders.folder_of(self._places, drop.folder)
             now = await asyncio.to_thread(folders.stamps, folder, drop.pattern)
             for name, stamp in sorted(now.items(), key=lambda found: found[1]):
-                is_due = before.get(name) == stamp and seen.get(name) != stamp
-                if is_due and await self._take_file(folder, name, stamp, drop, fire):
+                if before.get(name) != stamp or seen.get(name) == stamp:
+                    continue
+                try:
+                    is_seen_to = await self._take_file(acting, folder, name, stamp=stamp, drop=drop)
+                except AgentFlowError as error:
+                    await _tell(acting, name, error, told)
+                    is_seen_to = not _may_pass(error)
+                if is_seen_to:
                     seen[name] = stamp
-            before, seen = now, {name: stamp for name, stamp in seen.items() if name in now}
+            before = now
+            seen, told = _of(seen, now), _of(told, now)
             await self._clock.sleep_until(self._clock.now_us() + EVERY_US)
 
-    async def _take_file(self, folder: Path, name: str, stamp: folders.Stamp, drop: FileDrop, fire: Fire) -> bool:
-        """Whether it was seen to: it has a run, or never will."""
-        try:
-            found = await asyncio.to_thread(folders.dropped, folder, name, stamp, drop)
-            if drop.after == "move":
-                await asyncio.to_thread(folders.link_taken, found)
-            await fire(found.data, f"file/{found.key}")
-            if drop.after == "move":
-                await asyncio.to_thread(folders.unlink_first, found)
-        except AgentFlowError as error:
-            log.error("file %s starts no run: %s", folder / name, error)
-            return not error.retryable
+    async def _take_file(
+        self, acting: Acting, folder: Path, name: str, *, stamp: folders.Stamp, drop: FileDrop
+    ) -> bool:
+        """Whether it was seen to: it has a run, or never will. Raises what keeps it from being read or moved."""
+        found = await asyncio.to_thread(folders.dropped, folder, name, stamp, drop)
+        if found is None:
+            return False
+        if drop.after == "move":
+            await asyncio.to_thread(folders.link_taken, found)
+        has_run = await self._start(acting, "a file", found.data, f"file/{found.key}")
+        if drop.after == "move":
+            await asyncio.to_thread(folders.unlink_first if has_run else folders.unlink_taken, found)
         return True
 
-    async def _over_mails(self, box: Mailbox, fire: Fire) -> None:
+    async def _over_mails(self, acting: Acting, box: Mailbox) -> None:
         refused: set[str] = set()
+        told: dict[str, str] = {}
         while True:
             folder = folders.folder_of(self._places, box.folder)
-            for path in await asyncio.to_thread(folders.mails, folder):
+            now = await asyncio.to_thread(folders.mails, folder)
+            for path in now:
                 if path.name in refused:
                     continue
                 try:
-                    found = await asyncio.to_thread(folders.mail, path)
-                    await fire(found.data, f"mail/{found.key}")
-                    await asyncio.to_thread(folders.keep_mail, found)
+                    is_taken = await self._take_mail(acting, path)
                 except AgentFlowError as error:
-                    log.error("mail %s starts no run: %s", path, error)
-                    if not error.retryable:
-                        refused.add(path.name)
+                    await _tell(acting, path.name, error, told)
+                    is_taken = _may_pass(error)
+                if not is_taken:
+                    refused.add(path.name)
+            told = _of(told, {path.name for path in now})
             await self._clock.sleep_until(self._clock.now_us() + EVERY_US)
 
-    async def _over_messages(self, each: Active, wanted: OnMessage, fire: Fire) -> None:
+    async def _take_mail(self, acting: Acting, path: Path) -> bool:
+        """Whether it has a run. Raises what keeps it from being read or moved."""
+        found = await asyncio.to_thread(folders.mail, path)
+        if found is None:
+            return True
+        has_run = await self._start(acting, "a mail", found.data, f"mail/{found.key}")
+        if has_run:
+            await asyncio.to_thread(folders.keep_mail, found)
+        return has_run
+
+    async def _over_messages(self, acting: Acting, wanted: OnMessage) -> None:
+        each = acting.each
         own = f"{RUNS}.{token(each.workflow)}."
 
         async def take(delivery: Delivery) -> None:
@@ -151,7 +182,7 @@ class Watcher:
                 "from": envelope.sender,
                 "payload": envelope.payload,
             }
-            await fire({"message": message}, f"message/{delivery.position}")
+            await acting.fire({"message": message}, f"message/{delivery.position}")
 
         leave = await self._bus.subscribe(DEFAULT_TENANT, wanted.subject, take, consumer=consumer_of(*each.place))
         try:
@@ -159,6 +190,22 @@ class Watcher:
         finally:
             with suppress(asyncio.CancelledError):
                 await leave()
+
+
+def _may_pass(error: AgentFlowError) -> bool:
+    """Whether to try again; a full disk, too, is one that somebody makes room on."""
+    return error.retryable or isinstance(error, Unavailable)
+
+
+async def _tell(acting: Acting, name: str, error: AgentFlowError, told: dict[str, str]) -> None:
+    """Have it be known once that something in a folder starts no run; which, `af triggers list` says."""
+    if told.get(name) != error.message:
+        told[name] = error.message
+        await acting.fail(error)
+
+
+def _of(kept: Mapping[str, Kept], names: Container[str]) -> dict[str, Kept]:
+    return {name: value for name, value in kept.items() if name in names}
 
 
 def consumer_of(workflow: str, name: str) -> str:

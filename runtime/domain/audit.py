@@ -47,6 +47,7 @@ AuditEvent = Literal[
     "ticket.reopened",
     "trigger.paused",
     "trigger.resumed",
+    "webhook.refused",
     "workflow.published",
 ]
 

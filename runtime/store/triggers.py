@@ -41,8 +41,8 @@ class TriggerStates:
 
     async def fired(self, workflow: str, name: str, *, at_us: int, run: RunId) -> None:
         """It started a run."""
-        change = "fired = fired + 1, last_us = ?, last_run = ?, last_error = ''"
-        await self._change(workflow, name, change, (at_us, run))
+        change = "fired = fired + (last_run <> ?1), last_us = ?2, last_run = ?1, last_error = ''"
+        await self._change(workflow, name, change, (run, at_us))
 
     async def failed(self, workflow: str, name: str, *, at_us: int, error: str) -> None:
         """It could start none."""

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.triggers.desk import Acting, Triggers
+from runtime.audit.record import entry_of
 from runtime.domain.ids import DEFAULT_TENANT
+from runtime.errors import Unavailable
 from tests.appliance.api.serving import WORKFLOWS, Api, open_api
 
 SECRET = "correct-horse"
@@ -207,3 +210,79 @@ async def test_the_journal_and_the_audit_log_say_who_asked(api: Api) -> None:
     assert api.service.appliance.audit is not None
     lines = await api.service.appliance.audit.newest(DEFAULT_TENANT, 20)
     assert any(b'"trigger.paused"' in line.record and b'"desk/schedule"' in line.record + line.detail for line in lines)
+
+
+async def test_a_body_is_not_read_before_its_sender_is_known(api: Api) -> None:
+    """Parsing costs, and what is wrong with a body is nothing for strangers; nor whether a trigger is paused."""
+    await api.client.post("/v1/triggers/desk/webhook/pause", json={})
+    async with api.client_with({"content-type": "application/json"}) as stranger:
+        hook = await stranger.post("/hooks/desk/push", content=b"{")
+        endpoint = await stranger.post("/hooks/desk/chat", content=b"{")
+    assert [403, 401] == [hook.status_code, endpoint.status_code]
+    assert "webhook is paused" not in hook.text
+    body = b'{"ref": "main"}'
+    assert 503 == (await api.client.post("/hooks/desk/push", content=body, headers=signed(body))).status_code
+
+
+async def test_unsigned_requests_are_counted_and_one_line_of_the_audit_log_tells_of_them(api: Api) -> None:
+    async with api.client_with({}) as stranger:
+        for _ in range(3):
+            assert 403 == (await stranger.post("/hooks/desk/push", content=b"{}")).status_code
+    counted = {("desk", "webhook", "webhook", "refused"): 3}
+    assert counted == dict(api.service.triggers.counts())
+    assert "agentflow_triggered_total{" in (await api.client.get("/metrics")).text
+    await asyncio.gather(*api.service._telling)
+    assert api.service.appliance.audit is not None
+    lines = map(entry_of, await api.service.appliance.audit.read(DEFAULT_TENANT))
+    refused = [line for line in lines if line.event == "webhook.refused"]
+    assert [("desk/webhook", "trigger.signature", {"requests": 1})] == [
+        (line.subject, line.outcome, line.found) for line in refused
+    ]
+    told = (await listed(api))["webhook"]
+    assert (0, "") == (told["failed"], told["last_error"])
+
+
+async def test_a_secret_that_is_not_there_is_told_to_operators_alone(api: Api) -> None:
+    api.service.appliance.secrets._required().remove(DEFAULT_TENANT, "git-hook")
+    body = b"{}"
+    async with api.client_with({}) as sender:
+        answer = await sender.post("/hooks/desk/push", content=body, headers=signed(body))
+    assert (403, False) == (answer.status_code, "git-hook" in answer.text)
+    assert "'git-hook'" in str((await listed(api))["webhook"]["last_error"])
+
+
+async def test_a_request_that_comes_again_finds_its_run_under_a_new_definition(api: Api) -> None:
+    """A sender that tries again has not asked for another thing because the operator has changed the input."""
+    body = b'{"ref": "main"}'
+    first = await api.client.post("/hooks/desk/push", content=body, headers=signed(body))
+    await api.client.put(
+        "/v1/workflows/desk",
+        content=DESK.replace("{{ body.ref }}", "on {{ body.ref }}").encode(),
+        headers={"content-type": "application/yaml"},
+    )
+    await listed(api)
+    again = await api.client.post("/hooks/desk/push", content=body, headers=signed(body))
+    assert (202, first.json()["run_id"]) == (again.status_code, again.json().get("run_id")), again.text
+
+
+async def test_what_keeps_a_trigger_from_acting_is_told_and_tried_again(api: Api) -> None:
+    """One odd file must not end what looks into its folder until somebody restarts the server."""
+    times = 0
+    is_at_work = asyncio.Event()
+
+    async def watch(acting: Acting) -> None:
+        nonlocal times
+        if acting.each.trigger.name != "schedule":
+            return
+        times += 1
+        if times < 3:
+            raise OSError("odd") if times == 1 else Unavailable("trigger.folder", "it is not there")
+        is_at_work.set()
+
+    desk = Triggers(api.service.appliance, api.service.submissions, watch, try_again_us=1)
+    await desk.start()
+    async with asyncio.timeout(30):
+        await is_at_work.wait()
+    await desk.stop()
+    told = (await listed(api))["schedule"]
+    assert (2, "trigger.folder: it is not there") == (told["failed"], told["last_error"])

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 
-from appliance.triggers.signatures import Signed, signed_by
+from appliance.triggers.signatures import Signed, check, said_by
 from runtime.domain.trigger import Signature
 from runtime.errors import Refused
 
@@ -22,7 +22,8 @@ def checked(
     body: object = None,
     now_s: float = NOW_S,
 ) -> Signed:
-    return signed_by(signature, secret, headers=headers, content=content, body=body, now_s=now_s)  # type: ignore[arg-type]  # JSON
+    check(signature, secret, headers=headers, content=content, now_s=now_s)
+    return said_by(signature, headers=headers, content=content, body=body)  # type: ignore[arg-type]  # JSON
 
 
 # https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries#testing-the-webhook-payload-validation

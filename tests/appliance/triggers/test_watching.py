@@ -1,21 +1,22 @@
 """Schedules, folders, mailboxes and messages acting: over a real store and bus, and a clock that moves by hand."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from appliance.triggers.desk import Active
-from appliance.triggers.watching import EVERY_US, TRY_AGAIN_US, Watcher, consumer_of
+from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active
+from appliance.triggers.watching import EVERY_US, Watcher, consumer_of
 from runtime.bus.local import LocalBus
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, encode
 from runtime.domain.ids import RunId
 from runtime.domain.journal import rfc3339
 from runtime.domain.trigger import FileDrop, How, Mailbox, OnMessage, Schedule, Trigger
 from runtime.engine.clock import ManualClock
-from runtime.errors import AgentFlowError, Invalid, NotFound, Unavailable
+from runtime.errors import AgentFlowError, Invalid, NotFound, StoreFull, Unavailable
 from runtime.store.journal import Journal
 from tests.runtime.bus.samples import PATIENCE_S, open_bus, said
 from tests.runtime.store.samples import begin
@@ -61,6 +62,7 @@ class Desk:
         self.journal, self.bus, self.folder = journal, bus, folder
         self.fails: list[AgentFlowError] = []
         self.fired: list[tuple[str, Json]] = []
+        self.failed: list[AgentFlowError] = []
         self._came = asyncio.Event()
         self._watcher = Watcher(journal, bus, self.clock, {"inbox": str(folder), "gone": str(folder / "gone")})
 
@@ -83,7 +85,7 @@ class Desk:
         """A trigger at work."""
         self.clock.wakes()
         each = Active(workflow=workflow, trigger=Trigger(name=name, kind="", how=how))
-        task = asyncio.create_task(self._watcher.watch(each, self._fire))
+        task = asyncio.create_task(self._watcher.watch(Acting(each, self._fire, self._fail)))
         try:
             yield task
         finally:
@@ -96,6 +98,9 @@ class Desk:
         self.fired.append((key, data))
         self._came.set()
         return RunId("r-1")
+
+    async def _fail(self, error: AgentFlowError) -> None:
+        self.failed.append(error)
 
 
 @pytest.fixture
@@ -149,7 +154,7 @@ async def test_all_missed_times_can_be_made_up_for(desk: Desk) -> None:
 
 async def test_a_run_that_cannot_be_started_for_now_is_tried_again(desk: Desk) -> None:
     """A full disk at three in the morning must not cost the report of the night."""
-    desk.fails = [Unavailable("store.full", "no room"), Unavailable("store.full", "no room")]
+    desk.fails = [StoreFull("store.full", "no room"), Unavailable("store.closed", "not now")]
     async with desk.watching(Schedule(every="2m")):
         await desk.clock.moves(MINUTE_S)
         await desk.clock.moves(MINUTE_S)
@@ -218,8 +223,73 @@ async def test_a_file_whose_run_cannot_be_started_stays_and_is_tried_again(desk:
     async with desk.watching(FileDrop("inbox")):
         await desk.clock.moves(EVERY_US / 1e6)
         assert (desk.folder / "a").exists()
-        await desk.clock.moves(EVERY_US / 1e6)
+        await desk.clock.moves(TRY_AGAIN_US / 1e6)
     assert (1, False) == (len(desk.fired), (desk.folder / "a").exists())
+
+
+async def test_files_may_have_any_name(desk: Desk) -> None:
+    """Names are bytes to a file system, up to 255 of them, and none may end what looks into the folder."""
+    names = [b"caf\xe9.txt", b"n" * 255, "\N{SNOWMAN}".encode() * 85, b"new\nline", b"--help"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(desk.folder) + b"/" + name)).write_bytes(name)
+    async with desk.watching(FileDrop("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+    files = [data["file"] for _, data in desk.fired]  # type: ignore[call-overload,index]
+    assert sorted(names) == sorted(Path(file["path"]).read_bytes() for file in files)  # type: ignore[call-overload,arg-type,index]
+    assert ["taken"] == [path.name for path in desk.folder.iterdir()]
+    encode(files)
+
+
+async def test_a_file_that_stays_and_that_no_run_can_name_is_told_of_once(desk: Desk) -> None:
+    Path(os.fsdecode(os.fsencode(desk.folder) + b"/caf\xe9")).write_bytes(b"1")
+    (desk.folder / "z").write_text("2")
+    async with desk.watching(FileDrop("inbox", after="keep")):
+        for _ in range(3):
+            await desk.clock.moves(EVERY_US / 1e6)
+    assert (["trigger.file"], 1) == ([error.code for error in desk.failed], len(desk.fired))
+
+
+async def test_the_same_file_dropped_again_is_taken_and_holds_up_nobody(desk: Desk) -> None:
+    """`cp -p` brings the same name, time and content: it has its run."""
+    for _ in range(2):
+        (desk.folder / "a").write_text("1")
+        os.utime(desk.folder / "a", (1, 1))
+        (desk.folder / "z").write_text("2")
+        async with desk.watching(FileDrop("inbox")):
+            await desk.clock.moves(EVERY_US / 1e6)
+    first, _, again, _ = (key for key, _ in desk.fired)
+    assert first == again
+    assert [] == desk.failed
+    assert ["taken"] == [path.name for path in desk.folder.iterdir()]
+
+
+async def test_a_file_that_has_no_run_does_not_stand_among_the_taken(desk: Desk) -> None:
+    desk.fails = [Invalid("run.input_invalid", "not that")]
+    (desk.folder / "a").write_text("1")
+    async with desk.watching(FileDrop("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+    assert ["a"] == sorted(path.name for path in desk.folder.rglob("*") if path.is_file())
+
+
+async def test_a_file_that_cannot_be_moved_is_told_of_once_and_others_go_on(desk: Desk) -> None:
+    (desk.folder / "a").write_text("1")
+    (desk.folder / "taken").write_text("in the way")
+    async with desk.watching(FileDrop("inbox", "a")):
+        await desk.clock.moves(EVERY_US / 1e6)
+        await desk.clock.moves(EVERY_US / 1e6)
+        assert (1, []) == (len(desk.failed), desk.fired)
+        (desk.folder / "taken").unlink()
+        await desk.clock.moves(EVERY_US / 1e6)
+    assert 1 == len(desk.fired)
+
+
+async def test_a_clock_that_was_set_back_stops_no_schedule(desk: Desk) -> None:
+    """A machine that once believed in 2036 is not to be silent until then."""
+    await desk.journal.triggers.move("report", "t", START_US + 3_650 * 86_400_000_000)
+    async with desk.watching(Schedule(every="2m")):
+        for _ in range(2):
+            await desk.clock.moves(MINUTE_S)
+    assert [at(2)] == desk.due
 
 
 async def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
@@ -241,6 +311,37 @@ async def test_a_mail_starts_a_run_and_is_seen(desk: Desk) -> None:
     assert ("Jürgen <j@example.org>", "Hi") == (told["from"], told["subject"])  # type: ignore[call-overload,index]
     assert "Hall" in told["text"]  # type: ignore[call-overload,index,operator]
     assert ["1.host:2,S"] == [path.name for path in (desk.folder / "cur").iterdir()]
+
+
+NESTED = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\n\n--b%d\n" % (n, n) for n in range(2_000))
+ODD_MAILS = {
+    "nested": NESTED,
+    "bytes": b"From: J\xf6rg <j@example.org>\nSubject: gr\xfc\xdfe\n\nb\xf6dy\n",
+    "half": b"Subject: =?utf-8?q?=ED=A0=80?=\nContent-Type: text/html\n\n=ED=A0=80",
+    "named": b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nhi\n--b\n"
+    b'Content-Disposition: attachment; filename="=?utf-8?q?=ED=A0=80?=.pdf"\n\nx\n--b\n'
+    b"Content-Disposition: attachment; filename*=nosuch''%ff%fe.pdf\n\nx\n--b--\n",
+    "without": b"Content-Type: multipart/mixed\n\nno boundary\n",
+    "inner": b"Content-Type: message/rfc822\n\nSubject: inner\n\ninner\n",
+    "empty": b"",
+    "zero": b"Subject: a\0b\n\n\0",
+    "caf\udce9": b"Subject: last\n\nlast\n",
+}
+
+
+async def test_no_mail_ends_what_takes_mails(desk: Desk) -> None:
+    """Anybody can send one."""
+    (desk.folder / "new").mkdir()
+    for name, content in ODD_MAILS.items():
+        (desk.folder / "new" / name).write_bytes(content)
+    async with desk.watching(Mailbox("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+        await desk.clock.moves(EVERY_US / 1e6)
+    left = [path.name for path in (desk.folder / "new").iterdir()]
+    assert (["nested"], ["trigger.mail"]) == (left, [error.code for error in desk.failed])
+    assert len(ODD_MAILS) - 1 == len(desk.fired)
+    for _, data in desk.fired:
+        encode(data)
 
 
 async def test_a_message_starts_a_run(desk: Desk) -> None:
