@@ -31,6 +31,8 @@ from appliance.loading.shapes import (
     mapping_of,
     name,
     record,
+    schema_of,
+    takes,
     text,
     texts,
     tool_name,
@@ -104,6 +106,7 @@ _CHECKS = {
 _AGENT = record("an agent", _KEYS, required=("type",))
 
 
+@takes(lambda: _agent_schema())
 def agent(node: Node, place: Place) -> Json:
     """One agent, with everything that can be known of it alone."""
     found = _AGENT(node, place)
@@ -121,6 +124,14 @@ def agent(node: Node, place: Place) -> Json:
         _check_tools(kind, found, node, place)
         _check_secrets(found, node, place)
         _keep_files(found, node, place)
+    return found
+
+
+def _agent_schema() -> dict[str, Json]:
+    found = schema_of(_AGENT)
+    properties, types = found["properties"], [*sorted((*kinds("agent"), *SUBRUN_AGENTS))]
+    assert isinstance(properties, dict), "a record says so"
+    properties["type"] = {"enum": list[Json](types)}
     return found
 
 

@@ -36,6 +36,8 @@ from appliance.loading.shapes import (
     money,
     name,
     record,
+    schema_of,
+    takes,
     text,
     whole,
 )
@@ -75,6 +77,7 @@ _WORKFLOW_SECTION = record(
 )
 
 
+@takes({"const": VERSION})
 def _version(node: Node, place: Place) -> Json:
     if node.value != VERSION or isinstance(node.value, bool):
         place.error("version.unknown", f"this program reads version {VERSION} of definitions", node, "version: 1")
@@ -110,6 +113,12 @@ _FRAGMENTS: dict[str, Shape] = {
     "tool_registry": TOOL_REGISTRY,
     "tenants": TENANTS,
 }
+
+
+def workflow_schema() -> dict[str, Json]:
+    """What a workflow's document may look like, as JSON Schema 2020-12; what goes beyond that `validate` checks."""
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, "title": "AgentFlow workflow", **schema_of(_WORKFLOW)}
 
 
 def kind_of_document(documents: list[Node]) -> str:

@@ -27,7 +27,9 @@ from appliance.loading.shapes import (
     rate,
     ratio,
     record,
+    schema_of,
     size,
+    takes,
     text,
     texts,
     whole,
@@ -48,6 +50,7 @@ _COUNT = whole(1, 1_000_000_000)
 def inactive(shape: Shape, instead: str = "") -> Shape:
     """A key that is checked and kept, but that nothing acts on in this version; `instead`: what does what it means."""
 
+    @takes(lambda: schema_of(shape))
     def checked(node: Node, place: Place) -> Json:
         key = place.path.rpartition(".")[2]
         place.warn("key.not_active", f"{key!r} is checked and kept, but has no effect in this version", node, instead)
@@ -69,11 +72,13 @@ def template(node: Node, place: Place) -> Json:
     return value
 
 
+@takes({"type": "string", "minLength": 1})
 def template_text(node: Node, place: Place) -> Json:
     """A template that is one text."""
     return None if text(node, place) is None else template(node, place)
 
 
+@takes({"type": "object"})
 def json_schema(node: Node, place: Place) -> Json:
     """A JSON Schema that compiles and refers to nothing outside itself."""
     # the validator is a large library; most documents need none
@@ -102,6 +107,7 @@ _RETRY = record(
 )
 
 
+@takes(lambda: schema_of(_RETRY))
 def retry(node: Node, place: Place) -> Json:
     """When a failure is tried again."""
     found = _RETRY(node, place)
@@ -112,6 +118,7 @@ def retry(node: Node, place: Place) -> Json:
     return found
 
 
+@takes({"type": ["string", "array"], "items": {"type": "string"}})
 def residency(node: Node, place: Place) -> Json:
     """Zones that may be reached: one, or a list."""
     found = texts(node, place)
@@ -122,6 +129,7 @@ def residency(node: Node, place: Place) -> Json:
     return found
 
 
+@takes({"type": "string"})
 def data_class(node: Node, place: Place) -> Json:
     """A class of data that is declared: an unknown one may reach no zone, so that a typo would stop every call."""
     found, reading = name(node, place), place.reading
@@ -162,6 +170,7 @@ POLICIES = record("policies", _POLICIES)
 AGENT_POLICIES = record("policies", {**_POLICIES, "sla_response_time": inactive(duration)})
 
 
+@takes({"enum": ["local", "sqlite", *REMOTE_BACKENDS]})
 def _backend(node: Node, place: Place) -> Json:
     backend = choice("local", "sqlite", *REMOTE_BACKENDS)(node, place)
     if backend not in REMOTE_BACKENDS:

@@ -3,7 +3,19 @@
 from appliance.loading.keys import template_text
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.shapes import anything, characters, choice, list_of, number, ratio, record, text, whole
+from appliance.loading.shapes import (
+    anything,
+    characters,
+    choice,
+    list_of,
+    number,
+    ratio,
+    record,
+    schema_of,
+    takes,
+    text,
+    whole,
+)
 from runtime.domain.canonical import Json
 
 LOCAL_PROVIDERS = ("local", "llama_cpp", "scripted")
@@ -12,6 +24,7 @@ CLOUD_PROVIDERS = ("openai", "anthropic", "azure", "bedrock", "cohere", "google"
 PROVIDERS = (*LOCAL_PROVIDERS, *SITE_PROVIDERS, *CLOUD_PROVIDERS)
 
 
+@takes({"type": "string"})
 def _provider(node: Node, place: Place) -> Json:
     """One of the known, or a server of the settings, by its name; in a stored definition it may be gone by now."""
     reading = place.reading
@@ -45,6 +58,7 @@ _MODEL = record(
 )
 
 
+@takes(lambda: {"anyOf": [{"type": "string"}, schema_of(_MODEL)]})
 def chat_model(node: Node, place: Place) -> Json:
     """A model as a mapping, or as `provider/name`; `name` is another word for `model`."""
     if isinstance(node.value, str):

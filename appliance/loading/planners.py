@@ -18,6 +18,8 @@ from appliance.loading.shapes import (
     mapping_of,
     name,
     record,
+    schema_of,
+    takes,
     text,
     wrong,
 )
@@ -36,6 +38,7 @@ _SOME_CONDITION = "true"
 """Stands for one that could not be read, so that its state is not taken for one without a condition."""
 
 
+@takes({"type": "string"})
 def condition(node: Node, place: Place) -> Json:
     """A CEL or JSONPath condition that compiles."""
     # CEL is 50 MB of shared library; documents without conditions do without it
@@ -77,6 +80,7 @@ _STATE = record(
 )
 
 
+@takes(lambda: {"anyOf": [{"type": "null"}, schema_of(_STATE)]})
 def _state(node: Node, place: Place) -> Json:
     return {} if node.value is None else _STATE(node, place)
 
@@ -102,6 +106,7 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
     """
     types = PLANNER_TYPES[:3] if is_lenient else PLANNER_TYPES
 
+    @takes(lambda: _planner_schema(types))
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, dict):
             wrong(node, place, "a planner: a mapping with type, definition")
@@ -124,6 +129,20 @@ def planner(*, is_lenient: bool, of_agent: bool = False) -> Shape:
         return FEEDBACK(node, place) if kind == "sequential_with_feedback" else _SEQUENCE(node, place)
 
     return shape
+
+
+def _planner_schema(types: tuple[str, ...]) -> dict[str, Json]:
+    """The keys of all kinds: which belong to which, `validate` says."""
+    keys: dict[str, Json] = {}
+    for shape in (FSM, _SEQUENCE, FEEDBACK):
+        properties = schema_of(shape)["properties"]
+        keys |= properties if isinstance(properties, dict) else {}
+    plan: Json = {"anyOf": [{"type": "string"}, {"type": "object"}]}
+    return {
+        "type": "object",
+        "properties": {**keys, "type": {"enum": [*types]}, "definition": plan, "transitions": plan},
+        "required": ["type"],
+    }
 
 
 _SEQUENCE = record(

@@ -16,11 +16,29 @@ from runtime.domain.cost import limit_of
 from runtime.domain.spelling import did_you_mean
 
 Shape: TypeAlias = Callable[[Node, Place], Json]
+Schema: TypeAlias = dict[str, Json]
 
 SLIP_RATIO = 0.8
 """How alike an unknown key must be to a known one to be read as that, so that one slip is one problem."""
 _TRUE = frozenset({"yes", "on"})
 _FALSE = frozenset({"no", "off"})
+
+
+def takes(schema: Schema | Callable[[], Schema]) -> Callable[[Shape], Shape]:
+    """Have a shape say in JSON Schema what it takes, for editors; the shape itself decides."""
+
+    def marked(shape: Shape) -> Shape:
+        shape.__dict__["takes"] = schema
+        return shape
+
+    return marked
+
+
+def schema_of(shape: Shape) -> Schema:
+    """What a shape says that it takes, as JSON Schema 2020-12; `{}`, which is anything, where it says nothing."""
+    schema = getattr(shape, "takes", {})
+    found: Schema = schema() if callable(schema) else schema
+    return found
 
 
 def wrong(node: Node, place: Place, expected: str) -> None:
@@ -34,6 +52,7 @@ def anything(node: Node, place: Place) -> Json:
     return plain(node)
 
 
+@takes({"type": "string", "minLength": 1})
 def text(node: Node, place: Place) -> Json:
     """A text that is not blank."""
     if isinstance(node.value, str):
@@ -47,6 +66,7 @@ def text(node: Node, place: Place) -> Json:
     return None
 
 
+@takes({"type": "string", "minLength": 1})
 def characters(node: Node, place: Place) -> Json:
     """A text of at least one character, which may be a blank or a line break."""
     if isinstance(node.value, str) and node.value:
@@ -59,6 +79,7 @@ def matching(pattern: str, expected: str) -> Shape:
     """A text of a certain form, such as a name."""
     compiled = re.compile(pattern)
 
+    @takes({"type": "string", "pattern": f"^(?:{pattern})$", "description": expected})
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, str):
             wrong(node, place, expected)
@@ -74,6 +95,7 @@ def matching(pattern: str, expected: str) -> Shape:
 def choice(*words: str) -> Shape:
     """One of a few words."""
 
+    @takes({"enum": [*words]})
     def shape(node: Node, place: Place) -> Json:
         if isinstance(node.value, str) and node.value in words:
             return node.value
@@ -87,6 +109,7 @@ def choice(*words: str) -> Shape:
     return shape
 
 
+@takes({"enum": [True, False, *sorted(_TRUE | _FALSE)]})
 def boolean(node: Node, place: Place) -> Json:
     """True or false, also spelt yes, no, on or off."""
     if isinstance(node.value, bool):
@@ -101,6 +124,7 @@ def boolean(node: Node, place: Place) -> Json:
 def whole(low: int, high: int) -> Shape:
     """A whole number in a range."""
 
+    @takes({"type": "integer", "minimum": low, "maximum": high})
     def shape(node: Node, place: Place) -> Json:
         if type(node.value) is int and low <= node.value <= high:
             return node.value
@@ -113,6 +137,7 @@ def whole(low: int, high: int) -> Shape:
 def number(low: float, high: float) -> Shape:
     """A number in a range."""
 
+    @takes({"type": "number", "minimum": low, "maximum": high})
     def shape(node: Node, place: Place) -> Json:
         if type(node.value) in (int, float) and low <= node.value <= high:  # type: ignore[operator]  # a number
             return plain(node)
@@ -125,6 +150,7 @@ def number(low: float, high: float) -> Shape:
 def quantity(parse: Callable[[object], object]) -> Shape:
     """An amount with its unit, kept as it is written."""
 
+    @takes({"type": ["string", "number"]})
     def shape(node: Node, place: Place) -> Json:
         value = node.value
         try:
@@ -154,7 +180,12 @@ percent = matching(r"(?:100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?)%", "a share such a
 
 def either(first: Shape, second: Shape, when: Callable[[Node], bool]) -> Shape:
     """The second shape for nodes that `when` holds for, the first for all others."""
-    return lambda node, place: (second if when(node) else first)(node, place)
+
+    @takes(lambda: {"anyOf": [schema_of(first), schema_of(second)]})
+    def shape(node: Node, place: Place) -> Json:
+        return (second if when(node) else first)(node, place)
+
+    return shape
 
 
 def is_text(node: Node) -> bool:
@@ -165,6 +196,7 @@ def is_text(node: Node) -> bool:
 def list_of(item: Shape, *, what: str = "a list", least: int = 0) -> Shape:
     """A list of values of one shape."""
 
+    @takes(lambda: {"type": "array", "items": schema_of(item), "minItems": least})
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, list):
             wrong(node, place, what)
@@ -182,6 +214,7 @@ texts = list_of(text, what="a list of texts")
 def mapping_of(item: Shape, *, what: str, key: Shape | None = name) -> Shape:
     """A mapping from free names to values of one shape; `key` None: the names may be anything."""
 
+    @takes(lambda: {"type": "object", "additionalProperties": schema_of(item)})
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, dict):
             wrong(node, place, what)
@@ -199,6 +232,7 @@ def mapping_of(item: Shape, *, what: str, key: Shape | None = name) -> Shape:
 def record(what: str, keys: Mapping[str, Shape], *, required: Collection[str] = ()) -> Shape:
     """A mapping with known keys, each with its own shape."""
 
+    @takes(lambda: _record_schema(what, keys, required))
     def shape(node: Node, place: Place) -> Json:
         if not isinstance(node.value, dict):
             wrong(node, place, f"{what} as a mapping with {', '.join(list(keys)[:8])}")
@@ -214,6 +248,17 @@ def record(what: str, keys: Mapping[str, Shape], *, required: Collection[str] = 
         return {key: value for key, value in members.items() if value is not None}
 
     return shape
+
+
+def _record_schema(what: str, keys: Mapping[str, Shape], required: Collection[str]) -> Schema:
+    properties: dict[str, Json] = {key: schema_of(shape) for key, shape in keys.items()}
+    return {
+        "type": "object",
+        "description": what,
+        "properties": properties,
+        "required": [*required],
+        "additionalProperties": False,
+    }
 
 
 def _unknown_key(key: str, node: Node, place: Place, what: str, keys: Collection[str]) -> str:

@@ -13,7 +13,7 @@ from appliance.loading import tool_keys as keys
 from appliance.loading.functions import completed
 from appliance.loading.node import Node
 from appliance.loading.place import Place
-from appliance.loading.shapes import Shape, anything, choice, list_of, record, text
+from appliance.loading.shapes import Shape, anything, choice, list_of, record, takes, text
 from runtime.domain.canonical import Json
 from runtime.domain.tool import ToolSpec
 from runtime.errors import Invalid
@@ -122,6 +122,7 @@ def tool(common: Mapping[str, Shape]) -> Shape:
     shapes = {name: _shape(common, kind) for name, kind in TOOL_KINDS.items()}
     other = _shape(common, ToolKind())
 
+    @takes({"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]})
     def shape(node: Node, place: Place) -> Json:
         said = node.member("type")
         name = said.value if said is not None and isinstance(said.value, str) else ""

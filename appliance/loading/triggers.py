@@ -16,6 +16,8 @@ from appliance.loading.shapes import (
     matching,
     name,
     record,
+    schema_of,
+    takes,
     text,
     texts,
 )
@@ -50,6 +52,7 @@ def _endpoint(node: Node, place: Place) -> Json:
 
 
 def _inactive(shape: Shape, instead: str) -> Shape:
+    @takes(lambda: schema_of(shape))
     def checked(node: Node, place: Place) -> Json:
         key = place.path.rpartition(".")[2]
         place.warn(
@@ -72,6 +75,7 @@ _SCHEDULE = record(
 )
 
 
+@takes(lambda: schema_of(_SCHEDULE))
 def _schedule(node: Node, place: Place) -> Json:
     found = _SCHEDULE(node, place)
     if not isinstance(found, dict):
@@ -91,6 +95,7 @@ def _schedule(node: Node, place: Place) -> Json:
     return found
 
 
+@takes({"type": "string"})
 def _subject(node: Node, place: Place) -> Json:
     found = text(node, place)
     if not isinstance(found, str):
@@ -131,6 +136,7 @@ _HOW: dict[str, Shape] = {
 _TRIGGER = record("a trigger", {**_HOW, "name": name, "input": template})
 
 
+@takes(lambda: schema_of(_TRIGGER))
 def _trigger(node: Node, place: Place) -> Json:
     found = _TRIGGER(node, place)
     if not isinstance(found, dict):
@@ -160,6 +166,7 @@ def _check_input(source: Json, kind: str, node: Node, place: Place) -> None:
 _LIST = list_of(_trigger, what="a list of triggers such as {http_endpoint: {path: /chat}}")
 
 
+@takes(lambda: schema_of(_LIST))
 def triggers(node: Node, place: Place) -> Json:
     """The whole list; each has a name of its own, and each path is there once."""
     found = _LIST(node, place)
