@@ -16,6 +16,8 @@ from tui.framed import Framed
 from tui.lines import Column, Line, fixed, listed, wrap
 from tui.panels.drawn import Lines
 
+BOX_WIDTH = 71
+"""Cells of what is shown in full, on a screen of 80, its scroll bar left out."""
 TOLD_WIDTH = 60
 TOLD_LINES = 6
 """Of what was answered so far; the box fits a screen of 24 lines."""

@@ -14,8 +14,9 @@ from tui.lines import Line, Source, fixed, wrap
 from tui.link import Watch
 from tui.panels.drawn import Lines
 from tui.panels.plan_tree import plan_lines
-from tui.panels.run import entry_lines, head_lines, steps_source
+from tui.panels.run import entry_lines, head_lines, step_lines, steps_source
 from tui.panels.slider import Slider
+from tui.screens.asking import BOX_WIDTH, Shown
 from tui.screens.views import Bar, Panel, ViewScreen
 from tui.words import clock
 
@@ -34,7 +35,7 @@ class TimeTravelScreen(ViewScreen):
     HELP: ClassVar[str] = (
         "The run as it was behind one entry of its journal. ← and → go from entry to entry, [ and ] ten at a time, < "
         "and > to the first and the last. On the track ✗ is a failure, ◆ a signal from outside, ⚑ the end. Changes are "
-        "against the entry before."
+        "against the entry before. Enter on a step of the state shows it as it was."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "by(-1)", "Earlier", key_display="←", tooltip="the entry before"),
@@ -130,6 +131,13 @@ class TimeTravelScreen(ViewScreen):
     @on(Slider.At)
     def _at(self) -> None:
         self.tick()
+
+    @on(Lines.Chosen, "#state")
+    def _open_step(self, event: Lines.Chosen) -> None:
+        log, seq = self.followed.log, max(1, self.seq)
+        if event.key:
+            lines = step_lines(log.state_at(seq), event.key, BOX_WIDTH, log.entries[:seq])
+            self.app.push_screen(Shown(f"Step behind entry {seq}", lines))
 
     def action_by(self, steps: int) -> None:
         """The slider, from wherever the keyboard is."""
