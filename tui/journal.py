@@ -25,7 +25,7 @@ from runtime.domain.event import (
 from runtime.domain.history import Change, changes
 from runtime.domain.ids import RunId
 from runtime.domain.journal import Body, Entry, Row, read
-from runtime.domain.run import RunState, apply, fold
+from runtime.domain.run import RunState, StepState, apply, fold
 from tui.words import clock, micros, one_line
 
 MOST = 4_000
@@ -87,6 +87,11 @@ def entry_of(envelope: bytes) -> Entry:
 def is_event(body: Body) -> bool:
     """Whether it happened; otherwise it was decided."""
     return isinstance(body, EVENTS)
+
+
+def status_of(step: StepState) -> str:
+    """The status of a step; one whose own runs wait for somebody waits too."""
+    return "waiting" if step.is_waiting else step.status
 
 
 def style_of(body: Body) -> str:

@@ -7,7 +7,17 @@ import pytest
 from rich.cells import cell_len
 
 from runtime.domain.command import AwaitSignal, FinishRun, KeepTree, Replan, StartStep
-from runtime.domain.event import ErrorInfo, RunStarted, SignalReceived, StepFailed, StepSucceeded, ToolUse, Usage
+from runtime.domain.event import (
+    ErrorInfo,
+    RunStarted,
+    SignalReceived,
+    StepFailed,
+    StepSucceeded,
+    SubrunsWaiting,
+    SubrunWait,
+    ToolUse,
+    Usage,
+)
 from runtime.domain.exec_profile import Used
 from runtime.domain.ids import DefinitionHash, RunId, StepId
 from runtime.domain.journal import Body, Entry, envelope_of, write
@@ -147,6 +157,9 @@ def test_the_plan_says_where_the_run_is_and_what_is_next() -> None:
     assert "▸ next" in waiting[4]
     running = plain(plan_lines(SHAPE, _log(2).state, 70))
     assert "▹ if it fails" in running
+    within = _log(2)
+    within.take(Entry(3, 0, SubrunsWaiting(step=StepId("classify"), waits=(SubrunWait(RunId("r-2"), ("approval",)),))))
+    assert "◔ classify" in plain(plan_lines(SHAPE, within.state, 70)), "a run of its own waits for a person"
     ended = plain(plan_lines(SHAPE, _log().state, 70)).splitlines()
     assert "✓ done" in ended[4]
     assert "○ given_up" in ended[5]
@@ -172,6 +185,31 @@ def test_a_tree_is_drawn_with_the_state_of_each_node() -> None:
         "│  └─ ○ fix  action",
         "└─ ● look  action  running",
     ] == plain(plan_lines(shape, log.state, 70)).splitlines()
+
+
+def test_the_tree_of_a_run_that_ended_runs_no_more() -> None:
+    """Its last tick is not kept, and a node that is over forgets its children: their steps tell how they came out."""
+    nodes = [
+        shapes.Node(name="sequence", kind="sequence", depth=0),
+        shapes.Node(name="parallel", kind="parallel", depth=1),
+        shapes.Node(name="classify", kind="action", depth=2, agent="classify"),
+        shapes.Node(name="approve", kind="wait", depth=1),
+    ]
+    machine = shapes.Machine(initial="sequence", nodes=nodes)
+    shape = shapes.PlanShape(workflow="w", definition_hash="h", planner="behavior_tree", machines=[machine])
+    said = []
+    for entries in (6, 8):
+        state = _log(entries).state
+        state.tree = TreeMemory("rsir")
+        said.append(plain(plan_lines(shape, state, 70)).splitlines())
+    waits, ended = said
+    assert ("● sequence  running", "└─ ◔ approve  wait  waiting") == (waits[0], waits[3])
+    assert [
+        "✓ sequence  succeeded",
+        "├─ ✓ parallel  succeeded",
+        "│  └─ ✓ classify  action  succeeded",
+        "└─ ✓ approve  wait  succeeded",
+    ] == ended
 
 
 def test_what_changed_the_plan_is_told_beneath_it() -> None:

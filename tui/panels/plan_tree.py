@@ -6,11 +6,14 @@ import msgspec
 
 from runtime.domain.ids import state_of
 from runtime.domain.run import RunState
+from tui.journal import status_of
 from tui.lines import Line, wrap
 from tui.shapes import Machine, Node, PlanShape
 from tui.words import one_line, sign, span
 
 LETTERS = {"i": "pending", "r": "running", "s": "succeeded", "f": "failed"}
+LEAVES = ("action", "wait")
+"""Nodes whose name is that of their steps."""
 
 
 class _Visit(msgspec.Struct):
@@ -32,7 +35,7 @@ def plan_lines(shape: PlanShape | None, run: RunState, width: int) -> list[Line]
         if machine.title:
             lines += [[], [(machine.title, "head")]]
         if shape.planner == "behavior_tree":
-            lines += _tree(machine, run)
+            lines += _tree(machine, run, visits)
         else:
             lines += [line for node in machine.nodes for line in _state(node, visits, _next(machine, run), width)]
     if isinstance(run.replans, list):
@@ -49,7 +52,7 @@ def _visits(run: RunState) -> dict[str, _Visit]:
         name = state_of(step.step)
         took = span(step.duration_ms) if step.status in ("succeeded", "failed") else ""
         note = step.error.code if step.error is not None and step.status == "failed" else ""
-        found[name] = _Visit(step.status, run.visits.get(name, 1), took, note)
+        found[name] = _Visit(status_of(step), run.visits.get(name, 1), took, note)
     for name in run.path:
         if name not in found:
             found[name] = _Visit("succeeded" if not run.is_final or name != run.path[-1] else run.status, 1)
@@ -90,11 +93,11 @@ def _way(to: str, when: str) -> str:
     return to if when == "success" else f"{to} [{one_line(when)}]"
 
 
-def _tree(machine: Machine, run: RunState) -> list[Line]:
+def _tree(machine: Machine, run: RunState, visits: dict[str, _Visit]) -> list[Line]:
     letters = run.tree.statuses if isinstance(run.tree, msgspec.Struct) else ""
     lines: list[Line] = []
     for index, node in enumerate(machine.nodes):
-        state = LETTERS.get(letters[index : index + 1], "pending")
+        state = _of_node(node, LETTERS.get(letters[index : index + 1], "pending"), run, visits)
         mark, style = sign(state)
         trunk = _trunk(machine.nodes, index)
         name = node.name if node.name != node.kind else ""
@@ -108,6 +111,16 @@ def _tree(machine: Machine, run: RunState) -> list[Line]:
             ]
         )
     return lines
+
+
+def _of_node(node: Node, kept: str, run: RunState, visits: dict[str, _Visit]) -> str:
+    """How a node is; `kept`: as the tree remembers it.
+
+    It forgets how the children of a node came out that is over, which their steps know, and the last tick is not kept.
+    """
+    if node.kind in LEAVES and node.name in visits:
+        return visits[node.name].state
+    return run.status if kept == "running" and run.is_final else kept
 
 
 def _trunk(nodes: list[Node], index: int) -> str:

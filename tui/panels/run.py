@@ -9,7 +9,7 @@ from runtime.domain.ids import state_of
 from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, StepState
 from runtime.domain.units import USD_MICROS
-from tui.journal import compact, is_event, pretty, style_of, told
+from tui.journal import compact, is_event, pretty, status_of, style_of, told
 from tui.lines import Column, Line, Source, Span, listed, wrap
 from tui.words import clock, count, day_and_clock, dollars, sign, span, used_words
 
@@ -139,7 +139,7 @@ def _part(title: str, value: object, width: int) -> list[Line]:
 
 
 def _cells(step: StepState, now_us: int) -> Sequence[Span]:
-    status = "waiting" if step.is_waiting else step.status
+    status = status_of(step)
     mark, style = sign(status)
     is_open = step.status in ("running", "waiting")
     took_ms = (now_us - step.due_us) / 1_000 if is_open else step.duration_ms

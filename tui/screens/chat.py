@@ -10,7 +10,7 @@ from textual.widgets import Input
 from runtime.domain.canonical import Json
 from runtime.domain.run import RunState
 from runtime.errors import AgentFlowError
-from tui.journal import pretty
+from tui.journal import pretty, status_of
 from tui.lines import Line, fixed, wrap
 from tui.link import Watch
 from tui.panels.drawn import Lines
@@ -180,7 +180,7 @@ def answer_text(output: Json) -> str:
 
 
 def _progress(state: RunState, now_us: int, width: int) -> list[Line]:
-    steps = "  ".join(f"{sign(step.status)[0]} {step.step}" for step in state.steps.values())
+    steps = "  ".join(f"{sign(status_of(step))[0]} {step.step}" for step in state.steps.values())
     took = span(max(0, (state.ended_us if state.is_final else now_us) - state.started_us) / 1_000)
     tokens = state.usage.input_tokens + state.usage.output_tokens
     cost = dollars(state.usage.cost_usd_micros / 1_000_000)
