@@ -1,4 +1,4 @@
-"""`af deploy` and `af rollback`: have a name find a project's definition, and go back to an earlier one."""
+"""`af build`, `af deploy` and `af rollback`: a project in one file, published under its name, and back again."""
 
 import base64
 from pathlib import Path
@@ -22,11 +22,45 @@ _dry_run = click.option("--dry-run", "is_dry", is_flag=True, help="Only say what
 
 
 @click.command(
+    "build",
+    cls=Command,
+    examples="""
+        af build ./my-desk
+        af build ./my-desk --out /media/stick/desk.zip
+    """,
+)
+@click.argument("project", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Where to; otherwise NAME-HASH.zip here.")
+@pass_af
+def build(af: Af, project: Path, *, out: Path | None) -> None:
+    """Write a PROJECT into one file that `af deploy` takes elsewhere: all its files, with their hashes.
+
+    Hidden files and caches are left out. Equal projects give equal files.
+    """
+    from appliance import loader
+    from appliance.bundle import bundle
+    from appliance.loading.site import site_of
+    from runtime.store.failures import translate
+
+    workflow = loader.load(project, site=site_of(af.settings))
+    target = out or Path(f"{workflow.name}-{workflow.hash.removeprefix('sha256:')[:12]}.zip")
+    content = bundle(project, workflow)
+    try:
+        target.write_bytes(content)
+    except OSError as error:
+        raise translate(error, target, writing=True) from None
+    af.terminal.say(f"{target}  {workflow.name} {workflow.hash.removeprefix('sha256:')[:12]}, {len(content):,} bytes")
+    af.terminal.say(f"  elsewhere: af deploy {target.name}")
+    af.terminal.document({"file": str(target), "definition_hash": workflow.hash, "size_bytes": len(content)})
+
+
+@click.command(
     "deploy",
     cls=Command,
     examples="""
         af deploy ./my-desk --dry-run
         af deploy ./my-desk --note "asks for the order number first"
+        af deploy /media/stick/desk.zip
     """,
 )
 @click.argument("project", type=click.Path(exists=True, path_type=Path))
@@ -34,7 +68,7 @@ _dry_run = click.option("--dry-run", "is_dry", is_flag=True, help="Only say what
 @_dry_run
 @pass_af
 def deploy(af: Af, project: Path, *, note: str, is_dry: bool) -> None:
-    """Publish a PROJECT, a folder or a file, under its workflow's name, with the files that it names.
+    """Publish a PROJECT, a folder, a file, or what `af build` made, under its workflow's name, with its files.
 
     From then on the name runs it and its triggers act; runs that have begun keep the definition that they have. A
     server that has the data folder takes it up at once.
@@ -84,6 +118,36 @@ def _say(af: Af, view: "DeploymentView") -> None:
 
 
 async def _deployed(af: Af, project: Path, note: str, *, is_dry: bool) -> "DeploymentView":
+    from appliance.own_folder import temporary_folder
+
+    if project.suffix != ".zip":
+        return await _deployed_from(af, project, note, is_dry=is_dry)
+    with temporary_folder("deploy") as folder:
+        _unpack(af, project, folder)
+        return await _deployed_from(af, folder, note, is_dry=is_dry)
+
+
+def _unpack(af: Af, file: Path, folder: Path) -> None:
+    from appliance import loader
+    from appliance.bundle import unpack
+    from appliance.loading.site import site_of
+    from runtime.errors import Conflict
+    from runtime.store.failures import translate
+
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise translate(error, file) from None
+    manifest = unpack(content, folder)
+    found = loader.load(folder, site=site_of(af.settings)).hash
+    if found != manifest.definition:
+        raise Conflict(
+            "bundle.differs",
+            f"{file} was built as {manifest.definition}, and is read here as {found}; build it with this version",
+        )
+
+
+async def _deployed_from(af: Af, project: Path, note: str, *, is_dry: bool) -> "DeploymentView":
     from appliance import loader
     from appliance.deployment import DeploymentView
     from appliance.deployment import deploy as deploy_here

@@ -25,6 +25,7 @@ COMMANDS = {
     "schema": Lazy("appliance.cli.schema", "Print the JSON Schema of workflow files, for editors.", BUILD),
     "validate": Lazy("appliance.cli.validate", "Name every problem in definitions.", BUILD),
     "test": Lazy("appliance.cli.scenarios", "Run a project's scenarios, offline.", BUILD),
+    "build": Lazy("appliance.cli.deploy", "Write a project into one file, to be deployed elsewhere.", BUILD),
     "deploy": Lazy("appliance.cli.deploy", "Publish a project here, and say what that changes.", BUILD),
     "rollback": Lazy("appliance.cli.deploy", "Publish once more what had a name before.", BUILD),
     "dev": Lazy("appliance.cli.dev", "Check and test a project at every save; serve it.", BUILD),
