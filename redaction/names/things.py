@@ -75,7 +75,7 @@ NAMED_AFTER = frozenset(
         "mickey mouse", "donald duck", "peter pan", "robin hood", "mary poppins", "oliver twist", "tom sawyer",
         "huckleberry finn", "anna karenina", "jane eyre", "dorian gray", "mona lisa", "peter rabbit",
         "bob the builder", "james bond", "darth vader", "luke skywalker", "bart simpson", "homer simpson",
-        "super mario", "grace hopper", "ada lovelace", "earl grey", "lady grey", "bloody mary", "shirley temple",
+        "super mario", "earl grey", "lady grey", "bloody mary", "shirley temple",
         "lorem ipsum", "harley davidson", "mercedes benz", "rolls royce", "aston martin", "alfa romeo",
         "martin luther king day", "santa claus", "jack russell", "michelin", "mount everest", "jean monnet programme",
         "marie curie actions", "erasmus", "konrad zuse", "max planck institute", "oetker",
