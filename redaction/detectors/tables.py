@@ -25,6 +25,12 @@ from redaction.wording import is_name
 SCORE = 0.8
 _DELIMITERS = ("\t", "|", ";", ",", "  ")
 _MAX_CELLS = 200
+_FEWEST = 2
+"""Cells of a row that has lost one: a line without a delimiter is none."""
+_CODE = re2.compile(
+    r"^(?:return|yield|import|from|def|for|if|elif|while|assert|del|raise|print|let|var|const)\b|[=;]|\)$"
+)
+"""What stands in lines of programs, and in no name of a column."""
 _LONGEST_HEADER = 40
 _PEOPLE = NAMES | {"names"}
 
@@ -69,8 +75,13 @@ def _pair(text: str, line: Cell) -> Iterator[Finding]:
             (low, high), (start, end) = cells
             name = text[low:high].strip("*`_ .:")
             entity = entity_of_key(name) if _is_header(name) else ""
-            if fits(entity, text[start:end]):
+            if fits(entity, text[start:end]) and (delimiter != "  " or _is_sure(entity, text[start:end])):
                 yield Finding(start, end, entity, SCORE, "row", words_of(name)[-1])
+
+
+def _is_sure(entity: str, value: str) -> bool:
+    """Whether a cell that blanks alone part from its name looks like what the name says."""
+    return is_name(value) if entity == "PERSON" else any(map(str.isdigit, value))
 
 
 def _lines(text: str) -> Iterator[Cell]:
@@ -87,7 +98,8 @@ def _table(text: str, lines: Sequence[Cell], first: int, delimiter: str) -> tupl
     found = list[Finding]()
     header = _cells(text, *lines[first], delimiter)
     names = [text[low:high].strip(" \"'*_") for low, high in header]
-    if not 2 <= len(names) <= _MAX_CELLS or not all(map(_is_header, names)):
+    is_code = delimiter == "," and any(map(_CODE.search, names))
+    if is_code or not 2 <= sum(map(bool, names)) <= _MAX_CELLS or not all(map(_is_header, names)):
         return found, 0
     entities = entities_of(names)
     if not any(entities):
@@ -95,7 +107,8 @@ def _table(text: str, lines: Sequence[Cell], first: int, delimiter: str) -> tupl
     used = 1
     for low, high in lines[first + 1 :]:
         cells = _cells(text, low, high, delimiter)
-        if len(cells) != len(names) and (abs(len(cells) - len(names)) > 1 or used == 1):
+        is_off = abs(len(cells) - len(names)) > 1 or used == 1 or len(cells) < _FEWEST
+        if len(cells) != len(names) and is_off:
             break
         used += 1
         for (start, end), entity, name in zip(cells, entities, names, strict=False):
