@@ -11,6 +11,7 @@ import secrets
 import shlex
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from time import monotonic
@@ -21,7 +22,7 @@ from aiohttp import web
 from textual_serve.server import Server
 
 from redaction.doors.local import is_loopback, listen_tcp
-from runtime.errors import Refused
+from runtime.errors import Refused, Unavailable
 
 PAGES = Path(__file__).parent / "pages"
 COOKIE = "af_dashboard"
@@ -31,11 +32,12 @@ MOST_TABS = 16
 WRONG_KEY_S = 1.0
 """How long a wrong key waits for its answer; one at a time."""
 OPEN_PATHS = frozenset({"/login", "/pages/look.css"})
+NEW_TABS = frozenset({"/", "/ws"})
 NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Admits = Callable[[str], Awaitable[bool]]
-"""Whether an API key, in clear text, is good."""
+"""Whether an API key, in clear text, is good. Raises Unavailable where nobody can tell now."""
 
 
 class BrowserDoor(Server):
@@ -62,7 +64,8 @@ class BrowserDoor(Server):
             templates_path=PAGES,
         )
         self._admits = admits
-        self._sessions: dict[str, float] = {}
+        self._sessions: dict[str, tuple[str, float]] = {}
+        """The key that each was opened with, and until when it lasts."""
         self._tabs = 0
         self._guessing = asyncio.Lock()
 
@@ -109,7 +112,7 @@ class BrowserDoor(Server):
         is_changing = request.path == "/ws" or request.method != "GET"
         if is_changing and request.headers.get("origin") != f"http://{request.host}":
             return web.Response(status=HTTPStatus.FORBIDDEN, text="a page of another site may not do this")
-        if request.path not in OPEN_PATHS and not self._is_known(request.cookies.get(COOKIE, "")):
+        if request.path not in OPEN_PATHS and not await self._is_known(request):
             if request.path == "/":
                 return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": "/login"})
             return web.Response(status=HTTPStatus.UNAUTHORIZED, text="log in first, at /login")
@@ -117,9 +120,16 @@ class BrowserDoor(Server):
             return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=f"{MOST_TABS} tabs are open; close one")
         return await handler(request)
 
-    def _is_known(self, session: str) -> bool:
-        now_s = monotonic()
-        self._sessions = {known: until_s for known, until_s in self._sessions.items() if until_s > now_s}
+    async def _is_known(self, request: web.Request) -> bool:
+        """Whether its session lasts; one whose key is taken back opens no further tab."""
+        now_s, session = monotonic(), request.cookies.get(COOKIE, "")
+        self._sessions = {known: opened for known, opened in self._sessions.items() if opened[1] > now_s}
+        if session not in self._sessions:
+            return False
+        if request.path in NEW_TABS:
+            with suppress(Unavailable):  # the tab says itself that nobody is there
+                if not await self._admits(self._sessions[session][0]):
+                    self._sessions.pop(session, None)
         return session in self._sessions
 
     async def _show_login(self, request: web.Request) -> web.StreamResponse:
@@ -128,13 +138,17 @@ class BrowserDoor(Server):
     async def _log_in(self, request: web.Request) -> web.StreamResponse:
         key = str((await request.post()).get("key", "")).strip()
         async with self._guessing:
-            if not await self._admits(key):
+            try:
+                is_good = await self._admits(key)
+            except Unavailable as error:
+                return aiohttp_jinja2.render_template("login.html", request, {"problem": error.message}, status=503)
+            if not is_good:
                 await asyncio.sleep(WRONG_KEY_S)
                 return aiohttp_jinja2.render_template(
                     "login.html", request, {"problem": "The server does not know this key."}, status=401
                 )
         session = secrets.token_urlsafe(32)
-        self._sessions[session] = monotonic() + SESSION_S
+        self._sessions[session] = (key, monotonic() + SESSION_S)
         answer = web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": "/"})
         answer.set_cookie(COOKIE, session, max_age=SESSION_S, httponly=True, samesite="Strict")
         return answer

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from appliance.cli.context import Af
 from appliance.cli.root import af
 from redaction.doors.browser import BrowserDoor
-from runtime.errors import Refused
+from runtime.errors import Refused, Unavailable
 from tests.appliance.api.serving import Served
 from tests.tui.chromium import Browser, chromium, open_browser
 from tests.tui.screens import OUT, ask
@@ -27,13 +27,15 @@ ORIGIN = re.compile(r"READY (http://\S+)")
 
 
 @asynccontextmanager
-async def _door(command: tuple[str, ...] = ("false",)) -> AsyncIterator[httpx.AsyncClient]:
-    """A door that admits the key `good`; a client at it that follows nothing by itself."""
+async def _door(good: Collection[str] | None = ("good",)) -> AsyncIterator[httpx.AsyncClient]:
+    """A door that admits these keys, None: nobody can tell; a client at it that follows nothing by itself."""
 
     async def admits(key: str) -> bool:
-        return key == "good"
+        if good is None:
+            raise Unavailable("server.not_running", "nobody serves")
+        return key in good
 
-    door = BrowserDoor(command, host="127.0.0.1", port=0, admits=admits)
+    door = BrowserDoor(("false",), host="127.0.0.1", port=0, admits=admits)
     ready = asyncio.Event()
     serving = asyncio.create_task(door.run(lambda _: ready.set()))
     await ready.wait()
@@ -70,6 +72,26 @@ async def test_a_wrong_key_opens_nothing_and_a_good_one_a_session() -> None:
         assert "default-src 'none'" in page.headers["content-security-policy"]
         assert [] == re.findall(r"(?:src|href)=\"(?!/|data:)", page.text)
         assert 200 == (await client.get("/static/js/textual.js")).status_code
+
+
+async def test_a_key_that_is_taken_back_opens_no_further_tab() -> None:
+    """Its session would last for twelve hours, and a tab may do what the key's owner may not any more."""
+    good = {"good"}
+    async with _door(good) as client:
+        await client.post("/login", data={"key": "good"})
+        assert 200 == (await client.get("/")).status_code
+        good.clear()
+        assert 401 == (await client.get("/ws")).status_code
+        assert "/login" == (await client.get("/")).headers["location"]
+        good.add("good")
+        assert 303 == (await client.get("/")).status_code, "it asks for the key again"
+
+
+async def test_whoever_logs_in_is_told_that_nobody_can_tell() -> None:
+    """With --url the server knows the keys, and may be away."""
+    async with _door(None) as client:
+        answer = await client.post("/login", data={"key": "good"})
+        assert (503, True) == (answer.status_code, "nobody serves" in answer.text)
 
 
 async def test_other_sites_get_nothing_done() -> None:
