@@ -22,6 +22,7 @@ COMMANDS = {
     "init": Lazy("appliance.cli.templates", "Begin a project from a template.", BUILD),
     "templates": Lazy("appliance.cli.templates", "List the templates.", BUILD),
     "workflows": Lazy("appliance.cli.workflows", "List the workflows that can be run.", BUILD),
+    "agent": Lazy("appliance.cli.agent", "Add an agent to a project.", BUILD),
     "schema": Lazy("appliance.cli.schema", "Print the JSON Schema of workflow files, for editors.", BUILD),
     "validate": Lazy("appliance.cli.validate", "Name every problem in definitions.", BUILD),
     "test": Lazy("appliance.cli.scenarios", "Run a project's scenarios, offline.", BUILD),

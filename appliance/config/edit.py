@@ -1,14 +1,13 @@
 """Changes `config.yaml` one setting at a time, leaving the operator's comments and order as they are."""
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from appliance.config.known import Value
 from appliance.config.sources import FILE, find, parse, read_file, read_text
+from appliance.text_files import replace_text
 from runtime.errors import Unusable
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./ -]*(?::[0-9]+)?")
@@ -52,7 +51,7 @@ def _write(data: Path, top: str, settings: Mapping[str, object]) -> None:
         after = _replaced(before, top, block)
         read_text(after.encode(), path)
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _replace_file(path, after)
+        replace_text(path, after)
     except OSError as error:
         raise Unusable(
             "config.unwritable", f"{path} cannot be written: {error.strerror}; nothing was changed"
@@ -84,16 +83,3 @@ def _spell(value: object) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS and not value[0].isdigit():
         return value
     return json.dumps(value, ensure_ascii=False)
-
-
-def _replace_file(path: Path, text: str) -> None:
-    descriptor, draft = tempfile.mkstemp(prefix=".config-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
