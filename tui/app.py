@@ -90,6 +90,9 @@ class Dashboard(App[None]):
         self.shape: PlanShape | None = None
         """Its definition's plan."""
         self._shapes: dict[str, PlanShape] = {}
+        self._glanced: set[str] = set()
+        """Runs that were asked about, and answered for."""
+        self._is_glancing = False
         for each in THEMES:
             self.register_theme(each)
         self.theme = theme
@@ -317,15 +320,20 @@ class Dashboard(App[None]):
         self.push_screen(WhyScreen(why))
 
     def glance(self, runs: Sequence[str]) -> None:
-        """Ask what runs do of which nothing was heard since the screens were opened."""
-        if runs and self.link.is_live:
-            self.run_worker(self._glance(runs), group="glance", exclusive=True)
+        """Ask what runs do of which nothing was heard since the screens were opened, once for each."""
+        asked = [run for run in runs if run not in self._glanced]
+        if asked and self.link.is_live and not self._is_glancing:
+            self._is_glancing = True
+            self.run_worker(self._glance(asked), group="glance")
 
     async def _glance(self, runs: Sequence[str]) -> None:
         try:
             found = await self.client.glances(runs)
         except (AgentFlowError, msgspec.MsgspecError):
-            return  # the list is as good as it was
+            return  # the list is as good as it was; it is asked again
+        finally:
+            self._is_glancing = False
+        self._glanced.update(runs)
         for each in found:
             self.board.glanced(each)
 

@@ -1,14 +1,19 @@
 """The dashboard by its keys, over a real server."""
 
+from collections.abc import Sequence
+
+import pytest
 from textual import events
 from textual.binding import Binding
 from textual.widgets import Input
 
 from runtime.domain.ids import DEFAULT_TENANT
 from runtime.domain.memory import Collection, Document, Passage
+from runtime.errors import Unavailable
 from tests.appliance.api.serving import Served
 from tests.contracts.test_memory_store import vector
 from tests.tui.screens import WIDE, ask, dashboard
+from tui.client import Client
 from tui.panels.drawn import Lines
 from tui.screens.asking import Asked, Picked, Shown
 from tui.screens.chat import ChatScreen
@@ -17,6 +22,7 @@ from tui.screens.help import Help
 from tui.screens.run import RunScreen
 from tui.screens.time_travel import TimeTravelScreen
 from tui.screens.why import WhyScreen
+from tui.shapes import Glance
 
 
 async def test_runs_are_listed_and_change_while_they_are_watched(served: Served) -> None:
@@ -354,6 +360,24 @@ async def test_what_happened_before_is_told_too_and_why(served: Served) -> None:
         assert "model.broken" in seen.text()
         await seen.press("escape", "enter", "w")
         await seen.until(lambda: isinstance(seen.app.screen, WhyScreen), "why of the open run")
+
+
+async def test_what_could_not_be_asked_of_a_run_is_asked_again(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more than a thousand runs the list was there before the connection, and what they do was never asked."""
+    await ask(served, "failing")
+    answers, times = Client.glances, 0
+
+    async def fails_once(client: Client, runs: Sequence[str]) -> list[Glance]:
+        nonlocal times
+        times += 1
+        if times == 1:
+            raise Unavailable("server.connection_lost", "the connection broke")
+        return await answers(client, runs)
+
+    monkeypatch.setattr(Client, "glances", fails_once)
+    async with dashboard(served) as seen:
+        await seen.until(lambda: "break  model.broken" in seen.lines("runs"), "what it failed with")
+        assert 2 == times
 
 
 async def test_a_call_is_shown_in_full(served: Served) -> None:

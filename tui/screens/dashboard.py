@@ -74,7 +74,6 @@ class DashboardScreen(ViewScreen):
         self.marked: list[str] = []
         """Runs to be compared, at most two."""
         self._ticks = 0
-        self._glanced: set[str] = set()
 
     def heads(self) -> Iterable[Widget]:
         """The search line, when it is asked for."""
@@ -121,16 +120,10 @@ class DashboardScreen(ViewScreen):
         app.poll([name for name, _ in self.VIEWS if self.is_seen(name)], run=self._only_run)
 
     def _glance(self) -> None:
-        """Ask for what is not known of the runs on the screen, once for each."""
-        if not self.is_seen("runs"):
-            return
-        board, asked = self.board_app.board, []
-        for key in self.query_one("#runs", Lines).seen_keys()[:50]:
-            run = board.run(key)
-            if run is not None and not run.doing and key not in self._glanced:
-                asked.append(key)
-        self._glanced.update(asked)
-        self.board_app.glance(asked)
+        """Ask for what is not known of the runs on the screen."""
+        if self.is_seen("runs"):
+            seen = map(self.board_app.board.run, self.query_one("#runs", Lines).seen_keys()[:50])
+            self.board_app.glance([run.run for run in seen if run is not None and not run.doing])
 
     def _head(self) -> Line:
         app = self.board_app
