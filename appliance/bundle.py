@@ -63,8 +63,16 @@ def bundle(folder: Path, workflow: Workflow) -> bytes:
     return written.getvalue()
 
 
+def unpack_file(file: Path, folder: Path) -> Manifest:
+    """The same with a bundle in a file. Raises NotFound, Unusable and as `unpack`."""
+    return unpack(_read(file), folder)
+
+
 def unpack(content: bytes, folder: Path) -> Manifest:
-    """Write the files of a bundle into an empty folder. Raises Invalid for what is none, Corrupt for a damaged one."""
+    """Write the files of a bundle into a folder that is empty, or not there yet.
+
+    Raises Invalid for what is no bundle, Corrupt for a damaged one; some files may be there then.
+    """
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             manifest = _manifest(archive)

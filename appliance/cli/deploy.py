@@ -129,16 +129,11 @@ async def _deployed(af: Af, project: Path, note: str, *, is_dry: bool) -> "Deplo
 
 def _unpack(af: Af, file: Path, folder: Path) -> None:
     from appliance import loader
-    from appliance.bundle import unpack
+    from appliance.bundle import unpack_file
     from appliance.loading.site import site_of
     from runtime.errors import Conflict
-    from runtime.store.failures import translate
 
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise translate(error, file) from None
-    manifest = unpack(content, folder)
+    manifest = unpack_file(file, folder)
     found = loader.load(folder, site=site_of(af.settings)).hash
     if found != manifest.definition:
         raise Conflict(

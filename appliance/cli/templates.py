@@ -60,18 +60,30 @@ def list_templates(af: Af) -> None:
     examples="""
         af init my-desk --template support
         af init my-shop --template fraud-detection
+        af init their-desk --template /media/stick/desk.zip
     """,
 )
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--template", "name", default="support", show_default=True, help="Which one; see af templates list.")
+@click.option(
+    "--template",
+    "name",
+    default="support",
+    show_default=True,
+    help="Which one; see af templates list. Or a file that `af build` made.",
+)
 @pass_af
 def init(af: Af, folder: Path, name: str) -> None:
     """Copy a template into DIR, which must be new or empty."""
-    template = _find(name)
+    template = None if name.endswith(".zip") else _find(name)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Conflict("init.not_empty", f"{folder} is there and not empty; name a new folder")
-        shutil.copytree(template.folder, folder, ignore=HIDDEN, dirs_exist_ok=True)
+        if template is None:
+            from appliance.bundle import unpack_file
+
+            unpack_file(Path(name), folder)
+        else:
+            shutil.copytree(template.folder, folder, ignore=HIDDEN, dirs_exist_ok=True)
     except OSError as error:
         raise Unusable("init.unwritable", f"{folder} cannot be written: {error.strerror or error}") from None
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -82,6 +82,16 @@ def test_what_was_changed_on_the_way_is_refused(af: Af, built: Path) -> None:
     assert 2 == af("run", "desk", "--input", "{}").code
 
 
+def test_a_project_begins_with_a_built_one(af: Af, project: Path, built: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    assert 0 == af("init", own, "--template", built).code
+    assert (project / "say.py").read_text() == (own / "say.py").read_text()
+    assert 0 == af("run", own, "--input", "{}").code
+    assert 2 == af("init", own, "--template", built).code
+    absent = af("init", tmp_path / "more", "--template", tmp_path / "none.zip")
+    assert (2, True) == (absent.code, "none.zip" in absent.err), absent.err
+
+
 def test_what_is_added_on_the_way_is_not_unpacked(af: Af, built: Path) -> None:
     assert 0 == af("deploy", changed(built, "sitecustomize.py", b"raise SystemExit(7)")).code
     assert 0 == af("run", "desk", "--input", "{}").code
