@@ -38,9 +38,12 @@ log = logging.getLogger(__name__)
 class Watcher:
     """What acting needs of the house."""
 
-    def __init__(self, store: Journal, bus: LocalBus, clock: Clock, places: Mapping[str, str]) -> None:
-        """`places`: the settings' folders, by name."""
+    def __init__(
+        self, store: Journal, bus: LocalBus, clock: Clock, places: Mapping[str, str], *, every_us: int = EVERY_US
+    ) -> None:
+        """`places`: the settings' folders, by name. `every_us`: how often they are looked into."""
         self._store, self._bus, self._clock, self._places = store, bus, clock, places
+        self._every_us = every_us
 
     async def watch(self, acting: Acting) -> None:
         """Act until cancelled. Raises what keeps it from acting at all."""
@@ -122,7 +125,7 @@ class Watcher:
                     seen[name] = stamp
             before = now
             seen, told = _of(seen, now), _of(told, now)
-            await self._clock.sleep_until(self._clock.now_us() + EVERY_US)
+            await self._clock.sleep_until(self._clock.now_us() + self._every_us)
 
     async def _take_file(
         self, acting: Acting, folder: Path, name: str, *, stamp: folders.Stamp, drop: FileDrop
@@ -155,7 +158,7 @@ class Watcher:
                 if not is_taken:
                     refused.add(path.name)
             told = _of(told, {path.name for path in now})
-            await self._clock.sleep_until(self._clock.now_us() + EVERY_US)
+            await self._clock.sleep_until(self._clock.now_us() + self._every_us)
 
     async def _take_mail(self, acting: Acting, path: Path) -> bool:
         """Whether it has a run. Raises what keeps it from being read or moved."""
