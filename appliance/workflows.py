@@ -253,7 +253,8 @@ class WorkflowCatalogue:
             return await self.pinned(self._developed[line.name])
         if line.folder is not None:
             return self._current(line.folder)
-        return await self.pinned(hashes[line.name])
+        found = hashes.get(line.name) or (await self._names_published())[line.name]  # published just now
+        return await self.pinned(found)
 
     async def _load(self, folder: Path) -> Workflow:
         return await self.keep(self._current(folder))

@@ -1,6 +1,8 @@
 """Which requests the audit log tells of: a key's first in an hour, and refusals of keys and of webhooks' signatures, at
 most one of each in ten seconds."""
 
+from collections import defaultdict
+
 from runtime.domain.audit import AuditEntry
 from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
@@ -14,7 +16,8 @@ class Logins:
 
     def __init__(self) -> None:
         self._told: dict[tuple[str, str], int] = {}
-        self._keys, self._webhooks = _Refusals(), _Refusals()
+        self._keys = _Refusals()
+        self._webhooks: defaultdict[str, _Refusals] = defaultdict(_Refusals)
 
     def accepted(self, actor: str, tenant: TenantId, now_us: int) -> AuditEntry | None:
         """A request with a good key; None where that was told of within the hour."""
@@ -32,8 +35,8 @@ class Logins:
         return AuditEntry(event="login.refused", outcome="auth.key_required", found={"requests": requests})
 
     def unsigned(self, trigger: str, code: str, now_us: int) -> AuditEntry | None:
-        """A request to a webhook that was refused; counted likewise."""
-        requests = self._webhooks.told(now_us)
+        """A request to a webhook that was refused; counted likewise, for each."""
+        requests = self._webhooks[trigger].told(now_us)
         if not requests:
             return None
         return AuditEntry(event="webhook.refused", subject=trigger, outcome=code, found={"requests": requests})

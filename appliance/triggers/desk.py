@@ -81,8 +81,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
 
 Fire = Callable[[dict[str, Json], str], Awaitable[RunId]]
 """Start a run for what has happened, under a key. Raises what keeps it from that."""
-Fail = Callable[[AgentFlowError], Awaitable[None]]
-"""Have it be known that something starts no run."""
+Fail = Callable[[AgentFlowError, str], Awaitable[None]]
+"""Have it be known that something starts no run: why, and for the log what."""
 
 
 class Acting(msgspec.Struct, frozen=True):
@@ -118,6 +118,8 @@ class Triggers:
         self._watching: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._refreshing = asyncio.Lock()
+        self._declarations: dict[str, tuple[Trigger, ...]] = {}
+        """By the hash of their definition."""
         self._counts: Counter[tuple[str, str, str, str]] = Counter()
 
     async def start(self) -> None:
@@ -241,8 +243,8 @@ class Triggers:
         async def fire(data: dict[str, Json], key: str) -> RunId:
             return (await self.submit(each, data, f"trigger/{each}/{key}", caller)).run
 
-        async def fail(error: AgentFlowError) -> None:
-            log.error("trigger %s: %s", each, error)
+        async def fail(error: AgentFlowError, what: str) -> None:
+            log.error("trigger %s: %s: %r", each, error, what)
             await self.failed(each, error)
 
         while True:
@@ -256,15 +258,20 @@ class Triggers:
                 problem = Unavailable("trigger.broken", f"it broke off ({type(error).__name__}); the log says where")
             if problem.message != told:
                 told = problem.message
-                await fail(problem)
+                log.error("trigger %s: %s", each, problem)
+                await self.failed(each, problem)
             await clock.sleep_until(clock.now_us() + self._try_again_us)
 
     async def _declared(self) -> list[Active]:
-        return [
-            Active(workflow=name, trigger=each)
-            async for name, workflow in self._appliance.workflows.published()
-            for each in triggers_of(workflow.document)
-        ]
+        found: list[Active] = []
+        known: dict[str, tuple[Trigger, ...]] = {}
+        async for name, workflow in self._appliance.workflows.published():
+            declared = self._declarations.get(workflow.hash)
+            known[workflow.hash] = triggers_of(workflow.document) if declared is None else declared
+            found += [Active(workflow=name, trigger=each) for each in known[workflow.hash]]
+            await asyncio.sleep(0)  # hundreds of workflows hold up nobody
+        self._declarations = known
+        return found
 
     async def _look_again(self) -> None:
         clock = self._appliance.clock
@@ -274,6 +281,8 @@ class Triggers:
                 await self.refresh()
             except AgentFlowError as error:
                 log.error("triggers cannot be looked up: %s", error)
+            except Exception:  # a mistake of ours must not end the looking
+                log.exception("triggers cannot be looked up")
 
     async def _known(self, workflow: str, name: str) -> Active:
         await self.refresh()

@@ -1,4 +1,7 @@
-"""Folders that start runs: files that are dropped, and mails in a Maildir. Looks, reads, and moves what has a run."""
+"""Folders that start runs: files that are dropped, and mails in a Maildir. Looks, reads, and moves what has a run.
+
+No error names a file: names tell of people, and what is remembered of a trigger is kept as it is.
+"""
 
 import email
 import email.policy
@@ -59,7 +62,7 @@ def stamps(folder: Path, pattern: str) -> dict[str, Stamp]:
     Raises Unavailable where the folder cannot be read.
     """
     found: dict[str, Stamp] = {}
-    with _reading("trigger.folder", folder), os.scandir(folder) as entries:
+    with _reading("trigger.folder", f"{folder} cannot be read"), os.scandir(folder) as entries:
         for each in entries:
             if each.name.startswith(".") or each.name.endswith(("~", ".part", ".tmp", ".crdownload", ".filepart")):
                 continue
@@ -77,8 +80,12 @@ def dropped(folder: Path, name: str, stamp: Stamp, drop: FileDrop) -> Found | No
     """
     path, shown = folder / name, _clean(name)
     if drop.after == "keep" and shown != name:
-        raise Invalid("trigger.file", f"the name of {_clean(str(path))} is no UTF-8; rename it, or say after: move")
-    with _reading("trigger.file", path), suppress(FileNotFoundError), open(path, "rb", opener=_no_link) as file:
+        raise Invalid("trigger.file", "the name of a file is no UTF-8; rename it, or say after: move")
+    with (
+        _reading("trigger.file", "a file cannot be read"),
+        suppress(FileNotFoundError),
+        open(path, "rb", opener=_no_link) as file,
+    ):
         head = file.read(MOST_TEXT_BYTES + 1)
         file.seek(0)
         digest = file_digest(file, "sha256").hexdigest()
@@ -109,9 +116,8 @@ def link_taken(found: Found) -> None:
         with suppress(FileExistsError):
             os.link(found.path, place)
     except OSError as error:
-        shown = _clean(str(found.path))
         raise Unavailable(
-            "trigger.file", f"{shown} cannot be moved to {place.parent}: {error.strerror}; or say after: keep"
+            "trigger.file", f"a file cannot be moved to {place.parent}: {error.strerror}; or say after: keep"
         ) from None
 
 
@@ -125,7 +131,7 @@ def unlink_taken(found: Found) -> None:
 
 def unlink_first(found: Found) -> None:
     """Take a file away from where it was dropped: it has its run. Raises Unavailable where that cannot be."""
-    with _reading("trigger.file", found.path, "taken away"), suppress(FileNotFoundError):
+    with _reading("trigger.file", "a file cannot be taken away"), suppress(FileNotFoundError):
         found.path.unlink()
 
 
@@ -137,32 +143,31 @@ def mails(folder: Path) -> list[Path]:
     new = folder / "new"
     if not new.is_dir():
         return []
-    with _reading("trigger.folder", new):
+    with _reading("trigger.folder", f"{new} cannot be read"):
         return sorted(path for path in new.iterdir() if not path.name.startswith(".") and path.is_file())
 
 
 def mail(path: Path) -> Found | None:
     """A mail, read; None for one that somebody else took. Raises Invalid for one that is too large or that no reader
     of mails makes sense of, Unavailable where it cannot be read."""
-    with _reading("trigger.mail", path):
+    with _reading("trigger.mail", "a mail cannot be read"):
         try:
             if path.stat().st_size > MOST_MAIL_BYTES:
-                raise Invalid("trigger.mail", f"{_clean(str(path))} has more than {MOST_MAIL_BYTES // 2**20} MiB")
+                raise Invalid("trigger.mail", f"a mail has more than {MOST_MAIL_BYTES // 2**20} MiB")
             content = path.read_bytes()
         except FileNotFoundError:
             return None
     try:
         told = _told(content)
     except Exception as error:  # the standard library's reader of mails raises whatever it happens upon
-        message = f"{_clean(str(path))} is no mail that can be read ({type(error).__name__})"
-        raise Invalid("trigger.mail", message) from None
+        raise Invalid("trigger.mail", f"what came is no mail that can be read ({type(error).__name__})") from None
     return Found(path, sha256(os.fsencode(path.name) + b"\0" + content).hexdigest(), {"mail": told})
 
 
 def keep_mail(found: Found) -> None:
     """Move a mail to `cur`, seen: it has its run. Raises Unavailable where that cannot be."""
     cur = found.path.parent.parent / "cur"
-    with _reading("trigger.mail", found.path, "moved to cur"), suppress(FileNotFoundError):
+    with _reading("trigger.mail", "a mail cannot be moved to cur"), suppress(FileNotFoundError):
         cur.mkdir(mode=0o700, exist_ok=True)
         found.path.rename(cur / f"{found.path.name.partition(':')[0]}:2,S")
 
@@ -184,12 +189,12 @@ def _told(content: bytes) -> Json:
 
 
 @contextmanager
-def _reading(code: str, path: Path, done: str = "read") -> Iterator[None]:
+def _reading(code: str, what: str) -> Iterator[None]:
     """What a file system says, as Unavailable."""
     try:
         yield
     except OSError as error:
-        raise Unavailable(code, f"{_clean(str(path))} cannot be {done}: {error.strerror}") from None
+        raise Unavailable(code, f"{what}: {error.strerror}") from None
 
 
 def _place(found: Found) -> Path:

@@ -201,10 +201,10 @@ def _may_pass(error: AgentFlowError) -> bool:
 
 
 async def _tell(acting: Acting, name: str, error: AgentFlowError, told: dict[str, str]) -> None:
-    """Have it be known once that something in a folder starts no run; which, `af triggers list` says."""
+    """Have it be known once that something in a folder starts no run."""
     if told.get(name) != error.message:
         told[name] = error.message
-        await acting.fail(error)
+        await acting.fail(error, name)
 
 
 def _of(kept: Mapping[str, Kept], names: Container[str]) -> dict[str, Kept]:

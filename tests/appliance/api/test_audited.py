@@ -37,6 +37,8 @@ def test_a_key_is_told_of_once_an_hour_and_guesses_are_counted() -> None:
     assert [True, False, True] == [entry is not None for entry in told]
     refused = [logins.refused(at) for at in (0, 1, 2, PAUSE_US)]
     assert [{"requests": 1}, None, None, {"requests": 3}] == [entry and entry.found for entry in refused]
+    hooks = [logins.unsigned(name, "trigger.signature", at) for name, at in (("a", 0), ("a", 1), ("b", 1))]
+    assert ["a", None, "b"] == [entry and entry.subject for entry in hooks]
 
 
 async def test_requests_with_keys_are_in_the_audit_log(api: Api) -> None:
