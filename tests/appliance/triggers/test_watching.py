@@ -273,9 +273,9 @@ async def test_a_file_that_has_no_run_does_not_stand_among_the_taken(desk: Desk)
 
 
 async def test_a_file_that_cannot_be_moved_is_told_of_once_and_others_go_on(desk: Desk) -> None:
-    (desk.folder / "a").write_text("1")
+    (desk.folder / "bill").write_text("1")
     (desk.folder / "taken").write_text("in the way")
-    async with desk.watching(FileDrop("inbox", "a")):
+    async with desk.watching(FileDrop("inbox", "bill")):
         await desk.clock.moves(EVERY_US / 1e6)
         await desk.clock.moves(EVERY_US / 1e6)
         assert (1, []) == (len(desk.failed), desk.fired)
