@@ -14,7 +14,7 @@ from runtime.domain.journal import rfc3339
 from runtime.domain.run import FINAL, RunStatus
 from runtime.domain.trigger import FileDrop, Mailbox, Webhook, triggers_of
 from runtime.domain.workflow import Workflow, subworkflows
-from runtime.errors import AgentFlowError, NotFound
+from runtime.errors import AgentFlowError, NotFound, Refused
 from runtime.store.published import Publication
 
 if TYPE_CHECKING:
@@ -86,10 +86,18 @@ async def deploy(
     return view
 
 
-async def deploy_brought(appliance: "Appliance", brought: Brought, *, name: str, actor: str) -> DeploymentView:
-    """The same with a project that was sent. Raises InvalidDefinition."""
+async def deploy_brought(
+    appliance: "Appliance", brought: Brought, *, name: str, actor: str, is_local: bool
+) -> DeploymentView:
+    """The same with a project that was sent. Raises InvalidDefinition, and Refused for files from beyond this machine:
+    code among them would run here."""
     workflow = appliance.workflows.read(brought.document)
     require_name(workflow, name)
+    if not is_local and (brought.files or any(files_of(workflow))):
+        raise Refused(
+            "workflow.files_from_afar",
+            f"workflow {name!r} comes with files, which run here; deploy it on this machine: af deploy PROJECT",
+        )
     files = {sha256(content).hexdigest(): content for content in brought.files}
     return await deploy(
         appliance,

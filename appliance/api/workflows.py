@@ -13,6 +13,7 @@ from appliance.api.bodies import JSON_TYPES, YAML_TYPES, ApiRequest, expect_type
 from appliance.api.operations import describes
 from appliance.api.problems import Fault, fault_of
 from appliance.api.service import Service
+from appliance.auth.callers import LOCAL_CALLER
 from appliance.deployment import Brought, DeploymentView, HistoryView, deploy_brought, history, roll_back
 from runtime.domain.canonical import Json
 from runtime.domain.ids import DefinitionHash
@@ -120,9 +121,12 @@ async def store_workflow(
 async def deploy_workflow(
     name: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
 ) -> DeploymentView:
-    """Runs under way keep the definition they have."""
+    """With files over the UNIX socket alone. Runs under way keep the definition they have."""
     brought = await read_json(request, Brought)
-    view = await deploy_brought(service.appliance, brought, name=name, actor=request.user.actor)
+    caller = request.user
+    view = await deploy_brought(
+        service.appliance, brought, name=name, actor=caller.actor, is_local=caller is LOCAL_CALLER
+    )
     await _changed(service)
     return view
 

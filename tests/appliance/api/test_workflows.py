@@ -1,6 +1,8 @@
 """Storing and showing workflows over HTTP."""
 
 import json
+from base64 import b64encode
+from hashlib import sha256
 
 from tests.appliance.api.serving import WORKFLOWS, Api
 
@@ -82,3 +84,21 @@ async def test_a_workflow_that_is_not_there_is_404(api: Api) -> None:
     answer = await api.client.get("/v1/workflows/nobody")
     assert answer.status_code == 404
     assert "echo" in answer.json()["detail"]
+
+
+async def test_a_project_with_files_is_deployed_on_this_machine_alone(api: Api) -> None:
+    """Its code would run here; whoever has a key is not yet whoever may bring code."""
+    document = {"name": "own", "agents": {"say": {"type": "llm", "prompt": "Hi.", "model": {"provider": "scripted"}}}}
+    plain = await api.client.post("/v1/workflows/own/deploy", json={"document": document})
+    assert (200, True) == (plain.status_code, plain.json()["previous_hash"] == "")
+    with_code = {
+        "name": "own",
+        "agents": {"say": {"type": "custom", "handler": "say.py:say"}},
+        "files": {"say.py": sha256(b"def say(): ...").hexdigest()},
+    }
+    brought = {"document": with_code, "files": [b64encode(b"def say(): ...").decode()]}
+    for asked in (brought, {"document": with_code}, {"document": document, "files": brought["files"]}):
+        refused = await api.client.post("/v1/workflows/own/deploy", json=asked)
+        assert (403, True) == (refused.status_code, "workflow.files_from_afar" in refused.text), refused.text
+    history = (await api.client.get("/v1/workflows/own/history")).json()
+    assert 1 == len(history["published"])
