@@ -59,6 +59,7 @@ RULES = (
          r"|basic_?auth|set_basic_auth|httpbasicauth|withbasicauth"
          r"|setbasicauth|auth)\([\"'][^\"'\n]{1,64}[\"'], ?[\"'](?P<v>[^\"'\n]{6,64})[\"']",
          0.8, _is_mixed),
+    Rule("key_generated", "PASSWORD", rf"\bssh-keygen{_IN}-[NP] {_VALUE}", 0.9, chosen),
     Rule("key_store", "PASSWORD", rf"\b-(?:store|key|src(?:store|key)|dest(?:store|key))pass {_VALUE}", 0.9, chosen),
     Rule("fed_password", "PASSWORD",
          rf"\becho (?:-n )?{_VALUE}[\"']? ?\| ?[^\n|]{{0,80}}(?:--password-stdin|--stdin|--passphrase-fd"

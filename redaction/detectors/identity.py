@@ -12,7 +12,7 @@ _BIRTH = (
     "nar.",
     "naroden", "doğum", "doğdu", "születés", "született", "szül", "născut", "nașter", "rođen", "rojen", "rojstv",
     "lahir", "sündinud", "gimęs", "gimė", "gim. ", "dzim", "dzimis", "dzimusi",
-    "sünd.", "ngày sinh", "sinh ngày", "г.р", "г. р",
+    "sünd.", "ngày sinh", "sinh ngày", "г.р", "р.н", "г. р",
     "рожд", "родил", "народж", "γέννησ", "生年月日", "出生", "생년월일",
 )  # fmt: skip
 _MONTH_NAMED = rf"{MONTHS}[a-z\xdf-\xff]{{0,9}}\.?"

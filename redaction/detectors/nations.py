@@ -242,6 +242,7 @@ RULES = (
     _id("russia_snils", r"\b[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}\b", None, ("снилс", "snils", "cнилc"), alone=True),
     _id("russia_inn", r"\b[0-9]{12}\b|\b[0-9]{10}\b", None, ("инн", "inn:")),
     _id("greece_amka", _ELEVEN, None, ("αμκα", "amka", "aμka")),
+    _id("vietnam_cccd", r"\b0[0-9]{11}\b", None, ("cccd", "cmnd", "căn cước", "can cuoc")),
     _id("singapore_nric", r"\b[stfg][0-9]{7}[a-z]\b", singapore, ("nric", "fin ", "ic no", "singapore"), alone=True),
     _id("ireland_pps", r"\b[0-9]{7}[a-w][a-iw]?\b", ireland, ("pps", "ppsn")),
     _id("indonesia_nik", r"\b[0-9]{16}\b", None, ("nik", "ktp", "kependudukan")),

@@ -73,7 +73,11 @@ _TOLD = (
     r"|intestatario|ordinante|donneur d'ordre|b\xe9n\xe9ficiaire|titulaire|plaignante?|victime|t\xe9moin"
     r"|pr\xe9venue?|magd\xfbr|s\xfcpheli|tanik"
     r"|complainant|accused|deceased|petitioner|respondent|patientin|klijent|stranka|o\xb9te\xe6en[ai]"
-    r"|p\xe1ciens|beteg|tan[u\xfa]|pacientas|pacients|s/o|d/o|w/o),?[ ][\"']?"
+    r"|p\xe1ciens|beteg|tan[u\xfa]|pacientas|pacients|s/o|d/o|w/o|affidavit of|the undersigned|ondergetekende"
+    r"|subsemnat(?:a|ul)|sottoscritt[oa]|soussign\xe9e?|abajo firmante"
+    r"|abaixo assinad[oa]|ni\xbfej podpisan[ay]|nizej podpisan[ay]|alul\xedrott|undertegnede|undertecknad"
+    r"|allekirjoittanut|podepsan[y\xfd\xe1]"
+    r"|podp\xedsan[y\xfd\xe1]|potpisan[ia]|unterzeichne(?:te|nde|r|te[rn])|t\xf4i l\xe0|bewerbung von),?[ ][\"']?"
 )
 _CUES = re2.compile(
     (
@@ -92,7 +96,13 @@ _AFTER = re2.compile(
     (
         rf"(?P<v>{_NAMED})(?:'s (?:wife|husband|son|daughter|mother|father|boss|doctor|partner|claim|account|card|file"
         r"|record|manager|assistant|brother|sister|parents|address|birthday|insurance|chart)\b"
-        r"|,? \(?(?:born|aged?|dob|DOB|n\xe9e?|geb\.)(?:[^A-Za-z\xc0-\xff]|$)"
+        r"|,? \(?(?:born|aged?|dob|DOB|n\xe9e?|geb\.|geboren|wohnhaft|demeurant|domicili\xe9e?|nat[oa] (?:il|a)"
+        r"|residente"
+        r"|nacid[oa]|con (?:DNI|NIE)|DNI|domiciliad[oa]|nascid[oa]|CPF|BSN|wonende|PESEL|zam(?:ieszka[a-z]{1,4}"
+        r"|\.)|ur\.|nar\.|bytem|CNP"
+        r"|n[a\xe3]scut[a\xe3]?|domiciliat[a\xe3]?|f\xf6dd|bosatt|f\xf8dt|cpr|personnummer|hetu|synt\.|C\. ?F\."
+        r"|codice fiscale|SSN|NI\b|OIB|TAJ"
+        r"|do\xf0umlu|T\.C\.|NIK|CCCD|r\. ?\xe8\.|rodn\xe9)(?:[^A-Za-z\xc0-\xff]|$)"
         r"| (?:lives|resides|lived|was admitted|was discharged|has signed|was born|is married)\b)"
     ).encode("latin-1"),
     options(),

@@ -41,7 +41,7 @@ _WORD = re.compile(rf"(?:{_LETTER})(?:{_LETTER}|['’\-]){{0,30}}")
 _PARTICLE = re.compile("|".join(PARTICLES))
 _GAP = re.compile(
     r"[)）\]】」』\"'*]{0,3}[ \t\u3000]{0,30}(?P<mark>[:：=|﹕；]|;(?= )|\.{2,30}|\n[ \t]{0,30}"
-    r"(?=\S))?[ \t\u3000]{0,30}[\"'「『*(（]{0,2}"
+    r"(?=\S))?[ \t\u3000]{0,30}[\"'「『*(（\[【]{0,2}"
 )
 _PASSWORD = re.compile(r"[!-~]{4,64}")
 _SAID_PASSWORD = re.compile(

@@ -321,7 +321,7 @@ RULES = (
     Rule("password_strong", "PASSWORD", r"(?:^|[\s\"'(:/=>])(?P<v>[A-Za-z0-9!#$%&*+@^?~_.\-]{8,64})", 0.7, _very_strong,
          _PASSWORD_WORDS, True),
     Rule("sql_password", "PASSWORD",
-         r"\b(?:identified(?: with [a-z0-9_]{1,40})? by|(?:with"
+         r"\b(?:(?:login|superuser|createdb|valid) password|identified(?: with [a-z0-9_]{1,40})? by|(?:with"
          r"|set) (?:encrypted )?password(?: for [^=\n]{1,80})?(?: ?=)?"
          r"|password\()(?: password)? ?[\"'](?P<v>[^\"'\n]{3,128})[\"']", 0.9, chosen, ignores_case=True),
     Rule("piped_password", "PASSWORD", r"\becho (?:-n )?[\"']?(?P<v>[^\s\"'|]{4,128})[\"']? ?\| ?sudo -S", 0.9, chosen),
@@ -354,7 +354,7 @@ RULES = (
          r"|\bpass(?: [a-z'\-]{1,20}){1,6} (?:is|was|=|:)) [\"'`]?"
          r"(?P<v>[^\s\"'`<>]{6,64})", 0.7, _strong, ignores_case=True),
     Rule("password_for", "PASSWORD",
-         r"(?:" + _PASSWORDS + r"|\bpass)" + _ENDING + r"(?: [a-z'.\-\xdf-\xff]{1,20}){1,5}: ?[\"'`]?"
+         r"(?:" + _PASSWORDS + r"|\bpass)" + _ENDING + r"(?: [a-z'.\-\xdf-\xff]{1,20}){1,5}(?:: ?| -> | \x3d> )[\"'`]?"
              r"(?P<v>[^\s\"'`<>,;]{6,64})",
          0.7, _mixed, ignores_case=True),
     Rule("password_declined", "PASSWORD",

@@ -27,9 +27,7 @@ _DELIMITERS = ("\t", "|", ";", ",", "  ")
 _MAX_CELLS = 200
 _FEWEST = 2
 """Cells of a row that has lost one: a line without a delimiter is none."""
-_CODE = re2.compile(
-    r"^(?:return|yield|import|from|def|for|if|elif|while|assert|del|raise|print|let|var|const)\b|[=;]|\)$"
-)
+_CODE = re2.compile(r"^(?:return|yield|import|from|def|for|if|elif|while|assert|del|raise|print|let|var|const)\b|[=;]")
 """What stands in lines of programs, and in no name of a column."""
 _LONGEST_HEADER = 40
 _PEOPLE = NAMES | {"names"}

@@ -14,7 +14,7 @@ import re2
 from redaction.findings import Finding
 from redaction.names.given import AMBIGUOUS, GIVEN, SURNAMES, WORDY_SURNAMES
 from redaction.names.pieces import WORD, WRAPPED, Piece, is_capitalised_name, is_contraction, titled
-from redaction.names.things import EPONYM, NAMED_AFTER, STOP, VERSIONED
+from redaction.names.things import BILL, EPONYM, NAMED_AFTER, STOP, VERSIONED
 from redaction.names.words import (
     COUNTRIES,
     COUNTRY_PHRASES,
@@ -148,9 +148,10 @@ def _is_thing(found: Finding, text: str) -> bool:
         return False
     name = text[found.start : found.end].replace("-", " ")
     lowered, behind = plain(name), text[found.end : found.end + 24]
-    if lowered in NAMED_AFTER or (" " not in name and (EPONYM.search(behind) or VERSIONED.search(behind))):
+    if lowered in NAMED_AFTER or (lowered == "bill" and BILL.search(behind)):
         return True
-    return " " not in name and lowered in AMBIGUOUS and behind.startswith(" of ")
+    is_known = lowered in GIVEN or lowered in SURNAMES
+    return " " not in name and bool(EPONYM.search(behind) or (VERSIONED.search(behind) and not is_known))
 
 
 def question(piece: Piece) -> tuple[str, int] | None:

@@ -53,8 +53,7 @@ def test_a_name_is_cut_to_what_it_is(text: str, said: str, name: str) -> None:
         ("Compare Redis and Kafka now", "Compare Redis"),
         ("um 22:15 Uhr kam er", "Uhr"),
         ("they hung a Foley catheter there", "Foley"),
-        ("a bottle of Jack Daniel's please", "Jack Daniel"),
-        ("build with Julia 1.10 now", "Julia"),
+        ("build with Laravelo 1.10 now", "Laravelo"),
         ("the Bill of materials is", "Bill"),
         ("took Burana 600 mg then", "Burana"),
     ],
@@ -195,3 +194,17 @@ def test_offsets_count_from_the_start_of_the_text() -> None:
 def test_a_family_name_is_known_by_its_ending(name: str) -> None:
     """The model reads English, and says nothing of a sentence in another language."""
     assert {(name, "PERSON")} == found(f"dnes tu {name} neni")
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("we gave Maria 500 mg of it", "Maria"),
+        ("what is Becker's number now", "Becker"),
+        ("said Mark of the sales team", "Mark"),
+        ("we met Jack Daniels again", "Jack Daniels"),
+    ],
+)
+def test_who_stands_beside_a_number_or_a_thing_is_still_somebody(text: str, name: str) -> None:
+    """A brand, a dose and a version hide nobody whose name is known."""
+    assert {(name, "PERSON")} == found(text, (name, "PERSON"))
