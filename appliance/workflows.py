@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -247,6 +247,11 @@ class WorkflowCatalogue:
                 if self._unreadable.get(line.name) != str(error):
                     log.warning("workflow %s cannot be read: %s", line.name, error)
                 self._unreadable[line.name] = str(error)
+
+    @property
+    def unreadable(self) -> Collection[str]:
+        """The names that `published` left out the last time."""
+        return self._unreadable.keys()
 
     async def _seen(self, line: WorkflowLine, hashes: Mapping[str, DefinitionHash]) -> Workflow:
         if line.source == "developed":

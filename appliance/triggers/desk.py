@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -18,7 +19,7 @@ from appliance.auth.callers import Caller
 from appliance.triggers.due import next_due
 from runtime.agents.templates import Template
 from runtime.domain.canonical import Json
-from runtime.domain.ids import RunId
+from runtime.domain.ids import DEFAULT_TENANT, RunId
 from runtime.domain.journal import rfc3339
 from runtime.domain.trigger import HttpEndpoint, Schedule, Trigger, TriggerState, Webhook, default_input, triggers_of
 from runtime.errors import AgentFlowError, Invalid, NotFound, Unavailable
@@ -148,10 +149,14 @@ class Triggers:
             states = await self._states.all()
             paused = frozenset((each.workflow, each.name) for each in states if each.is_paused)
             for place, task in [*self._watching.items()]:
-                if place in paused or active.get(place) != self._active.get(place):
+                before, now = self._active.get(place), active.get(place)
+                if place in paused or now != before:
                     del self._watching[place]
                     task.cancel()
                     await asyncio.gather(task, return_exceptions=True)
+                if now and before and isinstance(now.trigger.how, Schedule) and now.trigger.how != before.trigger.how:
+                    # other times begin with the next one, as those of a new trigger do
+                    await self._states.move(*place, self._appliance.clock.now_us())
             self._active, self._paused = active, paused
             for counted in [*self._counts]:
                 if counted[:2] not in active:
@@ -274,15 +279,28 @@ class Triggers:
         return found
 
     async def _look_again(self) -> None:
-        clock = self._appliance.clock
+        clock, gone = self._appliance.clock, frozenset[tuple[str, str]]()
         while True:
             await clock.sleep_until(clock.now_us() + LOOK_AGAIN_US)
             try:
                 await self.refresh()
+                gone = await self.forget(gone)
             except AgentFlowError as error:
                 log.error("triggers cannot be looked up: %s", error)
             except Exception:  # a mistake of ours must not end the looking
                 log.exception("triggers cannot be looked up")
+
+    async def forget(self, gone: frozenset[tuple[str, str]] = frozenset()) -> frozenset[tuple[str, str]]:
+        """Forget what is remembered of triggers that no definition has, nor had at the look before (`gone`); those that
+        this one misses. What cannot be read is missed by nobody."""
+        unreadable = self._appliance.workflows.unreadable
+        known = [(each.workflow, each.name) for each in await self._states.all()]
+        missed = frozenset(place for place in known if place not in self._active and place[0] not in unreadable)
+        for place in missed & gone:
+            log.info("trigger %s is gone, and forgotten", "/".join(place))
+            await self._appliance.bus_desk.bus.forget(DEFAULT_TENANT, consumer_of(*place))
+            await self._states.forget(*place)
+        return missed
 
     async def _known(self, workflow: str, name: str) -> Active:
         await self.refresh()
@@ -341,3 +359,9 @@ def trigger_view(each: Active, state: TriggerState | None, now_us: int) -> Trigg
         last_error=state.last_error,
         url=f"{HOOKS}/{each.workflow}{how.path}" if isinstance(how, HttpEndpoint | Webhook) else "",
     )
+
+
+def consumer_of(workflow: str, name: str) -> str:
+    """The name of the consumer that takes messages for a trigger."""
+    spelled = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in f"{workflow}-{name}".lower())
+    return f"trigger-{spelled[:40]}-{sha256(f'{workflow}/{name}'.encode()).hexdigest()[:8]}"

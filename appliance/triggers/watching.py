@@ -4,12 +4,11 @@ import asyncio
 import logging
 from collections.abc import Container, Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from appliance.triggers import folders
-from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active
+from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active, consumer_of
 from appliance.triggers.due import chosen, missed, next_due
 from runtime.bus.local import LocalBus
 from runtime.domain.bus import Delivery
@@ -189,6 +188,9 @@ class Watcher:
 
         leave = await self._bus.subscribe(DEFAULT_TENANT, wanted.subject, take, consumer=consumer_of(*each.place))
         try:
+            await self._store.triggers.move(
+                *each.place, self._clock.now_us()
+            )  # so that it is forgotten when it is gone
             await asyncio.Event().wait()
         finally:
             with suppress(asyncio.CancelledError):
@@ -209,9 +211,3 @@ async def _tell(acting: Acting, name: str, error: AgentFlowError, told: dict[str
 
 def _of(kept: Mapping[str, Kept], names: Container[str]) -> dict[str, Kept]:
     return {name: value for name, value in kept.items() if name in names}
-
-
-def consumer_of(workflow: str, name: str) -> str:
-    """The name of the consumer that takes messages for a trigger."""
-    spelled = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "-" for c in f"{workflow}-{name}".lower())
-    return f"trigger-{spelled[:40]}-{sha256(f'{workflow}/{name}'.encode()).hexdigest()[:8]}"

@@ -183,6 +183,14 @@ class LocalBus:
             if course is not None:
                 await self._begin(tenant, name, course.wanted, start=cursor, terms=course.terms)
 
+    async def forget(self, tenant: TenantId, name: str) -> None:
+        """Have no such consumer any more; nobody may be at work for it."""
+        async with self._opening:
+            if (tenant, name) in self._named:
+                raise Conflict("bus.consumer_differs", f"consumer {name!r} is at work; end who takes its messages")
+            await self._store.forget(tenant, name)
+            await self.refresh()
+
     async def _join(
         self, tenant: TenantId, name: str, wanted: str, receive: Receive, *, start: int | None, terms: Terms
     ) -> Leave:

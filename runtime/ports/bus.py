@@ -77,6 +77,9 @@ class BusStore(Protocol):
     async def move(self, tenant: TenantId, name: str, cursor: int) -> None:
         """Keep how far a consumer has come, forward or back. Raises NotFound."""
 
+    async def forget(self, tenant: TenantId, name: str) -> None:
+        """Have no such consumer any more, nor its failures and dead letters; nothing where there is none."""
+
     async def failures(self, tenant: TenantId, name: str) -> Sequence[Failure]:
         """What a consumer was given before, and has not taken."""
 

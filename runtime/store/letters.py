@@ -14,7 +14,7 @@ from runtime.store.posts import find
 if TYPE_CHECKING:
     import sqlite3
 
-_KEY = "(SELECT key FROM bus_consumer WHERE tenant = ? AND name = ?)"
+KEY = "(SELECT key FROM bus_consumer WHERE tenant = ? AND name = ?)"
 _DEAD = (
     "SELECT dead_letter.id, bus_consumer.tenant, bus_consumer.name, seq, deliveries, reason, at_us, revived_us "
     "FROM dead_letter JOIN bus_consumer ON bus_consumer.key = dead_letter.consumer "
@@ -31,7 +31,7 @@ class Letters:
         """See BusStore."""
         rows = await self._database.read(
             lambda c: c.execute(
-                f"SELECT seq, deliveries, reason FROM bus_failure WHERE consumer = {_KEY}", (tenant, name)
+                f"SELECT seq, deliveries, reason FROM bus_failure WHERE consumer = {KEY}", (tenant, name)
             ).fetchall()
         )
         return [Failure(position=seq, deliveries=deliveries, reason=reason) for seq, deliveries, reason in rows]
@@ -41,7 +41,7 @@ class Letters:
         values = (tenant, name, failure.position, failure.deliveries, failure.reason)
         await self._database.write(
             lambda c: c.execute(
-                f"INSERT OR REPLACE INTO bus_failure(consumer, seq, deliveries, reason) VALUES({_KEY},?,?,?)", values
+                f"INSERT OR REPLACE INTO bus_failure(consumer, seq, deliveries, reason) VALUES({KEY},?,?,?)", values
             )
         )
 
@@ -51,12 +51,12 @@ class Letters:
 
         def bury_it(connection: sqlite3.Connection) -> None:
             connection.execute(
-                f"INSERT INTO dead_letter(consumer, seq, deliveries, reason, at_us) VALUES({_KEY},?,?,?,?) "
+                f"INSERT INTO dead_letter(consumer, seq, deliveries, reason, at_us) VALUES({KEY},?,?,?,?) "
                 "ON CONFLICT(consumer, seq) DO UPDATE SET deliveries = deliveries + excluded.deliveries, "
                 "reason = excluded.reason, at_us = excluded.at_us, revived_us = NULL",
                 values,
             )
-            connection.execute(f"DELETE FROM bus_failure WHERE consumer = {_KEY} AND seq = ?", values[:3])
+            connection.execute(f"DELETE FROM bus_failure WHERE consumer = {KEY} AND seq = ?", values[:3])
 
         await self._database.write(bury_it)
 

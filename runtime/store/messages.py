@@ -12,7 +12,7 @@ from runtime.domain.subject import INBOX, RUNS, WHAT_IF, token
 from runtime.errors import NotFound
 from runtime.store.count import Count, last_position
 from runtime.store.database import Database
-from runtime.store.letters import Letters
+from runtime.store.letters import KEY, Letters
 from runtime.store.posts import page, posted_message
 
 if TYPE_CHECKING:
@@ -112,6 +112,16 @@ class Messages(Letters):
             connection.execute("DELETE FROM bus_failure WHERE consumer = ? AND seq <= ?", (row[0], cursor))
 
         await self._database.write(move_it)
+
+    async def forget(self, tenant: TenantId, name: str) -> None:
+        """See BusStore."""
+
+        def forget_it(connection: sqlite3.Connection) -> None:
+            for table in ("bus_failure", "dead_letter"):
+                connection.execute(f"DELETE FROM {table} WHERE consumer = {KEY}", (tenant, name))
+            connection.execute("DELETE FROM bus_consumer WHERE tenant = ? AND name = ?", (tenant, name))
+
+        await self._database.write(forget_it)
 
     def _keep(self, connection: sqlite3.Connection, envelope: Envelope, content: bytes, digest: bytes) -> bool:
         known = connection.execute(

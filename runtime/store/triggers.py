@@ -58,6 +58,12 @@ class TriggerStates:
         told = _told("trigger.resumed", workflow, name, by)
         await self._change(workflow, name, "is_paused = 0, cursor_us = ?", (at_us,), told=told, at_us=at_us)
 
+    async def forget(self, workflow: str, name: str) -> None:
+        """There is no such trigger any more."""
+        await self._database.write(
+            lambda c: c.execute("DELETE FROM trigger_state WHERE workflow = ? AND name = ?", (workflow, name)).rowcount
+        )
+
     async def _change(
         self,
         workflow: str,

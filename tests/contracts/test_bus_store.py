@@ -108,6 +108,20 @@ async def test_a_consumer_is_where_it_was_left(journal: Journal) -> None:
         await store.move(DEFAULT_TENANT, "other", 1)
 
 
+async def test_a_consumer_is_forgotten_with_what_it_did_not_take(journal: Journal) -> None:
+    """It would hold what is kept for it, for ever."""
+    store = journal.messages
+    await store.keep(said("a", 1))
+    for name in ("c", "d"):
+        await store.open_consumer(DEFAULT_TENANT, name, "a", start=0, at_us=1)
+        await store.note(DEFAULT_TENANT, name, FAILURE)
+        await store.bury(DEFAULT_TENANT, name, FAILURE, at_us=9)
+    await store.forget(DEFAULT_TENANT, "c")
+    await store.forget(DEFAULT_TENANT, "c")
+    assert ["d"] == [each.name for each in await store.consumers()]
+    assert ["d"] == [each.consumer for each in await store.dead(DEFAULT_TENANT)]
+
+
 async def test_failures_are_remembered_until_they_are_past(journal: Journal) -> None:
     """So that a crash gives no message its deliveries back."""
     store = journal.messages

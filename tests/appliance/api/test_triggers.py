@@ -286,3 +286,47 @@ async def test_what_keeps_a_trigger_from_acting_is_told_and_tried_again(api: Api
     await desk.stop()
     told = (await listed(api))["schedule"]
     assert (2, "trigger.folder: it is not there") == (told["failed"], told["last_error"])
+
+
+async def test_a_trigger_that_is_gone_is_forgotten_and_begins_anew(api: Api) -> None:
+    """Its consumer would hold the bus's messages for ever, and its times would be made up for in a year."""
+    triggers, states = api.service.triggers, api.service.appliance.store.triggers
+    async with asyncio.timeout(30):
+        while not api.service.appliance.bus_desk.bus.counts():
+            await asyncio.sleep(0)
+    await api.client.post("/v1/triggers/desk/webhook/pause", json={})
+    gone = await triggers.forget()
+    assert frozenset() == gone
+    await put(api, DESK[: DESK.index("triggers:")])
+    await triggers.refresh()
+    gone = await triggers.forget(gone)
+    assert {("desk", "message"), ("desk", "schedule"), ("desk", "webhook")} == gone
+    assert 3 == len(await states.all()), "it may be away for a moment, as while a folder is replaced"
+    await triggers.forget(gone)
+    assert ([], []) == ([*await states.all()], [*await api.service.appliance.bus_desk.bus.consumers()])
+
+
+async def test_what_is_remembered_outlives_a_definition_that_cannot_be_read(api: Api, data_folder: Path) -> None:
+    file = data_folder / "workflows" / "lost" / "workflow.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(DESK.replace("name: desk", "name: lost"))
+    paused = await api.client.post("/v1/triggers/lost/webhook/pause", json={})
+    assert 200 == paused.status_code
+    file.write_text("agents: [")
+    await api.service.triggers.refresh()
+    assert frozenset() == await api.service.triggers.forget()
+
+
+async def test_a_schedule_with_other_times_begins_with_the_next(api: Api) -> None:
+    """Not with one that passed before it was written."""
+    states, now_us = api.service.appliance.store.triggers, api.service.appliance.clock.now_us()
+    await states.move("desk", "schedule", now_us - 5 * 3_600_000_000)
+    await put(api, DESK.replace("0 3 * * *", "0 * * * *"))
+    await listed(api)
+    assert now_us <= (await states.one("desk", "schedule")).cursor_us
+
+
+async def put(api: Api, document: str) -> None:
+    """Publish the workflow anew."""
+    headers = {"content-type": "application/yaml"}
+    assert (await api.client.put("/v1/workflows/desk", content=document.encode(), headers=headers)).is_success

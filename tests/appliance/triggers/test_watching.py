@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active
-from appliance.triggers.watching import EVERY_US, Watcher, consumer_of
+from appliance.triggers.desk import TRY_AGAIN_US, Acting, Active, consumer_of
+from appliance.triggers.watching import EVERY_US, Watcher
 from runtime.bus.local import LocalBus
 from runtime.domain.canonical import Json, encode
 from runtime.domain.ids import RunId
