@@ -15,7 +15,7 @@ from runtime.domain.canonical import Json, digest, encode, parse
 from runtime.domain.chat import ChatMessage, ChatReply, ChatRequest
 from runtime.domain.event import Usage
 from runtime.domain.ids import TenantId
-from runtime.domain.plan import Plan
+from runtime.domain.plan import PLANNING, Plan
 from runtime.domain.workflow import LlmPlan, Workflow
 from runtime.errors import Invalid, Unavailable
 from runtime.planners.guard import NO_JSON, Faults, PlanGuard, answer_schema
@@ -125,9 +125,11 @@ class PlanningAgent:
         )
 
     def _question(self, task: Task, declared: Mapping[str, Json]) -> tuple[ChatMessage, ...]:
-        known: dict[str, Json] = {"input": task.data.get("input"), "steps": task.data.get("steps") or {}}
+        steps = _done(task.data)
+        known: dict[str, Json] = {"input": task.data.get("input"), "steps": steps}
         told = {
             **task.data,
+            "steps": steps,
             "goal": _text(_goal(declared.get("goal"), task.data.get("input"))),
             "agents": self._agents,
             "state": _text(known),
@@ -164,8 +166,14 @@ def _lost(data: Mapping[str, Json]) -> str:
     if not why:
         return ""
     message = f" ({error.get('message')})" if isinstance(error, dict) and error.get("message") else ""
-    done = _text(data.get("steps") or {})
+    done = _text(_done(data))
     return f"\n\nThe plan before this one was given up: {why}{message}.\nWhat was done: {done}\nMake another plan."
+
+
+def _done(data: Mapping[str, Json]) -> dict[str, Json]:
+    """What the steps of a plan answered; a plan is no such step."""
+    steps = data.get("steps")
+    return {name: output for name, output in steps.items() if name != PLANNING} if isinstance(steps, dict) else {}
 
 
 def _goal(declared: Json, given: Json) -> Json:

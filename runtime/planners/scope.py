@@ -6,7 +6,7 @@ import msgspec
 
 from runtime.domain.canonical import Json
 from runtime.domain.ids import StepId, state_of, step_id
-from runtime.domain.run import RunState
+from runtime.domain.run import RunState, StepState
 
 LAST_OUTPUT = frozenset({"response", "output", "result", "last"})
 """Names of the output of the step that answered last."""
@@ -41,12 +41,8 @@ def scope(state: RunState, names: Iterable[str], at: StepId | None = None) -> di
 
 def outputs(state: RunState) -> dict[str, Json]:
     """Each state's latest output, of the states that have one."""
-    answered: dict[str, Json] = {}
-    for name, visit in state.visits.items():
-        step = state.steps.get(step_id(name, visit))
-        if step is not None and step.status == "succeeded":
-            answered[name] = step.output
-    return answered
+    answered = {name: _answered(state, name) for name in state.visits}
+    return {name: step.output for name, step in answered.items() if step is not None}
 
 
 def last_error(state: RunState) -> Json:
@@ -57,10 +53,18 @@ def last_error(state: RunState) -> Json:
     return error
 
 
+def _answered(state: RunState, name: str) -> StepState | None:
+    """The latest visit of a state that answered; one that goes on, or failed, does not take back what was said."""
+    for visit in range(state.visits.get(name, 0), 0, -1):
+        step = state.steps.get(step_id(name, visit))
+        if step is not None and step.status == "succeeded":
+            return step
+    return None
+
+
 def _look_up(state: RunState, name: str, found: dict[str, Json]) -> None:
-    visit = state.visits.get(name)
-    step = state.steps.get(step_id(name, visit)) if visit else None
-    if step is not None and step.status == "succeeded":
+    step = _answered(state, name)
+    if step is not None:
         found[name] = step.output
         return
     for holder in (state.output, state.input):
