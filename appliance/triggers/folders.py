@@ -138,11 +138,9 @@ def unlink_first(found: Found) -> None:
 def mails(folder: Path) -> list[Path]:
     """The new mails of a Maildir, the oldest first. https://cr.yp.to/proto/maildir.html
 
-    Raises Unavailable where it cannot be read.
+    Raises Unavailable where it cannot be read, as where it is no Maildir.
     """
     new = folder / "new"
-    if not new.is_dir():
-        return []
     with _reading("trigger.folder", f"{new} cannot be read"):
         return sorted(path for path in new.iterdir() if not path.name.startswith(".") and path.is_file())
 

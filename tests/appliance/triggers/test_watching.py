@@ -300,6 +300,13 @@ async def test_a_folder_that_is_not_there_is_named(desk: Desk) -> None:
                 await task
 
 
+async def test_a_folder_that_is_no_maildir_is_named(desk: Desk) -> None:
+    """Who looks into the wrong one would wait for ever."""
+    async with desk.watching(Mailbox("inbox")) as task:
+        with pytest.raises(Unavailable, match="inbox/new cannot be read"):
+            await task
+
+
 async def test_a_mail_starts_a_run_and_is_seen(desk: Desk) -> None:
     (desk.folder / "new").mkdir()
     mail = desk.folder / "new" / "1.host"
