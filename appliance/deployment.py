@@ -91,13 +91,13 @@ async def deploy_brought(
 ) -> DeploymentView:
     """The same with a project that was sent. Raises InvalidDefinition, and Refused for files from beyond this machine:
     code among them would run here."""
-    workflow = appliance.workflows.read(brought.document)
-    require_name(workflow, name)
-    if not is_local and (brought.files or any(files_of(workflow))):
+    if not is_local and (brought.files or "files" in brought.document):
         raise Refused(
             "workflow.files_from_afar",
             f"workflow {name!r} comes with files, which run here; deploy it on this machine: af deploy PROJECT",
         )
+    workflow = appliance.workflows.read(brought.document, has_files=is_local)
+    require_name(workflow, name)
     files = {sha256(content).hexdigest(): content for content in brought.files}
     return await deploy(
         appliance,

@@ -19,7 +19,7 @@ from appliance import loader
 from appliance.definition_files import DefinitionFiles
 from appliance.loading.other_models import other_models
 from appliance.loading.site import ANY_SITE, Site
-from runtime.domain.canonical import Json
+from runtime.domain.canonical import Json, encode
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow, subworkflows
 from runtime.errors import AgentFlowError, Invalid, NotFound
@@ -146,10 +146,15 @@ class WorkflowCatalogue:
 
         return await self._once(definition, lay_out)
 
-    def read(self, document: dict[str, Json]) -> Workflow:
-        """The workflow of a normalised definition that came from elsewhere, checked as one here. Raises
-        InvalidDefinition."""
-        return loader.from_document(document, "", site=self._site)
+    def read(self, document: dict[str, Json], *, has_files: bool) -> Workflow:
+        """The workflow of a normalised definition that came from elsewhere. Raises InvalidDefinition.
+
+        `has_files`: it may name files, by their hashes, and is trusted as one that was kept here; otherwise it is
+        read as strictly as what somebody wrote, so that a path in it is refused.
+        """
+        if has_files:
+            return loader.from_document(document, "", site=self._site)
+        return loader.load_bytes(encode(document), site=self._site)
 
     async def put(self, document: bytes, *, name: str, actor: str = "") -> Workflow:
         """Publish a workflow of one file under its name, replacing the one that had it. Raises InvalidDefinition."""

@@ -4,6 +4,8 @@ import json
 from base64 import b64encode
 from hashlib import sha256
 
+import pytest
+
 from tests.appliance.api.serving import WORKFLOWS, Api
 
 YAML = {"content-type": "application/yaml"}
@@ -102,3 +104,18 @@ async def test_a_project_with_files_is_deployed_on_this_machine_alone(api: Api) 
         assert (403, True) == (refused.status_code, "workflow.files_from_afar" in refused.text), refused.text
     history = (await api.client.get("/v1/workflows/own/history")).json()
     assert 1 == len(history["published"])
+
+
+@pytest.mark.parametrize(
+    "handler", ["/srv/jobs.py:main", "../../jobs.py:main", "subprocess.py:getoutput", "say.py:say"]
+)
+async def test_a_project_that_comes_with_a_key_names_no_path(api: Api, handler: str) -> None:
+    """A normalised definition is trusted where it was kept; from afar it may point at code that lies here already."""
+    reads = {"type": "rag", "memory": {"long_term": {"folder": "/etc"}}}
+    for agent in ({"type": "custom", "handler": handler}, reads):
+        document = {"name": "spy", "agents": {"say": agent}}
+        within = {"name": "spy", "agents": {"inner": {"type": "workflow", "workflow": document}}}
+        for each in (document, within):
+            refused = await api.client.post("/v1/workflows/spy/deploy", json={"document": each})
+            assert 422 == refused.status_code, refused.text
+    assert 404 == (await api.client.get("/v1/workflows/spy/history")).status_code
