@@ -7,8 +7,7 @@ message or a request that comes again after a crash finds its run.
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -82,8 +81,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
 
 Fire = Callable[[dict[str, Json], str], Awaitable[RunId]]
 """Start a run for what has happened, under a key. Raises what keeps it from that."""
-Fail = Callable[[AgentFlowError, str], Awaitable[None]]
-"""Have it be known that something starts no run: why, and for the log what."""
+Fail = Callable[[AgentFlowError, str | None], Awaitable[None]]
+"""Have it be known that something starts no run: why, and for the log what; None: it was, and is counted again."""
 
 
 class Acting(msgspec.Struct, frozen=True):
@@ -94,6 +93,8 @@ class Acting(msgspec.Struct, frozen=True):
     fail: Fail
 
 
+Counted = tuple[str, str, str, str]
+"""Workflow, trigger, kind and outcome."""
 Outcome = Literal["started", "failed", "refused"]
 """What came of something that a trigger acted on."""
 Watch = Callable[[Acting], Awaitable[None]]
@@ -121,7 +122,7 @@ class Triggers:
         self._refreshing = asyncio.Lock()
         self._declarations: dict[str, tuple[Trigger, ...]] = {}
         """By the hash of their definition."""
-        self._counts: Counter[tuple[str, str, str, str]] = Counter()
+        self._counts: dict[Counted, int] = {}
 
     async def start(self) -> None:
         """Act from now on."""
@@ -158,9 +159,7 @@ class Triggers:
                     # other times begin with the next one, as those of a new trigger do
                     await self._states.move(*place, self._appliance.clock.now_us())
             self._active, self._paused = active, paused
-            for counted in [*self._counts]:
-                if counted[:2] not in active:
-                    del self._counts[counted]
+            self._counts = _counts_of(active.values(), self._counts)
             for place, each in active.items():
                 if self._watch is not None and not _takes(each.trigger) and place not in {*paused, *self._watching}:
                     acting = self._act(each, self._watch)
@@ -231,9 +230,10 @@ class Triggers:
 
     def count(self, each: Active, outcome: Outcome) -> None:
         """One thing more that it has acted on."""
-        self._counts[each.workflow, each.trigger.name, each.trigger.kind, outcome] += 1
+        counted = (*each.place, each.trigger.kind, outcome)
+        self._counts[counted] = self._counts.get(counted, 0) + 1
 
-    def counts(self) -> Mapping[tuple[str, str, str, str], int]:
+    def counts(self) -> Mapping[Counted, int]:
         """What triggers have acted on since the start, by workflow, trigger, kind and outcome."""
         return self._counts
 
@@ -248,7 +248,10 @@ class Triggers:
         async def fire(data: dict[str, Json], key: str) -> RunId:
             return (await self.submit(each, data, f"trigger/{each}/{key}", caller)).run
 
-        async def fail(error: AgentFlowError, what: str) -> None:
+        async def fail(error: AgentFlowError, what: str | None) -> None:
+            if what is None:
+                self.count(each, "failed")
+                return
             log.error("trigger %s: %s: %r", each, error, what)
             await self.failed(each, error)
 
@@ -261,7 +264,9 @@ class Triggers:
             except Exception as error:  # a mistake of ours must not end in silence
                 log.exception("trigger %s broke off", each)
                 problem = Unavailable("trigger.broken", f"it broke off ({type(error).__name__}); the log says where")
-            if problem.message != told:
+            if problem.message == told:
+                self.count(each, "failed")
+            else:
                 told = problem.message
                 log.error("trigger %s: %s", each, problem)
                 await self.failed(each, problem)
@@ -316,6 +321,16 @@ class Triggers:
         await self.refresh()
         state = await self._states.one(workflow, name)
         return trigger_view(self._active[workflow, name], state, self._appliance.clock.now_us())
+
+
+def _counts_of(active: Iterable[Active], before: Mapping[Counted, int]) -> dict[Counted, int]:
+    """Those of the triggers that act, from zero on: what begins with one never rises, to Prometheus."""
+    found: dict[Counted, int] = {}
+    for each in active:
+        for outcome in ("started", "failed", *(("refused",) if isinstance(each.trigger.how, Webhook) else ())):
+            counted = (*each.place, each.trigger.kind, outcome)
+            found[counted] = before.get(counted, 0)
+    return found
 
 
 def _takes(trigger: Trigger) -> tuple[str, str] | None:

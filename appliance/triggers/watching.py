@@ -203,10 +203,9 @@ def _may_pass(error: AgentFlowError) -> bool:
 
 
 async def _tell(acting: Acting, name: str, error: AgentFlowError, told: dict[str, str]) -> None:
-    """Have it be known once that something in a folder starts no run."""
-    if told.get(name) != error.message:
-        told[name] = error.message
-        await acting.fail(error, name)
+    """Have it be known that something in a folder starts no run, and why as often as that changes."""
+    await acting.fail(error, None if told.get(name) == error.message else name)
+    told[name] = error.message
 
 
 def _of(kept: Mapping[str, Kept], names: Container[str]) -> dict[str, Kept]:
