@@ -127,8 +127,7 @@ class Redactor:
         own = [*self.pseudonyms.spans(text), *(match.span() for match in _OWN.finditer(whole(text)))]
         pieces, acted, at = list[str](), list[Acted](), 0
         for found in findings:
-            is_own = any(start <= found.start and found.end <= end for start, end in own)
-            if is_own or found.score < self.policy.min_score:
+            if _is_own(text, found, own) or found.score < self.policy.min_score:
                 continue
             action = self.policy.action(found.type, destination)
             pieces.append(text[at : found.start])
@@ -203,3 +202,15 @@ def _masked(entity: str, value: str) -> str:
     """Stars of the same length; the last four of a long number stay, for a person to know it by."""
     shown = _SHOWN if entity in _PARTLY_SHOWN and len(value) >= 3 * _SHOWN and value[-_SHOWN:].isdigit() else 0
     return MASK * max(3, len(value) - shown) + value[len(value) - shown :]
+
+
+def _is_own(text: str, found: Finding, own: Sequence[tuple[int, int]]) -> bool:
+    """Whether a find is what stands for a value already, but for marks beside it."""
+    within = sorted((max(start, found.start), min(end, found.end)) for start, end in own)
+    within = [(start, end) for start, end in within if start < end]
+    at, beside = found.start, ""
+    for start, end in within:
+        beside += text[at:start]
+        at = max(at, end)
+    beside += text[at : found.end]
+    return bool(within) and not any(letter.isalnum() for letter in beside)
