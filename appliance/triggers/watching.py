@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class Watcher:
-    """What acting needs of the house."""
+    """What acting on one trigger needs of the house."""
 
     def __init__(
         self, store: Journal, bus: LocalBus, clock: Clock, places: Mapping[str, str], *, every_us: int = EVERY_US
@@ -43,6 +43,7 @@ class Watcher:
         """`places`: the settings' folders, by name. `every_us`: how often they are looked into."""
         self._store, self._bus, self._clock, self._places = store, bus, clock, places
         self._every_us = every_us
+        self._said: set[str] = set()
 
     async def watch(self, acting: Acting) -> None:
         """Act until cancelled. Raises what keeps it from acting at all."""
@@ -76,24 +77,28 @@ class Watcher:
                 if schedule.overlap == "allow" or not await self._is_at_work(each):
                     await self._start(acting, rfc3339(at_us), {"due": rfc3339(at_us)}, f"due/{at_us}")
                 else:
-                    log.warning("trigger %s: the run before goes on; none for %s", each, rfc3339(at_us))
+                    self._say_once(each, "overlap", f"{rfc3339(at_us)} has no run, for the one before goes on")
             cursor_us = due[-1]
             await states.move(*each.place, cursor_us)
 
     async def _start(self, acting: Acting, what: str, data: dict[str, Json], key: str) -> bool:
         """Start the run of a time, a file or a mail, and try again as long as that may help; whether there is one."""
-        told = ""
         while True:
             try:
                 await acting.fire(data, key)
+                self._said.discard("start")
                 return True
             except AgentFlowError as error:
-                if error.code != told:  # once, and not every ten seconds of a night
-                    log.error("trigger %s: %s has no run: %s", acting.each, what, error.code)
-                told = error.code
+                self._say_once(acting.each, "start", f"{what} has no run: {error.code}")
                 if not _may_pass(error):
                     return False
             await self._clock.sleep_until(self._clock.now_us() + TRY_AGAIN_US)
+
+    def _say_once(self, each: Active, of: str, said: str) -> None:
+        """Have the log say it when it begins, and not each second of a night."""
+        if of not in self._said:
+            log.warning("trigger %s: %s", each, said)
+        self._said.add(of)
 
     async def _is_at_work(self, each: Active) -> bool:
         """Whether the run of the time before has not ended."""
@@ -135,7 +140,7 @@ class Watcher:
             return False
         if drop.after == "move":
             await asyncio.to_thread(folders.link_taken, found)
-        has_run = await self._start(acting, "a file", found.data, f"file/{found.key}")
+        has_run = await self._start(acting, f"file {name!r}", found.data, f"file/{found.key}")
         if drop.after == "move":
             await asyncio.to_thread(folders.unlink_first if has_run else folders.unlink_taken, found)
         return True
@@ -164,7 +169,7 @@ class Watcher:
         found = await asyncio.to_thread(folders.mail, path)
         if found is None:
             return True
-        has_run = await self._start(acting, "a mail", found.data, f"mail/{found.key}")
+        has_run = await self._start(acting, f"mail {path.name!r}", found.data, f"mail/{found.key}")
         if has_run:
             await asyncio.to_thread(folders.keep_mail, found)
         return has_run

@@ -21,7 +21,7 @@ import msgspec  # noqa: E402
 from appliance.api.idempotency import Submissions  # noqa: E402
 from appliance.auth.callers import Caller  # noqa: E402
 from appliance.config.settings import load_settings  # noqa: E402
-from appliance.triggers.desk import Triggers  # noqa: E402
+from appliance.triggers.desk import Acting, Triggers  # noqa: E402
 from appliance.triggers.watching import Watcher  # noqa: E402
 from appliance.wiring import Appliance  # noqa: E402
 from tests.runtime.bus.samples import said  # noqa: E402
@@ -54,8 +54,11 @@ async def _run(data: Path, first: dict[str, int]) -> None:
     appliance = Appliance(settings)
     await appliance.start()
     bus = appliance.bus_desk.bus
-    watcher = Watcher(appliance.store, bus, appliance.clock, places, every_us=EVERY_US)
-    triggers = Triggers(appliance, Submissions(appliance), watcher.watch)
+
+    async def watch(acting: Acting) -> None:
+        await Watcher(appliance.store, bus, appliance.clock, places, every_us=EVERY_US).watch(acting)
+
+    triggers = Triggers(appliance, Submissions(appliance), watch)
     await triggers.start()
     while not bus.counts():  # a new trigger takes what comes from then on
         await asyncio.sleep(0)

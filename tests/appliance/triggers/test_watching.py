@@ -19,7 +19,7 @@ from runtime.engine.clock import ManualClock
 from runtime.errors import AgentFlowError, Invalid, NotFound, StoreFull, Unavailable
 from runtime.store.journal import Journal
 from tests.runtime.bus.samples import PATIENCE_S, open_bus, said
-from tests.runtime.store.samples import begin
+from tests.runtime.store.samples import begin, run_id
 
 START_US = 1_767_225_600_000_000
 MINUTE_S = 60
@@ -171,6 +171,26 @@ async def test_an_input_that_fits_no_run_does_not_hold_up_the_next_time(desk: De
         for _ in range(4):
             await desk.clock.moves(MINUTE_S)
     assert [at(4)] == desk.due
+
+
+async def test_a_run_that_goes_on_leaves_times_out_and_is_told_of_once(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A schedule of a second, and a run that waits a week for somebody, would fill the log."""
+    await begin(desk.journal, 1)
+    await desk.journal.triggers.fired("report", "t", at_us=START_US, run=run_id(1))
+    async with desk.watching(Schedule(every="1m")):
+        for _ in range(3):
+            await desk.clock.moves(MINUTE_S)
+    assert ([], 1) == (desk.due, len(caplog.records))
+
+
+async def test_one_failure_after_another_is_told_of_once(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.fails = [Invalid("run.input_invalid", "not that")] * 3
+    async with desk.watching(Schedule(every="1m")):
+        for _ in range(4):
+            await desk.clock.moves(MINUTE_S)
+    assert ([at(4)], 1) == (desk.due, len(caplog.records))
 
 
 async def test_a_file_is_taken_when_it_rests(desk: Desk) -> None:
