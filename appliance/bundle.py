@@ -18,7 +18,7 @@ from appliance.loader import FILE
 from runtime.domain.canonical import encode
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow
-from runtime.errors import Corrupt, Invalid
+from runtime.errors import Conflict, Corrupt, Invalid
 from runtime.store.failures import translate
 
 FORMAT = "agentflow.project"
@@ -26,6 +26,10 @@ VERSION = 1
 MANIFEST = "agentflow.json"
 MAX_BYTES = 200 * 1_000_000
 """Of all files together."""
+MAX_MANIFEST_BYTES = 10 * 1_000_000
+"""5,000 files with the longest paths that systems take, and their hashes."""
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Those whose unpacking stops at the size that was announced."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 """The first that a zip can hold."""
 
@@ -41,12 +45,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bundle(folder: Path, workflow: Workflow) -> bytes:
-    """The files of a project, without hidden ones and caches. Raises Invalid for more than 200 MB, Unusable."""
+    """The files of a project, without hidden ones, caches and earlier bundles.
+
+    Raises Invalid for more than 200 MB, Conflict for a file that changed since the workflow was read, Unusable.
+    """
     found = watching.look(folder)
     if len(found) >= watching.MAX_FILES or sum(size for _, size in found.values()) > MAX_BYTES:
         most = f"{MAX_BYTES // 1_000_000} MB or {watching.MAX_FILES:,} files"
         raise Invalid("bundle.too_large", f"{folder} has more than {most}; take out what can be made again")
-    contents = {path: _read(folder / path) for path in sorted(found)}
+    # a folder of articles may hold what looks like an editor's leftover, and the definition has it
+    contents = {path: _read(folder / path) for path in sorted({*found, *workflow.files})}
+    contents = {path: each for path, each in contents.items() if path in workflow.files or not _is_bundle(each)}
     manifest = Manifest(
         format=FORMAT,
         v=VERSION,
@@ -54,6 +63,11 @@ def bundle(folder: Path, workflow: Workflow) -> bytes:
         definition=workflow.hash,
         files={path: sha256(content).hexdigest() for path, content in contents.items()},
     )
+    for path, digest in workflow.files.items():
+        if manifest.files[path] != digest:
+            raise Conflict(
+                "definition.file_changed", f"file {path!r} changed while it was read; try again", retryable=True
+            )
     written = BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for path, content in {MANIFEST: encode(msgspec.to_builtins(manifest)), **contents}.items():
@@ -71,22 +85,27 @@ def unpack_file(file: Path, folder: Path) -> Manifest:
 def unpack(content: bytes, folder: Path) -> Manifest:
     """Write the files of a bundle into a folder that is empty, or not there yet.
 
-    Raises Invalid for what is no bundle, Corrupt for a damaged one; some files may be there then.
+    Raises Invalid for what is no bundle, Corrupt for a damaged one, before anything is written.
     """
     try:
         with zipfile.ZipFile(BytesIO(content)) as archive:
+            if any(entry.compress_type not in _COMPRESSIONS for entry in archive.infolist()):
+                raise _no_bundle("it is compressed otherwise")
             manifest = _manifest(archive)
-            for path, inside in _checked(archive, manifest):
-                target = folder / path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(inside)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            contents = dict(_checked(archive, manifest))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise _no_bundle(str(error)) from None
+    for path, inside in contents.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(inside)
     return manifest
 
 
 def _manifest(archive: zipfile.ZipFile) -> Manifest:
     try:
+        if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST_BYTES:
+            raise _no_bundle(f"{MANIFEST} in it is longer than {MAX_MANIFEST_BYTES // 1_000_000} MB")
         manifest = msgspec.json.decode(archive.read(MANIFEST), type=Manifest)
     except (KeyError, msgspec.MsgspecError):
         raise _no_bundle(f"no {MANIFEST} in it can be read") from None
@@ -104,9 +123,11 @@ def _checked(archive: zipfile.ZipFile, manifest: Manifest) -> Iterator[tuple[str
     if sum(archive.getinfo(path).file_size for path in manifest.files if path in archive.NameToInfo) > MAX_BYTES:
         raise Invalid("bundle.too_large", f"the bundle holds more than {MAX_BYTES // 1_000_000} MB")
     for path, digest in manifest.files.items():
-        parts = PurePosixPath(path).parts
-        if not parts or PurePosixPath(path).is_absolute() or ".." in parts:
+        pure = PurePosixPath(path)
+        if not pure.parts or pure.is_absolute() or ".." in pure.parts:
             raise Invalid("bundle.outside", f"the bundle names the file {path!r}, outside its folder")
+        if str(pure) != path or any(str(parent) in manifest.files for parent in pure.parents):
+            raise _no_bundle(f"{path!r} in it is no name of a file, or lies below one")
         try:
             content = archive.read(path)
         except (KeyError, zipfile.BadZipFile, zlib.error):
@@ -114,6 +135,11 @@ def _checked(archive: zipfile.ZipFile, manifest: Manifest) -> Iterator[tuple[str
         if sha256(content).hexdigest() != digest:
             raise Corrupt("bundle.damaged", f"file {path!r} of the bundle is not what was built; build it again")
         yield path, content
+
+
+def _is_bundle(content: bytes) -> bool:
+    """Whether it begins as a zip whose first file is a manifest; its name stands at byte 30 of a zip."""
+    return content.startswith(b"PK\3\4") and content[30:].startswith(MANIFEST.encode())
 
 
 def _no_bundle(why: str) -> Invalid:

@@ -1,6 +1,7 @@
 """Which files of a project have changed: their times and sizes, compared. Looks, and never reads or writes."""
 
 import os
+import stat
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def look(folder: Path) -> Stamps:
             try:
                 stamp = path.stat()
             except OSError:  # it was there a moment ago
+                continue
+            if not stat.S_ISREG(stamp.st_mode):  # reading a pipe would wait for ever
                 continue
             found[path.relative_to(folder).as_posix()] = (stamp.st_mtime_ns, stamp.st_size)
             if len(found) >= MAX_FILES:

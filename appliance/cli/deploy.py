@@ -35,7 +35,7 @@ _dry_run = click.option("--dry-run", "is_dry", is_flag=True, help="Only say what
 def build(af: Af, project: Path, *, out: Path | None) -> None:
     """Write a PROJECT into one file that `af deploy` takes elsewhere: all its files, with their hashes.
 
-    Hidden files and caches are left out. Equal projects give equal files.
+    Hidden files, caches and earlier bundles are left out. Equal projects give equal files.
     """
     from appliance import loader
     from appliance.bundle import bundle

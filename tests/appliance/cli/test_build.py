@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,63 @@ def test_what_is_no_bundle_is_told(af: Af, built: Path, tmp_path: Path) -> None:
 def test_another_definition_than_was_built_is_refused(af: Af, built: Path) -> None:
     found = af("deploy", relabelled(built, definition="sha256:" + "0" * 64))
     assert (True, True) == (found.code != 0, "bundle.differs" in found.err)
+
+
+def test_earlier_bundles_and_pipes_are_left_out(af: Af, project: Path, built: Path) -> None:
+    """`af build .` writes into the project that it reads; and a pipe would be read for ever."""
+    (project / "desk-1.zip").write_bytes(built.read_bytes())
+    os.mkfifo(project / "pipe")
+    own = project / "own.zip"
+    assert (0, 0) == (af("build", project, "--out", own).code, af("build", project, "--out", own).code)
+    assert built.read_bytes() == own.read_bytes()
+
+
+def test_what_the_definition_names_is_in_it_whatever_its_name(af: Af, project: Path, built: Path) -> None:
+    """Editors leave such files behind; in a folder of articles they are part of the definition."""
+    (project / "workflow.yaml").write_text(
+        "name: desk\nagents:\n  find: {type: rag, memory: {long_term: {folder: notes}}}\n"
+    )
+    (project / "notes" / "draft.part").write_text("Because.")
+    af("build", project, "--out", built)
+    found = af("deploy", built)
+    assert 0 == found.code, found.err
+
+
+def lied(built: Path, **files: bytes) -> Path:
+    """With more files, which the manifest names."""
+    with zipfile.ZipFile(built) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(contents["agentflow.json"])
+    manifest["files"] |= {path: sha256(content).hexdigest() for path, content in files.items()}
+    with zipfile.ZipFile(built, "w") as archive:
+        for name, each in (contents | files | {"agentflow.json": json.dumps(manifest).encode()}).items():
+            archive.writestr(name, each)
+    return built
+
+
+@pytest.mark.parametrize("files", [{"a": b"x", "a/b": b"y"}, {"a/b": b"y", "a": b"x"}, {"a/": b"x"}, {"a//b": b"x"}])
+def test_a_file_that_is_a_folder_too_is_refused(af: Af, built: Path, tmp_path: Path, files: dict[str, bytes]) -> None:
+    """Before anything is written: the same folder can be named again."""
+    found = af("init", tmp_path / "own", "--template", lied(built, **files))
+    assert (2, True, False) == (found.code, "bundle.unreadable" in found.err, (tmp_path / "own").exists()), found.err
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_are_refused(af: Af, built: Path, compression: int) -> None:
+    """They unpack without a bound, however large a file says that it is."""
+    with zipfile.ZipFile(built, "w", compression) as archive:
+        archive.writestr("agentflow.json", "{}")
+    found = af("deploy", built)
+    assert (2, True) == (found.code, "bundle.unreadable" in found.err), found.err
+
+
+def test_a_damaged_or_endless_manifest_is_refused(af: Af, built: Path) -> None:
+    content = bytearray(built.read_bytes())
+    content[44:60] = b"\xff" * 16
+    built.write_bytes(content)
+    damaged = af("deploy", built)
+    assert (2, True) == (damaged.code, "bundle.unreadable" in damaged.err), damaged.err
+    with zipfile.ZipFile(built, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("agentflow.json", b"{}" + b" " * 11_000_000)
+    endless = af("deploy", built)
+    assert (2, True) == (endless.code, "longer than 10 MB" in endless.err), endless.err
