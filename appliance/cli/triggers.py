@@ -46,7 +46,7 @@ def list_triggers(af: Af) -> None:
     else:
         now_us = SystemClock().now_us()
         rows = [_row(each, now_us) for each in found.triggers]
-        af.terminal.say(table(("WORKFLOW", "TRIGGER", "STARTS RUNS", "NEXT", "RUNS", "LAST"), rows))
+        af.terminal.say(table(("WORKFLOW", "TRIGGER", "NEXT", "RUNS", "LAST", "STARTS RUNS"), rows))
         for each in found.triggers:
             if each.last_error:
                 af.terminal.note(f"{each.workflow}/{each.name}: {each.last_error}")
@@ -93,10 +93,11 @@ def _row(each: "TriggerView", now_us: int) -> tuple[str, ...]:
     from appliance.cli.terminal import printable
     from appliance.cli.units import ago, local_time, microseconds
 
-    due = "paused" if each.is_paused else local_time(microseconds(each.next_at)) if each.next_at else "–"
+    due = "paused" if each.is_paused else local_time(microseconds(each.next_at))[:-3] if each.next_at else "–"
     last = ago(microseconds(each.last_at), now_us) if each.last_at else "–"
     failed = f" ({each.failed} failed)" if each.failed else ""
-    return each.workflow, each.name, printable(_how(each)), due, f"{each.fired}{failed}", last
+    # what may be long stands last, where a table is cut
+    return each.workflow, each.name, due, f"{each.fired}{failed}", last, printable(_how(each))
 
 
 def _how(each: "TriggerView") -> str:

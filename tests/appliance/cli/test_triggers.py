@@ -51,3 +51,12 @@ def test_triggers_are_listed_fired_paused_and_go_on(af: Af) -> None:
 def test_a_trigger_that_is_not_there_is_named(af: Af) -> None:
     found = af("triggers", "pause", "report", "nightli")
     assert (2, True) == (found.code, "trigger.unknown" in found.err and "af triggers list" in found.err)
+
+
+@pytest.mark.usefixtures("published")
+def test_a_list_is_as_wide_as_its_terminal(af: Af, data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = data_folder / "workflows" / "report" / "workflow.yaml"
+    file.write_text(REPORT.replace("/chat", f"/{'long' * 40}"))
+    monkeypatch.setattr("appliance.cli.terminal.columns", lambda: 80)
+    lines = af("triggers", "list").out.splitlines()
+    assert (4, True) == (len(lines), all(len(line) <= 80 for line in lines))
