@@ -6,6 +6,7 @@ restarts, and what was asked for (workflow and input) stands in the run's first 
 
 from __future__ import annotations
 
+import asyncio
 import re
 from functools import partial
 from http import HTTPStatus
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from appliance.wiring import Appliance
 
 KEY_PATTERN = "^[!-~]([ -~]{0,253}[!-~])?$"
+OURS = "\n"
+"""Behind the tenant in keys that are made here: it stands in none that a client sends."""
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -41,7 +44,7 @@ class Submissions:
 
     def __init__(self, appliance: Appliance) -> None:
         self._appliance = appliance
-        self._in_flight: set[str] = set()
+        self._in_flight: dict[str, asyncio.Event] = {}
 
     async def submit(
         self,
@@ -56,8 +59,8 @@ class Submissions:
     ) -> Submitted:
         """Start a run, or find the one that the key stands for. The run is durable when this returns.
 
-        `is_ours`: the key was made here, of what the run is for; a definition that was replaced in between may make
-        another input of that.
+        `is_ours`: the key was made here, of what the run is for, and equals none that a client sends; a definition
+        that was replaced in between may make another input of that.
         Raises HttpError 422 when the key stands for another request, Conflict while the first request with the
         key is still on its way to the disk.
         """
@@ -65,13 +68,15 @@ class Submissions:
         if key is None:
             run = await begin(None)
             return Submitted(run, is_replay=False)
-        scoped = f"{caller.tenant}/{key}"
+        scoped = f"{caller.tenant}{OURS if is_ours else '/'}{key}"
+        while is_ours and scoped in self._in_flight:
+            await self._in_flight[scoped].wait()
         if scoped in self._in_flight:
             raise Conflict(
                 "idempotency.in_flight",
                 "the first request with this Idempotency-Key has not been answered yet; send it again in a second",
             )
-        self._in_flight.add(scoped)
+        self._in_flight[scoped] = asyncio.Event()
         try:
             known = await self._appliance.store.run_by_key(scoped)
             if known is None:
@@ -80,7 +85,7 @@ class Submissions:
                 await self._expect_same(known, workflow, input)
             return Submitted(known, is_replay=True)
         finally:
-            self._in_flight.discard(scoped)
+            self._in_flight.pop(scoped).set()
 
     async def _begin(
         self,

@@ -76,3 +76,48 @@ def test_every_template_takes_one(af: Af, tmp_path: Path, name: str) -> None:
     after = loader.load(project)
     assert {*before.agents, "extra"} == {*after.agents}
     assert all(before.agents[agent] == after.agents[agent] for agent in before.agents)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        WORKFLOW.replace("\n", "\r\n"),
+        "\ufeffagents:\n  say: {type: llm, prompt: x}\nname: desk\n",
+        "name: desk\n'agents':\n  say: {type: llm, prompt: x}\n",
+        "name: desk\nagents:\n  say:\n    type: llm\n    prompt: |\n      Answer.\n\n      # Rules\n",
+        'name: desk\nagents:\n  say: {type: llm, prompt: "a\u2028b"}\n',
+    ],
+    ids=["crlf", "bom", "quoted", "heading in a prompt", "line separator in a prompt"],
+)
+def test_what_others_wrote_stays_as_it_is(af: Af, file: Path, text: str) -> None:
+    """Line ends, marks and texts that look like comments among it."""
+    file.write_bytes(text.encode())
+    before = loader.load(file)
+    assert 0 == af("agent", "add", "more", file, "--prompt", "Hi.").code
+    after = loader.load(file)
+    assert ({*before.agents, "more"}, before.agents["say"]) == ({*after.agents}, after.agents["say"])  # type: ignore[index]
+    left = iter(file.read_bytes().split(b"\n"))
+    assert all(line in left for line in text.encode().split(b"\n"))
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["  two\nlines", "\ntwo\nlines", "two\nlines\n", "a\r\nb", "a\nb\x07", "yes", "1e3", "# a\nb", " a ", "a: b"],
+)
+def test_a_prompt_is_kept_to_the_letter(af: Af, file: Path, prompt: str) -> None:
+    assert 0 == af("agent", "add", "more", file, "--prompt", prompt).code
+    assert prompt == loader.load(file).agents["more"].prompt  # type: ignore[index]
+
+
+def test_agents_that_only_look_like_them_are_left_alone(af: Af, file: Path) -> None:
+    """A text of several lines may hold such a line."""
+    text = 'name: desk\ndescription: "These\nagents:\n  answer"\nagents: {say: {type: llm, prompt: x}}\n'
+    file.write_text(text)
+    found = af("agent", "add", "more", file)
+    assert (2, True, text) == (found.code, "project.no_agents" in found.err, file.read_text())
+
+
+def test_a_file_that_is_no_text_is_told(af: Af, file: Path) -> None:
+    file.write_bytes(b"name: \xff\n")
+    found = af("agent", "add", "more", file)
+    assert (2, True) == (found.code, "yaml.not_utf8" in found.err)
