@@ -51,6 +51,7 @@ from runtime.agents.context import ModelsFor
 from runtime.audit.levels import Level, Levels
 from runtime.domain.audit import AuditEntry
 from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatRequest
 from runtime.domain.cost import Estimate
 from runtime.domain.egress import Sender
 from runtime.domain.ids import RunId, TenantId
@@ -59,6 +60,7 @@ from runtime.engine.clock import SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound, Unavailable
+from runtime.memory.sessions import Sessions
 from runtime.ports import Agent, Progress
 from runtime.sandbox import seccomp
 from runtime.store.audit import AuditLog
@@ -116,6 +118,7 @@ class Appliance:
     preflights: Preflights
     traces: Traces
     minimising: Minimising
+    sessions: Sessions
     tool_servers: ToolServers
     rule_book: RuleBook
     toolboxes: Toolboxes
@@ -245,6 +248,7 @@ class Appliance:
         )
         self._opened.push_async_callback(self.minimising.stop)
         minimiser = self.minimising.minimiser
+        self.sessions = self._sessions()
         self._open_tools(http)
         dispatcher = Dispatcher(
             make_agent=self._make_agent,
@@ -260,8 +264,9 @@ class Appliance:
             reserve=self.spending.reserve,
             memory=self.memory,
             memory_price=self.spending.prices.per_memory,
+            sessions=self.sessions,
         )
-        self.preflights = Preflights(self.store, self.models, self.spending.prices, self._tool_price)
+        self.preflights = self._preflights()
         self._open_traces(data, audit)
         self._open_uplink()
         self.engine = Engine(
@@ -277,6 +282,8 @@ class Appliance:
             learning = asyncio.create_task(self.threats.learn(audit), name="threats")
             self._opened.push_async_callback(_ended, learning)
             await self.engine.start(recover=recover)
+            sweeping = asyncio.create_task(self.sessions.sweep_for_ever(), name="sessions")
+            self._opened.push_async_callback(_ended, sweeping)
             self.minimising.start(self.store)
 
     async def record(self, entry: AuditEntry) -> None:
@@ -387,6 +394,22 @@ class Appliance:
     def _open_uplink(self) -> None:
         self.uplink = uplink_of(self, self._guard)
         self._opened.push_async_callback(self.uplink.stop)
+
+    def _sessions(self) -> Sessions:
+        return Sessions(
+            self.memory.turns,
+            clock=self.clock,
+            count=self._count_tokens,
+            minimiser=self.minimising.minimiser,
+            mask=self.known.mask,
+        )
+
+    def _preflights(self) -> Preflights:
+        prices = self.spending.prices
+        return Preflights(self.store, self.models, prices, self._tool_price, sessions=self.sessions)
+
+    async def _count_tokens(self, request: ChatRequest, sender: Sender) -> int:
+        return (await self.models.counted(request, sender=sender))[0]
 
     async def _open_workflows(self, data: Path, key: Key | None) -> None:
         self.workflows = WorkflowCatalogue(

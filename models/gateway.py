@@ -28,6 +28,7 @@ from models.restored import INLINE_CHARS, RestoredStream, restored
 from models.routing import Groups, Route, Table, find_routes
 from models.servers import ModelServer
 from models.turns import AllTurns
+from models.usage import estimate_input
 from redaction.doors.http import HttpDoor
 from redaction.guard import Guard
 from redaction.passage import Passage
@@ -161,6 +162,17 @@ class Gateway:
         """Input tokens of a request, exact with the model's own template and tokenizer where it has one here."""
         route = self._choose(request.provider, request.model, kind, sender).order[0]
         return await self._count(request, route, sender)
+
+    async def counted(
+        self, request: ChatRequest, *, kind: Kind = "chat", sender: Sender = APPLIANCE
+    ) -> tuple[int, bool]:
+        """Input tokens, and whether they are exact: where the model is not on this machine, they are estimated."""
+        try:
+            if self._choose(request.provider, request.model, kind, sender).order[0].zone == LOCAL:
+                return await self.count_tokens(request, kind=kind, sender=sender), True
+        except AgentFlowError:  # such as a model that is not installed: an estimate is better than none
+            pass
+        return estimate_input(request), False
 
     def quote(
         self, provider: str, model: str, *, kind: Kind = "chat", sender: Sender = APPLIANCE

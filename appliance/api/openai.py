@@ -165,6 +165,7 @@ async def _complete(asking: _Asking) -> ChatReply:
             asking.chat,
             asking.caller,
             data_class=asking.sender.data_class,
+            conversation=asking.sender.run,
             traceparent=asking.sender.trace or "",
         )
     return await asking.service.appliance.models.complete(asking.chat, sender=asking.sender)

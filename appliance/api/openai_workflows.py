@@ -13,20 +13,30 @@ from appliance.auth.callers import Caller
 from appliance.mcp.offers import text_of
 from appliance.runs.views import RunView, run_view
 from appliance.runs.within import task_ids, with_tasks
+from runtime.domain.canonical import Json
 from runtime.domain.chat import ChatReply, ChatRequest
 from runtime.domain.ids import RunId
 from runtime.domain.run import RunState
 from runtime.domain.workflow import Workflow
 from runtime.errors import AgentFlowError, Conflict, StepFailure, Unavailable
+from runtime.memory.short_term import remembers
 
 PREFIX = "workflow:"
 BACKEND = "workflow"
 
 
 async def ask_workflow(
-    service: Service, asked: ChatRequest, caller: Caller, *, data_class: str = "", traceparent: str = ""
+    service: Service,
+    asked: ChatRequest,
+    caller: Caller,
+    *,
+    data_class: str = "",
+    traceparent: str = "",
+    conversation: str = "",
 ) -> ChatReply:
     """Run the workflow and answer with its output; the reply's fingerprint is the run's id.
+
+    A workflow that remembers what is said is given the conversation as its session.
 
     Cancelled, it cancels the run. Raises NotFound for the workflow, Conflict when the run waits for somebody,
     StepFailure when it failed, Unavailable when the server drains (the run goes on at the next start).
@@ -36,7 +46,10 @@ async def ask_workflow(
     if question is None:
         raise unsupported("messages", "a workflow is asked with a user message, and there is none")
     workflow = await service.appliance.workflows.find(asked.model.removeprefix(PREFIX))
-    submitted = await service.submissions.submit(workflow, {"message": question}, caller, None, traceparent=traceparent)
+    given: Json = {"message": question}
+    if conversation and remembers(workflow):
+        given = {"message": question, "session": conversation}
+    submitted = await service.submissions.submit(workflow, given, caller, None, traceparent=traceparent)
     try:
         state = await _settled(service, submitted.run)
     except asyncio.CancelledError:

@@ -48,6 +48,7 @@ TAGS = (
     "human-tasks",
     "mcp",
     "bus",
+    "memory",
     "vault",
     "health",
     "manual",

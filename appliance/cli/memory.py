@@ -1,4 +1,4 @@
-"""`af memory`: bring a folder of articles into long-term memory, and search it."""
+"""`af memory`: bring a folder of articles into long-term memory, search it, and see what sessions left."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.cli.command import Group
 from appliance.cli.context import Af, pass_af
+from appliance.cli.sessions import sessions
 
 if TYPE_CHECKING:
     from runtime.memory.ingest import Ingested
@@ -24,7 +25,7 @@ DEFAULT_COLLECTION = "default"
     """,
 )
 def memory() -> None:
-    """Fill and search long-term memory.
+    """Fill and search long-term memory; show and forget what agents remember of sessions.
 
     An agent reads a collection with `memory: {long_term: {collection: NAME}}`; one that names a folder ingests it
     by itself.
@@ -74,6 +75,9 @@ def search_memory(af: Af, text: str, collection: str, limit: int) -> None:
         af.terminal.say(_drawn(hit))
     af.terminal.say(f"confidence {found.confidence:.2f} that one of them is on the subject")
     af.terminal.document({"hits": found.hits, "confidence": found.confidence})
+
+
+memory.add_command(sessions)
 
 
 async def _ingest(af: Af, folder: Path, name: str) -> "Ingested":

@@ -31,7 +31,7 @@ COMMANDS = {
     "rollback": Lazy("appliance.cli.deploy", "Publish once more what had a name before.", BUILD),
     "dev": Lazy("appliance.cli.dev", "Check and test a project at every save; serve it.", BUILD),
     "simulate": Lazy("appliance.cli.simulate", "Drive a plan with scripted results.", BUILD),
-    "memory": Lazy("appliance.cli.memory", "Fill and search long-term memory.", BUILD),
+    "memory": Lazy("appliance.cli.memory", "Fill and search memory; forget sessions.", BUILD),
     "serve": Lazy("appliance.cli.serve", "Serve the HTTP API and go on with open runs.", OPERATE),
     "mcp": Lazy("appliance.cli.mcp", "Use tools of other programs, offer workflows to them.", OPERATE),
     "models": Lazy("appliance.cli.models", "Fetch, add, verify and remove local models.", OPERATE),

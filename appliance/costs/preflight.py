@@ -35,6 +35,8 @@ from runtime.engine.dispatcher import sender_of
 from runtime.engine.reading import entries_of
 from runtime.errors import AgentFlowError, Corrupt
 from runtime.memory.embedding import DEFAULT_MODEL
+from runtime.memory.sessions import Sessions
+from runtime.memory.short_term import rules_of
 from runtime.ports import StateStore
 
 LEARNABLE = ("succeeded", "failed", "waiting")
@@ -54,8 +56,18 @@ log = logging.getLogger(__name__)
 class Preflights:
     """Forecasts runs, and remembers what it has learned from those that have ended."""
 
-    def __init__(self, store: StateStore, models: Gateway, prices: PriceTable, tool_price: ToolPrice) -> None:
+    def __init__(
+        self,
+        store: StateStore,
+        models: Gateway,
+        prices: PriceTable,
+        tool_price: ToolPrice,
+        *,
+        sessions: Sessions | None = None,
+    ) -> None:
+        """`sessions`: what agents remember; None: nothing."""
         self._store = store
+        self._sessions = sessions
         self._models = models
         self._prices = prices
         self._tool_price = tool_price
@@ -114,14 +126,17 @@ class Preflights:
         if prompt is None:
             return Ask(agent=spec.id, call_micros=called)
         request, kind, is_whole = prompt
+        if spec.type == "llm":
+            request, is_known = await self._told(workflow, spec, given, request, sender)
+            is_whole = is_whole and is_known
         try:
-            meter, is_local = self._models.quote(request.provider, request.model, kind=kind, sender=sender)
+            meter, _ = self._models.quote(request.provider, request.model, kind=kind, sender=sender)
         except AgentFlowError:  # the run will say why; here it is a model that nobody has priced
             label = f"{request.provider}/{request.model}"
             counted, is_exact, price = estimate_input(request), False, None
         else:
             label, price = meter.item.partition(":")[2], meter.price
-            counted, is_exact = await self._counted(request, kind, sender, is_local=is_local)
+            counted, is_exact = await self._models.counted(request, kind=kind, sender=sender)
         return Ask(
             agent=spec.id,
             model=label,
@@ -134,14 +149,23 @@ class Preflights:
             call_micros=called,
         )
 
-    async def _counted(self, request: ChatRequest, kind: Kind, sender: Sender, *, is_local: bool) -> tuple[int, bool]:
-        """Input tokens, and whether they are exact."""
-        if is_local:
-            try:
-                return await self._models.count_tokens(request, kind=kind, sender=sender), True
-            except AgentFlowError:  # such as a model that is not installed: an estimate is better than none
-                pass
-        return estimate_input(request), False
+    async def _told(
+        self, workflow: Workflow, spec: AgentSpec, given: Given, request: ChatRequest, sender: Sender
+    ) -> tuple[ChatRequest, bool]:
+        """What an agent asks with what it remembers, and whether that can be known before the run."""
+        rules = rules_of(spec.memory)
+        if self._sessions is None or rules is None:
+            return request, True
+        template, data = Template(rules.session), _known(workflow, given)
+        if not template.names <= data.keys():
+            return request, False
+        try:
+            session = self._sessions.named(workflow, sender, template.render(data))
+            if session is not None:
+                request = (await self._sessions.told(request, session, rules, sender)).request
+        except AgentFlowError:  # the step will fail where it stands
+            pass
+        return request, True
 
     def _request_micros(self, spec: AgentSpec) -> int:
         """What the request of an agent costs whose service is named outright."""

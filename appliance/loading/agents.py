@@ -10,6 +10,7 @@ from appliance.loading.keys import (
     AGENT_MEMORY,
     AGENT_POLICIES,
     RESOURCE_LIMITS,
+    has_no_session,
     json_schema,
     method,
     retry,
@@ -42,6 +43,7 @@ from appliance.loading.subworkflows import SUBRUN_KEYS, check_subrun
 from appliance.loading.vision import check_vision
 from runtime.agents.wasm import RUNTIMES
 from runtime.domain.canonical import Json
+from runtime.domain.memory import SHORT_TERM
 from runtime.domain.secret import SCHEME
 from runtime.domain.spelling import did_you_mean
 from runtime.errors import Invalid
@@ -153,6 +155,13 @@ def check_fallbacks(agents: dict[str, Json], node: Node, place: Place) -> None:
             here.error("agent.fallback_loop", message, at, "the last of them has no 'fallback_agent'")
 
 
+def check_sessions(found: dict[str, Json], node: Node, place: Place) -> None:
+    """Point out a workflow that is to remember what is said, and has nobody who says anything."""
+    agents = _part(found, "agents")
+    if SHORT_TERM in _part(found, "memory") and "llm" not in {_part(agents, each).get("type") for each in agents}:
+        has_no_session(node, place)
+
+
 def check_tools(agents: dict[str, Json], declared: Collection[str], node: Node, place: Place) -> None:
     """Point out tools that nobody declares; `declared`: those of the workflow, `node`: the document.
 
@@ -193,6 +202,8 @@ def _check_keys(kind: str, found: dict[str, Json], node: Node, place: Place) -> 
         if key in found and kind != owner:
             message = f"{key!r} is a key of agents of type {owner!r}, not {kind!r}"
             place.child(key).add("key.misplaced", message, node, line=node.key_line(key))
+    if kind != "llm" and SHORT_TERM in _part(found, "memory"):
+        has_no_session(node, place)
     config = found.get("config")
     for key in config if isinstance(config, dict) else ():
         if key in OWN_KEYS and key in found:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from appliance.loading.human import config_of, terms_of, tools_of
-from appliance.loading.own_plans import own_plan, planned_by, rules_for_tools
+from appliance.loading.own_plans import own_plan, planned_by, shared_rules
 from appliance.loading.property_order import restore
 from appliance.loading.replanning import replan_of
 from appliance.loading.rules import TABLE_KEYS
@@ -16,6 +16,7 @@ from appliance.loading.trees import tree_of
 from appliance.loading.workflow_kinds import FEEDBACK_TYPE, feedback_of
 from runtime.domain.canonical import Json, digest
 from runtime.domain.ids import AgentId, DefinitionHash
+from runtime.domain.memory import SHORT_TERM
 from runtime.domain.plan import PLANNING, QUESTION
 from runtime.domain.problem import Problem
 from runtime.domain.units import milliseconds, usd_micros
@@ -83,7 +84,7 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
     agents: dict[AgentId, AgentSpec] = {}
     for name, each in _mapping(document["agents"]).items():
         found = _mapping(each)
-        agents[AgentId(name)] = spec = agent_of(name, found)
+        agents[AgentId(name)] = spec = _remembering(agent_of(name, found), document)
         if spec.type not in SUBRUN_AGENTS and own_plan(name, _mapping(document["agents"])) is None:
             continue
         agents[AgentId(name)] = msgspec.structs.replace(
@@ -98,6 +99,14 @@ def _agents_of(document: Document, files: Mapping[str, str], folder: str) -> dic
             ),
         )
     return agents
+
+
+def _remembering(spec: AgentSpec, document: Document) -> AgentSpec:
+    """An agent with what its workflow says of remembering, where it does not say itself."""
+    shared = _mapping(document.get("memory")).get(SHORT_TERM)
+    if spec.type != "llm" or shared is None or SHORT_TERM in spec.memory:
+        return spec
+    return msgspec.structs.replace(spec, memory={**spec.memory, SHORT_TERM: shared})
 
 
 def _inner_of(name: str, outer: Document, files: Mapping[str, str], folder: str) -> Workflow:
@@ -125,7 +134,7 @@ def _alone(agent: str, outer: Document, files: Mapping[str, str]) -> Document:
     alone: Document = {"version": outer["version"], "name": agent, "agents": chosen, "planner": plan}
     if "policies" in outer:
         alone["policies"] = outer["policies"]
-    alone.update(rules_for_tools(outer))
+    alone.update(shared_rules(outer))
     if files:
         alone["files"] = dict(files)
     return alone

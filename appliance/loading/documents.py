@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from appliance.loading.agents import agent, check_fallbacks, check_tools
+from appliance.loading.agents import agent, check_fallbacks, check_sessions, check_tools
 from appliance.loading.build import fsm_of
 from appliance.loading.keys import (
     MEMORY,
@@ -16,7 +16,7 @@ from appliance.loading.keys import (
     TENANTS,
     TOOL_REGISTRY,
     TOOL_SECURITY,
-    inactive,
+    WORKFLOW_MEMORY,
     json_schema,
     template,
 )
@@ -93,7 +93,7 @@ _KEYS: dict[str, Shape] = {
     "workflow": _WORKFLOW_SECTION,
     "triggers": triggers,
     "policies": POLICIES,
-    "memory": inactive(MEMORY, "an agent has memory of its own: agents.NAME.memory.long_term"),
+    "memory": WORKFLOW_MEMORY,
     "tool_security": TOOL_SECURITY,
     "tool_registry": TOOL_REGISTRY,
     "input_schema": json_schema,
@@ -184,6 +184,7 @@ def read_workflow(node: Node, reading: Reading) -> dict[str, Json]:
         place.child("agents").error("value.empty", "a workflow needs at least one agent", node.find(("agents",))[0])
     check_fallbacks(agents if isinstance(agents, dict) else {}, node, place)
     check_tools(agents if isinstance(agents, dict) else {}, _declared(found), node, place)
+    check_sessions(found, node, place)
     check_maps(agents if isinstance(agents, dict) else {}, node, place)
     check_own_plans(found, node, place)
     _choose_planner(found, names, node, place)

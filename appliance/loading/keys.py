@@ -37,7 +37,7 @@ from appliance.loading.shapes import (
 )
 from appliance.loading.tool_kinds import tool
 from runtime.domain.canonical import Json
-from runtime.domain.memory import REMOTE_BACKENDS
+from runtime.domain.memory import REMOTE_BACKENDS, SHORT_TERM
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.units import milliseconds
 from runtime.domain.workflow import THRESHOLD
@@ -189,9 +189,15 @@ def _backend(node: Node, place: Place) -> Json:
 
 
 _LAYERS: dict[str, Shape] = {
-    "short_term": record(
+    SHORT_TERM: record(
         "short_term",
-        {"enabled": boolean, "ttl_minutes": number(0, 5_256_000), "max_items": _COUNT, "cost_budget_tokens": _COUNT},
+        {
+            "enabled": boolean,
+            "ttl_minutes": number(0, 5_256_000),
+            "max_items": _COUNT,
+            "cost_budget_tokens": _COUNT,
+            "session": template_text,
+        },
     ),
     "long_term": record(
         "long_term",
@@ -213,17 +219,28 @@ _LAYERS: dict[str, Shape] = {
     ),
 }
 MEMORY = record("memory", _LAYERS)
-_INSTEAD = {
-    "short_term": "within a run, templates read what was answered before, {{ steps.NAME }}; what was said in runs "
-    "before is given with the input",
-}
 AGENT_MEMORY = record(
     "memory",
+    {layer: shape if layer in ("long_term", SHORT_TERM) else inactive(shape) for layer, shape in _LAYERS.items()},
+)
+_OF_AGENTS = "an agent has memory of its own: agents.NAME.memory.long_term"
+WORKFLOW_MEMORY = record(
+    "memory",
     {
-        layer: shape if layer == "long_term" else inactive(shape, _INSTEAD.get(layer, ""))
+        layer: shape if layer == SHORT_TERM else inactive(shape, _OF_AGENTS if layer == "long_term" else "")
         for layer, shape in _LAYERS.items()
     },
 )
+"""Of all agents that remember what is said and do not say themselves how."""
+
+
+def has_no_session(node: Node, place: Place) -> None:
+    """Point out memory of what is said where nobody says anything."""
+    message = f"{SHORT_TERM!r} is checked and kept, but has no effect here: agents of type 'llm' remember what is said"
+    hint = "within a run, templates read what was answered before, {{ steps.NAME }}"
+    at = node.find(("memory", SHORT_TERM))[0]
+    place.child("memory").child(SHORT_TERM).warn("key.not_active", message, at, hint)
+
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD")
 method = choice(*_METHODS)

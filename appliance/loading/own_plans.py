@@ -11,6 +11,7 @@ from appliance.loading.own_machines import done_by_itself, followed, named_in
 from appliance.loading.place import Place
 from appliance.loading.replanning import ESCALATION
 from runtime.domain.canonical import Json
+from runtime.domain.memory import SHORT_TERM
 from runtime.domain.spelling import did_you_mean
 from runtime.domain.validate import SLIP_RATIO
 from runtime.registry import SUBRUN_AGENTS
@@ -75,9 +76,11 @@ def named_by_plans(agents: Mapping[str, Json]) -> frozenset[str]:
     return frozenset(each for name, plan in plans if plan is not None for each in acting(plan, agents) if each != name)
 
 
-def rules_for_tools(outer: Document) -> Document:
-    """What a workflow declares and forbids, for those of its agents whose work is a run of its own."""
-    return {key: outer[key] for key in ("tool_registry", "tool_security") if key in outer}
+def shared_rules(outer: Document) -> Document:
+    """What a workflow declares, forbids and remembers, for those of its agents whose work is a run of its own."""
+    found: Document = {key: outer[key] for key in ("tool_registry", "tool_security") if key in outer}
+    remembers = _mapping(outer.get("memory")).get(SHORT_TERM)
+    return found if remembers is None else {**found, "memory": {SHORT_TERM: remembers}}
 
 
 def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document:
@@ -103,7 +106,7 @@ def planned_by(name: str, outer: Document, files: Mapping[str, str]) -> Document
         policies.pop(key, None)
     if policies:
         planned["policies"] = policies
-    planned.update(rules_for_tools(outer))
+    planned.update(shared_rules(outer))
     limit = _mapping(outer.get("workflow")).get("cost_budget")
     if limit is not None:
         planned["workflow"] = {"cost_budget": limit}

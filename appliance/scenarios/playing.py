@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from appliance.loading.other_models import askers
 from models.scripted import ANSWER_KEYS
 from runtime.domain.canonical import Json, encode, parse
+from runtime.domain.memory import SHORT_TERM
 from runtime.domain.spelling import did_you_mean, nearest
 from runtime.errors import NotFound
 
@@ -44,6 +45,10 @@ def with_answers(document: Mapping[str, Json], answers: Mapping[str, Json], *, t
         }
         if holder is not None and (agent is not holder or holder.get("type") == "llm"):
             holder["model"] = model
+            if agent is holder:
+                memory = holder.get("memory")
+                # what nobody said is not remembered, whatever the workflow says of all its agents
+                holder["memory"] = {**(memory if isinstance(memory, dict) else {}), SHORT_TERM: {"enabled": False}}
         elif isinstance(agent, dict):
             kept = {key: agent[key] for key in KEPT if key in agent}
             known[name] = {"type": "llm", "model": model, "output_schema": {}, **kept}

@@ -15,7 +15,7 @@ from runtime.domain.tool import ToolSpec
 from runtime.domain.workflow import AgentSpec
 from runtime.errors import NotFound, Refused
 from runtime.policies.permissions import Caller, ToolRules
-from runtime.ports import HttpAccess, ModelAccess, Task, Tool
+from runtime.ports import HttpAccess, ModelAccess, SessionAccess, Task, Tool
 from runtime.tools.call import Asked, AsKept, Reserve, ToolCalls, as_it_is, nothing_reserved
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -106,6 +106,8 @@ class AgentContext:
         """The time of the task; it stands still while a program of the agent's own is compiled."""
         self.rehearsed: list[str] = []
         """Tools that were not called because nothing may have an effect."""
+        self.session: SessionAccess | None = None
+        """Set where the agent remembers what was said."""
 
     def offered(self) -> Sequence[ToolSpec]:
         """The tools of the agent's `tools:` list that are there."""

@@ -20,7 +20,8 @@ MAX_TURNS = 100
 class LlmAgent:
     """Asks a chat model, and makes the calls of tools that it asks for.
 
-    Its output is `{text}`, or the object that `output_schema` describes.
+    Its output is `{text}`, or the object that `output_schema` describes. In a session the model is told first what was
+    said before.
     """
 
     def __init__(self, spec: AgentSpec) -> None:
@@ -37,12 +38,19 @@ class LlmAgent:
     async def act(self, task: Task, ctx: StepContext) -> StepResult:
         """Ask the model: once, or, where the agent has tools, until it answers without calling one."""
         request = self.request(task.data, task.input)
+        asked, told = request.messages[-1].content, dict[str, Json]()
+        if ctx.session is not None:
+            request, told = await ctx.session.recall(request)
         if self._spec.tools:
             reply, usage = await converse(request, ctx, agent=self._spec.id, turns=self._turns())
         else:
             reply = await ctx.models.complete(request)
             usage = used(reply)
-        return StepResult(output=self.output(reply), usage=usage, evidence=evidence_of(reply))
+        output, evidence = self.output(reply), evidence_of(reply)
+        if ctx.session is not None:
+            ctx.session.note(asked, reply.text)
+            evidence["session"] = told
+        return StepResult(output=output, usage=usage, evidence=evidence)
 
     def _turns(self) -> int:
         turns = self._spec.config.get("max_turns", DEFAULT_TURNS)

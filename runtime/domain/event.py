@@ -105,6 +105,8 @@ class RunStarted(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What it supposes; None: it is a run like any other."""
     traceparent: str = ""
     """The W3C trace context that whoever asked came with; empty: none."""
+    session: str = ""
+    """Hash of the name of the session, where agents remember it and the name may not stand in the input."""
 
 
 class ToolUse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

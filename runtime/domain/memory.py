@@ -1,4 +1,4 @@
-"""What agents remember: documents cut into passages with their vectors, kept in collections.
+"""What agents remember: documents cut into passages with their vectors, kept in collections, and turns of sessions.
 
 Vectors are float32 little-endian bytes of unit length, so that a dot product is a cosine.
 """
@@ -8,10 +8,12 @@ from __future__ import annotations
 import msgspec
 
 from runtime.domain.canonical import Json
-from runtime.domain.ids import TenantId
+from runtime.domain.ids import RunId, StepId, TenantId
 
 REMOTE_BACKENDS = ("pinecone", "weaviate", "qdrant", "pgvector")
 """Memories elsewhere that a definition may name."""
+SHORT_TERM = "short_term"
+"""The layer that remembers what is said in sessions."""
 
 
 class Collection(msgspec.Struct, frozen=True):
@@ -75,3 +77,33 @@ class Recalled(msgspec.Struct, frozen=True, kw_only=True):
     """Its BM25 over the best passage's, 0–1; 0 when the search by words did not find it."""
     score: float
     """Reciprocal rank fusion of both searches; orders the passages of one search, means nothing across two."""
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """What one agent of a workflow talks over with somebody, run after run."""
+
+    tenant: TenantId
+    workflow: str
+    agent: str
+    name: str
+
+
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step asked a model, and what was answered; one step of a run has one."""
+
+    run: RunId
+    step: StepId
+    at_us: int
+    asked: str
+    answered: str
+
+
+class SessionHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of a session is remembered."""
+
+    workflow: str
+    agent: str
+    name: str
+    turns: int
+    first_us: int
+    last_us: int

@@ -106,6 +106,8 @@ class RunState(msgspec.Struct, kw_only=True):
     """The role of who asked; not set where there is none."""
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
     """The W3C trace context that it was asked for in; not set where there was none."""
+    session: str | msgspec.UnsetType = msgspec.UNSET
+    """Hash of the name of its session; not set where the name stands in the input, or there is none."""
     estimate: Estimate | msgspec.UnsetType = msgspec.UNSET
     """What it was expected to take; not set where nobody asked before."""
     parent: Parent | msgspec.UnsetType = msgspec.UNSET
@@ -208,6 +210,8 @@ def _started(state: RunState, event: RunStarted) -> None:
         state.role = event.role
     if event.traceparent:
         state.traceparent = event.traceparent
+    if event.session:
+        state.session = event.session
     if event.estimate:
         state.estimate = event.estimate
     if event.parent:

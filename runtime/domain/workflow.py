@@ -252,6 +252,12 @@ def subworkflows(workflow: Workflow) -> tuple[Workflow, ...]:
     return tuple(agent.subrun.workflow for agent in workflow.agents.values() if agent.subrun is not None)
 
 
+def asks_to_minimise(workflow: Workflow) -> bool:
+    """Whether its runs keep people's data out of their journals, whatever the settings say."""
+    policies = (workflow.policies, *(agent.policies for agent in workflow.agents.values()))
+    return any(each.get("minimise") is True for each in policies) or any(map(asks_to_minimise, subworkflows(workflow)))
+
+
 class AttemptLimits(msgspec.Struct, frozen=True):
     """What bounds the attempts at one step."""
 

@@ -6,7 +6,7 @@ An agent is made when a definition first needs it and serves every run of that d
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -22,7 +22,7 @@ from runtime.domain.cost import Budget
 from runtime.domain.egress import Sender
 from runtime.domain.event import NO_USAGE, WHAT_IF, ErrorInfo, Event, StepFailed, StepSucceeded, ToolUse, Usage
 from runtime.domain.human import audience
-from runtime.domain.ids import AgentId, DefinitionHash, state_of
+from runtime.domain.ids import AgentId, DefinitionHash, RunId, StepId, state_of
 from runtime.domain.minimise import of_run
 from runtime.domain.plan import PLANNING
 from runtime.domain.run import RunState, StepState
@@ -31,10 +31,12 @@ from runtime.domain.workflow import AgentSpec, Workflow, agent_of, attempt_limit
 from runtime.engine.bulkhead import AgentLoad, Bulkhead
 from runtime.engine.minimise import no_minimiser
 from runtime.errors import AgentFlowError, StepFailure
+from runtime.memory.sessions import Conversation, Sessions
+from runtime.memory.short_term import DEFAULT_SESSION, rules_of
 from runtime.planners.llm import asked_for, given_to
 from runtime.planners.scope import scope
 from runtime.policies.permissions import ToolRules
-from runtime.policies.residency import rules_of
+from runtime.policies.residency import rules_of as zone_rules_of
 from runtime.ports import (
     Agent,
     AgentFactory,
@@ -73,7 +75,10 @@ class Desk:
         self.agent = agent
         self.bulkhead = bulkhead
         self.template = None if spec.input is None else Template(spec.input)
-        templates = Template([spec.input, spec.prompt, spec.config.get("title") if spec.terms else None])
+        self.memory = rules_of(spec.memory) if spec.type == "llm" else None
+        self.session = None if self.memory is None else Template(self.memory.session)
+        read = [spec.input, spec.prompt, spec.config.get("title") if spec.terms else None]
+        templates = Template([*read, self.memory.session if self.memory else None])
         self.names = frozenset({"input", "steps", "response", "error"}) | templates.names
         self.output_schema = None if spec.output_schema is None else Schema(spec.output_schema)
 
@@ -97,10 +102,12 @@ class Dispatcher:
         reserve: Reserve = nothing_reserved,
         memory: MemoryStore | None = None,
         memory_price: Callable[[str, str], int] = lambda _layer, _operation: 0,
+        sessions: Sessions | None = None,
     ) -> None:
         """`minimiser`: gives the data of minimised runs back to agents and tools. `tallies`: what steps spend, counted
         where it is settled; None: what agents say. `tools`: those of a definition. `tool_price`: micro-dollars of a
-        call to one. `tool_calls`: makes the calls."""
+        call to one. `tool_calls`: makes the calls. `sessions`: None remembers nothing of what is said."""
+        self._sessions = sessions
         self._minimiser = minimiser
         self._tallies = tallies or Tallies()
         self._tool_price = tool_price
@@ -196,6 +203,8 @@ class Dispatcher:
                 retryable=True,
             ) from None
         checked = _checked(result, desk)
+        if isinstance(context.session, Conversation):
+            await context.session.offer()
         if context.rehearsed:
             dry: Json = list(context.rehearsed)
             return msgspec.structs.replace(checked, evidence={**(checked.evidence or {}), "not_called": dry})
@@ -224,6 +233,16 @@ class Dispatcher:
             log.exception("telling people of task %s of run %s crashed", step.step, state.run)
             return dict.fromkeys(terms.channels, "human.channel_crashed")
 
+    async def keep_turn(self, run: RunId, step: StepId) -> None:
+        """Remember what a step said, of which the journal has the answer."""
+        if self._sessions is not None:
+            await self._sessions.keep(run, step)
+
+    async def settle_turns(self, state_of: Callable[[RunId], Awaitable[RunState]]) -> None:
+        """Remember of what a process before this one was about to what the journal says was answered."""
+        if self._sessions is not None:
+            await self._sessions.settle(state_of)
+
     async def _prepared(
         self,
         workflow: Workflow,
@@ -245,13 +264,14 @@ class Dispatcher:
         if notice:  # each is told once, whatever was told before it
             key = f"{task.idempotency_key}/{step.attempt}/{notice}"
             task = msgspec.structs.replace(task, idempotency_key=key)
+        sender = msgspec.structs.replace(
+            sender_of(workflow, desk.spec, task, role=state.role or "", is_what_if=bool(state.what_if)),
+            trace=state.traceparent,
+        )
         context = AgentContext(
             task,
             desk.spec,
-            sender=msgspec.structs.replace(
-                sender_of(workflow, desk.spec, task, role=state.role or "", is_what_if=bool(state.what_if)),
-                trace=state.traceparent,
-            ),
+            sender=sender,
             folder=workflow.folder,
             models=self._models,
             http=self._http,
@@ -265,7 +285,32 @@ class Dispatcher:
             memory_price=self._memory_price,
             is_dry=state.what_if is not UNSET and not state.what_if.live_tools,
         )
+        if not notice:
+            context.session = self._session(workflow, state, task, desk, sender)
         return task, context
+
+    def _session(
+        self, workflow: Workflow, state: RunState, task: Task, desk: Desk, sender: Sender
+    ) -> Conversation | None:
+        """What the agent remembers; None where it does not, or the run names no session."""
+        if self._sessions is None or desk.memory is None or desk.session is None:
+            return None
+        is_minimised = bool(state.is_minimised)
+        said = desk.session.render(task.data)
+        known = state.session if state.session and desk.memory.session == DEFAULT_SESSION else ""
+        session = self._sessions.named(workflow, sender, said, is_minimised=is_minimised, known=known)
+        if session is None:
+            return None
+        return Conversation(
+            self._sessions,
+            session,
+            desk.memory,
+            run=task.run,
+            step=task.step,
+            sender=sender,
+            is_minimised=is_minimised,
+            origin=state.what_if.run if state.what_if else None,
+        )
 
     def _used(self, state: RunState, step: StepState, result: StepResult) -> Usage:
         """What was counted; where nothing was, as for an answer that another step asked for, what the agent says."""
@@ -350,8 +395,8 @@ def sender_of(
         workflow=name,
         agent=spec.id,
         zone_rules=(
-            *rules_of(workflow.policies, f"workflow {workflow.name!r}"),
-            *rules_of(spec.policies, f"agent {spec.id!r}"),
+            *zone_rules_of(workflow.policies, f"workflow {workflow.name!r}"),
+            *zone_rules_of(spec.policies, f"agent {spec.id!r}"),
         ),
         data_class=str(spec.policies.get("data_class") or workflow_class),
         workflow_class=workflow_class,

@@ -128,6 +128,8 @@ class Executor:
                 if event.minimised if isinstance(event, RunStarted) else live.state.is_minimised:
                     event = await self._minimised(live, event)
                 commands = await self._append(live, event, idempotency_key)
+                if isinstance(event, StepSucceeded):
+                    await self._dispatcher.keep_turn(live.state.run, event.step)
                 if not live.is_closed:  # else the commands are carried out when the run is taken up again
                     self._carry_out_all(live, commands)
             finally:

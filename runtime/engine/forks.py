@@ -13,6 +13,7 @@ from runtime.domain.workflow import Workflow
 from runtime.engine.recording import Answer, Recording, answers_of, event_at, last_result
 from runtime.engine.what_if import INPUT, Change, Fork, changes_of
 from runtime.errors import AgentFlowError, Invalid
+from runtime.memory.short_term import started_in
 
 MAX_PARTS = 200
 """Runs of steps whose answers are looked at."""
@@ -47,13 +48,16 @@ class Forks:
             prefix=[entry for entry in entries if entry.seq <= what_if.at],
             is_same=workflow.hash == origin.definition and not any(each.step == INPUT for each in changes_of(what_if)),
         )
+        given = kept(fork.given(origin.input))[0]
+        is_minimised = bool(origin.is_minimised) or is_minimised
         started = RunStarted(
             workflow=workflow.name,
             definition=workflow.hash,
-            input=kept(fork.given(origin.input))[0],
+            input=given,
             tenant=origin.tenant,
             actor=actor,
-            minimised=bool(origin.is_minimised) or is_minimised,
+            minimised=is_minimised,
+            session=started_in(workflow, given, origin.session or "") if is_minimised else "",
             role=role,
             what_if=what_if,
         )

@@ -17,6 +17,7 @@ from runtime.domain.journal import Entry
 from runtime.domain.run import RunState, apply
 from runtime.domain.workflow import AgentSpec, Workflow, agent_of
 from runtime.errors import AgentFlowError
+from runtime.memory.short_term import rules_of
 from runtime.planners.llm import given_to
 from runtime.planners.scope import scope
 
@@ -207,7 +208,9 @@ def _templates(spec: AgentSpec) -> list[Template]:
     over = spec.subrun.over if spec.subrun is not None else None
     options = spec.model.options.get("endpoint") if spec.model else None
     own = None if spec.type == "llm" and spec.prompt else spec.input
-    return [Template(source) for source in (own, spec.prompt, _texts(spec.config), over, options) if source]
+    memory = rules_of(spec.memory) if spec.type == "llm" else None
+    sources = (own, spec.prompt, _texts(spec.config), over, options, memory.session if memory else None)
+    return [Template(source) for source in sources if source]
 
 
 def _texts(config: dict[str, Json]) -> Json:

@@ -26,7 +26,7 @@ from runtime.domain.journal import Entry
 from runtime.domain.minimise import of_run
 from runtime.domain.run import RunState, fold, how_it_ended
 from runtime.domain.trace import traceparent as context_for
-from runtime.domain.workflow import Workflow, subworkflows
+from runtime.domain.workflow import Workflow, asks_to_minimise
 from runtime.engine.admission import check_input, check_runnable, kept
 from runtime.engine.bulkhead import AgentLoad
 from runtime.engine.dispatcher import Dispatcher
@@ -39,6 +39,7 @@ from runtime.engine.recovery import take_up_unfinished
 from runtime.engine.subruns import Subruns, part_awaiting, why_ended
 from runtime.engine.what_if import Fork
 from runtime.errors import AgentFlowError, Conflict, Unavailable
+from runtime.memory.short_term import started_in
 from runtime.planners.lifecycle import planner_for, planner_without_plan
 from runtime.policies.human import Person, check_answer, check_move, check_signal, open_task
 from runtime.ports import Clock, Minimiser, Planner, StateStore
@@ -102,6 +103,7 @@ class Engine:
 
     async def start(self, *, recover: bool = True) -> int:
         """Accept runs; take up every unfinished one when `recover` is set. Returns how many were taken up."""
+        await self._dispatcher.settle_turns(self.state)
         self._is_accepting = self._is_working = True
         if not recover:
             return 0
@@ -145,13 +147,15 @@ class Engine:
         """
         if not self._is_accepting:
             raise Unavailable("engine.stopping", "the engine takes no new runs; it is stopping or not started")
+        is_minimised = self._is_minimised(workflow)
         started = RunStarted(
             workflow=workflow.name,
             definition=workflow.hash,
             input=input,
             tenant=tenant,
             actor=actor,
-            minimised=self._is_minimised(workflow),
+            minimised=is_minimised,
+            session=started_in(workflow, input) if is_minimised else "",
             role=role,
             estimate=estimate,
             traceparent=traceparent,
@@ -312,13 +316,15 @@ class Engine:
         if begun is not None:
             return begun
         self._require_working(parent.run)
+        is_minimised = bool(of.is_minimised) or self._is_minimised(workflow)
         started = RunStarted(
             workflow=workflow.name,
             definition=workflow.hash,
             input=given,
             tenant=of.tenant,
             actor=of.actor,
-            minimised=bool(of.is_minimised) or self._is_minimised(workflow),
+            minimised=is_minimised,
+            session=started_in(workflow, given, of.session or "") if is_minimised else "",
             role=of.role or "",
             traceparent=context_for(parent.run, parent.step, of.traceparent) if of.traceparent else "",
             parent=parent,
@@ -456,10 +462,7 @@ class Engine:
             raise engine_stopped(run)
 
     def _is_minimised(self, workflow: Workflow) -> bool:
-        if any(self._is_minimised(each) for each in subworkflows(workflow)):
-            return True
-        policies = (workflow.policies, *(agent.policies for agent in workflow.agents.values()))
-        if any(each.get("minimise") is True for each in policies):
+        if asks_to_minimise(workflow):
             self._minimising(f"workflow {workflow.name!r}")
             return True
         return self._minimiser is not None and self._minimiser.is_always

@@ -4,7 +4,7 @@ Nothing here has behaviour. Constructors store; `start` and `stop` act.
 """
 
 from runtime.ports.access import Egress, HttpAccess, MailAccess, ModelAccess, ModelBackend, SqlAccess
-from runtime.ports.acting import Agent, AgentFactory, Planner, StepContext, StepResult, Task
+from runtime.ports.acting import Agent, AgentFactory, Planner, SessionAccess, StepContext, StepResult, Task
 from runtime.ports.bus import BusStore, Leave, MessageBus, Receive
 from runtime.ports.clock import Clock, Progress, Record, Sleep, nothing_recorded
 from runtime.ports.stores import MemoryStore, Minimiser, RunKind, RunSummary, StateStore
@@ -32,6 +32,7 @@ __all__ = [
     "RunKind",
     "RunSummary",
     "Sandbox",
+    "SessionAccess",
     "Sleep",
     "SqlAccess",
     "StateStore",

@@ -6,6 +6,7 @@ from typing import Protocol
 import msgspec
 
 from runtime.domain.canonical import Json
+from runtime.domain.chat import ChatRequest
 from runtime.domain.command import Command
 from runtime.domain.egress import Sender
 from runtime.domain.event import NO_USAGE, Event, Usage
@@ -52,6 +53,16 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Json] | None = None
 
 
+class SessionAccess(Protocol):
+    """The session that a step is in, as its agent reaches it."""
+
+    async def recall(self, request: ChatRequest) -> tuple[ChatRequest, dict[str, Json]]:
+        """The request with what was said before, ahead of its last message; and what of that the step keeps."""
+
+    def note(self, asked: str, answered: str) -> None:
+        """Have the session remember this once the step has succeeded."""
+
+
 class StepContext(Protocol):
     """What an agent may reach while it acts."""
 
@@ -59,6 +70,8 @@ class StepContext(Protocol):
     http: HttpAccess
     folder: str
     """The definition's own files, read-only, as they were when the definition was stored."""
+    session: SessionAccess | None
+    """None: the agent remembers nothing, or is in no session."""
 
     def offered(self) -> Sequence[ToolSpec]:
         """The tools of the agent's `tools:` list that are there, in its order; a call shows whether it is allowed."""

@@ -1,8 +1,8 @@
-"""Long-term memory in one rebuildable file: documents, their passages and vectors, searched both ways at once.
+"""Memory in one file: documents, their passages and vectors, searched both ways at once, and turns of sessions.
 
 Tenants never meet here: every statement starts from the id of one collection of one tenant, and each collection
 has an index of words of its own. The file can be deleted; folders are ingested, examples embedded and classifiers
-trained again.
+trained again, and what was said in sessions is forgotten.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from runtime.store import artefacts, migrations, vectors, words
 from runtime.store.database import Database
 from runtime.store.key import Key
 from runtime.store.lock import DataLock
+from runtime.store.turns import Turns
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,7 +50,7 @@ ORDER BY score DESC, source, position LIMIT :limit
 
 
 class Memory:
-    """The file of long-term memory; implements MemoryStore."""
+    """The file of memory; implements MemoryStore."""
 
     def __init__(self, path: Path, *, lock: DataLock | None, key: Key | None = None) -> None:
         """Writes when it is given the data folder's lock, and only reads otherwise."""
@@ -61,6 +62,8 @@ class Memory:
             steps=migrations.steps(files("runtime.store") / "memory_migrations"),
             prepare=vectors.load_extension,
         )
+        self.turns = Turns(self._database)
+        """What was said in sessions."""
 
     async def start(self) -> None:
         """Open the file. Raises what opening a database raises; a damaged file is Unavailable, for it can go."""

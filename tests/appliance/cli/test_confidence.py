@@ -77,7 +77,7 @@ def test_where_nobody_takes_over_a_person_says_how_the_run_goes_on(af: Af, moder
         ("policies: {appeals_process: enabled}", "an agent of type human_task"),
         ("workflow: {sla: 99.9%}", "as sla: 60s"),
         ("memory: {long_term: {k: 3}}", "agents.NAME.memory.long_term"),
-        ("agents: {a: {type: llm, memory: {short_term: {enabled: true}}}}", "{{ steps.NAME }}"),
+        ("agents: {a: {type: http, url: x, memory: {short_term: {enabled: true}}}}", "{{ steps.NAME }}"),
     ],
 )
 def test_what_has_no_effect_says_what_has(af: Af, tmp_path: Path, text: str, hint: str) -> None:

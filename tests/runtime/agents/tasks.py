@@ -9,7 +9,7 @@ from runtime.domain.egress import APPLIANCE, Sender
 from runtime.domain.exec_profile import Outcome, Program
 from runtime.domain.ids import DEFAULT_TENANT, AgentId, DefinitionHash, RunId, StepId, TenantId
 from runtime.domain.tool import ToolSpec
-from runtime.ports import HttpAccess, ModelAccess, Task
+from runtime.ports import HttpAccess, ModelAccess, SessionAccess, Task
 
 
 def task(given: Json, *, tenant: TenantId = DEFAULT_TENANT) -> Task:
@@ -36,6 +36,7 @@ class Context:
         self.models = models
         self.http = http or _NoHttp()
         self.folder = str(folder)
+        self.session: SessionAccess | None = None
 
     def offered(self) -> Sequence[ToolSpec]:
         """None."""

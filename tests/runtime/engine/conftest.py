@@ -13,7 +13,8 @@ from runtime.engine.clock import ManualClock, SystemClock
 from runtime.engine.dispatcher import Dispatcher
 from runtime.engine.runs import Engine
 from runtime.errors import NotFound
-from runtime.ports import Clock, MemoryStore, Minimiser, ModelAccess, StateStore, StepContext, StepResult, Task
+from runtime.memory.sessions import Sessions
+from runtime.ports import Agent, Clock, MemoryStore, Minimiser, ModelAccess, StateStore, StepContext, StepResult, Task
 from runtime.store.database import Database
 from runtime.store.journal import Journal, journal_database
 from runtime.store.lock import DataLock, hold
@@ -59,6 +60,8 @@ class Stage:
         self.failing_stops: set[str] = set()
         self.models: ModelAccess | None = None
         self.memory: MemoryStore | None = None
+        self.sessions: Callable[[Minimiser | None], Sessions] | None = None
+        self.make_agent: Callable[[AgentSpec], Agent] = lambda spec: ScriptedAgent(spec, self)
         self.evidence: dict[str, Json] | None = None
         self.minimise: Callable[[Path, DataLock], Minimiser] | None = None
         self.workflows: dict[DefinitionHash, Workflow] = {}
@@ -78,13 +81,14 @@ class Stage:
 
         minimiser = None if self.minimise is None else self.minimise(self._folder, lock)
         dispatcher = Dispatcher(
-            make_agent=lambda spec, folder, sender: ScriptedAgent(spec, self),
+            make_agent=lambda spec, folder, sender: self.make_agent(spec),
             models=self.models,  # type: ignore[arg-type]  # only the planner's own model is asked
             http=None,  # type: ignore[arg-type]  # scripted agents ask for none
             tools=lambda _workflow: {},
             clock=self.clock,
             minimiser=minimiser,
             memory=self.memory,
+            sessions=None if self.sessions is None else self.sessions(minimiser),
         )
         store = self.trouble(Journal(database))
         engine = Engine(store=store, definitions=pinned, dispatcher=dispatcher, clock=self.clock, minimiser=minimiser)

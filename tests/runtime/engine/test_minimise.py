@@ -365,6 +365,7 @@ def test_every_field_of_an_event_is_minimised_or_names_things() -> None:
         *("how", "person", "notice", "channels"),  # who has a task, and how people were told of it
         "waits",  # ids of runs, and names of signals
         "traceparent",  # numbers of a caller's trace
+        "session",  # a hash
         *("tree", "timers"),  # letters and numbers of nodes, and what timers are called
     }
     for event in EVENTS:
