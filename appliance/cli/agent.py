@@ -66,9 +66,11 @@ def add_agent(
     given: dict[str, Json] = {"type": kind, "role": role, "model": model, "prompt": prompt, "tools": [*tools]}
     keys = {key: value for key, value in (given | dict(map(_key, more))).items() if value not in ("", [])}
     try:
-        text = with_agent(file.read_text("utf-8"), name, keys)
+        text = with_agent(file.read_bytes().decode(), name, keys)  # line ends as they are
     except OSError as error:
         raise translate(error, file) from None
+    except UnicodeDecodeError:
+        raise InvalidDefinition(str(file), loader.check(file).problems) from None
     checked = loader.check_bytes(text.encode(), file=str(file), folder=file.parent, site=site_of(af.settings))
     if not checked.is_valid:
         raise InvalidDefinition(str(file), checked.problems)
