@@ -331,3 +331,23 @@ async def put(api: Api, document: str) -> None:
     """Publish the workflow anew."""
     headers = {"content-type": "application/yaml"}
     assert (await api.client.put("/v1/workflows/desk", content=document.encode(), headers=headers)).is_success
+
+
+async def test_a_request_that_comes_twice_at_once_starts_one_run(api: Api) -> None:
+    """Senders lose patience, and try again while the first is on its way to the disk."""
+    body = b'{"ref": "main"}'
+    answers = await asyncio.gather(
+        *(api.client.post("/hooks/desk/push", content=body, headers=signed(body)) for _ in range(5))
+    )
+    assert [202] * 5 == [answer.status_code for answer in answers]
+    assert 1 == len({answer.json()["run_id"] for answer in answers})
+
+
+async def test_a_client_cannot_take_the_key_of_a_trigger(api: Api) -> None:
+    """Who may start a run could have the next night's left out, otherwise."""
+    body = b'{"ref": "main"}'
+    key = {"idempotency-key": "trigger/desk/webhook/d-1"}
+    taken = await api.client.post("/v1/runs", json={"workflow": "echo", "input": {}}, headers=key)
+    assert 202 == taken.status_code
+    answer = await api.client.post("/hooks/desk/push", content=body, headers=signed(body))
+    assert (202, "desk") == (answer.status_code, answer.json()["workflow"])
