@@ -23,11 +23,18 @@ from runtime.errors import Invalid, NotFound, Unavailable
 MOST_TEXT_BYTES = 256 * 1024
 """Of a file, or a mail's text, that stands in the run's input."""
 MOST_MAIL_BYTES = 25 * 2**20
+MOST_HEAD_BYTES = 256 * 1024
+MOST_CONTENT_FIELD_BYTES = 128 * 1024
+MOST_PARTS = 10_000
+"""Of a mail. The standard library reads fields at about 0.1 ms a byte, and anybody can send 25 MiB of them: an hour."""
 MOST_NAME_BYTES = 255
 """Of a name in a folder: what Linux's file systems have."""
 TAKEN = "taken"
 """Folder in a drop folder for what has a run."""
 
+_HEAD_ENDS = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_CONTENT_FIELD = re.compile(rb"(?i:(?:^|[\r\n])content-[^\r\n]*(?:(?:\r\n|\r|\n)[ \t][^\r\n]*)*)")
+_PART = re.compile(rb"[\r\n]--")
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 Stamp = tuple[int, int]
@@ -155,6 +162,8 @@ def mail(path: Path) -> Found | None:
             content = path.read_bytes()
         except FileNotFoundError:
             return None
+    if _is_costly(content):
+        raise Invalid("trigger.mail", "a mail has more of headers, or more parts, than is read")
     try:
         told = _told(content)
     except Exception as error:  # the standard library's reader of mails raises whatever it happens upon
@@ -168,6 +177,16 @@ def keep_mail(found: Found) -> None:
     with _reading("trigger.mail", "a mail cannot be moved to cur"), suppress(FileNotFoundError):
         cur.mkdir(mode=0o700, exist_ok=True)
         found.path.rename(cur / f"{found.path.name.partition(':')[0]}:2,S")
+
+
+def _is_costly(content: bytes) -> bool:
+    """Whether reading it would take more than seconds."""
+    head = _HEAD_ENDS.search(content)
+    return (
+        (head.start() if head else len(content)) > MOST_HEAD_BYTES
+        or sum(len(found[0]) for found in _CONTENT_FIELD.finditer(content)) > MOST_CONTENT_FIELD_BYTES
+        or sum(1 for _ in _PART.finditer(content)) > MOST_PARTS
+    )
 
 
 def _told(content: bytes) -> Json:

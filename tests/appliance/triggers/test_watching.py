@@ -358,6 +358,25 @@ ODD_MAILS = {
 }
 
 
+COSTLY_MAILS = {
+    "head": b"To: " + b"a@b.c, " * 40_000 + b"\n\nx",
+    "field": b"Content-Type: text/plain; " + b"a*0=b;\r\n " * 20_000 + b"\n\nx",
+    "fields": b"Content-Type: multipart/mixed; boundary=b\r\r" + b"--b\rContent-Type: a/b; c=d\r\rx\r" * 6_000,
+    "parts": b"Content-Type: multipart/mixed; boundary=b\n\n" + b"--b\n\nx\n" * 11_000,
+}
+
+
+async def test_a_mail_that_takes_an_hour_to_read_is_refused(desk: Desk) -> None:
+    """Anybody can send one, and others wait behind it."""
+    (desk.folder / "new").mkdir()
+    for name, content in COSTLY_MAILS.items():
+        (desk.folder / "new" / f"{name}.host").write_bytes(content)
+    (desk.folder / "new" / "z").write_bytes(b"Content-Type: text/plain\n\n" + b"--\nhi\n" * 5_000)
+    async with desk.watching(Mailbox("inbox")):
+        await desk.clock.moves(EVERY_US / 1e6)
+    assert (["trigger.mail"] * 4, 1) == ([error.code for error in desk.failed], len(desk.fired))
+
+
 async def test_no_mail_ends_what_takes_mails(desk: Desk) -> None:
     """Anybody can send one."""
     (desk.folder / "new").mkdir()
