@@ -114,15 +114,20 @@ async def roll_back(
     appliance: "Appliance", name: str, *, to: str = "", actor: str, note: str = "", is_dry: bool = False
 ) -> DeploymentView:
     """Publish once more what had a name before, or what begins with a hash. Raises NotFound."""
-    target = _target(await appliance.workflows.history(name), to)
+    published = await appliance.workflows.history(name)
+    current = await appliance.workflows.current(name)  # published last, or an operator's folder before that
+    target = _target(published, to, current=published[0].definition if current is None else current.hash)
     workflow = msgspec.structs.replace(await appliance.workflows.ready(target.definition), name=name)
     told = note or f"back to what was published {rfc3339(target.at_us)}"
-    return await deploy(appliance, workflow, target.source, actor=actor, note=told, is_dry=is_dry)
+    source = await appliance.workflows.source(name, target.definition)
+    return await deploy(appliance, workflow, source, actor=actor, note=told, is_dry=is_dry)
 
 
 async def history(appliance: "Appliance", name: str) -> HistoryView:
     """What was published under a name. Raises NotFound."""
     found = await appliance.workflows.history(name)
+    current = await appliance.workflows.current(name)
+    newest = found[0] if current is None or current.hash == found[0].definition else None
     return HistoryView(
         workflow=name,
         published=[
@@ -131,7 +136,7 @@ async def history(appliance: "Appliance", name: str) -> HistoryView:
                 at=rfc3339(each.at_us),
                 by=each.actor,
                 note=each.note,
-                is_current=each is found[0],
+                is_current=each is newest,
             )
             for each in found
         ],
@@ -157,7 +162,7 @@ def files_of(workflow: Workflow) -> Iterator[tuple[Workflow, str, str]]:
 
 
 async def _view(appliance: "Appliance", workflow: Workflow, *, is_dry: bool) -> DeploymentView:
-    before = await _current(appliance, workflow.name)
+    before = await appliance.workflows.current(workflow.name)
     previous = DefinitionHash("") if before is None else before.hash
     is_same = previous == workflow.hash
     return DeploymentView(
@@ -170,13 +175,6 @@ async def _view(appliance: "Appliance", workflow: Workflow, *, is_dry: bool) -> 
         warnings=[*(str(problem) for problem in workflow.problems), *await _absent(appliance, workflow)],
         open_runs=0 if is_same or before is None else await _open_runs(appliance, before),
     )
-
-
-async def _current(appliance: "Appliance", name: str) -> Workflow | None:
-    async for found, workflow in appliance.workflows.published():
-        if found == name:
-            return workflow
-    return None
 
 
 async def _open_runs(appliance: "Appliance", workflow: Workflow) -> int:
@@ -204,20 +202,20 @@ async def _secrets(appliance: "Appliance") -> frozenset[str]:
         return frozenset()
 
 
-def _target(published: Sequence[Publication], to: str) -> Publication:
-    """The one before the newest, or the newest whose hash begins so."""
-    current = published[0]
+def _target(published: Sequence[Publication], to: str, *, current: DefinitionHash) -> Publication:
+    """The newest that is not current, or whose hash begins so."""
     for each in published:
         if (
             each.definition.removeprefix("sha256:").startswith(to.removeprefix("sha256:"))
             if to
-            else (each.definition != current.definition)
+            else (each.definition != current)
         ):
             return each
+    name = published[0].name
     wanted = f"with the hash {to!r}" if to else "before this one"
     raise NotFound(
         "workflow.no_earlier",
-        f"nothing was published as {current.name!r} {wanted}; `af workflows history {current.name}` shows what was",
+        f"nothing was published as {name!r} {wanted}; `af workflows history {name}` shows what was",
     )
 
 

@@ -180,9 +180,13 @@ class WorkflowCatalogue:
         _check_name(name)
         folder = self._folders / name
         if (folder / FILE).is_file():  # it comes first, and this is to replace it
-            await self._take_in(folder)
+            try:
+                await self._take_in(folder)
+            except Invalid:  # there is no other copy of it
+                await asyncio.to_thread(os.replace, folder / FILE, folder / f"{FILE}.replaced")
         kept = await self.keep(workflow, brought)
-        await self._put(kept, source, actor=actor, note=note)
+        # what is kept has the name in its document; a folder may have had it under another
+        await self._put(msgspec.structs.replace(kept, name=name), source, actor=actor, note=note)
         await asyncio.to_thread(_remove_document, folder)
         return kept
 
@@ -193,6 +197,19 @@ class WorkflowCatalogue:
             raise NotFound("workflow.unpublished", f"no workflow was published under the name {name!r} here")
         return found
 
+    async def source(self, name: str, definition: DefinitionHash) -> bytes:
+        """The document that a definition was last published from under a name; empty where there is none."""
+        return b"" if self._published is None else await self._published.source(name, definition)
+
+    async def current(self, name: str) -> Workflow | None:
+        """What an operator put under a name or published, to be read; None: nothing, or nothing that can be read."""
+        with suppress(AgentFlowError):
+            if _is_name(name) and (self._folders / name / FILE).is_file():
+                return self._current(self._folders / name)
+            if found := (await self._names_published()).get(name):
+                return await self.pinned(found)
+        return None
+
     async def _put(self, kept: Workflow, source: bytes, *, actor: str = "", note: str = "") -> None:
         if self._published is not None:
             now_us = self._clock.now_us()
@@ -202,11 +219,10 @@ class WorkflowCatalogue:
             await self._published.put(given)
 
     async def _take_in(self, folder: Path) -> None:
-        """Publish what lies in a folder, so that there is a way back to it; not what is no workflow of that name."""
-        with suppress(Invalid):
-            workflow = await self.keep(loader.load(folder, site=self._site))
-            if workflow.name == folder.name:
-                await self._put(workflow, await asyncio.to_thread((folder / FILE).read_bytes))
+        """Publish what lies in a folder, so that there is a way back to it. Raises Invalid for what is no workflow."""
+        workflow = await self.keep(loader.load(folder, site=self._site))
+        source = await asyncio.to_thread((folder / FILE).read_bytes)
+        await self._put(msgspec.structs.replace(workflow, name=folder.name), source)
 
     async def take_in(self) -> None:
         """Publish what lies in the data folder, files and all, and remove it there: a key is set, and that is plain.
@@ -215,9 +231,7 @@ class WorkflowCatalogue:
         """
         for file in sorted(self._folders.glob(f"*/{FILE}")):
             try:
-                workflow = await self.keep(loader.load(file.parent, site=self._site))
-                source = await asyncio.to_thread(file.read_bytes)
-                await self._put(msgspec.structs.replace(workflow, name=file.parent.name), source)
+                await self._take_in(file.parent)
             except Invalid as error:
                 log.warning("%s stays in the clear, for it can't be published: %s", file.parent, error)
                 continue

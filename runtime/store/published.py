@@ -25,8 +25,8 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     definition: DefinitionHash
-    source: bytes
-    """The document as it came."""
+    source: bytes = b""
+    """The document as it came; a history is without."""
     at_us: int
     actor: str
     note: str
@@ -51,9 +51,13 @@ class Published:
         """Every name with its definition, by name."""
         return await self._database.read(_all)
 
-    async def history(self, name: str, *, limit: int = 100) -> Sequence[Publication]:
+    async def history(self, name: str) -> Sequence[Publication]:
         """What had a name, the newest first: that has it now."""
-        return await self._database.read(lambda connection: _history(connection, name, limit))
+        return await self._database.read(lambda connection: _history(connection, name))
+
+    async def source(self, name: str, definition: DefinitionHash) -> bytes:
+        """The document that a definition was last published from under a name; empty where it was not."""
+        return await self._database.read(lambda connection: _source(connection, name, definition))
 
     def _put(self, connection: sqlite3.Connection, given: Publication) -> None:
         if _all(connection).get(given.name) == given.definition:
@@ -86,12 +90,18 @@ def _all(connection: sqlite3.Connection) -> Mapping[str, DefinitionHash]:
     return dict(connection.execute("SELECT name, definition FROM published ORDER BY name").fetchall())
 
 
-def _history(connection: sqlite3.Connection, name: str, limit: int) -> Sequence[Publication]:
+def _history(connection: sqlite3.Connection, name: str) -> Sequence[Publication]:
     rows = connection.execute(
-        "SELECT definition, source, at_us, actor, note FROM publication WHERE name = ? ORDER BY seq DESC LIMIT ?",
-        (name, limit),
+        "SELECT definition, at_us, actor, note FROM publication WHERE name = ? ORDER BY seq DESC", (name,)
     )
     return [
-        Publication(name=name, definition=definition, source=source, at_us=at_us, actor=actor, note=note)
-        for definition, source, at_us, actor, note in rows.fetchall()
+        Publication(name=name, definition=definition, at_us=at_us, actor=actor, note=note)
+        for definition, at_us, actor, note in rows.fetchall()
     ]
+
+
+def _source(connection: sqlite3.Connection, name: str, definition: DefinitionHash) -> bytes:
+    rows = connection.execute(
+        "SELECT source FROM publication WHERE name = ? AND definition = ? ORDER BY seq DESC LIMIT 1", (name, definition)
+    )
+    return next((bytes(source) for (source,) in rows.fetchall()), b"")

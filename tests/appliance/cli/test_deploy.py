@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.config.settings import load_settings
+from appliance.deployment import deploy, history, roll_back
+from appliance.loader import load
+from appliance.wiring import Appliance
 from tests.appliance.cli.conftest import Af
 
 WORKFLOW = """\
@@ -134,3 +138,60 @@ def test_the_audit_log_says_who_published_what(af: Af, project: Project) -> None
     lines = af("audit", "list", "--json").document["lines"]
     (line,) = [each for each in lines if each["event"] == "workflow.published"]  # type: ignore[attr-defined]
     assert ("desk", "cli") == (line["subject"], line["actor"])
+
+
+def test_rolling_back_from_a_folder_finds_what_was_published_last(af: Af, project: Project, data_folder: Path) -> None:
+    """It was that which the folder took the name from."""
+    for answer in ("one", "two"):
+        af("deploy", project.says(answer))
+    Project(data_folder / "workflows" / "desk").says("by hand")
+    history = af("workflows", "history", "desk", "--json").document["published"]
+    assert [False, False] == [each["is_current"] for each in history]  # type: ignore[attr-defined]
+    assert 0 == af("rollback", "desk").code
+    assert "two" == said(af)
+
+
+def test_a_folder_that_is_replaced_is_never_lost(af: Af, project: Project, data_folder: Path) -> None:
+    """One with another name in it can be rolled back to, and one that is no workflow stays under another name."""
+    own = Project(data_folder / "workflows" / "desk")
+    own.says("by hand")
+    (own.folder / "workflow.yaml").write_text(WORKFLOW.replace("desk", "other"))
+    assert "by hand" == said(af)
+    af("deploy", project.says("two"))
+    assert "two" == said(af)
+    af("rollback", "desk")
+    assert "by hand" == said(af)
+    own.folder.mkdir(exist_ok=True)
+    (own.folder / "workflow.yaml").write_text("name: [")
+    af("deploy", project.says("two"))
+    assert "two" == said(af)
+    assert "name: [" == (own.folder / "workflow.yaml.replaced").read_text()
+
+
+async def test_the_first_of_many_can_be_rolled_back_to(data_folder: Path) -> None:
+    """However often something was published since."""
+    appliance = Appliance(load_settings(data_folder, {}))
+    await appliance.start()
+    try:
+        document = WORKFLOW.partition("agents")[0] + "agents: {say: {type: llm, prompt: 'Say %d.'}}\n"
+        published = [await appliance.workflows.put((document % n).encode(), name="desk") for n in range(120)]
+        found = (await history(appliance, "desk")).published
+        assert [each.hash for each in reversed(published)] == [each.definition_hash for each in found]
+        back = await roll_back(appliance, "desk", to=published[0].hash, actor="cli")
+        assert published[0].hash == back.definition_hash
+        assert (document % 0).encode() == await appliance.workflows.source("desk", published[0].hash)
+    finally:
+        await appliance.stop()
+
+
+async def test_what_is_developed_is_not_published_yet(data_folder: Path, project: Project) -> None:
+    """`af dev --serve` has the name for as long as it runs."""
+    appliance = Appliance(load_settings(data_folder, {}))
+    await appliance.start()
+    try:
+        workflow = load(Path(project.says("one")))
+        await appliance.workflows.develop(workflow)
+        view = await deploy(appliance, workflow, b"", actor="cli")
+        assert (False, 1) == (view.is_same, len(await appliance.workflows.history("desk")))
+    finally:
+        await appliance.stop()
