@@ -71,9 +71,11 @@ class Chat:
         self.secret = ""
         stage.models = self.model
         stage.make_agent = LlmAgent
-        stage.sessions = self._sessions
+        stage.sessions = self.sessions
 
-    def _sessions(self, minimiser: Minimiser | None) -> Sessions:
+    def sessions(self, minimiser: Minimiser | None = None) -> Sessions:
+        """What the engine has."""
+
         async def count(request: ChatRequest, sender: Sender) -> int:
             return sum(len(message.content.split()) for message in request.messages)
 
@@ -202,6 +204,22 @@ async def test_old_turns_and_those_beyond_the_newest_are_forgotten(chat: Chat) -
     assert "five < four" == await say(engine, workflow, "five")
     clock.advance(10 * 60)
     assert "six" == await say(engine, workflow, "six")
+
+
+async def test_what_is_too_old_is_deleted_within_a_minute(chat: Chat) -> None:
+    """Also where nobody goes on with the session."""
+    engine, workflow = await chat.stage.engine(), chat.workflow(ttl_minutes=10)
+    await say(engine, workflow, "one")
+    clock = chat.stage.clock
+    assert isinstance(clock, ManualClock)
+    sweeping = asyncio.create_task(chat.sessions().sweep_for_ever())
+    for _ in range(10):
+        await until(lambda: bool(clock._sleepers))
+        assert ["one"] == [turn.asked for turn in await chat.turns()]
+        clock.advance(60)
+    await until(lambda: bool(clock._sleepers))
+    assert [] == await chat.turns()
+    sweeping.cancel()
 
 
 async def test_the_oldest_are_cut_to_fit_the_budget_of_tokens(chat: Chat) -> None:
