@@ -115,6 +115,10 @@ class Client:
         """Names of workflows that can be asked for."""
         return [line.name for line in (await self._read("/v1/workflows", shapes.Workflows)).workflows]
 
+    async def remembers(self, workflow: str) -> bool:
+        """Whether a workflow remembers what is said in a session."""
+        return (await self._read(f"/v1/workflows/{quote(workflow, safe='')}", shapes.WorkflowShown)).remembers
+
     async def dead_letters(self) -> list[shapes.Letter]:
         """Messages of the bus that were not taken."""
         return (await self._read("/v1/bus/dead", shapes.Letters)).letters

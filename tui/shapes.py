@@ -317,6 +317,12 @@ class Workflows(msgspec.Struct, frozen=True):
     workflows: list[WorkflowName] = []
 
 
+class WorkflowShown(msgspec.Struct, frozen=True):
+    """A workflow, as far as chat needs it."""
+
+    remembers: bool = False
+
+
 class ErrorText(msgspec.Struct, frozen=True):
     """Why a run failed."""
 

@@ -18,6 +18,7 @@ from appliance.deployment import Brought, DeploymentView, HistoryView, deploy_br
 from runtime.domain.canonical import Json
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow
+from runtime.memory.short_term import remembers
 
 
 class WorkflowLine(msgspec.Struct, frozen=True):
@@ -45,6 +46,8 @@ class WorkflowView(msgspec.Struct, frozen=True, kw_only=True):
     """The normalised definition that the hash covers."""
     problems: list[Fault]
     """Warnings, and refusals: what keeps it from running here."""
+    remembers: bool
+    """Whether its agents remember what is said in the session that a run's input names."""
 
 
 class RollBack(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -179,4 +182,5 @@ def _view(workflow: Workflow) -> WorkflowView:
         description=workflow.description,
         document=workflow.document,
         problems=[fault_of(problem) for problem in workflow.problems],
+        remembers=remembers(workflow),
     )

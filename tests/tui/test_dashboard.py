@@ -310,6 +310,32 @@ async def test_chat_runs_the_workflow_and_answers_what_it_asks(served: Served) -
         await seen.press("escape")
 
 
+async def test_a_chat_is_a_session_of_a_workflow_that_remembers(served: Served) -> None:
+    """Another chat with it is another one."""
+    chat = """name: achat
+agents:
+  talk:
+    type: llm
+    prompt: "{{ input.message }}"
+    model: {provider: scripted, answers: {".*": "so you say"}}
+    memory: {short_term: {}}
+"""
+    put = await served.client.put("/v1/workflows/achat", content=chat, headers={"content-type": "application/yaml"})
+    assert put.is_success, put.text
+    async with dashboard(served) as seen:
+        for words in (("word 1", "word 2"), ("word 3",)):
+            await seen.press("c")
+            await seen.until(lambda: isinstance(seen.app.screen, Picked), "workflows")
+            await seen.press("enter")  # the first by name
+            for number, said in enumerate(words, start=1):
+                await seen.type(said)
+                await seen.press("enter")
+                await seen.until(lambda count=number: count == seen.lines("talk").count("  so you say"), said)  # type: ignore[misc]
+            await seen.press("escape")
+    found = (await served.client.get("/v1/memory/sessions")).json()["sessions"]
+    assert [1, 2] == [each["turns"] for each in found]
+
+
 async def test_other_keys_do_what_they_say(served: Served) -> None:
     """Copy, reconnect, calls of one run, next collection, previous part, an agent's runs."""
     run = await ask(served, "echo")

@@ -1,6 +1,7 @@
 """Chat with a workflow: each message is a run, shown step by step, and what a run waits for is answered here."""
 
 from collections.abc import Iterable
+from secrets import token_hex
 from typing import ClassVar
 
 from textual import on
@@ -52,6 +53,8 @@ class ChatScreen(ViewScreen):
         super().__init__()
         self.workflow = workflow
         self.turns: list[Turn] = []
+        self._session = f"chat-{token_hex(4)}"
+        """What the runs of this screen have in common, for agents that remember what is said."""
         self._seen: object = None
 
     def panels(self) -> Iterable[Panel]:
@@ -107,7 +110,7 @@ class ChatScreen(ViewScreen):
 
     async def _start(self, turn: Turn) -> None:
         try:
-            body: Json = given(turn.said) if turn.said[:1] == "{" else {"message": turn.said}
+            body = given(turn.said) if turn.said[:1] == "{" else await self._asked(turn.said)
             run = await self.board_app.client.start(self.workflow, body)
         except AgentFlowError as error:
             turn.problem = error.message
@@ -119,6 +122,11 @@ class ChatScreen(ViewScreen):
         except AgentFlowError as error:
             turn.problem = error.message
         turn.watch.version += 1
+
+    async def _asked(self, said: str) -> Json:
+        if await self.board_app.client.remembers(self.workflow):
+            return {"message": said, "session": self._session}
+        return {"message": said}
 
     async def _answer(self, turn: Turn, said: str) -> None:
         assert turn.watch is not None, "only a run waits"
