@@ -14,8 +14,9 @@ from typing import Annotated, TypeVar, get_args, get_origin
 import msgspec
 from litestar import Request
 from litestar.datastructures import State
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
-from appliance.api.problems import Fault, HttpError, InvalidBody, keys_of, pointer
+from appliance.api.problems import MAX_BODY_BYTES, Fault, HttpError, InvalidBody, keys_of, pointer
 from appliance.auth.callers import Caller
 from runtime.domain.canonical import Json, parse
 from runtime.errors import Invalid
@@ -29,13 +30,15 @@ READ_TIMEOUT_S = 60.0
 THREAD_FROM_BYTES = 64 * 1024
 
 
-async def read_json(request: ApiRequest, shape: type[Shape], *, empty: Shape | None = None) -> Shape:
+async def read_json(
+    request: ApiRequest, shape: type[Shape], *, empty: Shape | None = None, max_bytes: int = MAX_BODY_BYTES
+) -> Shape:
     """Read a JSON body as `shape`; an empty body is `empty` where that is given.
 
     Raises HttpError 400 (not JSON), 408, 413 and 415, and InvalidBody with every finding.
     """
     expect_type(request, JSON_TYPES)
-    body = await read_bytes(request)
+    body = await read_bytes(request, max_bytes=max_bytes)
     if not body and empty is not None:
         return empty
     # parsing holds the loop for about 10 ms per megabyte
@@ -43,11 +46,16 @@ async def read_json(request: ApiRequest, shape: type[Shape], *, empty: Shape | N
     return shaped(value, shape)
 
 
-async def read_bytes(request: ApiRequest) -> bytes:
+async def read_bytes(request: ApiRequest, *, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     """Read the whole body. Raises HttpError 408 when it takes longer than a minute, and the router's 413."""
+    body = bytearray()
     try:
         async with asyncio.timeout(READ_TIMEOUT_S):
-            return await request.body()
+            async for part in request.stream():
+                body += part
+                if len(body) > max_bytes:
+                    raise RequestEntityTooLarge
+            return bytes(body)
     except TimeoutError:
         message = f"the body did not arrive within {READ_TIMEOUT_S:.0f} s; send it again"
         raise HttpError(HTTPStatus.REQUEST_TIMEOUT, "http.request_timeout", message) from None

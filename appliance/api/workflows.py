@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from appliance.api.bodies import JSON_TYPES, YAML_TYPES, ApiRequest, expect_type, read_bytes, read_json
 from appliance.api.operations import describes
-from appliance.api.problems import Fault, fault_of
+from appliance.api.problems import MAX_BODY_BYTES, Fault, fault_of
 from appliance.api.service import Service
 from appliance.auth.callers import LOCAL_CALLER
 from appliance.deployment import Brought, DeploymentView, HistoryView, deploy_brought, history, roll_back
@@ -19,6 +19,9 @@ from runtime.domain.canonical import Json
 from runtime.domain.ids import DefinitionHash
 from runtime.domain.workflow import Workflow
 from runtime.memory.short_term import remembers
+
+MAX_PROJECT_BYTES = 80 * 2**20
+"""The 50 MB of files that a definition may name, in base64, and its documents."""
 
 
 class WorkflowLine(msgspec.Struct, frozen=True):
@@ -112,6 +115,7 @@ async def store_workflow(
     "/v1/workflows/{name:str}/deploy",
     name="deploy_workflow",
     status_code=200,
+    request_max_body_size=MAX_PROJECT_BYTES,
     **describes(
         "Publish a project with its files, or say what that would change",
         tag="workflows",
@@ -125,11 +129,10 @@ async def deploy_workflow(
     name: FromPath[str], request: ApiRequest, service: NamedDependency[Service]
 ) -> DeploymentView:
     """With files over the UNIX socket alone. Runs under way keep the definition they have."""
-    brought = await read_json(request, Brought)
     caller = request.user
-    view = await deploy_brought(
-        service.appliance, brought, name=name, actor=caller.actor, is_local=caller is LOCAL_CALLER
-    )
+    is_local = caller is LOCAL_CALLER
+    brought = await read_json(request, Brought, max_bytes=MAX_PROJECT_BYTES if is_local else MAX_BODY_BYTES)
+    view = await deploy_brought(service.appliance, brought, name=name, actor=caller.actor, is_local=is_local)
     await _changed(service)
     return view
 

@@ -131,7 +131,8 @@ class LocalDoor:
         content = None if body is None else msgspec.json.encode(body)
         sent = {"content-type": "application/json", **headers} if content is not None else dict(headers)
         try:
-            connection.request(method, target, content, sent)
+            with suppress(BrokenPipeError):  # refused before all of it was sent: the answer says why
+                connection.request(method, target, content, sent)
             yield connection.getresponse()
         except (FileNotFoundError, ConnectionRefusedError):
             raise Unavailable(

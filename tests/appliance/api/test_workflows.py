@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from hashlib import sha256
 
 import pytest
@@ -119,3 +120,15 @@ async def test_a_project_that_comes_with_a_key_names_no_path(api: Api, handler: 
             refused = await api.client.post("/v1/workflows/spy/deploy", json={"document": each})
             assert 422 == refused.status_code, refused.text
     assert 404 == (await api.client.get("/v1/workflows/spy/history")).status_code
+
+
+async def test_a_large_project_comes_from_this_machine_alone(api: Api) -> None:
+    """With a key a body is no larger than anywhere else, whether it says how long it is or not."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(12):
+            yield b" " * 2**20
+
+    for content in (b" " * 12 * 2**20, parts()):
+        refused = await api.client.post("/v1/workflows/own/deploy", content=content)
+        assert 413 == refused.status_code, refused.text

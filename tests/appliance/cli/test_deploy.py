@@ -103,6 +103,19 @@ def test_what_cannot_be_done_is_told(af: Af, project: Project) -> None:
     assert "one" == said(af)
 
 
+@pytest.mark.usefixtures("place")
+def test_a_project_with_large_files_is_deployed(af: Af, project: Project) -> None:
+    """A definition may name 50 MB of them."""
+    project.says("one")
+    (project.folder / "data").mkdir()
+    (project.folder / "data" / "table.txt").write_bytes(b"x" * 20_000_000)
+    (project.folder / "workflow.yaml").write_text(
+        "name: desk\nagents:\n  find: {type: rag, memory: {long_term: {folder: data}}}\n"
+    )
+    found = af("deploy", str(project.folder))
+    assert (0, True) == (found.code, "its first definition" in found.out), found.err
+
+
 def test_what_its_triggers_miss_is_told(af: Af, project: Project) -> None:
     found = af("deploy", project.says("one", more=TRIGGERS))
     assert 0 == found.code
