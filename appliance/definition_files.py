@@ -87,7 +87,7 @@ def remove_plain_copies(data: Path) -> None:
 def _read(workflow: Workflow, wanted: Collection[str]) -> list[bytes]:
     """The files with these hashes, from the workflow's folder."""
     paths = {digest: path for path, digest in workflow.files.items() if digest in wanted}
-    return [_read_unchanged(workflow, path, digest) for digest, path in paths.items()]
+    return [read_unchanged(workflow, path, digest) for digest, path in paths.items()]
 
 
 def _brought(workflow: Workflow, wanted: Collection[str], *, brought: Mapping[str, bytes]) -> list[bytes]:
@@ -100,7 +100,8 @@ def _brought(workflow: Workflow, wanted: Collection[str], *, brought: Mapping[st
     return [brought[digest] for digest in wanted]
 
 
-def _read_unchanged(workflow: Workflow, path: str, digest: str) -> bytes:
+def read_unchanged(workflow: Workflow, path: str, digest: str) -> bytes:
+    """A file of a workflow's folder. Raises Conflict when it is no longer what the definition was read with."""
     file = Path(workflow.folder) / path
     try:
         content = file.read_bytes()

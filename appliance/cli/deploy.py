@@ -168,10 +168,11 @@ async def _rolled_back(af: Af, name: str, to: str, note: str, *, is_dry: bool) -
 
 
 def _packed(workflow: "Workflow", source: bytes, note: str, *, is_dry: bool) -> "Json":
+    from appliance.definition_files import read_unchanged
     from appliance.deployment import files_of
 
     files = {
-        digest: base64.b64encode((Path(owner.folder) / path).read_bytes()).decode()
+        digest: base64.b64encode(read_unchanged(owner, path, digest)).decode()
         for owner, path, digest in files_of(workflow)
     }
     return {

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.deploy import _packed
 from appliance.config.settings import load_settings
 from appliance.deployment import deploy, history, roll_back
 from appliance.loader import load
 from appliance.wiring import Appliance
+from runtime.errors import Conflict
 from tests.appliance.cli.conftest import Af
 
 WORKFLOW = """\
@@ -114,6 +116,15 @@ def test_a_project_with_large_files_is_deployed(af: Af, project: Project) -> Non
     )
     found = af("deploy", str(project.folder))
     assert (0, True) == (found.code, "its first definition" in found.out), found.err
+
+
+def test_a_file_that_changes_on_its_way_to_a_server_is_told(project: Project) -> None:
+    """The server would say that it was not sent, which nobody could make sense of."""
+    workflow = load(Path(project.says("one")))
+    project.says("two")
+    with pytest.raises(Conflict) as found:
+        _packed(workflow, b"", "", is_dry=False)
+    assert ("definition.file_changed", True) == (found.value.code, found.value.retryable)
 
 
 def test_what_its_triggers_miss_is_told(af: Af, project: Project) -> None:
