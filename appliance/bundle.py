@@ -77,6 +77,11 @@ def bundle(folder: Path, workflow: Workflow) -> bytes:
     return written.getvalue()
 
 
+def is_bundle_name(name: str) -> bool:
+    """Whether a file's name is a bundle's; some disks give names in capitals."""
+    return name.lower().endswith(".zip")
+
+
 def unpack_file(file: Path, folder: Path) -> Manifest:
     """The same with a bundle in a file. Raises NotFound, Unusable and as `unpack`."""
     return unpack(_read(file), folder)

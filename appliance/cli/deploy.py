@@ -118,9 +118,10 @@ def _say(af: Af, view: "DeploymentView") -> None:
 
 
 async def _deployed(af: Af, project: Path, note: str, *, is_dry: bool) -> "DeploymentView":
+    from appliance.bundle import is_bundle_name
     from appliance.own_folder import temporary_folder
 
-    if project.suffix != ".zip":
+    if project.is_dir() or not is_bundle_name(project.name):
         return await _deployed_from(af, project, note, is_dry=is_dry)
     with temporary_folder("deploy") as folder:
         _unpack(af, project, folder)

@@ -74,13 +74,13 @@ def list_templates(af: Af) -> None:
 @pass_af
 def init(af: Af, folder: Path, name: str) -> None:
     """Copy a template into DIR, which must be new or empty."""
-    template = None if name.endswith(".zip") else _find(name)
+    from appliance.bundle import is_bundle_name, unpack_file
+
+    template = None if is_bundle_name(name) else _find(name)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise Conflict("init.not_empty", f"{folder} is there and not empty; name a new folder")
         if template is None:
-            from appliance.bundle import unpack_file
-
             unpack_file(Path(name), folder)
         else:
             shutil.copytree(template.folder, folder, ignore=HIDDEN, dirs_exist_ok=True)

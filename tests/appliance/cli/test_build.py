@@ -185,3 +185,12 @@ def test_a_damaged_or_endless_manifest_is_refused(af: Af, built: Path) -> None:
         archive.writestr("agentflow.json", b"{}" + b" " * 11_000_000)
     endless = af("deploy", built)
     assert (2, True) == (endless.code, "longer than 10 MB" in endless.err), endless.err
+
+
+def test_names_in_capitals_are_names_of_bundles_too(af: Af, built: Path, tmp_path: Path) -> None:
+    """Disks that are carried about may give them so; and a folder is a project, whatever it is called."""
+    shouted = built.rename(built.with_name("DESK.ZIP"))
+    assert 0 == af("deploy", shouted).code
+    folder = tmp_path / "own.zip"
+    assert 0 == af("init", folder, "--template", shouted).code
+    assert True is af("deploy", folder, "--json").document["is_same"]
