@@ -205,7 +205,12 @@ def _masked(entity: str, value: str) -> str:
 
 
 def _is_own(text: str, found: Finding, own: Sequence[tuple[int, int]]) -> bool:
-    """Whether a find is what stands for a value already, but for marks beside it."""
+    """Whether a find is what stands for a value already, but for marks beside it, or was led to by the words of one.
+
+    What asterisks stand for may be the beginning of a value that somebody chose.
+    """
+    if any(start < found.start < end and text[start] != "*" for start, end in own):
+        return True
     within = sorted((max(start, found.start), min(end, found.end)) for start, end in own)
     within = [(start, end) for start, end in within if start < end]
     at, beside = found.start, ""
