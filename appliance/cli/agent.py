@@ -67,11 +67,14 @@ def add_agent(
     keys = {key: value for key, value in (given | dict(map(_key, more))).items() if value not in ("", [])}
     try:
         text = with_agent(file.read_bytes().decode(), name, keys)  # line ends as they are
+        document = text.encode()
     except OSError as error:
         raise translate(error, file) from None
+    except UnicodeEncodeError:
+        raise click.UsageError("what an agent is given must be text in UTF-8") from None
     except UnicodeDecodeError:
         raise InvalidDefinition(str(file), loader.check(file).problems) from None
-    checked = loader.check_bytes(text.encode(), file=str(file), folder=file.parent, site=site_of(af.settings))
+    checked = loader.check_bytes(document, file=str(file), folder=file.parent, site=site_of(af.settings))
     if not checked.is_valid:
         raise InvalidDefinition(str(file), checked.problems)
     if is_dry:

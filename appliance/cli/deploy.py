@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from runtime.domain.workflow import Workflow
 
 ACTOR = "cli"
-_note = click.option("--note", metavar="TEXT", default="", help="Why; kept with it, and shown by the history.")
+MAX_NOTE = 500
+"""Characters, as over HTTP."""
+
+
+def _noted(_: click.Context, __: click.Parameter, note: str) -> str:
+    if len(note) > MAX_NOTE or note.encode(errors="ignore").decode() != note:
+        raise click.BadParameter(f"a note is a text in UTF-8 of up to {MAX_NOTE} characters")
+    return note
+
+
+_note = click.option(
+    "--note", metavar="TEXT", default="", callback=_noted, help="Why; kept with it, and shown by the history."
+)
 _dry_run = click.option("--dry-run", "is_dry", is_flag=True, help="Only say what would change.")
 
 

@@ -121,3 +121,9 @@ def test_a_file_that_is_no_text_is_told(af: Af, file: Path) -> None:
     file.write_bytes(b"name: \xff\n")
     found = af("agent", "add", "more", file)
     assert (2, True) == (found.code, "yaml.not_utf8" in found.err)
+
+
+def test_a_prompt_that_is_no_text_is_told(af: Af, file: Path) -> None:
+    """A shell hands over bytes, which may be anything."""
+    found = af("agent", "add", "more", file, "--prompt", "\udcff")
+    assert (2, True, WORKFLOW) == (found.code, "UTF-8" in found.err, file.read_text()), found.err

@@ -127,6 +127,13 @@ def test_a_file_that_changes_on_its_way_to_a_server_is_told(project: Project) ->
     assert ("definition.file_changed", True) == (found.value.code, found.value.retryable)
 
 
+@pytest.mark.parametrize("note", ["n" * 501, "\udcff"])
+def test_a_note_that_cannot_be_kept_is_told(af: Af, project: Project, note: str) -> None:
+    """With a server or without."""
+    found = af("deploy", project.says("one"), "--note", note)
+    assert (2, True) == (found.code, "500 characters" in found.err), found.err
+
+
 def test_what_its_triggers_miss_is_told(af: Af, project: Project) -> None:
     found = af("deploy", project.says("one", more=TRIGGERS))
     assert 0 == found.code
