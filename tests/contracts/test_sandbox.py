@@ -285,7 +285,8 @@ async def test_what_it_used_is_measured(sandbox: Sandbox) -> None:
     source = b"import time\nheld = bytearray(64 << 20)\nwhile time.process_time() < 0.2: pass"
     outcome = await sandbox.run(PROFILE, source)
     if (0, 0) != (outcome.cpu_ms, outcome.memory_bytes):  # bubblewrap without control groups: nobody counts
-        assert 190 <= outcome.cpu_ms < 3_000
+        # gVisor's guests count by a clock of their own: on a busy machine 0.2 s there are 0.14 s of the host's
+        assert 100 <= outcome.cpu_ms < 3_000
         assert outcome.memory_bytes == 0 or 64 << 20 <= outcome.memory_bytes < 256 << 20
     assert 0 < outcome.wall_ms
 

@@ -43,6 +43,7 @@ class Logged:
 
 @pytest.fixture
 def logged(tmp_path: Path) -> Iterator[Logged]:
+    logbook.close_log()  # a command that another test ran may have left it open
     yield Logged(tmp_path / "data")
     logbook.close_log()
 
