@@ -28,11 +28,17 @@ class ServedDoor:
     """A connection to one server; opened when it is first used."""
 
     def __init__(self, *, socket: Path | None = None, url: str = "", key: str = "") -> None:
-        """Give the socket, or the address with an API key. Raises Refused for an address beyond this machine."""
+        """Give the socket, or the address with an API key, as a file of one line holds it.
+
+        Raises Invalid for what is no address, Refused for one beyond this machine and for what cannot be a key.
+        """
         self.name = str(socket) if socket else url
         """How to call the server in a message."""
+        key = key.strip()
         if socket is None:
             _require_loopback(url)
+        if not (key.isascii() and key.isprintable()):  # what no header takes; httpx would repeat it in its error
+            raise _unknown_key()
         transport = httpx.AsyncHTTPTransport(uds=None if socket is None else str(socket))
         self._client = httpx.AsyncClient(
             transport=transport,
@@ -103,12 +109,16 @@ def _require_success(answer: httpx.Response) -> None:
 
 def _said(answer: httpx.Response) -> AgentFlowError:
     if answer.status_code == 401:
-        return Refused(
-            "auth.key_required",
-            "the server does not know this API key; its first start wrote one to auth/first.key in its data "
-            "folder; af tui takes it by --key-file, agentflow.Client as key",
-        )
+        return _unknown_key()
     return error_of(Reply(answer.status_code, {}, answer.content))
+
+
+def _unknown_key() -> Refused:
+    return Refused(
+        "auth.key_required",
+        "the server does not know this API key; its first start wrote one to auth/first.key in its data "
+        "folder; af tui takes it by --key-file, agentflow.Client as key",
+    )
 
 
 def _require_loopback(url: str) -> None:

@@ -126,6 +126,19 @@ async def test_the_door_says_what_a_problem_document_says(served: Served, data_f
     await stranger.close()
 
 
+async def test_a_key_is_read_from_its_file_as_it_is(served: Served, data_folder: Path) -> None:
+    """The file ends with a line break, which no header takes; and no error repeats a key."""
+    written = (data_folder / "auth" / "first.key").read_text()
+    assert written.endswith("\n")
+    door = ServedDoor(url=served.address.url, key=written)
+    assert b'"runs"' in await door.call("GET", "/v1/runs")
+    await door.close()
+    for wrong in ("af_one\naf_two", "af_\N{LATIN SMALL LETTER E WITH ACUTE}"):
+        with pytest.raises(Refused) as found:
+            ServedDoor(url=served.address.url, key=wrong)
+        assert ("auth.key_required", False) == (found.value.code, "af_" in str(found.value))
+
+
 async def test_the_door_leads_nowhere_but_to_this_machine(tmp_path: Path) -> None:
     """What goes further is egress, and no screen may do it."""
     with pytest.raises(Refused, match="ssh -L"):
