@@ -5,11 +5,14 @@ In minimised workflows a session is known by the hash of its name, and its turns
 
 import msgspec
 
+from runtime.domain.audit import AuditEntry
+from runtime.domain.egress import Sender
 from runtime.domain.ids import TenantId
 from runtime.domain.journal import rfc3339
 from runtime.domain.memory import Session, SessionHeld
 from runtime.errors import NotFound
 from runtime.memory.short_term import hidden
+from runtime.ports import Record
 from runtime.store.turns import Turns
 
 
@@ -85,10 +88,27 @@ async def turns_of(turns: Turns, tenant: TenantId, asked: SessionName, *, now_us
     return TurnsView(found)
 
 
-async def forget(turns: Turns, tenant: TenantId, asked: SessionName, *, now_us: int) -> Forgotten:
-    """Delete what is remembered of sessions, for good. Raises NotFound where that is nothing."""
+async def forget(
+    turns: Turns, tenant: TenantId, asked: SessionName, *, now_us: int, record: Record, actor: str
+) -> Forgotten:
+    """Delete what is remembered of sessions, for good; the audit log says who did. Raises NotFound where that is
+    nothing, and what `record` raises: nothing is deleted then."""
     found = await _found(turns, tenant, asked, now_us)
+    for held in found:
+        await record(_told(tenant, held, actor))
     return Forgotten(sum([await turns.forget(_session(tenant, held)) for held in found]))
+
+
+def _told(tenant: TenantId, held: SessionHeld, actor: str) -> AuditEntry:
+    """Without the session's name, which may be a person's."""
+    return AuditEntry(
+        event="memory.forgotten",
+        sender=Sender(purpose=actor, tenant=tenant),
+        actor=actor,
+        subject=f"{held.workflow}/{held.agent}",
+        found={"turns": held.turns},
+        outcome="ok",
+    )
 
 
 async def _found(turns: Turns, tenant: TenantId, asked: SessionName, now_us: int) -> list[SessionHeld]:

@@ -70,4 +70,11 @@ async def show_session(request: ApiRequest, service: NamedDependency[Service]) -
 async def forget_session(request: ApiRequest, service: NamedDependency[Service]) -> Forgotten:
     """For good. Journals of runs keep what they say."""
     asked, appliance = (await read_json(request, SessionAsked)).wanted(), service.appliance
-    return await sessions.forget(appliance.memory.turns, request.user.tenant, asked, now_us=appliance.clock.now_us())
+    return await sessions.forget(
+        appliance.memory.turns,
+        request.user.tenant,
+        asked,
+        now_us=appliance.clock.now_us(),
+        record=appliance.record,
+        actor=request.user.actor,
+    )

@@ -113,4 +113,5 @@ async def _forget(af: Af, asked: "SessionName") -> "Forgotten":
     async with opened(af, "af memory sessions forget") as found:
         if isinstance(found, Served):
             return await found.ask(Forgotten, "POST", "/v1/memory/sessions/forget", msgspec.to_builtins(asked))
-        return await forget(found.memory.turns, DEFAULT_TENANT, asked, now_us=found.clock.now_us())
+        now_us = found.clock.now_us()
+        return await forget(found.memory.turns, DEFAULT_TENANT, asked, now_us=now_us, record=found.record, actor="cli")

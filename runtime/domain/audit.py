@@ -49,6 +49,7 @@ AuditEvent = Literal[
     "trigger.resumed",
     "webhook.refused",
     "workflow.published",
+    "memory.forgotten",
 ]
 
 HERE: Final = Destination("", "local")

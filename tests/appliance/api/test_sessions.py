@@ -1,14 +1,17 @@
 """Sessions over HTTP: seen and forgotten by their own tenant alone, and gone on with by OpenAI clients."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from appliance import sessions
 from appliance.cli.main import run as run_command
 from appliance.sessions import SessionName
+from runtime.audit.record import entry_in
 from runtime.domain.ids import DEFAULT_TENANT, TenantId
 from runtime.errors import NotFound
+from runtime.ports.clock import nothing_recorded
 from tests.appliance.api.serving import Api, Served
 
 YAML = {"content-type": "application/yaml"}
@@ -54,6 +57,10 @@ async def test_sessions_are_listed_shown_and_forgotten(api: Api) -> None:
     assert [("word 0", "so you say"), ("word 1", "so you say")] == [(each["asked"], each["answered"]) for each in turns]
     forgotten = await api.client.post("/v1/memory/sessions/forget", json={"name": "anna", "agent": "talk"})
     assert {"turns": 2} == forgotten.json()
+    assert api.service.appliance.audit is not None
+    entries = [entry_in(row.detail) for row in await api.service.appliance.audit.newest(DEFAULT_TENANT, 20)]
+    (told,) = [each for each in entries if each.event == "memory.forgotten"]
+    assert ("first", "chat/talk", {"turns": 2}) == (told.actor, told.subject, told.found)
     again = await api.client.post("/v1/memory/sessions/forget", json={"name": "anna"})
     assert (404, {"sessions": []}) == (again.status_code, (await api.client.get("/v1/memory/sessions")).json())
 
@@ -63,7 +70,8 @@ async def test_another_tenant_sees_and_forgets_nothing(api: Api) -> None:
     await api.run("chat", input={"message": "word 0", "session": "anna"}, wait=True)
     turns, spy, asked = api.service.appliance.memory.turns, TenantId("spy"), SessionName(name="anna")
     assert [] == (await sessions.sessions_of(turns, spy, now_us=0)).sessions
-    for look in (sessions.turns_of, sessions.forget):
+    forget = partial(sessions.forget, record=nothing_recorded, actor="spy")
+    for look in (sessions.turns_of, forget):
         with pytest.raises(NotFound, match=r"session\.not_found"):
             await look(turns, spy, asked, now_us=0)
     assert 1 == len((await sessions.turns_of(turns, DEFAULT_TENANT, asked, now_us=0)).turns)
